@@ -1,0 +1,61 @@
+"""The error tree of cobra-kit: every error a user can cause is a `CobraError`.
+
+A message says what is wrong, where, and what to do. The command line prints it without a traceback.
+"""
+
+from __future__ import annotations
+
+
+class CobraError(Exception):
+    """An error that a user can understand and mend.
+
+    Args:
+        message: What is wrong, with the offending value in it; one line.
+        where: The place of the error, such as `recipes/mine.yaml:14: model.projector.use`.
+        hint: What to do about it; may have several lines.
+    """
+
+    def __init__(self, message: str, *, where: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.hint = hint
+
+    def __str__(self) -> str:
+        """Returns `where: message` and, below it and indented, the hint."""
+        head = f"{self.where}: {self.message}" if self.where else self.message
+        if not self.hint:
+            return head
+        return "\n".join([head, *(f"       {line}" for line in self.hint.splitlines())])
+
+
+class PluginError(CobraError):
+    """A plugin or a component of one cannot be found, loaded or used."""
+
+
+class NotFinishedError(PluginError):
+    """A component is registered under its final name, but cannot be built in this version."""
+
+
+class RecipeError(CobraError):
+    """A recipe is missing, malformed, or asks for something that cannot be."""
+
+
+class ShapeError(CobraError):
+    """Parts do not fit each other, or a tensor does not have the shape its contract names."""
+
+
+class WeightsError(CobraError):
+    """A checkpoint is missing, damaged, or does not fit the module it is loaded into."""
+
+
+class ImageError(CobraError):
+    """An image cannot be read or prepared."""
+
+
+class TextError(CobraError):
+    """A conversation or a tokenizer breaks the rules of its template."""
+
+
+class KernelError(CobraError):
+    """A kernel cannot be built, or was called with tensors it does not take."""

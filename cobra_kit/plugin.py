@@ -1,0 +1,137 @@
+"""What plugin authors import to *declare* components. It never imports torch.
+
+A plugin is a module (or a file) with hook implementations; each returns specs. A spec names its class and its
+config as strings, so nothing heavy is imported before a recipe builds the component:
+
+    from cobra_kit.plugin import ProjectorSpec, hookimpl
+
+    @hookimpl
+    def cobra_projectors():
+        yield ProjectorSpec(
+            name="mean",
+            summary="one token per image: the mean of its visual tokens",
+            target="my_package.projector:MeanProjector",
+            config="my_package.config:MeanConfig",
+        )
+
+The module is found through an entry point of the group `cobra_kit.v1`; the entry point's name is the plugin's id.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.resources.abc import Traversable
+from typing import Literal, get_args
+
+import pluggy
+
+PLUGIN_API = "v1"
+ENTRY_POINT_PREFIX = "cobra_kit."
+ENTRY_POINT_GROUP = f"{ENTRY_POINT_PREFIX}{PLUGIN_API}"
+
+Kind = Literal["vision_encoder", "projector", "fusion", "backbone"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+hookspec = pluggy.HookspecMarker("cobra_kit")
+hookimpl = pluggy.HookimplMarker("cobra_kit")
+
+_NAME = re.compile(r"[a-z0-9]+(?:[-.][a-z0-9]+)*")
+_REFERENCE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComponentSpec:
+    """Declares one component. Use the subclass of its kind.
+
+    Args:
+        name: Lower-case letters and digits, parts joined by `-` or `.`; unique within the plugin.
+        summary: One line for `cobra-kit plugins list`.
+        target: `"package.module:Class"`, imported only when a recipe builds the component.
+        config: `"package.module:Model"`, a pydantic model that forbids unknown keys, describes every field,
+            imports no torch, and has a class method `tiny()` for checks.
+        requires: PEP 508 requirements, checked from metadata before anything is imported.
+        unfinished: Why the component cannot be built yet, and what to use instead; None once it can.
+
+    Raises:
+        ValueError: The name or a reference is malformed.
+    """
+
+    name: str
+    summary: str
+    target: str
+    config: str
+    requires: tuple[str, ...] = ()
+    unfinished: str | None = None
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(
+                f"bad component name {self.name!r}: lower-case letters and digits, joined by '-' or '.'"
+            )
+        for field in ("target", "config"):
+            value = getattr(self, field)
+            if not _REFERENCE.fullmatch(value):
+                raise ValueError(f"{field} of {self.name!r} must be 'package.module:Name', not {value!r}")
+
+
+class VisionEncoderSpec(ComponentSpec):
+    """Declares a `cobra_kit.interfaces.VisionEncoder`."""
+
+    __slots__ = ()
+
+
+class ProjectorSpec(ComponentSpec):
+    """Declares a `cobra_kit.interfaces.Projector`."""
+
+    __slots__ = ()
+
+
+class FusionSpec(ComponentSpec):
+    """Declares a `cobra_kit.interfaces.FusionScheme`."""
+
+    __slots__ = ()
+
+
+class BackboneSpec(ComponentSpec):
+    """Declares a `cobra_kit.interfaces.Backbone`."""
+
+    __slots__ = ()
+
+
+class CobraHooks:
+    """The hooks of plugin API v1. A plugin implements the ones it needs."""
+
+    @hookspec
+    def cobra_vision_encoders(self) -> Iterable[VisionEncoderSpec]:
+        """Returns the vision encoders of this plugin."""
+        raise NotImplementedError
+
+    @hookspec
+    def cobra_projectors(self) -> Iterable[ProjectorSpec]:
+        """Returns the projectors of this plugin."""
+        raise NotImplementedError
+
+    @hookspec
+    def cobra_fusion_schemes(self) -> Iterable[FusionSpec]:
+        """Returns the fusion schemes of this plugin."""
+        raise NotImplementedError
+
+    @hookspec
+    def cobra_backbones(self) -> Iterable[BackboneSpec]:
+        """Returns the backbones of this plugin."""
+        raise NotImplementedError
+
+    @hookspec
+    def cobra_recipes(self) -> Iterable[Traversable]:
+        """Returns recipe files (`importlib.resources` items or paths); each is listed as `plugin/name`."""
+        raise NotImplementedError
+
+
+HOOKS: dict[str, tuple[Kind, type[ComponentSpec]]] = {
+    "cobra_vision_encoders": ("vision_encoder", VisionEncoderSpec),
+    "cobra_projectors": ("projector", ProjectorSpec),
+    "cobra_fusion_schemes": ("fusion", FusionSpec),
+    "cobra_backbones": ("backbone", BackboneSpec),
+}
