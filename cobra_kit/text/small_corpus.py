@@ -69,8 +69,8 @@ def training_lines() -> Iterator[str]:
 
 def whole_words() -> Iterator[str]:
     """Yields the strings that are one token each, whatever the frequencies say."""
-    for word in [*CHOICES, *COLOURS, *SHAPES, *SIZES, *NUMBERS, *PLACES, *ANSWERS]:
+    for word in [*CHOICES, *COLOURS, *SHAPES, *SIZES, *NUMBERS, *PLACES, *ANSWERS, *OPENINGS]:
         yield from (word, f" {word}")
-    yield from OPENINGS
+    yield from ("the", " [")
     for word in PROSE:
         yield f" {word}"
