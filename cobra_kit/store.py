@@ -18,7 +18,7 @@ _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Yields a path in the same folder to write to; on leaving, that file takes the place of `path`.
+    """Yields an empty file in the same folder to write to; on leaving, it takes the place of `path`.
 
     A reader sees the old file or the new one, never half of one, and so does whoever comes after a power cut.
     Whatever goes wrong, the old file stays as it was and the temporary one is removed.
@@ -33,7 +33,10 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     # Not tempfile: its files are readable by their owner only, and a study folder is often shared.
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
+        temporary.touch(exist_ok=False)
+        mode = temporary.stat().st_mode
         yield temporary
+        temporary.chmod(mode)  # safetensors puts a file of its own there, which only its owner may read
         _sync_file(temporary)
         os.replace(temporary, path)
         _sync_folder(path.parent)
