@@ -24,17 +24,34 @@ def unknown_component(
         records: All plugins.
     """
     message = f"no {KIND_WORDS[kind]} named {name!r}"
+    shown = "  ".join(filter(None, [_did_you_mean(name, pool), _where_to_look(kind, pool)]))
+    return _error(message, name, [_other_kind(name, every), shown], records)
+
+
+def unknown_name(name: str, every: Sequence[Component], records: Sequence[PluginRecord]) -> PluginError:
+    """Returns the error for a name that is neither a component nor a plugin.
+
+    Args:
+        name: The name asked for.
+        every: The components of all kinds.
+        records: All plugins.
+    """
+    near = list(dict.fromkeys([*nearest(name, (record.plugin for record in records)), *near_components(name, every)]))
+    shown = (f"did you mean {either(near)}?  " if near else "") + "cobra-kit plugins list shows all"
+    return _error(f"no plugin or component named {name!r}", name, [shown], records)
+
+
+def _error(message: str, name: str, lines: list[str], records: Sequence[PluginRecord]) -> PluginError:
     suspects = [record for record in records if record.status not in ("ok", "found")]
     provider = next((record for record in suspects if record.plugin == name.partition("/")[0]), None)
     if "/" in name and provider is not None:
         return PluginError(f"{message}: plugin {provider.label} is {provider.status}: {provider.error}")
-    lines = [
-        _other_kind(name, every),
-        "  ".join(filter(None, [_did_you_mean(name, pool), _where_to_look(kind, pool)])),
+    hint = [
+        *lines,
         *_failed([record for record in suspects if record.failed]),
         _blocked([record for record in suspects if record.status == "blocked"]),
     ]
-    return PluginError(message, hint="\n".join(filter(None, lines)))
+    return PluginError(message, hint="\n".join(filter(None, hint)))
 
 
 def near_components(name: str, pool: Sequence[Component]) -> list[str]:

@@ -100,6 +100,21 @@ class Registry:
             raise missing.unknown_component(kind, name, pool, self.components(), self.records)
         return hits[0]
 
+    def find(self, name: str) -> Component:
+        """Returns the component of any kind with that qualified name, or that short name while it is unique.
+
+        Raises:
+            PluginError: There is none, the short name is ambiguous, or two packages claim the plugin's id.
+        """
+        hits = [item for item in self.components() if name in (item.qualified, item.spec.name)]
+        if len({(item.kind, item.qualified) for item in hits}) > 1:
+            sources = [f"{KIND_WORDS[hit.kind]} {hit.qualified}" for hit in hits]
+            raise PluginError(f"{name!r} is ambiguous: {either(sources)}", hint="write the qualified name")
+        self.check_conflict(hits[0].plugin if hits else name.rpartition("/")[0])
+        if not hits:
+            raise missing.unknown_name(name, self.components(), self.records)
+        return hits[0]
+
     def check_conflict(self, plugin: str) -> None:
         """Checks that one package alone claims a plugin id: a squatter can block a name, never take it over.
 
@@ -123,6 +138,11 @@ def configure(*, files: Sequence[Path] = (), enabled: bool = True) -> None:
 
 _files: tuple[Path, ...] = ()
 _enabled = True
+
+
+def metadata_registry() -> Registry:
+    """Returns the plugins of this process as metadata names them; imports none."""
+    return Registry.discover(files=_files, enabled=_enabled, load=False)
 
 
 @functools.cache
