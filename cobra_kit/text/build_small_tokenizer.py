@@ -46,14 +46,14 @@ def build(lines: Iterable[str], words: Iterable[str], vocab_size: int = VOCAB_SI
     """
     pieces = _count_pieces(lines)
     required = [_single_piece(word) for word in words]
-    weight = 1 + sum(pieces.values())
+    weight = 2 + sum(len(piece) * count for piece, count in pieces.items())  # more than any pair of the lines
     for piece in required:
         pieces[piece] += weight
     merges = learn_merges(pieces, limit=vocab_size - len(ADDED) - len(_alphabet()))
     vocab = [*ADDED, *_alphabet(), *("".join(pair) for pair in merges)]
     missing = sorted(set(required) - set(vocab))
     if missing:
-        raise ValueError(f"{vocab_size} ids are too few: {len(missing)} words are left, such as {missing[:5]}")
+        raise ValueError(f"{vocab_size} ids are too few for {len(missing)} of the words: {missing[:5]}")
     return json.dumps(_definition(vocab, merges), ensure_ascii=False, indent=0) + "\n"
 
 

@@ -8,12 +8,15 @@ a marker inside a token counts as behind it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 
 from cobra_kit.errors import TextError
-from cobra_kit.interfaces import IGNORE_INDEX, TextCodec, TextRow, Tokenizer
+from cobra_kit.interfaces import IGNORE_INDEX, TemplateSegment, TextCodec, TextRow, Tokenizer
 from cobra_kit.text.markers import IMAGE_MARKER, remove_markers
+from cobra_kit.text.templates import check_answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,41 +64,26 @@ def encode_conversation(
     questions = [remove_markers(question) for question, _ in turns]
     _check_markers(turns, sum(len(positions) for _, positions in questions), num_images, where)
     clean = [(text, answer) for (text, _), (_, answer) in zip(questions, turns, strict=True)]
-    try:
-        segments = codec.template.render(clean, for_generation=for_generation)
-    except TextError as error:
-        raise TextError(error.message, where=where, hint=error.hint) from error
-    if sum(segment.message is not None for segment in segments) != len(turns):
-        raise TextError(f"{type(codec.template).__name__} does not give one message per turn", where=where)
-
-    ids: list[int] = []
-    labels: list[int] = []
-    slots: list[int] = []
-    question_end: int | None = None
-    answer_start: int | None = None
-    marks = iter([positions for _, positions in questions])
-    for segment in segments:
-        begin = len(ids)
-        tokens, offsets = _tokenise(codec.tokenizer, segment.text, where)
-        if segment.message is not None:
-            first, last = segment.message
-            starts = [_text_start(segment.text, *span) for span in offsets]
-            positions = next(marks)
-            if question_end is None:
-                question_end = begin + _first_from(starts, last)
-                if not any(mark for _, mark in questions):
-                    positions = (0,) * num_images
-            slots += [begin + _first_from(starts, first + position) for position in positions]
-        if segment.supervised and answer_start is None:
-            answer_start = begin
-        ids += tokens
-        labels += tokens if segment.supervised else [IGNORE_INDEX] * len(tokens)
+    with _placed(where):
+        check_answers(turns, for_generation=for_generation)
+        pieces = _tokenise(codec.template.render(clean, for_generation=for_generation), codec.tokenizer)
+    messages = [(piece, piece.segment.message) for piece in pieces if piece.segment.message is not None]
+    if len(messages) != len(turns):
+        raise TextError(
+            f"{type(codec.template).__name__} gives {len(messages)} messages for {len(turns)} turns", where=where
+        )
+    slots = [
+        piece.token_at(start + position)
+        for (piece, (start, _)), (_, positions) in zip(messages, questions, strict=True)
+        for position in positions
+    ]
+    first, (start, end) = messages[0]
     row = EncodedRow(
-        ids=tuple(ids),
-        labels=tuple(labels),
-        image_slots=tuple(slots),
-        question_end=len(ids) if question_end is None else question_end,
-        answer_start=len(ids) if answer_start is None else answer_start,
+        ids=tuple(chain.from_iterable(piece.ids for piece in pieces)),
+        labels=tuple(chain.from_iterable(piece.labels for piece in pieces)),
+        image_slots=tuple(slots) or (first.token_at(start),) * num_images,
+        question_end=first.token_at(end),
+        answer_start=next((p.begin for p in pieces if p.segment.supervised), pieces[-1].end),
     )
     return _fit(row, codec.max_text_tokens, for_generation, where)
 
@@ -114,14 +102,63 @@ def encode_caption(caption: str, codec: TextCodec, *, num_images: int = 1, where
         )
     if not caption.strip():
         raise TextError("the caption is empty", where=where, hint="Drop the row; it teaches nothing.")
-    ids: list[int] = []
-    labels: list[int] = []
-    for segment in codec.template.render_caption(caption):
-        tokens, _ = _tokenise(codec.tokenizer, segment.text, where)
-        ids += tokens
-        labels += tokens if segment.supervised else [IGNORE_INDEX] * len(tokens)
-    row = EncodedRow(tuple(ids), tuple(labels), (0,) * num_images, question_end=0, answer_start=0)
+    with _placed(where):
+        pieces = _tokenise(codec.template.render_caption(caption), codec.tokenizer)
+    row = EncodedRow(
+        ids=tuple(chain.from_iterable(piece.ids for piece in pieces)),
+        labels=tuple(chain.from_iterable(piece.labels for piece in pieces)),
+        image_slots=(0,) * num_images,
+        question_end=0,
+        answer_start=0,
+    )
     return _fit(row, codec.max_text_tokens, False, where)
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A tokenised segment: its first token is number `begin` of the row, its text starts at `starts` (characters)."""
+
+    segment: TemplateSegment
+    begin: int
+    ids: list[int]
+    starts: list[int]
+
+    @property
+    def end(self) -> int:
+        return self.begin + len(self.ids)
+
+    @property
+    def labels(self) -> list[int]:
+        return self.ids if self.segment.supervised else [IGNORE_INDEX] * len(self.ids)
+
+    def token_at(self, character: int) -> int:
+        """Returns the row's first token, of this piece, whose text starts at `character` or later."""
+        return next((i for i, start in enumerate(self.starts, self.begin) if start >= character), self.end)
+
+
+def _tokenise(segments: Sequence[TemplateSegment], tokenizer: Tokenizer) -> list[_Piece]:
+    pieces: list[_Piece] = []
+    begin = 0
+    for segment in segments:
+        ids, offsets = tokenizer.encode_with_offsets(segment.text)
+        pieces.append(_Piece(segment, begin, ids, [_text_start(segment.text, *span) for span in offsets]))
+        begin += len(ids)
+    return pieces
+
+
+def _text_start(text: str, start: int, end: int) -> int:
+    """Returns where a token's text starts, its leading blanks aside unless it is nothing else."""
+    piece = text[start:end]
+    return start + len(piece) - len(piece.lstrip()) if piece.strip() else start
+
+
+@contextmanager
+def _placed(where: str | None) -> Iterator[None]:
+    """Adds the row's place to errors of the template and the tokenizer, which do not know it."""
+    try:
+        yield
+    except TextError as error:
+        raise TextError(error.message, where=where, hint=error.hint) from error
 
 
 def _check_markers(turns: Iterable[tuple[str, str | None]], markers: int, num_images: int, where: str | None) -> None:
@@ -138,22 +175,6 @@ def _check_markers(turns: Iterable[tuple[str, str | None]], markers: int, num_im
             where=where,
             hint="Write one marker per image, or none at all to place every image before the first question.",
         )
-
-
-def _tokenise(tokenizer: Tokenizer, text: str, where: str | None) -> tuple[list[int], list[tuple[int, int]]]:
-    try:
-        return tokenizer.encode_with_offsets(text)
-    except TextError as error:
-        raise TextError(error.message, where=where, hint=error.hint) from error
-
-
-def _text_start(text: str, start: int, end: int) -> int:
-    piece = text[start:end]
-    return start + len(piece) - len(piece.lstrip()) if piece.strip() else start
-
-
-def _first_from(starts: Sequence[int], position: int) -> int:
-    return next((i for i, start in enumerate(starts) if start >= position), len(starts))
 
 
 def _fit(row: EncodedRow, limit: int, for_generation: bool, where: str | None) -> EncodedRow:

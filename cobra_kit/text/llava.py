@@ -1,8 +1,8 @@
 """Rows in LLaVA's form to conversations, torch-free, strictly.
 
 `{"id", "image"?, "conversations": [{"from": "human" | "gpt", "value"}, ...]}`; other keys are ignored.
-Peers tell by a turn's index who speaks, so a row that begins with `gpt` trains on the question without a word; here each
-such row is an error that names it, to be counted, mended or dropped by the caller.
+Peers tell by a turn's index who speaks, so a row that begins with `gpt` trains on the question without a word;
+here each such row is an error that names it, to be counted, mended or dropped by the caller.
 """
 
 from __future__ import annotations
