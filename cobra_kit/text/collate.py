@@ -6,6 +6,7 @@ the other, unpadded; extras are shared by all rows.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from itertools import accumulate
 
@@ -23,9 +24,9 @@ def collate_layouts(
     layouts: Sequence[Layout],
     text_lengths: Sequence[int],
     visual_lengths: Sequence[int],
-    num_extra: int,
+    num_extra: int | None = None,
     *,
-    for_generation: bool = False,
+    with_labels: bool = True,
     pack: Sequence[Sequence[int]] | None = None,
 ) -> LayoutBatch:
     """Returns the batch of b layouts.
@@ -37,8 +38,9 @@ def collate_layouts(
         layouts: One per row of the batch.
         text_lengths: Text tokens of each row.
         visual_lengths: Visual tokens of each row, all its images together, after the projector.
-        num_extra: Extra embeddings of the fusion scheme.
-        for_generation: No labels.
+        num_extra: Extra embeddings of the fusion scheme; None leaves the indices of extras unchecked, for they belong
+            to the scheme's weights and nothing stands behind them.
+        with_labels: False at generation.
         pack: Per packed row the layouts it holds, in order, each layout in exactly one; None: one layout per row.
 
     Raises:
@@ -60,7 +62,7 @@ def collate_layouts(
             layout,
             row,
             starts=(text_starts[row], visual_starts[row], visual_starts[-1]),
-            sizes=(text_lengths[row], visual_lengths[row], num_extra),
+            sizes=(text_lengths[row], visual_lengths[row], sys.maxsize if num_extra is None else num_extra),
         )
         for row, layout in enumerate(layouts)
     ]
@@ -84,7 +86,7 @@ def collate_layouts(
         source=torch.from_numpy(source),
         segment_ids=torch.from_numpy(segment_ids),
         positions=torch.from_numpy(positions),
-        labels=None if for_generation else torch.from_numpy(labels),
+        labels=torch.from_numpy(labels) if with_labels else None,
         cu_seqlens=torch.tensor(ends, dtype=torch.int32),
         lengths=lengths,
     )
@@ -106,9 +108,10 @@ def _source(layout: Layout, row: int, *, starts: tuple[int, int, int], sizes: tu
     wrong = np.flatnonzero((index < 0) | (index >= np.asarray(sizes)[kind]))
     if wrong.size:
         at = int(wrong[0])
+        size = "an unknown number of" if sizes[kind[at]] == sys.maxsize else sizes[kind[at]]
         name = ("text tokens", "visual tokens", "extra embeddings")[kind[at]]
         raise ShapeError(
-            f"the layout of row {row} points at index {index[at]} of {sizes[kind[at]]} {name} (position {at})",
+            f"the layout of row {row} points at index {index[at]} of {size} {name} (position {at})",
             hint="A fusion scheme lays out the tokens of its own row only.",
         )
     return np.asarray(starts)[kind] + index
