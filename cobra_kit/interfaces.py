@@ -216,9 +216,7 @@ class TemplateSegment:
 class PromptTemplate(Protocol):
     """Turns a conversation into text. Picklable, no weights."""
 
-    def render(
-        self, turns: Sequence[tuple[str, str | None]], *, for_generation: bool
-    ) -> Sequence[TemplateSegment]:
+    def render(self, turns: Sequence[tuple[str, str | None]], *, for_generation: bool) -> Sequence[TemplateSegment]:
         """Returns the segments of (question, answer) turns.
 
         Args:
@@ -451,9 +449,7 @@ class Backbone(Component):
         """Returns the logits `[.. vocab_size]` of hidden states `[.. d]`. The core calls it on chunks."""
 
     @abstractmethod
-    def new_state(
-        self, batch: int, max_length: int, *, device: torch.device, dtype: torch.dtype
-    ) -> DecodeState:
+    def new_state(self, batch: int, max_length: int, *, device: torch.device, dtype: torch.dtype) -> DecodeState:
         """Returns an empty state for `batch` rows of at most `max_length` tokens (visual ones included)."""
 
     @abstractmethod

@@ -137,6 +137,22 @@ def save_tensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapp
         raise WeightsError(error.message, where=error.where, hint=error.hint) from error
 
 
+def load_metadata(path: str | Path) -> dict[str, str]:
+    """Returns the strings in the header of a safetensors file.
+
+    Raises:
+        WeightsError: The file is missing, damaged, or no safetensors file.
+    """
+    file = Path(path)
+    try:
+        with safetensors.safe_open(file, "pt") as opened:
+            return dict(opened.metadata() or {})
+    except OSError as error:
+        raise WeightsError(f"cannot be read: {error}", where=str(file)) from error
+    except safetensors.SafetensorError as error:
+        raise _damaged(file, error) from error
+
+
 def _looked_for() -> str:
     return f"Looked for a file ({', '.join(('.safetensors', *_PICKLES))}) or a folder with {', '.join(FILE_NAMES)}."
 
@@ -172,9 +188,7 @@ def _damaged(path: Path, reason: object) -> WeightsError:
 def _load_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         tensors = load_file(path)
-        with safetensors.safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-        tied: dict[str, str] = json.loads(metadata.get(_TIED, "{}"))
+        tied: dict[str, str] = json.loads(load_metadata(path).get(_TIED, "{}"))
         return tensors | {alias: tensors[name] for alias, name in tied.items()}
     except OSError as error:
         raise WeightsError(f"cannot be read: {error}", where=str(path)) from error

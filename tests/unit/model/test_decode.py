@@ -15,7 +15,7 @@ def test_batched_answers_equal_single_ones(model, picture):
     pictures = [picture(1), None, [picture(2), picture(3, 24, 8)]]
     together = model.generate(pictures, QUESTIONS, max_new_tokens=9)
     alone = [
-        model.generate([entry] if not isinstance(entry, list) else [entry], [question], max_new_tokens=9)[0]
+        model.generate([entry], [question], max_new_tokens=9)[0]
         for entry, question in zip(pictures, QUESTIONS, strict=True)
     ]
     assert together == alone
