@@ -1,0 +1,30 @@
+"""Recipes: typed, merged, and resolved to plugins. Reading one never runs code of its own."""
+
+from __future__ import annotations
+
+from cobra_kit.recipe.arms import arm_differences, resolve_arms
+from cobra_kit.recipe.diff import Difference, differences, flatten
+from cobra_kit.recipe.load import load_recipe
+from cobra_kit.recipe.locate import builtin_recipes, builtin_recipes_dir, find_recipe
+from cobra_kit.recipe.parts import ResolvedPart
+from cobra_kit.recipe.problems import RecipeProblems
+from cobra_kit.recipe.resolve import ResolvedRecipe, resolve
+from cobra_kit.recipe.schema import Recipe, json_schema
+
+__all__ = [
+    "Difference",
+    "Recipe",
+    "RecipeProblems",
+    "ResolvedPart",
+    "ResolvedRecipe",
+    "arm_differences",
+    "builtin_recipes",
+    "builtin_recipes_dir",
+    "differences",
+    "find_recipe",
+    "flatten",
+    "json_schema",
+    "load_recipe",
+    "resolve",
+    "resolve_arms",
+]
