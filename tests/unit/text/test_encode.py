@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,12 +22,17 @@ CHAT = TextCodec(small_tokenizer(), ChatTemplate(), 256)
 BASE = TextCodec(small_tokenizer(), BaseTemplate(), 256)
 
 
+@cache
+def neox():
+    return BpeTokenizer.from_file(NEOX)
+
+
 @pytest.fixture(params=["chat", "base", "chat-neox", "base-neox"])
 def codec(request):
     name, _, size = request.param.partition("-")
     if size and not NEOX.exists():
         pytest.skip("needs 20B_tokenizer.json (GPT-NeoX) in the folder COBRA_KIT_TEST_DATA")
-    tokenizer = BpeTokenizer.from_file(NEOX) if size else small_tokenizer()
+    tokenizer = neox() if size else small_tokenizer()
     return TextCodec(tokenizer, ChatTemplate() if name == "chat" else BaseTemplate(), 256)
 
 

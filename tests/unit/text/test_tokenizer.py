@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from string import ascii_uppercase, digits
@@ -33,6 +34,7 @@ def tokenizer(request):
     return small_tokenizer() if request.param == "small" else neox()
 
 
+@cache
 def neox():
     return BpeTokenizer.from_file(NEOX)
 
