@@ -56,9 +56,11 @@ class TestOpen:
         assert same(opened, upright)
         assert same(open_image(opened), upright)
 
-    def test_a_damaged_exif_block_counts_as_absent(self) -> None:
+    @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+    @pytest.mark.parametrize("block", [b"MM\x00*\xff\xff\xff\xff\x01", b"no EXIF at all", b"II"])
+    def test_a_damaged_exif_block_counts_as_absent(self, block: bytes) -> None:
         image = noise(6, 4)
-        assert same(open_image(encoded(image, "PNG", exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xff\x01")), image)
+        assert same(open_image(encoded(image, "PNG", exif=b"Exif\x00\x00" + block)), image)
 
     def test_alpha_is_laid_on_white(self) -> None:
         image = Image.new("RGBA", (2, 1), (255, 0, 0, 0))

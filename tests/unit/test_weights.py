@@ -138,6 +138,17 @@ class TestBadCheckpoints:
         with pytest.raises(WeightsError, match=r"refused: this pickle asks for argparse\.Namespace"):
             load_tensors(tmp_path / "w.pt")
 
+    @pytest.mark.parametrize("name", ["w.safetensors", "w.bin"])
+    def test_a_file_that_may_not_be_read(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        def refuse(*_: object, **__: object) -> None:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+        (tmp_path / name).touch()
+        monkeypatch.setattr("cobra_kit.weights.load_file", refuse)
+        monkeypatch.setattr(torch, "load", refuse)
+        with pytest.raises(WeightsError, match=rf"{name}: cannot be read: .*Permission denied"):
+            load_tensors(tmp_path / name)
+
     def test_no_named_tensors(self, tmp_path: Path) -> None:
         torch.save([torch.ones(1)], tmp_path / "w.pt")
         with pytest.raises(WeightsError, match="holds no named tensors but a list"):

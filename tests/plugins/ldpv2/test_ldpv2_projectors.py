@@ -106,11 +106,11 @@ class TestEveryLdpV2:
         hidden = 20 if cls is FusedLdpV2 else 6
         with torch.random.fork_rng():
             torch.manual_seed(5)
-            layers = [nn.Linear(5, hidden), nn.Linear(hidden, 6), nn.Conv2d(6, 6, 3, padding=1, groups=6)]
+            layers: list[Any] = [nn.Linear(5, hidden), nn.Linear(hidden, 6), nn.Conv2d(6, 6, 3, padding=1, groups=6)]
         drawn = build(cls, config, seed=5).state_dict()
         for prefix, layer in zip(("projector.0", "projector.2", "projector.4.peg.0"), layers, strict=True):
             assert torch.equal(drawn.pop(f"{prefix}.weight"), layer.weight)
-            assert torch.equal(drawn.pop(f"{prefix}.bias"), layer.bias)  # type: ignore[arg-type]
+            assert torch.equal(drawn.pop(f"{prefix}.bias"), layer.bias)
         assert not drawn
 
     def test_from_the_meta_device_every_value_is_set(self, cls: type[Any], config: Any) -> None:
