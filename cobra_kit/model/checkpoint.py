@@ -35,7 +35,7 @@ def save_pretrained(model: VisionLanguageModel, recipe: ResolvedRecipe, folder: 
 
 def from_pretrained(folder: Path, *, device: torch.device | str, dtype: torch.dtype | None) -> VisionLanguageModel:
     """Returns the model of a folder that `save_pretrained` wrote."""
-    from cobra_kit.model.compose import compose
+    from cobra_kit.model.composition import compose
     from cobra_kit.recipe import load_recipe
 
     missing = [name for name in (RECIPE, WEIGHTS) if not (folder / name).is_file()]

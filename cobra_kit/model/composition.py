@@ -111,7 +111,7 @@ def _shapes(part: ResolvedPart, **dimensions: Any) -> Component:
     cls = part.component.load_class()
     try:
         with torch.device("meta"):
-            return cast("Component", cls(part.config, **dimensions))
+            return cls(part.config, **dimensions)
     except CobraError:
         raise
     except Exception as error:
