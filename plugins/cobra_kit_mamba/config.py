@@ -1,14 +1,38 @@
-"""The sizes of Mamba language models. Imports no torch.
+"""The sizes of Mamba-1 language models. Imports no torch.
 
 Sizes: `config.json` of the repositories that each class names in `hub_id`; PAPER.md 1.5 for the ones Cobra uses.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field
 
 from cobra_kit.config import ComponentConfig
-from pydantic import Field
+
+# The fields that sizes override carry their description in the type, so that it is inherited with it.
+Width = Annotated[int, Field(gt=0, description="Width of embeddings and hidden states, in channels.")]
+Depth = Annotated[int, Field(gt=0, description="Number of blocks.")]
+VocabSize = Annotated[int | None, Field(gt=0, description="Number of token ids; None takes the tokenizer's.")]
+StateInit = Annotated[
+    Literal["standard", "strong"],
+    Field(
+        description="`standard` initialises as state-spaces does; `strong` starts with a louder and slower state: "
+        "the rows of x_proj for B and C times 8, A = -(1..d_state)/16, time steps times 4. Same architecture."
+    ),
+]
+TokenizerName = Annotated[
+    Literal["small", "gpt-neox-20b"], Field(description="The tokenizer that the weights go with.")
+]
+TemplateName = Annotated[Literal["base", "chat"], Field(description="The prompt template that the weights go with.")]
+Weights = Annotated[
+    str,
+    Field(
+        description="`none` (random), `hub` (published), or the path of a safetensors or .bin file or of a folder "
+        "with one."
+    ),
+]
 
 
 class MambaConfig(ComponentConfig):
@@ -17,11 +41,8 @@ class MambaConfig(ComponentConfig):
     hub_id: ClassVar[str | None] = None
     """The Hugging Face repository of the published weights, or None."""
 
-    d_model: int = Field(gt=0)
-    """Width of embeddings and hidden states, in channels."""
-
-    n_layer: int = Field(gt=0)
-    """Number of blocks."""
+    d_model: Width
+    n_layer: Depth
 
     d_state: int = Field(default=16, gt=0)
     """State numbers per inner channel."""
@@ -32,11 +53,10 @@ class MambaConfig(ComponentConfig):
     d_conv: int = Field(default=4, gt=0)
     """Taps of the causal convolution, in tokens, the current one included."""
 
-    dt_rank: int | Literal["auto"] = "auto"
+    dt_rank: Annotated[int, Field(gt=0)] | Literal["auto"] = "auto"
     """Rank of the time step's projection; `auto` is d_model / 16, rounded up."""
 
-    vocab_size: int | None = Field(default=None, gt=0)
-    """Number of token ids; None takes the tokenizer's."""
+    vocab_size: VocabSize = None
 
     pad_vocab_multiple: int = Field(default=8, gt=0)
     """The embedding has the next multiple of this many rows."""
@@ -47,21 +67,14 @@ class MambaConfig(ComponentConfig):
     residual_in_fp32: bool = True
     """Whether the residual stream stays in float32 under half-precision weights."""
 
-    state_init: Literal["standard", "strong"] = "standard"
-    """`standard` initialises as state-spaces does; `strong` starts with a louder and slower state: the rows of
-    x_proj for B and C times 8, A = -(1..d_state)/16, time steps times 4. The architecture is the same."""
-
-    tokenizer: Literal["small", "gpt-neox-20b"] = "gpt-neox-20b"
-    """The tokenizer the weights go with."""
-
-    template: Literal["base", "chat"] = "base"
-    """The prompt template the weights go with."""
+    state_init: StateInit = "standard"
+    tokenizer: TokenizerName = "gpt-neox-20b"
+    template: TemplateName = "base"
 
     max_text_tokens: int = Field(default=2048, gt=0)
     """Longer text is cut, in tokens; visual tokens come on top."""
 
-    weights: str = "hub"
-    """`none` (random), `hub` (published), or a path to a safetensors or .bin file or to a folder with one."""
+    weights: Weights = "hub"
 
     @property
     def d_inner(self) -> int:
@@ -76,23 +89,22 @@ class MambaConfig(ComponentConfig):
     @classmethod
     def tiny(cls) -> Self:
         """Returns a config that builds in milliseconds on a CPU, without weights, for checks."""
-        values: dict[str, Any] = {"d_model": 64, "n_layer": 2, "vocab_size": None, "tokenizer": "small"}
-        return cls(**values, weights="none")
+        return cls(d_model=64, n_layer=2, vocab_size=None, tokenizer="small", weights="none")
 
 
 class MambaTinyConfig(MambaConfig):
     """The laptop's backbone: 233,344 parameters beside the embedding, the small tokenizer, random weights.
 
-    Its `state_init` is `strong`, without which questions about one object of several are not learnt within
-    minutes (LAPTOP.md, runs V0 and V5).
+    Its `state_init` is `strong`: under the standard one, questions about one object of several stayed at the blind
+    floor in runs of minutes (LAPTOP.md, probes V0 and V5).
     """
 
-    d_model: int = Field(default=128, gt=0)
-    n_layer: int = Field(default=2, gt=0)
-    state_init: Literal["standard", "strong"] = "strong"
-    tokenizer: Literal["small", "gpt-neox-20b"] = "small"
-    template: Literal["base", "chat"] = "chat"
-    weights: str = "none"
+    d_model: Width = 128
+    n_layer: Depth = 2
+    state_init: StateInit = "strong"
+    tokenizer: TokenizerName = "small"
+    template: TemplateName = "chat"
+    weights: Weights = "none"
 
     @classmethod
     def tiny(cls) -> Self:
@@ -104,64 +116,64 @@ class Mamba130mConfig(MambaConfig):
     """state-spaces/mamba-130m."""
 
     hub_id: ClassVar[str | None] = "state-spaces/mamba-130m"
-    d_model: int = Field(default=768, gt=0)
-    n_layer: int = Field(default=24, gt=0)
-    vocab_size: int | None = Field(default=50277, gt=0)
+    d_model: Width = 768
+    n_layer: Depth = 24
+    vocab_size: VocabSize = 50277
 
 
 class Mamba370mConfig(MambaConfig):
     """state-spaces/mamba-370m."""
 
     hub_id: ClassVar[str | None] = "state-spaces/mamba-370m"
-    d_model: int = Field(default=1024, gt=0)
-    n_layer: int = Field(default=48, gt=0)
-    vocab_size: int | None = Field(default=50277, gt=0)
+    d_model: Width = 1024
+    n_layer: Depth = 48
+    vocab_size: VocabSize = 50277
 
 
 class Mamba790mConfig(MambaConfig):
     """state-spaces/mamba-790m."""
 
     hub_id: ClassVar[str | None] = "state-spaces/mamba-790m"
-    d_model: int = Field(default=1536, gt=0)
-    n_layer: int = Field(default=48, gt=0)
-    vocab_size: int | None = Field(default=50277, gt=0)
+    d_model: Width = 1536
+    n_layer: Depth = 48
+    vocab_size: VocabSize = 50277
 
 
-class Mamba1p4bConfig(MambaConfig):
+class Mamba1400mConfig(MambaConfig):
     """state-spaces/mamba-1.4b."""
 
     hub_id: ClassVar[str | None] = "state-spaces/mamba-1.4b"
-    d_model: int = Field(default=2048, gt=0)
-    n_layer: int = Field(default=48, gt=0)
-    vocab_size: int | None = Field(default=50277, gt=0)
+    d_model: Width = 2048
+    n_layer: Depth = 48
+    vocab_size: VocabSize = 50277
 
 
-class Mamba2p8bConfig(MambaConfig):
+class Mamba2800mConfig(MambaConfig):
     """state-spaces/mamba-2.8b."""
 
     hub_id: ClassVar[str | None] = "state-spaces/mamba-2.8b"
-    d_model: int = Field(default=2560, gt=0)
-    n_layer: int = Field(default=64, gt=0)
-    vocab_size: int | None = Field(default=50277, gt=0)
+    d_model: Width = 2560
+    n_layer: Depth = 64
+    vocab_size: VocabSize = 50277
 
 
-class Mamba2p8bSlimpjConfig(Mamba2p8bConfig):
+class Mamba2800mSlimpjConfig(Mamba2800mConfig):
     """state-spaces/mamba-2.8b-slimpj."""
 
     hub_id: ClassVar[str | None] = "state-spaces/mamba-2.8b-slimpj"
 
 
-class Mamba2p8bZephyrConfig(Mamba2p8bConfig):
+class Mamba2800mZephyrConfig(Mamba2800mConfig):
     """xiuyul/mamba-2.8b-zephyr."""
 
     hub_id: ClassVar[str | None] = "xiuyul/mamba-2.8b-zephyr"
-    template: Literal["base", "chat"] = "chat"
+    template: TemplateName = "chat"
 
 
 class Mamba7bConfig(MambaConfig):
     """TRI-ML/mamba-7b-rw."""
 
     hub_id: ClassVar[str | None] = "TRI-ML/mamba-7b-rw"
-    d_model: int = Field(default=4096, gt=0)
-    n_layer: int = Field(default=64, gt=0)
-    vocab_size: int | None = Field(default=50432, gt=0)
+    d_model: Width = 4096
+    n_layer: Depth = 64
+    vocab_size: VocabSize = 50432

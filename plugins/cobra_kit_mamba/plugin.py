@@ -17,18 +17,18 @@ _MAMBA1_SIZES = {
     "130m": ("130M parameters, the Pile", "Mamba130mConfig"),
     "370m": ("370M parameters, the Pile", "Mamba370mConfig"),
     "790m": ("790M parameters, the Pile", "Mamba790mConfig"),
-    "1.4b": ("1.4B parameters, the Pile", "Mamba1p4bConfig"),
-    "2.8b": ("2.8B parameters, the Pile", "Mamba2p8bConfig"),
-    "2.8b-slimpj": ("2.8B parameters, SlimPajama: Cobra's base model", "Mamba2p8bSlimpjConfig"),
-    "2.8b-zephyr": ("2.8B parameters, tuned for chat: Cobra's default", "Mamba2p8bZephyrConfig"),
+    "1.4b": ("1.4B parameters, the Pile", "Mamba1400mConfig"),
+    "2.8b": ("2.8B parameters, the Pile", "Mamba2800mConfig"),
+    "2.8b-slimpj": ("2.8B parameters, SlimPajama: Cobra's base model", "Mamba2800mSlimpjConfig"),
+    "2.8b-zephyr": ("2.8B parameters, tuned for chat: Cobra's default", "Mamba2800mZephyrConfig"),
     "7b": ("7B parameters, RefinedWeb: Cobra-8B's base model", "Mamba7bConfig"),
 }
 _MAMBA2_SIZES = {
-    "mamba2-130m": ("130M parameters, the Pile", "Mamba2p130mConfig"),
-    "mamba2-370m": ("370M parameters, the Pile", "Mamba2p370mConfig"),
-    "mamba2-780m": ("780M parameters, the Pile", "Mamba2p780mConfig"),
-    "mamba2-1.3b": ("1.3B parameters, the Pile", "Mamba2p1p3bConfig"),
-    "mamba2-2.7b": ("2.7B parameters, the Pile", "Mamba2p2p7bConfig"),
+    "mamba2-130m": ("130M parameters, the Pile", "MambaTwo130mConfig"),
+    "mamba2-370m": ("370M parameters, the Pile", "MambaTwo370mConfig"),
+    "mamba2-780m": ("780M parameters, the Pile", "MambaTwo780mConfig"),
+    "mamba2-1.3b": ("1.3B parameters, the Pile", "MambaTwo1300mConfig"),
+    "mamba2-2.7b": ("2.7B parameters, the Pile", "MambaTwo2700mConfig"),
 }
 
 
@@ -53,6 +53,6 @@ def cobra_backbones() -> Iterator[BackboneSpec]:
             name=name,
             summary=f"Mamba-2, {summary}",
             target=_MAMBA2,
-            config=f"cobra_kit_mamba.config:{config}",
+            config=f"cobra_kit_mamba.mamba2_config:{config}",
             unfinished=_MAMBA2_UNFINISHED,
         )
