@@ -54,13 +54,21 @@ def _guarded(run: Callable[[], int], *, debug: bool) -> int:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # Nobody reads stdout any more; without this, Python complains about it once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return PIPE_CLOSED
+        return _pipe_closed()
+    except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):  # typer's way of leaving then
+            return _pipe_closed()
+        raise
     except Exception as error:
         if debug:
             traceback.print_exc()
         return _report(error)
+
+
+def _pipe_closed() -> int:
+    # Nobody reads stdout any more; without this, Python complains about it once more at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return PIPE_CLOSED
 
 
 def _report(error: Exception) -> int:
