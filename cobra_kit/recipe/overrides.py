@@ -37,7 +37,8 @@ def _parse(text: str, source: str) -> tuple[list[str], Node]:
     path, equals, value = text.partition("=")
     keys = [key.strip() for key in path.split(".")]
     if not equals or not all(keys):
-        raise RecipeError("expected key=value", where=source, hint="For example: --set model.projector.use=ldpv2/fused")
+        hint = "For example: --set model.projector.use=PLUGIN/COMPONENT"
+        raise RecipeError("expected key=value", where=source, hint=hint)
     try:
         return keys, _unlocated(parse_yaml(value, source), Origin(source))
     except RecipeError as error:
