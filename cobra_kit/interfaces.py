@@ -298,7 +298,7 @@ class Component(nn.Module, ABC):
             generator: Source of randomness; the same generator state gives the same values. None: torch's own.
         """
 
-    def load_pretrained(self) -> None:  # noqa: B027  (optional)
+    def load_pretrained(self) -> None:
         """Loads the weights that the component's config names; does nothing where it names none.
 
         Raises:
@@ -407,7 +407,8 @@ class FusionScheme(Component):
 class Backbone(Component):
     """A language model over embeddings.
 
-    Padding is on the right and changes no real token; a batch equals its rows one by one; stepping equals the full pass.
+    Padding is on the right and changes no real token; a batch equals its rows one by one; stepping equals the full
+    pass.
 
     Attributes:
         hidden_size: Width of embeddings and hidden states.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -68,15 +69,18 @@ def compose(
         for kind, module in modules.items():
             _fill(module, kind, chosen, pretrained=pretrained)
             place(module, torch.device(device), dtype)
-    return VisionLanguageModel(
+    model = VisionLanguageModel(
         encoder,
         projector,
         fusion,
         backbone,
-        processor=processor_of(resolved),
+        processor=partial(processor_of, resolved),
         components={kind: part.component.qualified for kind, part in parts.items()},
         recipe=resolved,
     )
+    if torch.device(device).type != "meta":
+        _ = model.processor  # a missing tokenizer is an error now, not at the first batch
+    return model
 
 
 def processor_of(resolved: ResolvedRecipe) -> Processor:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, cast
 
@@ -41,7 +42,7 @@ class VisionLanguageModel(nn.Module):
         projector: Visual tokens to the backbone's width.
         fusion: Text and visual tokens to one sequence.
         backbone: The language model.
-        processor: Rows to batches for this composition.
+        processor: Makes what turns rows into batches; called when first needed, so that shapes need no tokenizer.
         components: Per kind the qualified name, such as `mamba/tiny`.
         recipe: What the model was composed from; needed to save it.
     """
@@ -53,7 +54,7 @@ class VisionLanguageModel(nn.Module):
         fusion: FusionScheme,
         backbone: Backbone,
         *,
-        processor: Processor,
+        processor: Callable[[], Processor],
         components: Mapping[str, str],
         recipe: ResolvedRecipe | None = None,
     ) -> None:
@@ -62,7 +63,7 @@ class VisionLanguageModel(nn.Module):
         self.projector = projector
         self.fusion = fusion
         self.backbone = backbone
-        self.processor = processor
+        self._make_processor = processor
         self.components = dict(components)
         self.recipe = recipe
         self.train_only({"projector", "fusion", "backbone"})
@@ -184,11 +185,16 @@ class VisionLanguageModel(nn.Module):
             "backbone": self.backbone,
         }
 
+    @cached_property
+    def processor(self) -> Processor:
+        """Returns what turns rows into batches for this composition; needs the backbone's tokenizer."""
+        return self._make_processor()
+
     def image_tokens(self) -> TokenShape:
         """Returns the tokens of one image of the largest size, after the projector."""
-        recipe = self._require_recipe()
-        config = recipe.parts["vision_encoder"].config
-        return self.processor.output_shape(self.vision_encoder.max_shape(config))
+        parts = self._require_recipe().parts
+        largest = self.vision_encoder.max_shape(parts["vision_encoder"].config)
+        return self.projector.output_shape(parts["projector"].config, largest)
 
     def summary(self) -> str:
         """Returns a printout of the parts: component, frozen or trainable, parameters."""
