@@ -5,4 +5,35 @@ Importing this package imports no torch; the public names below are loaded when 
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cobra_kit.errors import CobraError
+    from cobra_kit.model import VisionLanguageModel, compose
+    from cobra_kit.plugin import hookimpl
+    from cobra_kit.recipe import Recipe, load_recipe
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "CobraError": "cobra_kit.errors",
+    "Recipe": "cobra_kit.recipe",
+    "VisionLanguageModel": "cobra_kit.model",
+    "compose": "cobra_kit.model",
+    "hookimpl": "cobra_kit.plugin",
+    "load_recipe": "cobra_kit.recipe",
+}
+
+__all__ = ["CobraError", "Recipe", "VisionLanguageModel", "__version__", "compose", "hookimpl", "load_recipe"]
+
+
+def __getattr__(name: str) -> Any:
+    """Returns a public name, importing its module on first use (PEP 562)."""
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'cobra_kit' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

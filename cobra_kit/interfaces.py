@@ -216,9 +216,7 @@ class TemplateSegment:
 class PromptTemplate(Protocol):
     """Turns a conversation into text. Picklable, no weights."""
 
-    def render(
-        self, turns: Sequence[tuple[str, str | None]], *, for_generation: bool
-    ) -> Sequence[TemplateSegment]:
+    def render(self, turns: Sequence[tuple[str, str | None]], *, for_generation: bool) -> Sequence[TemplateSegment]:
         """Returns the segments of (question, answer) turns.
 
         Args:
@@ -300,7 +298,7 @@ class Component(nn.Module, ABC):
             generator: Source of randomness; the same generator state gives the same values. None: torch's own.
         """
 
-    def load_pretrained(self) -> None:  # noqa: B027  (optional)
+    def load_pretrained(self) -> None:
         """Loads the weights that the component's config names; does nothing where it names none.
 
         Raises:
@@ -409,7 +407,8 @@ class FusionScheme(Component):
 class Backbone(Component):
     """A language model over embeddings.
 
-    Padding is on the right and changes no real token; a batch equals its rows one by one; stepping equals the full pass.
+    Padding is on the right and changes no real token; a batch equals its rows one by one; stepping equals the full
+    pass.
 
     Attributes:
         hidden_size: Width of embeddings and hidden states.
@@ -451,9 +450,7 @@ class Backbone(Component):
         """Returns the logits `[.. vocab_size]` of hidden states `[.. d]`. The core calls it on chunks."""
 
     @abstractmethod
-    def new_state(
-        self, batch: int, max_length: int, *, device: torch.device, dtype: torch.dtype
-    ) -> DecodeState:
+    def new_state(self, batch: int, max_length: int, *, device: torch.device, dtype: torch.dtype) -> DecodeState:
         """Returns an empty state for `batch` rows of at most `max_length` tokens (visual ones included)."""
 
     @abstractmethod

@@ -67,9 +67,7 @@ class ComponentSpec:
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
-            raise ValueError(
-                f"bad component name {self.name!r}: lower-case letters and digits, joined by '-' or '.'"
-            )
+            raise ValueError(f"bad component name {self.name!r}: lower-case letters and digits, joined by '-' or '.'")
         for field in ("target", "config"):
             value = getattr(self, field)
             if not _REFERENCE.fullmatch(value):

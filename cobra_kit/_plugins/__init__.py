@@ -1,0 +1,9 @@
+"""The plugin host: finds plugins through their entry points, keeps them apart, and looks components up by name."""
+
+from __future__ import annotations
+
+from cobra_kit._plugins.component import Component
+from cobra_kit._plugins.records import PluginRecord, Status
+from cobra_kit._plugins.registry import Registry, configure, default_registry, metadata_registry
+
+__all__ = ["Component", "PluginRecord", "Registry", "Status", "configure", "default_registry", "metadata_registry"]

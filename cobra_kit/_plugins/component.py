@@ -1,0 +1,154 @@
+"""One registered component: its name, where it comes from, and how its class and config are imported."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import shlex
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from packaging.requirements import Requirement
+
+from cobra_kit._plugins.quiet import stdout_to_stderr
+from cobra_kit._plugins.words import KIND_WORDS, one_line
+from cobra_kit.errors import NotFinishedError, PluginError
+from cobra_kit.plugin import ComponentSpec, Kind
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from cobra_kit import interfaces
+
+_INTERFACES: dict[Kind, str] = {
+    "vision_encoder": "VisionEncoder",
+    "projector": "Projector",
+    "fusion": "FusionScheme",
+    "backbone": "Backbone",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A component that a plugin declared.
+
+    Args:
+        kind: Which of the four contracts it implements.
+        plugin: The plugin's id.
+        distribution: `"name version"` of the package, or the path of a one-file plugin.
+        spec: The declaration.
+    """
+
+    kind: Kind
+    plugin: str
+    distribution: str
+    spec: ComponentSpec
+
+    @property
+    def qualified(self) -> str:
+        """Returns the full name, `plugin/component`."""
+        return f"{self.plugin}/{self.spec.name}"
+
+    @property
+    def title(self) -> str:
+        """Returns the start of an error message: `projector 'mlp/gelu' (cobra-kit 0.1.0)`."""
+        return f"{KIND_WORDS[self.kind]} {self.qualified!r} ({self.distribution})"
+
+    def load_class(self) -> type[interfaces.Component]:
+        """Imports the class.
+
+        Raises:
+            NotFinishedError: The component cannot be built in this version.
+            PluginError: A requirement is not met, the import fails, or the class does not implement its contract.
+        """
+        if self.spec.unfinished:
+            raise NotFinishedError(f"{self.title} is not finished yet", hint=self.spec.unfinished)
+        self._check_requires()
+        found = self._import("target", self.spec.target)
+        from cobra_kit import interfaces
+
+        contract: type[interfaces.Component] = getattr(interfaces, _INTERFACES[self.kind])
+        if not (isinstance(found, type) and issubclass(found, contract)):
+            raise PluginError(
+                f"{self.title}: target {self.spec.target} must be a subclass of "
+                f"cobra_kit.interfaces.{contract.__name__}, not {_describe(found)}"
+            )
+        if inspect.isabstract(found):
+            lacking = ", ".join(sorted(found.__abstractmethods__))
+            raise PluginError(f"{self.title}: target {self.spec.target} does not implement {lacking}")
+        return found
+
+    def load_config(self, *, check_requires: bool = True) -> type[BaseModel]:
+        """Imports the config's model; works for unfinished components too.
+
+        Args:
+            check_requires: Whether unmet requirements are an error; without, the config is shown, not used.
+
+        Raises:
+            PluginError: A requirement is not met, the import fails, or it is no pydantic model that forbids extras.
+        """
+        if check_requires:
+            self._check_requires()
+        found = self._import("config", self.spec.config)
+        from pydantic import BaseModel
+
+        if not (isinstance(found, type) and issubclass(found, BaseModel)):
+            raise PluginError(
+                f"{self.title}: config {self.spec.config} must be a pydantic model, not {_describe(found)}"
+            )
+        if found.model_config.get("extra") != "forbid":
+            raise PluginError(
+                f"{self.title}: config {self.spec.config} must forbid unknown keys",
+                hint="derive it from cobra_kit.config.ComponentConfig, or set extra='forbid' in its model_config",
+            )
+        return found
+
+    def unmet(self) -> dict[str, str]:
+        """Returns the requirements that this environment does not meet, each with what is there instead."""
+        unmet = {}
+        for text in self.spec.requires:
+            problem = _unmet(text)
+            if problem:
+                unmet[text] = problem
+        return unmet
+
+    def _check_requires(self) -> None:
+        unmet = self.unmet()
+        if unmet:
+            needs = ", ".join(f"{text} ({problem})" for text, problem in unmet.items())
+            raise PluginError(f"{self.title} needs {needs}", hint=f"pip install {' '.join(map(shlex.quote, unmet))}")
+
+    def _import(self, role: str, reference: str) -> Any:
+        module_name, _, name = reference.partition(":")
+        try:
+            with stdout_to_stderr():
+                module = importlib.import_module(module_name)
+        except (Exception, SystemExit) as error:
+            raise PluginError(f"{self.title}: cannot import {role} {reference}: {one_line(error)}") from error
+        try:
+            return getattr(module, name)
+        except AttributeError as error:
+            near = difflib.get_close_matches(name, vars(module), n=1)
+            raise PluginError(
+                f"{self.title}: cannot import {role} {reference}: module {module_name} has no {name!r}",
+                hint=f"did you mean {near[0]}?" if near else None,
+            ) from error
+
+
+def _unmet(text: str) -> str | None:
+    requirement = Requirement(text)
+    if requirement.marker is not None and not requirement.marker.evaluate():
+        return None
+    try:
+        installed = version(requirement.name)
+    except PackageNotFoundError:
+        return "not installed"
+    if requirement.specifier.contains(installed, prereleases=True):
+        return None
+    return f"{installed} is installed"
+
+
+def _describe(found: object) -> str:
+    return f"the class {found.__name__}" if isinstance(found, type) else f"a {type(found).__name__}"

@@ -1,0 +1,135 @@
+"""Imports one plugin and collects what it declares. Nothing a plugin does here harms another one or the host."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from importlib.resources.abc import Traversable
+from pathlib import PurePath
+
+import pluggy
+from packaging.requirements import InvalidRequirement, Requirement
+
+from cobra_kit._plugins.component import Component
+from cobra_kit._plugins.quiet import stdout_to_stderr
+from cobra_kit._plugins.records import PluginRecord
+from cobra_kit._plugins.words import nearest, one_line
+from cobra_kit.errors import PluginError
+from cobra_kit.plugin import HOOKS, CobraHooks, ComponentSpec
+
+ERRORS_VARIABLE = "COBRA_KIT_PLUGIN_ERRORS"
+
+_PROJECT = "cobra_kit"
+_RECIPES_HOOK = "cobra_recipes"
+_KNOWN_HOOKS = (*HOOKS, _RECIPES_HOOK)
+
+
+def load_plugin(record: PluginRecord, load: Callable[[], object]) -> None:
+    """Imports a plugin and fills its record: components, recipes, seconds; or the status `broken` and why.
+
+    Args:
+        record: A record with the status `found`.
+        load: Imports the plugin and returns its module.
+
+    Raises:
+        PluginError: The plugin is broken and `COBRA_KIT_PLUGIN_ERRORS` is `raise`.
+    """
+    started = time.perf_counter()
+    try:
+        with stdout_to_stderr():
+            module = load()
+            record.file = getattr(module, "__file__", None)
+            _collect(record, module)
+        record.status = "ok"
+    except (Exception, SystemExit) as error:
+        message = error.message if isinstance(error, PluginError) else one_line(error)
+        record.status, record.error, record.components, record.recipes = "broken", message, (), {}
+        if errors_raise():
+            raise PluginError(f"plugin {record.label} is broken: {message}") from error
+    finally:
+        record.seconds = time.perf_counter() - started
+
+
+def errors_raise() -> bool:
+    """Returns whether a plugin that fails is an error, as in continuous integration, instead of a warning."""
+    return os.environ.get(ERRORS_VARIABLE) == "raise"
+
+
+def _collect(record: PluginRecord, module: object) -> None:
+    # One manager per plugin: pluggy validates the hooks, and every result is known to be this plugin's.
+    manager = pluggy.PluginManager(_PROJECT)
+    manager.add_hookspecs(CobraHooks)
+    manager.register(module, name=record.plugin)
+    _check_hooks(manager, module)
+    record.components = tuple(_components(record, manager))
+    record.recipes = _recipes(manager)
+    _check_unique(record.components)
+
+
+def _check_hooks(manager: pluggy.PluginManager, module: object) -> None:
+    callers = manager.get_hookcallers(module) or []
+    for caller in callers:
+        optional = all(impl.optionalhook for impl in caller.get_hookimpls())
+        if not caller.has_spec() and not optional:
+            near = nearest(caller.name, _KNOWN_HOOKS, number=1)
+            raise PluginError(f"unknown hook {caller.name!r}" + (f", did you mean {near[0]!r}?" if near else ""))
+    implemented = {caller.name for caller in callers}
+    unmarked = [name for name in _KNOWN_HOOKS if name not in implemented and hasattr(module, name)]
+    if unmarked:
+        raise PluginError(f"{unmarked[0]!r} is not marked with @hookimpl")
+    if not implemented:
+        raise PluginError(f"it implements no hook; the hooks are {', '.join(_KNOWN_HOOKS)}")
+
+
+def _results(manager: pluggy.PluginManager, hook: str, expected: str) -> Iterator[object]:
+    caller = getattr(manager.hook, hook)
+    batches = caller()
+    if len(batches) < len(caller.get_hookimpls()):
+        raise PluginError(f"{hook} returned None, expected an iterable of {expected}")
+    for batch in batches:
+        if not isinstance(batch, Iterable):
+            raise PluginError(f"{hook} returned a {type(batch).__name__}, expected an iterable of {expected}")
+        yield from batch
+
+
+def _components(record: PluginRecord, manager: pluggy.PluginManager) -> Iterator[Component]:
+    for hook, (kind, spec_type) in HOOKS.items():
+        for spec in _results(manager, hook, spec_type.__name__):
+            if not isinstance(spec, spec_type):
+                raise PluginError(f"{hook} returned a {type(spec).__name__}, expected {spec_type.__name__}")
+            _check_requirements(spec)
+            yield Component(kind, record.plugin, record.distribution, spec)
+
+
+def _check_requirements(spec: ComponentSpec) -> None:
+    requires: object = spec.requires
+    if isinstance(requires, str):
+        raise PluginError(f"requires of {spec.name!r} must be a tuple of requirements, not a string")
+    for text in spec.requires:
+        try:
+            Requirement(text)
+        except InvalidRequirement as error:
+            raise PluginError(f"requires of {spec.name!r}: {text!r} is not a requirement") from error
+
+
+def _recipes(manager: pluggy.PluginManager) -> dict[str, Traversable]:
+    recipes: dict[str, Traversable] = {}
+    for item in _results(manager, _RECIPES_HOOK, "recipe files"):
+        if not isinstance(item, Traversable) or not item.is_file():
+            raise PluginError(f"{_RECIPES_HOOK} returned {item!r}, expected a readable file (Traversable or Path)")
+        name = PurePath(item.name)
+        if name.suffix not in (".yaml", ".yml"):
+            raise PluginError(f"{_RECIPES_HOOK} returned {item.name!r}, expected a .yaml file")
+        if name.stem in recipes:
+            raise PluginError(f"it declares the recipe {name.stem!r} twice")
+        recipes[name.stem] = item
+    return recipes
+
+
+def _check_unique(components: Iterable[Component]) -> None:
+    seen: set[str] = set()
+    for component in components:
+        if component.spec.name in seen:
+            raise PluginError(f"it declares the component {component.spec.name!r} twice")
+        seen.add(component.spec.name)

@@ -1,0 +1,96 @@
+"""The error for a name that no plugin provides: what is near it, and which plugins may be to blame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cobra_kit._plugins.component import Component
+from cobra_kit._plugins.records import PluginRecord
+from cobra_kit._plugins.words import KIND_WORDS, count, either, nearest
+from cobra_kit.errors import PluginError
+from cobra_kit.plugin import Kind
+
+
+def unknown_component(
+    kind: Kind, name: str, pool: Sequence[Component], every: Sequence[Component], records: Sequence[PluginRecord]
+) -> PluginError:
+    """Returns the error for a component that was not found.
+
+    Args:
+        kind: The kind asked for.
+        name: The name asked for, qualified or short.
+        pool: The components of that kind.
+        every: The components of all kinds.
+        records: All plugins.
+    """
+    message = f"no {KIND_WORDS[kind]} named {name!r}"
+    shown = "  ".join(filter(None, [_did_you_mean(name, pool), _where_to_look(kind, pool)]))
+    return _error(message, name, [_other_kind(name, every), shown], records)
+
+
+def unknown_name(name: str, every: Sequence[Component], records: Sequence[PluginRecord]) -> PluginError:
+    """Returns the error for a name that is neither a component nor a plugin.
+
+    Args:
+        name: The name asked for.
+        every: The components of all kinds.
+        records: All plugins.
+    """
+    near = list(dict.fromkeys([*nearest(name, (record.plugin for record in records)), *near_components(name, every)]))
+    shown = (f"did you mean {either(near)}?  " if near else "") + "cobra-kit plugins list shows all"
+    return _error(f"no plugin or component named {name!r}", name, [shown], records)
+
+
+def _error(message: str, name: str, lines: list[str], records: Sequence[PluginRecord]) -> PluginError:
+    suspects = [record for record in records if record.status not in ("ok", "found")]
+    provider = next((record for record in suspects if record.plugin == name.partition("/")[0]), None)
+    if "/" in name and provider is not None:
+        return PluginError(f"{message}: plugin {provider.label} is {provider.status}: {provider.error}")
+    hint = [
+        *lines,
+        *_failed([record for record in suspects if record.failed]),
+        _blocked([record for record in suspects if record.status == "blocked"]),
+    ]
+    return PluginError(message, hint="\n".join(filter(None, hint)))
+
+
+def near_components(name: str, pool: Sequence[Component]) -> list[str]:
+    """Returns qualified names like `name`, which may be qualified or short; each once."""
+    short = name.rpartition("/")[2]
+    by_qualified = nearest(name, (component.qualified for component in pool))
+    names = nearest(short, (component.spec.name for component in pool))
+    by_short = [component.qualified for word in names for component in pool if component.spec.name == word]
+    ordered = [*by_qualified, *by_short] if "/" in name else [*by_short, *by_qualified]
+    return list(dict.fromkeys(ordered))[:3]
+
+
+def _did_you_mean(name: str, pool: Sequence[Component]) -> str:
+    near = near_components(name, pool)
+    return f"did you mean {either(near)}?" if near else ""
+
+
+def _where_to_look(kind: Kind, pool: Sequence[Component]) -> str:
+    return (
+        f"cobra-kit plugins list --kind {kind} shows all {len(pool)}" if pool else f"no {KIND_WORDS[kind]} is installed"
+    )
+
+
+def _other_kind(name: str, every: Sequence[Component]) -> str:
+    kinds = sorted({KIND_WORDS[component.kind] for component in every if component.qualified == name})
+    return f"{name} is a {kinds[0]}" if kinds else ""
+
+
+def _failed(records: Sequence[PluginRecord]) -> list[str]:
+    if not records:
+        return []
+    head = f"{count(len(records), 'plugin')} failed to load and may provide it:"
+    if len(records) == 1:
+        return [f"{head} {records[0].label}: {records[0].error}"]
+    return [head, *(f"  {record.label}: {record.error}" for record in records)]
+
+
+def _blocked(records: Sequence[PluginRecord]) -> str:
+    if not records:
+        return ""
+    reasons = " and ".join(sorted({record.error for record in records}))
+    return f"{count(len(records), 'plugin')} {'is' if len(records) == 1 else 'are'} blocked ({reasons})"

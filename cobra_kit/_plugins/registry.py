@@ -1,0 +1,164 @@
+"""All plugins of this process, and the rules by which a name finds its component.
+
+A component's identity is `plugin/name`. The short name is a convenience, valid only while it is unique. Nobody has
+precedence, first party included; a conflict costs only the names in conflict.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from cobra_kit._plugins import missing
+from cobra_kit._plugins.component import Component
+from cobra_kit._plugins.discover import ALLOW_VARIABLE, find_installed, unknown_allowed
+from cobra_kit._plugins.files import find_files
+from cobra_kit._plugins.load import errors_raise, load_plugin
+from cobra_kit._plugins.records import PluginRecord
+from cobra_kit._plugins.words import KIND_WORDS, either
+from cobra_kit.errors import PluginError
+from cobra_kit.plugin import Kind
+
+
+@dataclass(slots=True)
+class Registry:
+    """The plugins that were found, in the same order in every process."""
+
+    records: list[PluginRecord] = field(default_factory=list)
+
+    @classmethod
+    def discover(cls, *, files: Sequence[Path] = (), enabled: bool = True, load: bool = True) -> Registry:
+        """Finds all plugins and imports them; one that fails costs one line on stderr and nothing else.
+
+        Args:
+            files: One-file plugins; always loaded, since the user named them.
+            enabled: Whether plugins of installed packages are loaded.
+            load: Whether anything is imported at all; without, records keep the status `found`.
+
+        Raises:
+            PluginError: A plugin file does not exist; or a plugin failed and `COBRA_KIT_PLUGIN_ERRORS` is `raise`.
+        """
+        found: list[tuple[PluginRecord, Callable[[], object]]] = [
+            (record, entry_point.load) for record, entry_point in find_installed(enabled=enabled)
+        ]
+        found += find_files(files)
+        records = []
+        for record, importer in found:
+            if load and record.status == "found":
+                load_plugin(record, importer)
+            if record.failed:
+                _report_failure(record)
+            records.append(record)
+        for name in unknown_allowed({record.plugin for record in records}):
+            _warn(f"{ALLOW_VARIABLE} names {name!r}, which no installed package provides")
+        return cls(records)
+
+    def components(self, kind: Kind | None = None) -> list[Component]:
+        """Returns the components of all plugins that are ok, or those of one kind."""
+        every = [component for record in self.records for component in record.components]
+        return [component for component in every if kind in (None, component.kind)]
+
+    def conflicts(self) -> dict[str, list[str]]:
+        """Returns the plugin ids that several packages claim, each with its claimants."""
+        claims: dict[str, list[str]] = {}
+        for record in self.records:
+            claims.setdefault(record.plugin, []).append(record.distribution)
+        return {plugin: claimants for plugin, claimants in claims.items() if len(claimants) > 1}
+
+    def recipes(self) -> dict[str, Traversable]:
+        """Returns the recipe files of all plugins as `plugin/stem`; ids in conflict are left out."""
+        conflicts = self.conflicts()
+        return {
+            f"{record.plugin}/{stem}": recipe
+            for record in self.records
+            if record.plugin not in conflicts
+            for stem, recipe in record.recipes.items()
+        }
+
+    def get(self, kind: Kind, name: str) -> Component:
+        """Returns the component of that kind with that qualified name, or that short name while it is unique.
+
+        Raises:
+            PluginError: There is none (the message has near names and the plugins that failed to load), the short
+                name is ambiguous, or two packages claim the plugin's id.
+        """
+        pool = self.components(kind)
+        hits = [component for component in pool if name in (component.qualified, component.spec.name)]
+        providers = dict.fromkeys(component.qualified for component in hits)
+        if len(providers) > 1:
+            sources = [f"{hit.qualified} ({hit.distribution})" for hit in hits]
+            raise PluginError(
+                f"{KIND_WORDS[kind]} {name!r} is ambiguous: {either(sources)}", hint="write the qualified name"
+            )
+        self.check_conflict(hits[0].plugin if hits else name.rpartition("/")[0])
+        if not hits:
+            raise missing.unknown_component(kind, name, pool, self.components(), self.records)
+        return hits[0]
+
+    def find(self, name: str) -> Component:
+        """Returns the component of any kind with that qualified name, or that short name while it is unique.
+
+        Raises:
+            PluginError: There is none, the short name is ambiguous, or two packages claim the plugin's id.
+        """
+        hits = [item for item in self.components() if name in (item.qualified, item.spec.name)]
+        if len({(item.kind, item.qualified) for item in hits}) > 1:
+            sources = [f"{KIND_WORDS[hit.kind]} {hit.qualified}" for hit in hits]
+            raise PluginError(f"{name!r} is ambiguous: {either(sources)}", hint="write the qualified name")
+        self.check_conflict(hits[0].plugin if hits else name.rpartition("/")[0])
+        if not hits:
+            raise missing.unknown_name(name, self.components(), self.records)
+        return hits[0]
+
+    def check_conflict(self, plugin: str) -> None:
+        """Checks that one package alone claims a plugin id: a squatter can block a name, never take it over.
+
+        Raises:
+            PluginError: Several packages claim it.
+        """
+        claimants = self.conflicts().get(plugin)
+        if claimants:
+            raise PluginError(
+                f"plugin id {plugin!r} is claimed by {' and '.join(claimants)}",
+                hint=f"uninstall all but one of them; until then nothing named {plugin}/... can be used",
+            )
+
+
+def configure(*, files: Sequence[Path] = (), enabled: bool = True) -> None:
+    """Sets how `default_registry` finds plugins in this process; the next call to it looks again."""
+    global _files, _enabled
+    _files, _enabled = tuple(files), enabled
+    default_registry.cache_clear()
+
+
+_files: tuple[Path, ...] = ()
+_enabled = True
+
+
+def metadata_registry() -> Registry:
+    """Returns the plugins of this process as metadata names them; imports none."""
+    return Registry.discover(files=_files, enabled=_enabled, load=False)
+
+
+@functools.cache
+def default_registry() -> Registry:
+    """Returns the registry of this process, found once."""
+    return Registry.discover(files=_files, enabled=_enabled)
+
+
+def _report_failure(record: PluginRecord) -> None:
+    message = f"plugin {record.label} is {record.status}: {record.error}"
+    if errors_raise():
+        raise PluginError(message)
+    _warn(message)
+
+
+def _warn(message: str) -> None:
+    # One warning, not one per rank, where torchrun started this process.
+    if os.environ.get("RANK", "0") == "0":
+        print(f"warning: {message}", file=sys.stderr)

@@ -1,0 +1,76 @@
+"""Runs the command line: exit codes, and no traceback that nobody asked for.
+
+Everything else is imported within `main`, so that Ctrl-C is quiet during the imports too.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+PROGRAM = "cobra-kit"
+OK, FAILED, USAGE, INTERNAL, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 70, 130, 141
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs `cobra-kit` and returns its exit code.
+
+    Args:
+        arguments: The words after the program's name; None: those of this process.
+
+    Returns:
+        0; 1 for an error the user can mend, 2 for a wrong command line, 70 for an error of ours, 130 when
+        interrupted, 141 when whoever reads our output stopped.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    _prepare_streams()
+    return _guarded(lambda: _run(words), debug="--debug" in words)
+
+
+def _prepare_streams() -> None:
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever started us
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  (for the process's life)
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without UTF-8 gets a `?`, not an error
+
+
+def _run(words: list[str]) -> int:
+    import typer
+
+    from cobra_kit.cli.app import app
+    from cobra_kit.cli.arguments import global_options_first
+
+    try:
+        result = app(global_options_first(words), prog_name=PROGRAM, standalone_mode=False)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    sys.stdout.flush()  # a closed pipe shows here, where it can be caught
+    return result if isinstance(result, int) else OK
+
+
+def _guarded(run: Callable[[], int], *, debug: bool) -> int:
+    try:
+        return run()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _pipe_closed()
+    except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):  # typer's way of leaving then
+            return _pipe_closed()
+        raise
+    except Exception as error:
+        from cobra_kit.cli.failure import report
+
+        return report(error, debug=debug)
+
+
+def _pipe_closed() -> int:
+    # Nobody reads stdout any more; without this, Python complains about it once more at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return PIPE_CLOSED

@@ -1,0 +1,146 @@
+"""One batch on its way to the model: flat text ids, groups of images (or their cached features), and a layout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from cobra_kit.interfaces import IGNORE_INDEX, Layout, LayoutBatch, PreparedImage, TextRow, TokenShape
+
+
+@dataclass(frozen=True, slots=True)
+class CachedFeatures:
+    """What a frozen encoder returned for one image: `values` `[n d]`. Stands in for a `PreparedImage`."""
+
+    values: Tensor
+    shape: TokenShape
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRow:
+    """One conversation, ready to be collated; its length is known without a model.
+
+    Args:
+        text: The tokenised text.
+        images: In order of their markers, prepared or already encoded.
+        layout: Where each token stands.
+    """
+
+    text: TextRow
+    images: tuple[PreparedImage | CachedFeatures, ...]
+    layout: Layout
+
+    @property
+    def num_tokens(self) -> int:
+        """Returns the fused length of the row, visual tokens included."""
+        return len(self.layout.kind)
+
+    @property
+    def num_supervised(self) -> int:
+        """Returns how many tokens of the row carry loss (the first token of a row cannot)."""
+        return sum(label != IGNORE_INDEX for label in self.layout.labels[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class ImageGroup:
+    """Images of one size, stacked.
+
+    Args:
+        tensors: Named encoder inputs, each `[k 3 h w]`; empty if `features` is there.
+        features: Cached encoder output `[k n d]`, or None.
+        shape: The encoder's token shape of every image in the group.
+        indices: Which of the batch's images these are.
+    """
+
+    tensors: Mapping[str, Tensor]
+    features: Tensor | None
+    shape: TokenShape
+    indices: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The input of `VisionLanguageModel`.
+
+    Args:
+        text_ids: Ids of all rows, `[t]`, unpadded.
+        images: All images of the batch, by size.
+        layout: Where each position comes from.
+        target_positions: `[m]` index into the flattened `[b * s]` hidden states that predict a supervised token.
+        targets: `[m]` the ids they are to predict.
+    """
+
+    text_ids: Tensor
+    images: tuple[ImageGroup, ...]
+    layout: LayoutBatch
+    target_positions: Tensor
+    targets: Tensor
+
+    @property
+    def num_rows(self) -> int:
+        """Returns the number of rows, `b`."""
+        return self.layout.source.shape[0]
+
+    @property
+    def num_supervised(self) -> int:
+        """Returns how many tokens carry loss."""
+        return self.targets.numel()
+
+    def to(self, device: torch.device | str) -> Batch:
+        """Returns the batch with every tensor on `device`."""
+        return Batch(
+            text_ids=self.text_ids.to(device, non_blocking=True),
+            images=tuple(_move(group, device) for group in self.images),
+            layout=self.layout.to(device),
+            target_positions=self.target_positions.to(device, non_blocking=True),
+            targets=self.targets.to(device, non_blocking=True),
+        )
+
+
+def group_images(images: Sequence[PreparedImage | CachedFeatures]) -> tuple[ImageGroup, ...]:
+    """Returns the images stacked by size, so that one encoder call sees one size only."""
+    groups: dict[object, list[int]] = {}
+    for index, image in enumerate(images):
+        groups.setdefault(_size_key(image), []).append(index)
+    return tuple(_stack(images, indices) for indices in groups.values())
+
+
+def supervised_targets(layout: LayoutBatch) -> tuple[Tensor, Tensor]:
+    """Returns (`[m]` positions in the flattened batch that predict, `[m]` ids they predict).
+
+    Position i predicts the label of i + 1 of the same segment; computed on the host, so the loss needs no sync.
+    """
+    if layout.labels is None:
+        empty = torch.empty(0, dtype=torch.int64)
+        return empty, empty
+    following = layout.labels[:, 1:]
+    same_segment = layout.segment_ids[:, 1:] == layout.segment_ids[:, :-1]
+    rows, columns = ((following != IGNORE_INDEX) & same_segment).nonzero(as_tuple=True)
+    return rows * layout.labels.shape[1] + columns, following[rows, columns]
+
+
+def _size_key(image: PreparedImage | CachedFeatures) -> object:
+    if isinstance(image, CachedFeatures):
+        return ("features", image.shape, tuple(image.values.shape))
+    return ("image", image.shape, *((name, tuple(t.shape)) for name, t in image.tensors.items()))
+
+
+def _stack(images: Sequence[PreparedImage | CachedFeatures], indices: Sequence[int]) -> ImageGroup:
+    first = images[indices[0]]
+    if isinstance(first, CachedFeatures):
+        values = [image.values for i in indices if isinstance(image := images[i], CachedFeatures)]
+        return ImageGroup({}, torch.stack(values), first.shape, tuple(indices))
+    prepared = [image for i in indices if isinstance(image := images[i], PreparedImage)]
+    tensors = {name: torch.stack([image.tensors[name] for image in prepared]) for name in first.tensors}
+    return ImageGroup(tensors, None, first.shape, tuple(indices))
+
+
+def _move(group: ImageGroup, device: torch.device | str) -> ImageGroup:
+    return replace(
+        group,
+        tensors={name: tensor.to(device, non_blocking=True) for name, tensor in group.tensors.items()},
+        features=None if group.features is None else group.features.to(device, non_blocking=True),
+    )

@@ -1,0 +1,61 @@
+"""A composed model on disk: `recipe.yaml`, `lock.json` and `model.safetensors` in one folder.
+
+The weights carry the hash of the recipe they belong to, so files of two models in one folder are noticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from cobra_kit.errors import WeightsError
+from cobra_kit.model.placement import place
+from cobra_kit.store import write_json, write_text
+from cobra_kit.weights import load_into, load_metadata, load_tensors, save_tensors
+
+if TYPE_CHECKING:
+    from cobra_kit.model.vision_language_model import VisionLanguageModel
+    from cobra_kit.recipe import ResolvedRecipe
+
+RECIPE, LOCK, WEIGHTS = "recipe.yaml", "lock.json", "model.safetensors"
+
+
+def save_pretrained(model: VisionLanguageModel, recipe: ResolvedRecipe, folder: Path) -> None:
+    """Writes a model; each file is whole or not there at all, and the weights come last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = recipe.to_yaml()
+    write_text(folder / RECIPE, text)
+    write_json(folder / LOCK, recipe.lock())
+    tensors = {name: tensor.detach() for name, tensor in model.state_dict().items()}
+    save_tensors(folder / WEIGHTS, tensors, metadata={"recipe_sha256": _digest(text)})
+
+
+def from_pretrained(folder: Path, *, device: torch.device | str, dtype: torch.dtype | None) -> VisionLanguageModel:
+    """Returns the model of a folder that `save_pretrained` wrote."""
+    from cobra_kit.model.composition import compose
+    from cobra_kit.recipe import load_recipe
+
+    missing = [name for name in (RECIPE, WEIGHTS) if not (folder / name).is_file()]
+    if missing:
+        raise WeightsError(
+            f"{folder} is not a saved model: {' and '.join(missing)} not found",
+            hint="A saved model is a folder written by model.save_pretrained(folder).",
+        )
+    written_for = load_metadata(folder / WEIGHTS).get("recipe_sha256")
+    if written_for != _digest((folder / RECIPE).read_text(encoding="utf-8")):
+        raise WeightsError(
+            f"{folder / WEIGHTS} was not written for the {RECIPE} beside it",
+            hint="The recipe was edited, or saving was interrupted. Save the model again into an empty folder.",
+        )
+    model = compose(load_recipe(folder / RECIPE), pretrained=False)
+    load_into(model, load_tensors(folder / WEIGHTS), source=str(folder / WEIGHTS))
+    for module in model.parts().values():
+        place(module, torch.device(device), dtype)
+    return model
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

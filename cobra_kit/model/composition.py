@@ -1,0 +1,147 @@
+"""A recipe to a model: classes from plugins, dimensions from part to part, weights from a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+
+from cobra_kit.errors import CobraError, PluginError, ShapeError
+from cobra_kit.interfaces import Backbone, FusionScheme, Projector, VisionEncoder
+from cobra_kit.model.placement import place
+from cobra_kit.model.processor import Processor, make_processor
+from cobra_kit.model.seeding import part_generator
+from cobra_kit.model.vision_language_model import VisionLanguageModel
+from cobra_kit.recipe import Recipe, ResolvedPart, ResolvedRecipe, load_recipe, resolve, resolve_arms
+
+if TYPE_CHECKING:
+    from cobra_kit.interfaces import Component
+    from cobra_kit.plugin import Kind
+
+
+def compose(
+    recipe: str | Path | Recipe | ResolvedRecipe,
+    *,
+    arm: str | None = None,
+    profile: str | None = None,
+    overrides: Sequence[str] = (),
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = None,
+    seed: int | None = None,
+    pretrained: bool = True,
+) -> VisionLanguageModel:
+    """Returns the model that a recipe describes.
+
+    Args:
+        recipe: A recipe file or packaged name, or a loaded or resolved recipe.
+        arm: Which arm of an ablation; None: the recipe's own model.
+        profile: Which profile of the file; None: the recipe's default.
+        overrides: `a.b=c` settings, as `--set` takes them.
+        device: Where the weights go; `"meta"` builds shapes only and costs no memory.
+        dtype: Floating-point type of the weights; None: float32. Parameters that a backbone lists as
+            `never_quantise` stay float32.
+        seed: Seed of random weights; None: the recipe's.
+        pretrained: Whether to load the weights that components name.
+
+    Raises:
+        RecipeError: The recipe is wrong.
+        PluginError: A component cannot be found or loaded.
+        ShapeError: Two parts do not fit.
+        WeightsError: Weights cannot be loaded.
+    """
+    resolved = _resolved(recipe, arm=arm, profile=profile, overrides=overrides)
+    parts = resolved.parts
+    backbone = cast("Backbone", _shapes(parts["backbone"]))
+    encoder = cast("VisionEncoder", _shapes(parts["vision_encoder"]))
+    projector = cast("Projector", _fit_projector(parts, encoder.width, backbone.hidden_size))
+    fusion = cast("FusionScheme", _shapes(parts["fusion"], hidden_size=backbone.hidden_size))
+    modules: dict[Kind, Component] = {
+        "vision_encoder": encoder,
+        "projector": projector,
+        "fusion": fusion,
+        "backbone": backbone,
+    }
+    if torch.device(device).type != "meta":
+        chosen = resolved.recipe.seed if seed is None else seed
+        for kind, module in modules.items():
+            _fill(module, kind, chosen, pretrained=pretrained)
+            place(module, torch.device(device), dtype)
+    model = VisionLanguageModel(
+        encoder,
+        projector,
+        fusion,
+        backbone,
+        processor=partial(processor_of, resolved),
+        components={kind: part.component.qualified for kind, part in parts.items()},
+        recipe=resolved,
+    )
+    if torch.device(device).type != "meta":
+        _ = model.processor  # a missing tokenizer is an error now, not at the first batch
+    return model
+
+
+def processor_of(resolved: ResolvedRecipe) -> Processor:
+    """Returns the processor of a resolved recipe, without building any module."""
+    parts = resolved.parts
+    kinds: tuple[Kind, ...] = ("vision_encoder", "projector", "fusion", "backbone")
+    classes = tuple(parts[kind].component.load_class() for kind in kinds)
+    configs = tuple(parts[kind].config for kind in kinds)
+    return make_processor(cast("Any", classes), cast("Any", configs))
+
+
+def _resolved(
+    recipe: str | Path | Recipe | ResolvedRecipe,
+    *,
+    arm: str | None,
+    profile: str | None,
+    overrides: Sequence[str],
+) -> ResolvedRecipe:
+    if isinstance(recipe, ResolvedRecipe):
+        return recipe
+    loaded = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, profile=profile, overrides=overrides)
+    if arm is None:
+        return resolve(loaded)
+    arms = resolve_arms(loaded)
+    if arm not in arms:
+        raise CobraError(f"no arm named {arm!r}", hint=f"The arms are {', '.join(arms) or 'none'}.")
+    return arms[arm]
+
+
+def _shapes(part: ResolvedPart, **dimensions: Any) -> Component:
+    """Builds a part on the meta device; an error inside a plugin names the plugin."""
+    cls = part.component.load_class()
+    try:
+        with torch.device("meta"):
+            return cls(part.config, **dimensions)
+    except CobraError:
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"{part.component.qualified} (from {part.component.distribution}) failed to build: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def _fit_projector(parts: Mapping[Kind, ResolvedPart], in_width: int, out_width: int) -> Component:
+    encoder, projector = parts["vision_encoder"], parts["projector"]
+    max_shape = cast("type[VisionEncoder]", encoder.component.load_class()).max_shape(encoder.config)
+    projector_class = cast("type[Projector]", projector.component.load_class())
+    try:
+        projector_class.output_shape(projector.config, max_shape)
+    except ShapeError as error:
+        raise ShapeError(
+            f"{projector.component.qualified} does not fit {encoder.component.qualified}: {error.message}",
+            where=error.where,
+            hint=error.hint,
+        ) from error
+    return _shapes(projector, in_width=in_width, max_shape=max_shape, out_width=out_width)
+
+
+def _fill(module: Component, kind: Kind, seed: int, *, pretrained: bool) -> None:
+    module.to_empty(device="cpu")
+    module.reset_parameters(part_generator(seed, kind, module))
+    if pretrained:
+        module.load_pretrained()

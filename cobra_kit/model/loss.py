@@ -1,0 +1,39 @@
+"""Next-token loss over supervised tokens only, in chunks, so that full logits never exist."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+CHUNK_TOKENS = 2048
+"""Supervised tokens whose logits exist at once: 2048 x 50,280 float32 logits are 0.4 GB."""
+
+
+def summed_loss(
+    hidden: Tensor, targets: Tensor, logits: Callable[[Tensor], Tensor], *, chunk_tokens: int = CHUNK_TOKENS
+) -> Tensor:
+    """Returns the sum of the negative log-likelihoods, in float32.
+
+    Args:
+        hidden: Hidden states that predict, `[m d]`.
+        targets: Ids to predict, `[m]`.
+        logits: `[.. d] -> [.. vocab_size]`.
+        chunk_tokens: Tokens per chunk; a chunk's logits are recomputed in the backward pass.
+    """
+
+    def chunk_loss(states: Tensor, ids: Tensor) -> Tensor:
+        return F.cross_entropy(logits(states).float(), ids, reduction="sum")
+
+    if targets.numel() <= chunk_tokens:
+        return chunk_loss(hidden, targets)
+    total = hidden.new_zeros((), dtype=torch.float32)
+    for states, ids in zip(torch.split(hidden, chunk_tokens), torch.split(targets, chunk_tokens), strict=True):
+        if torch.is_grad_enabled():
+            total = total + checkpoint(chunk_loss, states, ids, use_reentrant=False)
+        else:
+            total = total + chunk_loss(states, ids)
+    return total

@@ -1,0 +1,73 @@
+"""Pictures and questions as a caller gives them, to collated prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from PIL.Image import Image
+
+from cobra_kit.errors import TextError
+from cobra_kit.images import open_image
+from cobra_kit.model.batch import Batch
+from cobra_kit.model.processor import Processor
+
+Picture: TypeAlias = Image | str | Path
+ImageInput: TypeAlias = Picture | Sequence[Picture | Sequence[Picture] | None] | None
+
+
+def prompt_batches(
+    processor: Processor, images: ImageInput, questions: str | Sequence[str], batch_size: int
+) -> Iterator[Batch]:
+    """Yields the prompts in batches of at most `batch_size`, in order.
+
+    Raises:
+        TextError: Images and questions do not match in number.
+        ImageError: A picture cannot be read.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+    asked = [questions] if isinstance(questions, str) else list(questions)
+    pictures = _per_question(images, asked, single=isinstance(questions, str))
+    for start in range(0, len(asked), batch_size):
+        rows = [
+            processor.row([(question, None)], [open_image(p) for p in row], for_generation=True)
+            for question, row in zip(
+                asked[start : start + batch_size], pictures[start : start + batch_size], strict=True
+            )
+        ]
+        yield processor.collate(rows, for_generation=True)
+
+
+def _per_question(images: ImageInput, questions: Sequence[str], *, single: bool) -> list[list[Picture]]:
+    if images is None:
+        return [[] for _ in questions]
+    if isinstance(images, Image | str | Path):
+        return [[images] for _ in questions]
+    if single:
+        return [_pictures(images)]
+    if len(images) != len(questions):
+        raise TextError(
+            f"{len(images)} images for {len(questions)} questions",
+            hint="Give one entry per question (a picture, a list of pictures, or None), or one picture for all.",
+        )
+    return [_pictures(_as_list(entry)) for entry in images]
+
+
+def _as_list(entry: Picture | Sequence[Picture] | None) -> Sequence[Picture | None]:
+    return [entry] if entry is None or isinstance(entry, Image | str | Path) else entry
+
+
+def _pictures(entries: Sequence[Picture | Sequence[Picture] | None]) -> list[Picture]:
+    pictures: list[Picture] = []
+    for entry in entries:
+        if entry is None:
+            continue
+        if not isinstance(entry, Image | str | Path):
+            raise TextError(
+                "a list of lists of images needs a list of questions",
+                hint="For one question pass a picture or a flat list of pictures.",
+            )
+        pictures.append(entry)
+    return pictures

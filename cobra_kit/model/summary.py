@@ -1,0 +1,54 @@
+"""What a model is made of: per part its component, whether it is trained, and its parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from cobra_kit.model.vision_language_model import VisionLanguageModel
+
+
+@dataclass(frozen=True, slots=True)
+class PartSummary:
+    """One part: its kind, its component, and parameters in total and trainable (tied ones counted once)."""
+
+    kind: str
+    component: str
+    parameters: int
+    trainable: int
+
+
+def summarise(model: VisionLanguageModel) -> tuple[PartSummary, ...]:
+    """Returns one summary per part, in the order data flows."""
+    return tuple(
+        PartSummary(kind, model.components[kind], *count_parameters(module)) for kind, module in model.parts().items()
+    )
+
+
+def count_parameters(module: nn.Module) -> tuple[int, int]:
+    """Returns (all, trainable) parameters; a parameter shared by two names counts once."""
+    parameters = list(module.parameters())
+    return sum(p.numel() for p in parameters), sum(p.numel() for p in parameters if p.requires_grad)
+
+
+def render_summary(parts: tuple[PartSummary, ...]) -> str:
+    """Returns the printout: a line per part, `frozen` or `trainable`, and the totals."""
+    rows = [(part.kind.replace("_", " "), part.component, _state(part), f"{part.parameters:,}") for part in parts]
+    total, trainable = sum(p.parameters for p in parts), sum(p.trainable for p in parts)
+    rows.append(("total", "", f"{trainable:,} trainable", f"{total:,}"))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    return "\n".join(
+        f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:<{widths[2]}}  {row[3]:>{widths[3]}}".rstrip()
+        for row in rows
+    )
+
+
+def _state(part: PartSummary) -> str:
+    if not part.parameters:
+        return "no parameters"
+    if not part.trainable:
+        return "frozen"
+    return "trainable" if part.trainable == part.parameters else "partly trainable"

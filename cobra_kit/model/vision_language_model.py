@@ -1,0 +1,256 @@
+"""The composed model: one nn.Module of four parts, with a loss, answers, and a way to disk and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, cast
+
+import torch
+from torch import Tensor, nn
+
+from cobra_kit.interfaces import (
+    Backbone,
+    FusedSequence,
+    FusionScheme,
+    Projector,
+    TokenShape,
+    VisionEncoder,
+    VisualTokens,
+)
+from cobra_kit.model.batch import Batch, ImageGroup
+from cobra_kit.model.decode import first_token_probabilities, greedy_decode
+from cobra_kit.model.loss import summed_loss
+from cobra_kit.model.prompts import ImageInput, prompt_batches
+from cobra_kit.model.summary import render_summary, summarise
+
+if TYPE_CHECKING:
+    from cobra_kit.model.processor import Processor
+    from cobra_kit.plugin import Kind
+    from cobra_kit.recipe import ResolvedRecipe
+
+
+class VisionLanguageModel(nn.Module):
+    """Vision encoder, projector, fusion scheme and backbone as one module.
+
+    Calling it with a `Batch` returns the loss; `generate` answers questions. Made by `cobra_kit.compose`.
+
+    Args:
+        vision_encoder: Images to visual tokens.
+        projector: Visual tokens to the backbone's width.
+        fusion: Text and visual tokens to one sequence.
+        backbone: The language model.
+        processor: Makes what turns rows into batches; called when first needed, so that shapes need no tokenizer.
+        components: Per kind the qualified name, such as `mamba/tiny`.
+        recipe: What the model was composed from; needed to save it.
+    """
+
+    def __init__(
+        self,
+        vision_encoder: VisionEncoder,
+        projector: Projector,
+        fusion: FusionScheme,
+        backbone: Backbone,
+        *,
+        processor: Callable[[], Processor],
+        components: Mapping[str, str],
+        recipe: ResolvedRecipe | None = None,
+    ) -> None:
+        super().__init__()
+        self.vision_encoder = vision_encoder
+        self.projector = projector
+        self.fusion = fusion
+        self.backbone = backbone
+        self._make_processor = processor
+        self.components = dict(components)
+        self.recipe = recipe
+        self.train_only({"projector", "fusion", "backbone"})
+
+    def forward(self, batch: Batch, *, num_supervised: int | None = None) -> Tensor:
+        """Returns the mean negative log-likelihood per supervised token, a float32 scalar.
+
+        Args:
+            batch: A collated batch on the model's device.
+            num_supervised: What to divide by, where the batch is one of several that share a step (gradient
+                accumulation, ranks); None: this batch's own supervised tokens.
+        """
+        sequence = self.fuse(batch)
+        hidden = self.backbone(sequence)
+        predicting = hidden.flatten(0, 1)[batch.target_positions]
+        total = summed_loss(predicting, batch.targets, self.backbone.logits)
+        return total / max(1, batch.num_supervised if num_supervised is None else num_supervised)
+
+    def fuse(self, batch: Batch) -> FusedSequence:
+        """Returns the embeddings `[b s hidden_size]` of text and visual tokens, laid out."""
+        text = self.backbone.embed(batch.text_ids)
+        return cast("FusedSequence", self.fusion(text, self.embed_images(batch.images, like=text), batch.layout))
+
+    def embed_images(self, groups: Sequence[ImageGroup], *, like: Tensor) -> Tensor:
+        """Returns the projected tokens of all images, in order, `[v hidden_size]`, in the dtype of `like`."""
+        if not groups:
+            return like.new_empty(0, self.backbone.hidden_size)
+        projected = [self.projector(self.encode_images(group)) for group in groups]
+        if len(groups) == 1 and groups[0].indices == tuple(range(len(groups[0].indices))):
+            return _real_tokens(projected[0]).to(like.dtype)
+        in_order: dict[int, Tensor] = {}
+        for group, tokens in zip(groups, projected, strict=True):
+            for index, values, shape in zip(group.indices, tokens.values, tokens.shapes, strict=True):
+                in_order[index] = values[: shape.num_tokens]
+        return torch.cat([in_order[index] for index in sorted(in_order)]).to(like.dtype)
+
+    def encode_images(self, group: ImageGroup) -> VisualTokens:
+        """Returns the encoder's tokens `[k n d]` of images of one size; a frozen encoder records no graph."""
+        shapes = (group.shape,) * len(group.indices)
+        dtype = _dtype(self.projector)
+        if group.features is not None:
+            return VisualTokens(group.features.to(dtype or group.features.dtype), shapes)
+        trainable = any(p.requires_grad for p in self.vision_encoder.parameters())
+        encoder_dtype = _dtype(self.vision_encoder)
+        tensors = {name: t.to(encoder_dtype or t.dtype) for name, t in group.tensors.items()}
+        with nullcontext() if trainable else torch.no_grad():
+            tokens: VisualTokens = self.vision_encoder(tensors, shapes)
+        return VisualTokens(tokens.values.to(dtype or tokens.values.dtype), tokens.shapes)
+
+    def generate(
+        self,
+        images: ImageInput = None,
+        questions: str | Sequence[str] = "",
+        *,
+        max_new_tokens: int = 64,
+        batch_size: int = 16,
+    ) -> str | list[str]:
+        """Returns the greedy answer to each question.
+
+        Args:
+            images: A picture (PIL, or a path), several pictures of one question, or None. With a list of questions:
+                one entry of that kind per question, or one picture for all of them.
+            questions: One question, or a list of them. `<image>` marks a place in the text where the fusion scheme
+                looks at markers.
+            max_new_tokens: Most tokens per answer.
+            batch_size: Questions decoded together.
+
+        Returns:
+            A string for one question, a list for a list.
+        """
+        eos = self.processor.codec.tokenizer.eos_id
+        answers: list[str] = []
+        with _evaluating(self):
+            for batch in prompt_batches(self.processor, images, questions, batch_size):
+                rows = greedy_decode(self, batch.to(self.device), max_new_tokens=max_new_tokens, stop_ids=[eos])
+                answers += [self.processor.codec.tokenizer.decode(ids).strip() for ids in rows]
+        return answers[0] if isinstance(questions, str) else answers
+
+    def answer_probabilities(
+        self,
+        images: ImageInput,
+        questions: str | Sequence[str],
+        answers: Sequence[str],
+        *,
+        batch_size: int = 16,
+    ) -> Tensor:
+        """Returns `[questions answers]`: how likely each answer is to come first (one row for one question).
+
+        Args:
+            images: As for `generate`.
+            questions: As for `generate`.
+            answers: Answers of one token each, such as `["Yes", "No"]`.
+            batch_size: Questions scored together.
+
+        Raises:
+            TextError: An answer is more than one token.
+        """
+        with _evaluating(self):
+            rows = [
+                first_token_probabilities(self, batch.to(self.device), answers)
+                for batch in prompt_batches(self.processor, images, questions, batch_size)
+            ]
+        return torch.cat(rows)
+
+    def train_only(self, kinds: Collection[str]) -> None:
+        """Freezes every part but `kinds` (`vision_encoder`, `projector`, `fusion`, `backbone`)."""
+        unknown = set(kinds) - set(self.parts())
+        if unknown:
+            raise ValueError(f"no such part: {', '.join(sorted(unknown))}; parts are {', '.join(self.parts())}")
+        for kind, module in self.parts().items():
+            module.requires_grad_(kind in kinds)
+
+    def parts(self) -> dict[Kind, nn.Module]:
+        """Returns the four parts by kind, in the order data flows."""
+        return {
+            "vision_encoder": self.vision_encoder,
+            "projector": self.projector,
+            "fusion": self.fusion,
+            "backbone": self.backbone,
+        }
+
+    @cached_property
+    def processor(self) -> Processor:
+        """Returns what turns rows into batches for this composition; needs the backbone's tokenizer."""
+        return self._make_processor()
+
+    def image_tokens(self) -> TokenShape:
+        """Returns the tokens of one image of the largest size, after the projector."""
+        parts = self._require_recipe().parts
+        largest = self.vision_encoder.max_shape(parts["vision_encoder"].config)
+        return self.projector.output_shape(parts["projector"].config, largest)
+
+    def summary(self) -> str:
+        """Returns a printout of the parts: component, frozen or trainable, parameters."""
+        return render_summary(summarise(self))
+
+    @property
+    def device(self) -> torch.device:
+        """Returns the device of the backbone."""
+        return next(self.backbone.parameters()).device
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes recipe, lock and weights to a folder that `from_pretrained` opens."""
+        from cobra_kit.model.checkpoint import save_pretrained
+
+        save_pretrained(self, self._require_recipe(), Path(folder))
+
+    @classmethod
+    def from_pretrained(
+        cls, folder: str | Path, *, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
+    ) -> Self:
+        """Returns the model that `save_pretrained` wrote.
+
+        Raises:
+            WeightsError: A file is missing or damaged, or the weights do not fit.
+            PluginError: A component is not installed.
+        """
+        from cobra_kit.model.checkpoint import from_pretrained
+
+        return cast("Self", from_pretrained(Path(folder), device=device, dtype=dtype))
+
+    def _require_recipe(self) -> ResolvedRecipe:
+        if self.recipe is None:
+            raise ValueError(
+                "this model was built from parts by hand and has no recipe; make it with cobra_kit.compose"
+            )
+        return self.recipe
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Puts a model into eval mode for a block, and back."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
+
+
+def _real_tokens(tokens: VisualTokens) -> Tensor:
+    """Returns `[v d]`: the tokens of all images, padding left out."""
+    if all(shape.num_tokens == tokens.values.shape[1] for shape in tokens.shapes):
+        return tokens.values.flatten(0, 1)
+    return torch.cat([v[: s.num_tokens] for v, s in zip(tokens.values, tokens.shapes, strict=True)])
+
+
+def _dtype(module: nn.Module) -> torch.dtype | None:
+    parameter = next(module.parameters(), None)
+    return None if parameter is None else parameter.dtype

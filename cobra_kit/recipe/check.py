@@ -1,0 +1,177 @@
+"""A merged recipe against the schema: every error located, with the nearest known key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from cobra_kit.errors import RecipeError
+from cobra_kit.recipe.problems import problem, suggest
+from cobra_kit.recipe.schema import ARM_SECTIONS, LATER_SECTIONS, Recipe, RecipeFile
+from cobra_kit.recipe.tree import Node, PathKeys, dotted
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def check_structure(tree: Node) -> tuple[Recipe | None, list[RecipeError]]:
+    """Returns the recipe, or None and what is wrong with it.
+
+    Args:
+        tree: A merged recipe without `extends` and `profiles`.
+    """
+    recipe, problems = validate(Recipe, tree, (), extra_known=RecipeFile.model_fields)
+    if recipe is None or recipe.ablation is None:
+        return recipe, problems
+    problems = _check_ablation(tree, recipe)
+    return (None if problems else recipe), problems
+
+
+def validate(
+    model: type[Model],
+    tree: Node,
+    path: PathKeys,
+    *,
+    without: Sequence[str] = (),
+    extra_known: Mapping[str, Any] | None = None,
+) -> tuple[Model | None, list[RecipeError]]:
+    """Returns the value at a path as a pydantic model, or None and what is wrong with it.
+
+    Types are strict, as YAML has its own: the text `"2"` is no number. The check goes through JSON, whose strict mode
+    still takes a list for a tuple and a text for a path.
+
+    Args:
+        model: What the value must fit.
+        tree: The recipe.
+        path: Where in the recipe the value stands.
+        without: Keys of the value that are not the model's.
+        extra_known: Further names of the top level, for `did you mean`.
+    """
+    node = tree.get(*path)
+    value = Node({}, tree.origin) if node is None else node
+    if without:
+        value = value.without(*without)
+    try:
+        return model.model_validate_json(json.dumps(value.plain()), strict=True), []
+    except ValidationError as error:
+        return None, _problems(error, model, tree, tuple(path), extra_known or {})
+
+
+def _problems(
+    error: ValidationError, model: type[BaseModel], tree: Node, path: PathKeys, extra_known: Mapping[str, Any]
+) -> list[RecipeError]:
+    found: dict[tuple[str | int, ...], RecipeError] = {}
+    expected: dict[tuple[str | int, ...], list[str]] = {}
+    for item in error.errors(include_url=False):
+        loc, kind = item["loc"], item["type"]
+        if loc and loc[-1] == "[key]":
+            loc = loc[:-1]
+        keys = (*path, *loc)
+        if kind == "extra_forbidden":
+            found[keys] = _unknown_key(model, tree, path, loc, extra_known)
+        elif kind == "missing":
+            found[keys] = problem(tree, keys, "is missing")
+        else:
+            keys = _existing(tree, keys)  # a union adds the names of its members to the path
+            expected.setdefault(keys, []).append(_expectation(item["msg"], kind))
+            found[keys] = problem(tree, keys, _wrong_value(expected[keys], tree, keys))
+    return list(found.values())
+
+
+def _existing(tree: Node, keys: PathKeys) -> tuple[str | int, ...]:
+    *_, (depth, _) = tree.walk(keys)
+    return tuple(keys[:depth])
+
+
+# What YAML calls the things that JSON and Python have other names for.
+_EXPECTED = {
+    "string_type": "expected a text",
+    "int_type": "expected an integer",
+    "int_from_float": "expected an integer",
+    "float_type": "expected a number",
+    "bool_type": "expected true or false",
+    "list_type": "expected a list",
+    "tuple_type": "expected a list",
+    "dict_type": "expected a mapping",
+    "model_type": "expected a mapping",
+    "model_attributes_type": "expected a mapping",
+    "none_required": "expected null",
+}
+
+
+def _expectation(message: str, kind: str) -> str:
+    if kind == "value_error":
+        return message.removeprefix("Value error, ")
+    if kind in _EXPECTED:
+        return _EXPECTED[kind]
+    for start in ("Input should be ", "String should ", "List should ", "Dictionary should "):
+        if message.startswith(start):
+            return f"expected {'' if start.startswith('Input') else 'it to '}{message.removeprefix(start)}"
+    return message[:1].lower() + message[1:]
+
+
+def _wrong_value(expectations: Sequence[str], tree: Node, keys: PathKeys) -> str:
+    text = expectations[0] + "".join(
+        f" or {other.removeprefix('expected ')}" for other in dict.fromkeys(expectations[1:])
+    )
+    node = tree.get(*keys)
+    return text if node is None or "found" in text else f"{text}, found {shown(node)}"
+
+
+def shown(node: Node, limit: int = 60) -> str:
+    """Returns a value as an error shows it: JSON, cut short, with the kind of what is no scalar."""
+    text = json.dumps(node.plain(), ensure_ascii=False)
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def _unknown_key(
+    model: type[BaseModel], tree: Node, path: PathKeys, loc: PathKeys, extra_known: Mapping[str, Any]
+) -> RecipeError:
+    keys, name = (*path, *loc), str(loc[-1])
+    known = [*_fields_at(model, loc[:-1])]
+    if len(keys) == 1:
+        known = list(dict.fromkeys([*extra_known, *known]))
+        if name in LATER_SECTIONS:
+            return problem(tree, keys, "this section comes with a later version of cobra-kit", "remove it for now")
+    prefix = f"{dotted(keys[:-1])}." if len(keys) > 1 else ""
+    return problem(tree, keys, "unknown key", suggest(name, known, what="known keys", prefix=prefix))
+
+
+def _fields_at(model: type[BaseModel], loc: PathKeys) -> list[str]:
+    """Returns the field names of the model that stands at a path within `model`."""
+    annotation: Any = model
+    for key in loc:
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            field = annotation.model_fields.get(str(key))
+            annotation = None if field is None else field.annotation
+        elif get_origin(annotation) in {dict, list}:
+            annotation = get_args(annotation)[-1]
+        if get_origin(annotation) in {Union, UnionType}:
+            annotation = next((a for a in get_args(annotation) if a is not type(None)), None)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return list(annotation.model_fields)
+    return []
+
+
+def _check_ablation(tree: Node, recipe: Recipe) -> list[RecipeError]:
+    ablation = recipe.ablation
+    assert ablation is not None
+    problems: list[RecipeError] = []
+
+    def refuse(keys: PathKeys, name: str, message: str, known: Sequence[str], what: str) -> None:
+        problems.append(problem(tree, ("ablation", *keys), message, suggest(name, known, what=what)))
+
+    names = list(ablation.arms)
+    if ablation.reference not in names:
+        refuse(("reference",), ablation.reference, f"no arm named {ablation.reference!r}", names, "arms")
+    for name in ablation.paper.rows if ablation.paper else ():
+        if name not in names:
+            refuse(("paper", "rows", name), name, f"no arm named {name!r}", names, "arms")
+    for arm, changes in ablation.arms.items():
+        for key in changes or ():
+            if key not in ARM_SECTIONS:
+                refuse(("arms", arm, key), key, "an arm cannot change this", ARM_SECTIONS, "it can change")
+    return problems

@@ -1,0 +1,57 @@
+"""The parts of a recipe against the installed plugins: components by name, their settings by their config."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from cobra_kit._plugins import Component, Registry
+from cobra_kit.errors import PluginError, RecipeError
+from cobra_kit.plugin import KINDS, Kind
+from cobra_kit.recipe.check import validate
+from cobra_kit.recipe.problems import problem
+from cobra_kit.recipe.tree import Node
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedPart:
+    """One part of a model: the component that was found, and its validated config, defaults included."""
+
+    component: Component
+    config: BaseModel
+
+    def plain(self) -> dict[str, Any]:
+        """Returns the part as a recipe writes it, nothing left to defaults."""
+        return {"use": self.component.qualified, **self.config.model_dump(mode="json")}
+
+
+def check_parts(tree: Node, registry: Registry) -> list[RecipeError]:
+    """Returns what is wrong with the parts that a recipe names, whatever else is wrong with it."""
+    return [
+        error for kind in KINDS if tree.get("model", kind, "use") for error in resolve_part(tree, kind, registry)[1]
+    ]
+
+
+def resolve_part(tree: Node, kind: Kind, registry: Registry) -> tuple[ResolvedPart | None, list[RecipeError]]:
+    """Returns one part, or None and what is wrong with it.
+
+    Args:
+        tree: The merged recipe.
+        kind: Which part.
+        registry: Where components come from.
+    """
+    path = ("model", kind)
+    use = tree.get(*path, "use")
+    if use is None or not isinstance(use.value, str):
+        return None, []  # the schema has said so
+    try:
+        component = registry.get(kind, use.value)
+        model = component.load_config()
+    except PluginError as error:
+        return None, [problem(tree, (*path, "use"), error.message, error.hint)]
+    config, problems = validate(model, tree, path, without=("use",))
+    if config is None:
+        return None, problems
+    return ResolvedPart(component, config), []

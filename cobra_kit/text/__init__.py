@@ -1,0 +1,1 @@
+"""Conversations to token ids, labels and layouts: tokenizers, prompt templates, encoding and collation."""

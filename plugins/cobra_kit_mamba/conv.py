@@ -1,0 +1,50 @@
+"""The causal depthwise convolution with SiLU as the model calls it."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cobra_kit_mamba.conv_reference import reference_conv
+from cobra_kit_mamba.native_ops import native_conv
+from cobra_kit_mamba.selection import choose_conv, compute_dtype
+
+
+def causal_conv_silu(x: Tensor, weight: Tensor, bias: Tensor | None, before: Tensor | None = None) -> Tensor:
+    """Returns silu of the convolution, `[b s d]` in the dtype of x, computed in float32 (float64 if x is).
+
+    Args:
+        x: `[b s d]`.
+        weight: `[d taps]`; the last tap is the current token's.
+        bias: `[d]` or None.
+        before: The tokens before the first, `[b taps-1 d]`; None: zeros.
+
+    Raises:
+        KernelError: `COBRA_KIT_MAMBA_KERNEL` asks for a kernel that cannot be had.
+    """
+    dtype = compute_dtype(x.dtype, weight.dtype)
+    choice = choose_conv(x.device, dtype, x.shape[2], weight.shape[1], bias is not None)
+    with torch.autocast(x.device.type, enabled=False):
+        wide = x.to(dtype) if before is None else torch.cat([before.to(dtype), x.to(dtype)], dim=1)
+        weight, bias = weight.to(dtype), None if bias is None else bias.to(dtype)
+        if choice.library is None or bias is None or wide.numel() == 0:
+            y = reference_conv(wide, weight, bias)
+        else:
+            y = native_conv(choice.library, wide, weight, bias)
+    return y[:, y.shape[1] - x.shape[1] :].to(x.dtype)
+
+
+def conv_silu_step(state: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Returns the output `[b d]` of one token and pushes x into the state in place.
+
+    Args:
+        state: The last inputs, `[b d taps]`, newest last.
+        x: `[b d]`.
+        weight: `[d taps]`.
+        bias: `[d]` or None.
+    """
+    state.copy_(torch.cat([state[:, :, 1:], x.unsqueeze(-1).to(state.dtype)], dim=-1))
+    dtype = compute_dtype(x.dtype, weight.dtype)
+    y = (state.to(dtype) * weight.to(dtype)).sum(-1)
+    return F.silu(y if bias is None else y + bias.to(dtype)).to(x.dtype)

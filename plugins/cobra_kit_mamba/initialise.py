@@ -1,0 +1,68 @@
+"""First values of a Mamba language model, as state-spaces draws them, and a stronger variant for short runs.
+
+Sources: `mamba_ssm/modules/mamba_simple.py` (A, D, time step) and `mamba_ssm/models/mixer_seq_simple.py`
+(`_init_weights`: embedding, rescaled output projection) of state-spaces/mamba, commit 107eb60. What neither names
+keeps PyTorch's own draw, uniform in +-1/sqrt(fan_in).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Generator, Tensor, nn
+
+from cobra_kit_mamba.block import MambaBlock, RMSNorm
+from cobra_kit_mamba.config import MambaConfig
+from cobra_kit_mamba.mixer import MambaMixer
+
+EMBEDDING_STD = 0.02
+DT_MIN, DT_MAX, DT_FLOOR = 1e-3, 1e-1, 1e-4
+
+STRONG_SELECTION, STRONG_DECAY, STRONG_DT = 8.0, 1 / 16, 4.0
+"""The `strong` start, "xa 8,16,4" of LAPTOP.md: x_proj's rows for B and C, A, and the time step, times these."""
+
+
+@torch.no_grad()
+def initialise(
+    config: MambaConfig,
+    embedding: nn.Embedding,
+    blocks: Sequence[nn.Module],
+    norm: RMSNorm,
+    generator: Generator | None,
+) -> None:
+    """Fills every parameter in place, in a fixed order."""
+    embedding.weight.normal_(std=EMBEDDING_STD, generator=generator)
+    for block in blocks:
+        assert isinstance(block, MambaBlock)
+        _initialise_mixer(config, block.mixer, generator)
+        block.norm.weight.fill_(1.0)
+    norm.weight.fill_(1.0)
+
+
+def _initialise_mixer(config: MambaConfig, mixer: MambaMixer, generator: Generator | None) -> None:
+    strong = config.state_init == "strong"
+    _uniform(mixer.in_proj.weight, config.d_model, generator)
+    _uniform(mixer.conv1d.weight, config.d_conv, generator)
+    if mixer.conv1d.bias is not None:
+        _uniform(mixer.conv1d.bias, config.d_conv, generator)
+    _uniform(mixer.x_proj.weight, config.d_inner, generator)
+    _uniform(mixer.dt_proj.weight, config.resolved_dt_rank, generator)
+    _uniform(mixer.out_proj.weight, config.d_inner, generator)
+    mixer.out_proj.weight.div_(math.sqrt(config.n_layer))  # one residual addition per block
+
+    dt = torch.rand(config.d_inner, generator=generator, dtype=torch.float32, device="cpu")
+    dt = torch.exp(dt * math.log(DT_MAX / DT_MIN) + math.log(DT_MIN)).clamp(min=DT_FLOOR)
+    rate = torch.arange(1, config.d_state + 1, dtype=torch.float32, device="cpu")
+    if strong:
+        mixer.x_proj.weight[config.resolved_dt_rank :].mul_(STRONG_SELECTION)
+        dt, rate = dt * STRONG_DT, rate * STRONG_DECAY
+    mixer.dt_proj.bias.copy_(dt + torch.log(-torch.expm1(-dt)))  # the inverse of softplus
+    mixer.A_log.copy_(torch.log(rate).expand_as(mixer.A_log))
+    mixer.D.fill_(1.0)
+
+
+def _uniform(weight: Tensor, fan_in: int, generator: Generator | None) -> None:
+    bound = 1 / math.sqrt(fan_in)
+    weight.uniform_(-bound, bound, generator=generator)

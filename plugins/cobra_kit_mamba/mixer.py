@@ -1,0 +1,100 @@
+"""The Mamba-1 mixer (figure 3 of arXiv 2312.00752), with the parameter names of state-spaces' `mamba_simple.py`."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cobra_kit_mamba.config import MambaConfig
+from cobra_kit_mamba.conv import causal_conv_silu, conv_silu_step
+from cobra_kit_mamba.scan import selective_scan, selective_step
+from cobra_kit_mamba.selection import compute_dtype
+
+
+class MambaMixer(nn.Module):
+    """`[b s d_model] -> [b s d_model]`: gate, causal convolution, selective scan.
+
+    The time step is computed in float32 whatever the weights' dtype: rounded to bfloat16 it costs as much accuracy
+    as a bfloat16 decay (SCAN.md, numerical traps).
+    """
+
+    def __init__(self, config: MambaConfig) -> None:
+        super().__init__()
+        inner, rank, self.d_state = config.d_inner, config.resolved_dt_rank, config.d_state
+        self.in_proj = nn.Linear(config.d_model, 2 * inner, bias=False)
+        self.conv1d = nn.Conv1d(inner, inner, config.d_conv, groups=inner)  # holds the weights; never called
+        self.x_proj = nn.Linear(inner, rank + 2 * config.d_state, bias=False)
+        self.dt_proj = nn.Linear(rank, inner)
+        self.A_log = nn.Parameter(torch.empty(inner, config.d_state))
+        self.D = nn.Parameter(torch.empty(inner))
+        self.out_proj = nn.Linear(inner, config.d_model, bias=False)
+
+    def forward(
+        self,
+        hidden: Tensor,
+        conv_state: Tensor | None = None,
+        ssm_state: Tensor | None = None,
+        segment_ids: Tensor | None = None,
+    ) -> Tensor:
+        """Mixes whole rows.
+
+        Args:
+            hidden: `[b s d_model]`.
+            conv_state: `[b d_inner d_conv]`, continued and updated in place; None: a fresh start, nothing kept.
+            ssm_state: `[b d_inner d_state]`, likewise.
+            segment_ids: `[b s]`, 0 for right padding. Needed with states, which padding must not touch.
+        """
+        x, z = self.in_proj(hidden).chunk(2, dim=-1)
+        weight, bias = self._conv_weights()
+        if conv_state is None or ssm_state is None or segment_ids is None:
+            x = causal_conv_silu(x, weight, bias)
+            dt, B, C = self._selection(x)
+            mixed = selective_scan(x, dt, self._A(), B, C, self.D, z, self.dt_proj.bias)
+            return self._out(mixed)
+        before = conv_state[:, :, 1:].transpose(1, 2)
+        real = segment_ids != 0
+        inputs, x = x, causal_conv_silu(x, weight, bias, before)
+        dt, B, C = self._selection(x)
+        dt = dt.masked_fill(~real.unsqueeze(-1), -torch.inf)  # softplus gives 0: decay 1, input 0
+        mixed, last = selective_scan(
+            x, dt, self._A(), B, C, self.D, z, self.dt_proj.bias, initial_state=ssm_state, return_state=True
+        )
+        with torch.no_grad():
+            ssm_state.copy_(last)
+            conv_state.copy_(_last_inputs(conv_state, inputs, real.sum(1)))
+        return self._out(mixed)
+
+    def step(self, hidden: Tensor, conv_state: Tensor, ssm_state: Tensor) -> Tensor:
+        """Mixes one token per row, `[b d_model]`, and advances the states in place."""
+        x, z = self.in_proj(hidden).chunk(2, dim=-1)
+        x = conv_silu_step(conv_state, x, *self._conv_weights())
+        dt, B, C = self._selection(x)
+        return self._out(selective_step(ssm_state, x, dt, self._A(), B, C, self.D, z, self.dt_proj.bias))
+
+    def _conv_weights(self) -> tuple[Tensor, Tensor | None]:
+        return self.conv1d.weight.squeeze(1), self.conv1d.bias
+
+    def _A(self) -> Tensor:
+        return -torch.exp(self.A_log.to(compute_dtype(self.A_log.dtype)))
+
+    def _selection(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns the time steps (before bias and softplus), B and C that the tokens select."""
+        rank = self.dt_proj.in_features
+        low, B, C = self.x_proj(x).split([rank, self.d_state, self.d_state], dim=-1)
+        dtype = compute_dtype(low.dtype, self.dt_proj.weight.dtype)
+        with torch.autocast(x.device.type, enabled=False):
+            dt = F.linear(low.to(dtype), self.dt_proj.weight.to(dtype))
+        return dt, B, C
+
+    def _out(self, mixed: Tensor) -> Tensor:
+        projected: Tensor = self.out_proj(mixed)
+        return projected
+
+
+def _last_inputs(state: Tensor, inputs: Tensor, lengths: Tensor) -> Tensor:
+    """Returns the last `d_conv` inputs `[b d d_conv]` of each row after `lengths` more tokens of `inputs` `[b s d]`."""
+    seen = torch.cat([state.transpose(1, 2), inputs.to(state.dtype)], dim=1)
+    taps = state.shape[2]
+    index = lengths.unsqueeze(1) + torch.arange(taps, device=lengths.device)
+    return seen.gather(1, index.unsqueeze(-1).expand(-1, -1, seen.shape[2])).transpose(1, 2)

@@ -1,0 +1,33 @@
+"""Says which kernel each layer of a Mamba-1 model would use."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from cobra_kit.interfaces import KernelReport
+from cobra_kit_mamba.config import MambaConfig
+from cobra_kit_mamba.selection import Choice, choose_conv, choose_scan, compute_dtype
+
+
+def kernel_reports(config: MambaConfig, parameter: Tensor) -> list[KernelReport]:
+    """Returns a line for the scan, the convolution and the decode step of every layer.
+
+    Args:
+        config: The model's sizes.
+        parameter: Any of its parameters, for the device and dtype.
+    """
+    device, dtype = parameter.device, compute_dtype(parameter.dtype)
+    scan = choose_scan(device, dtype, config.d_inner, config.d_state)
+    conv = choose_conv(device, dtype, config.d_inner, config.d_conv, bias=True)
+    step = "no kernel of its own for one token in this version"
+    reports = []
+    for i in range(config.n_layer):
+        layer = f"backbone.layers.{i}.mixer"
+        reports.append(_report(f"{layer} scan", scan, "chunked PyTorch"))
+        reports.append(_report(f"{layer} convolution", conv, "PyTorch"))
+        reports.append(KernelReport(f"{layer} step", "PyTorch, in place", step))
+    return reports
+
+
+def _report(layer: str, choice: Choice, otherwise: str) -> KernelReport:
+    return KernelReport(layer, "C" if choice.library is not None else otherwise, choice.reason, choice.remedy)

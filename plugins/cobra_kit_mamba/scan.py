@@ -1,0 +1,152 @@
+"""The selective scan of Mamba-1 as the model calls it: any floating dtype, any device, the fastest kernel that fits."""
+
+from __future__ import annotations
+
+from typing import Literal, overload
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cobra_kit.errors import ShapeError
+from cobra_kit_mamba.native_ops import native_scan
+from cobra_kit_mamba.scan_chunked import chunked_scan
+from cobra_kit_mamba.selection import choose_scan, compute_dtype
+
+
+@overload
+def selective_scan(
+    u: Tensor,
+    dt: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None = None,
+    z: Tensor | None = None,
+    dt_bias: Tensor | None = None,
+    *,
+    initial_state: Tensor | None = None,
+    return_state: Literal[False] = False,
+) -> Tensor: ...
+
+
+@overload
+def selective_scan(
+    u: Tensor,
+    dt: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None = None,
+    z: Tensor | None = None,
+    dt_bias: Tensor | None = None,
+    *,
+    initial_state: Tensor | None = None,
+    return_state: Literal[True],
+) -> tuple[Tensor, Tensor]: ...
+
+
+def selective_scan(
+    u: Tensor,
+    dt: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None = None,
+    z: Tensor | None = None,
+    dt_bias: Tensor | None = None,
+    *,
+    initial_state: Tensor | None = None,
+    return_state: bool = False,
+) -> Tensor | tuple[Tensor, Tensor]:
+    """Returns y `[b s d]` in the dtype of u; with `return_state` also the last state `[b d n]`.
+
+    The equations stand in `scan_reference.py`. Time steps, decays and the state are float32 (float64 if any input
+    is), whatever the other dtypes are and under autocast too. Gradients flow to every tensor, the initial state
+    included.
+
+    Args:
+        u: Inputs, `[b s d]`.
+        dt: Time steps before their bias and softplus, `[b s d]`; minus infinity leaves the state as it is.
+        A: `[d n]`, negative.
+        B: `[b s n]`.
+        C: `[b s n]`.
+        D: The skip's factor, `[d]`, or None.
+        z: The gate before its SiLU, `[b s d]`, or None.
+        dt_bias: `[d]` or None.
+        initial_state: `[b d n]`; None: zeros.
+        return_state: Whether to return the last state too.
+
+    Raises:
+        ShapeError: The shapes do not belong together.
+        KernelError: `COBRA_KIT_MAMBA_KERNEL` asks for a kernel that cannot be had.
+    """
+    _check_shapes(u, dt, A, B, C, D, z, dt_bias, initial_state)
+    given = (u, dt, A, B, C, D, z, dt_bias, initial_state)
+    dtype = compute_dtype(*(tensor.dtype for tensor in given if tensor is not None))
+    choice = choose_scan(u.device, dtype, u.shape[2], A.shape[1])
+    with torch.autocast(u.device.type, enabled=False):
+        tensors = [None if tensor is None else tensor.to(dtype) for tensor in given]
+        # Nothing to do is nothing to hand to C.
+        if choice.library is None or u.numel() == 0:
+            y, state = chunked_scan(*tensors)  # type: ignore[arg-type]  # the first five are tensors
+        else:
+            y, state = native_scan(choice.library, *tensors)  # type: ignore[arg-type]
+    y = y.to(u.dtype)
+    return (y, state) if return_state else y
+
+
+def selective_step(
+    state: Tensor, u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, z: Tensor, dt_bias: Tensor
+) -> Tensor:
+    """Returns the outputs `[b d]` of one token and advances the state `[b d n]` in place.
+
+    Args:
+        state: `[b d n]`, float32 or float64; the computation takes its dtype.
+        u: `[b d]`; `dt` and `z` likewise.
+        dt: Before its bias and softplus.
+        A: `[d n]`.
+        B: `[b n]`; `C` likewise.
+        C: See `B`.
+        D: `[d]`; `dt_bias` likewise.
+        z: The gate before its SiLU.
+        dt_bias: See `D`.
+    """
+    dtype = state.dtype
+    wide, dt, A, B, C = u.to(dtype), F.softplus(dt.to(dtype) + dt_bias), A.to(dtype), B.to(dtype), C.to(dtype)
+    state.mul_(torch.exp(dt.unsqueeze(-1) * A)).add_((dt * wide).unsqueeze(-1) * B.unsqueeze(1))
+    y = (state @ C.unsqueeze(-1)).squeeze(-1) + D * wide
+    return (y * F.silu(z.to(dtype))).to(u.dtype)
+
+
+def _check_shapes(
+    u: Tensor,
+    dt: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    dt_bias: Tensor | None,
+    initial_state: Tensor | None,
+) -> None:
+    if u.dim() != 3 or A.dim() != 2:
+        raise ShapeError(f"the scan takes u [b s d] and A [d n], not {list(u.shape)} and {list(A.shape)}")
+    (rows, length, channels), d_state = u.shape, A.shape[1]
+    expected = {
+        "dt": (dt, (rows, length, channels)),
+        "A": (A, (channels, d_state)),
+        "B": (B, (rows, length, d_state)),
+        "C": (C, (rows, length, d_state)),
+        "D": (D, (channels,)),
+        "z": (z, (rows, length, channels)),
+        "dt_bias": (dt_bias, (channels,)),
+        "initial_state": (initial_state, (rows, channels, d_state)),
+    }
+    for name, (tensor, shape) in expected.items():
+        if tensor is None:
+            continue
+        if tuple(tensor.shape) != shape:
+            raise ShapeError(f"{name} of the scan must be {list(shape)}, not {list(tensor.shape)}")
+        if tensor.device != u.device:
+            raise ShapeError(f"{name} of the scan is on {tensor.device}, but u is on {u.device}")

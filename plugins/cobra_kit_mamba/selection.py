@@ -1,0 +1,90 @@
+"""Which kernel a call takes, and why: `COBRA_KIT_MAMBA_KERNEL` is `auto` (the default), `chunked` or `native`."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from dataclasses import dataclass
+
+import torch
+
+from cobra_kit.errors import KernelError
+from cobra_kit_mamba.native import load_native
+from cobra_kit_mamba.native_ops import LANES, MAX_STATE, TAPS
+
+SWITCH = "COBRA_KIT_MAMBA_KERNEL"
+CHOICES = ("auto", "chunked", "native")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A kernel and why it is taken.
+
+    Args:
+        library: The C kernels, or None for plain PyTorch.
+        reason: Why this one.
+        remedy: What would make it faster, or None.
+    """
+
+    library: ctypes.CDLL | None
+    reason: str
+    remedy: str | None = None
+
+
+def compute_dtype(*dtypes: torch.dtype) -> torch.dtype:
+    """Returns the dtype of time steps, decays and states: float64 if any input has it, else float32."""
+    return torch.float64 if torch.float64 in dtypes else torch.float32
+
+
+def choose_scan(device: torch.device, dtype: torch.dtype, channels: int, d_state: int) -> Choice:
+    """Returns the kernel of the scan; `dtype` is the one computed in.
+
+    Raises:
+        KernelError: The switch has an unknown value, or asks for a kernel that cannot be had.
+    """
+    obstacle = _obstacle(device, dtype, channels)
+    if obstacle is None and d_state > MAX_STATE:
+        obstacle = f"d_state {d_state} is over {MAX_STATE}", None
+    return _choose(obstacle)
+
+
+def choose_conv(device: torch.device, dtype: torch.dtype, channels: int, taps: int, bias: bool) -> Choice:
+    """Returns the kernel of the convolution; arguments and errors as in `choose_scan`."""
+    obstacle = _obstacle(device, dtype, channels)
+    if obstacle is None and taps != TAPS:
+        obstacle = f"the convolution has {taps} taps, not {TAPS}", None
+    if obstacle is None and not bias:
+        obstacle = "the convolution has no bias", None
+    return _choose(obstacle)
+
+
+def _obstacle(device: torch.device, dtype: torch.dtype, channels: int) -> tuple[str, str | None] | None:
+    """Returns why the C kernels cannot take such tensors, and the remedy; None if they can."""
+    if device.type != "cpu":
+        return f"the tensors are on {device.type}, for which this version has no kernel of its own", None
+    if dtype != torch.float32:
+        return f"the computation is in {str(dtype).removeprefix('torch.')}", "use float32"
+    if channels % LANES:
+        return f"{channels} inner channels are not a multiple of {LANES}", f"make them a multiple of {LANES}"
+    return None
+
+
+def _choose(obstacle: tuple[str, str | None] | None) -> Choice:
+    wanted = os.environ.get(SWITCH) or "auto"
+    if wanted not in CHOICES:
+        raise KernelError(f"{SWITCH} is {wanted!r}", hint=f"set it to one of {', '.join(CHOICES)}, or unset it")
+    if wanted == "chunked":
+        return Choice(None, f"{SWITCH}=chunked", f"unset {SWITCH}")
+    if obstacle is None:
+        native = load_native()
+        if native.library is not None:
+            return Choice(native.library, native.reason)
+        obstacle = native.reason, native.remedy
+    reason, remedy = obstacle
+    if wanted == "native":
+        hint = f"unset {SWITCH} to fall back to plain PyTorch"
+        raise KernelError(
+            f"{SWITCH}=native, but the C kernels cannot be used: {reason}",
+            hint=f"{remedy}, or {hint}" if remedy else hint,
+        )
+    return Choice(None, reason, remedy)

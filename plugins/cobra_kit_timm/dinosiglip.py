@@ -1,0 +1,87 @@
+"""Two towers on one picture, the paper's encoder: DINOv2 first, then SigLIP, channels concatenated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from cobra_kit.errors import ShapeError
+from cobra_kit.interfaces import TokenShape, VisionEncoder, VisualTokens
+from cobra_kit_timm.checks import images_of
+from cobra_kit_timm.config import TwoTowersConfig
+from cobra_kit_timm.families import DINOV2, SIGLIP
+from cobra_kit_timm.preprocess import TowerPixels
+from cobra_kit_timm.pretrained import load_tower, weights_folder
+from cobra_kit_timm.tower import Tower
+
+_FAMILIES = (DINOV2, SIGLIP)  # the order of the channels, PAPER.md 1.1 (paper, equation 5)
+
+
+class DinoSiglipEncoder(VisionEncoder):
+    """DINOv2 and SigLIP, read at their penultimate blocks: `[k n width_dinov2 + width_siglip]`."""
+
+    def __init__(self, config: TwoTowersConfig) -> None:
+        super().__init__(config)
+        self.config = config
+        self._shape = self.max_shape(config)
+        self.width = config.dinov2.width + config.siglip.width
+        self.dinov2 = Tower(DINOV2, config.dinov2, config.pixels)
+        self.siglip = Tower(SIGLIP, config.siglip, config.pixels)
+
+    @classmethod
+    def preprocess(cls, config: TwoTowersConfig) -> TowerPixels:
+        """Returns the callable that prepares one RGB picture, once per tower."""
+        return TowerPixels(_FAMILIES, config.pixels, config.resize, cls.max_shape(config))
+
+    @classmethod
+    def max_shape(cls, config: TwoTowersConfig) -> TokenShape:
+        """Returns the token shape, the same for every picture.
+
+        Raises:
+            ShapeError: The towers' grids differ, so their tokens cannot be concatenated.
+        """
+        dinov2, siglip = config.grid(config.dinov2), config.grid(config.siglip)
+        if dinov2 != siglip:
+            height, width = config.pixels
+            raise ShapeError(
+                f"the towers' grids differ on {height} x {width} pixels: dinov2 {_grid(dinov2)} "
+                f"(patch {config.dinov2.patch_size}), siglip {_grid(siglip)} (patch {config.siglip.patch_size})",
+                hint="Give both towers one patch_size, or an image_size that both cut into the same grid.",
+            )
+        return TokenShape(dinov2[0] * dinov2[1], dinov2)
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Fills both towers with random values after timm's scheme."""
+        self.dinov2.reset_parameters(generator)
+        self.siglip.reset_parameters(generator)
+
+    def load_pretrained(self) -> None:
+        """Loads the two files of the folder that `weights` names.
+
+        Raises:
+            NotFinishedError: `weights` is `hub` or `packaged`.
+            WeightsError: A file is missing, damaged, or does not fit.
+        """
+        folder = weights_folder(self.config)
+        if folder is not None:
+            load_tower(self.dinov2, folder / "dinov2.safetensors")
+            load_tower(self.siglip, folder / "siglip.safetensors")
+
+    def blocks(self) -> Sequence[nn.Module]:
+        """Returns the blocks of both towers that run."""
+        return [*self.dinov2.blocks(), *self.siglip.blocks()]
+
+    def forward(self, images: Mapping[str, Tensor], shapes: tuple[TokenShape, ...]) -> VisualTokens:
+        """Returns `[k n width]`, DINOv2's channels first.
+
+        Raises:
+            ShapeError: The images or shapes are not those of `preprocess`.
+        """
+        dino, siglip = images_of(images, _FAMILIES, shapes, self._shape)
+        return VisualTokens(torch.cat([self.dinov2(dino), self.siglip(siglip)], dim=-1), shapes)
+
+
+def _grid(grid: tuple[int, int]) -> str:
+    return f"{grid[0]} x {grid[1]}"

@@ -1,0 +1,113 @@
+"""Settings of the Transformer backbones. Imports no torch."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from cobra_kit.config import ComponentConfig
+
+# The fields that a subclass overrides carry their description in the type, so that it is inherited with it.
+Weights = Annotated[
+    str,
+    Field(
+        description="`none` (random), `hub` (published), or the path of a safetensors or .bin file or of a folder "
+        "with one."
+    ),
+]
+
+
+class TransformerTinyConfig(ComponentConfig):
+    """GPT-NeoX at laptop size; every setting but the sizes and the tied head is Pythia's."""
+
+    hidden_size: PositiveInt = 128
+    """Width of embeddings and hidden states, in channels; `mamba/tiny` has the same."""
+
+    num_layers: PositiveInt = 2
+    """Number of blocks; `mamba/tiny` has as many."""
+
+    num_heads: PositiveInt = 4
+    """Attention heads of a block; they divide `hidden_size`."""
+
+    intermediate_size: PositiveInt = 192
+    """Hidden width of a block's MLP; chosen so that the parameters beside the embedding match `mamba/tiny`'s."""
+
+    rotary_pct: Annotated[float, Field(gt=0, le=1)] = 0.25
+    """Share of a head's channels that carry the rotary position."""
+
+    norm_eps: PositiveFloat = 1e-5
+    """Added to the variance in every LayerNorm."""
+
+    initializer_range: PositiveFloat = 0.02
+    """Standard deviation of random linear and embedding weights."""
+
+    tie_embeddings: bool = True
+    """Whether the head is the embedding's transpose, as in Mamba; Pythia has a head of its own."""
+
+    vocab_size: PositiveInt | None = None
+    """Number of token ids; None takes the tokenizer's."""
+
+    pad_vocab_multiple: PositiveInt = 8
+    """The embedding has the next multiple of this many rows."""
+
+    attention: Literal["sdpa", "eager"] = "sdpa"
+    """Attention of transformers: PyTorch's fused one, or plain matrix products."""
+
+    template: Literal["chat", "base"] = "chat"
+    """The prompt template."""
+
+    max_text_tokens: PositiveInt = 2048
+    """Longer text is cut, in tokens; visual tokens come on top."""
+
+    weights: Weights = "none"
+
+    @model_validator(mode="after")
+    def _heads_and_rotary_fit(self) -> Self:
+        if self.hidden_size % self.num_heads:
+            raise ValueError(f"num_heads {self.num_heads} do not divide hidden_size {self.hidden_size}")
+        rotary = int(self.head_dim * self.rotary_pct)
+        if rotary < 2 or rotary % 2:
+            raise ValueError(
+                f"rotary_pct {self.rotary_pct} of a head of {self.head_dim} channels gives {rotary} channels; "
+                "it must be an even number of at least 2"
+            )
+        return self
+
+    @property
+    def head_dim(self) -> int:
+        """Returns the channels of a head."""
+        return self.hidden_size // self.num_heads
+
+
+class HfConfig(ComponentConfig):
+    """Any causal language model that transformers can load."""
+
+    repository: str = "EleutherAI/pythia-14m"
+    """Hub repository or local folder of the model and its tokenizer."""
+
+    template: Literal["chat", "base"] = "base"
+    """The prompt template."""
+
+    max_text_tokens: PositiveInt = 2048
+    """Longer text is cut, in tokens; visual tokens come on top."""
+
+    weights: Weights = "hub"
+
+
+class Pythia2800mConfig(ComponentConfig):
+    """Pythia-2.8B: data and tokenizer of Mamba-2.8B, so the matched Transformer arm at full size."""
+
+    max_text_tokens: PositiveInt = 2048
+    """Longer text is cut, in tokens; visual tokens come on top."""
+
+    weights: Weights = "hub"
+
+
+class Phi2Config(ComponentConfig):
+    """Phi-2: the backbone of LLaVA-Phi and TinyLLaVA."""
+
+    max_text_tokens: PositiveInt = 2048
+    """Longer text is cut, in tokens; visual tokens come on top."""
+
+    weights: Weights = "hub"
