@@ -10,6 +10,7 @@ from cobra_kit.statistics.bootstrap import (
     Interval,
     bootstrap_difference,
     bootstrap_mean,
+    mean_score,
 )
 from cobra_kit.statistics.paired import McNemar, holm, mcnemar
 from cobra_kit.statistics.power import (
@@ -32,6 +33,7 @@ __all__ = [
     "detectable_difference",
     "holm",
     "mcnemar",
+    "mean_score",
     "planned_detectable_difference",
     "seed_spread",
     "standard_error",

@@ -104,6 +104,17 @@ class Clustered:
         return _mean_of_groups(sums.reshape(size, runs, groups), (weights @ self.counts)[:, None, :])
 
 
+def mean_score(scores: ArrayLike, groups: ArrayLike | None = None) -> NDArray[np.float64]:
+    """Returns the statistic that the bootstrap is about, `[runs]`, of `[questions]` or `[runs questions]`.
+
+    It is the mean over questions or, with groups, the mean of the groups' means.
+
+    Raises:
+        CobraError: If there are no questions or the arguments do not fit each other.
+    """
+    return Clustered.of(scores, None, groups).means()
+
+
 def bootstrap_mean(
     scores: ArrayLike,
     clusters: ArrayLike | None = None,
@@ -167,7 +178,7 @@ def _interval(data: Clustered, resamples: int, level: float, seed: int, *, diffe
         raise CobraError(f"level must lie between 0 and 1, got {level}")
     if resamples < 1:
         raise CobraError(f"resamples must be at least 1, got {resamples}")
-    value = float(data.means().mean())
+    value = _tidy(data.means().mean())
     if data.clusters == 1:
         return Interval(value, None, None, level)
     rng = np.random.default_rng(seed)
