@@ -43,7 +43,7 @@ def _method(table: AblationTable) -> str:
     text = f"* interval excludes 0; tie: it holds 0. {level} paired bootstrap, clustered by picture"
     if len(table.seeds) == 1:
         return text + ". One seed: the interval speaks of other pictures, not of other training runs."
-    return text + f" and over {len(table.seeds)} seeds; ± is the standard deviation over seeds."
+    return text + f", Student's t over {len(table.seeds)} seeds; ± is the standard deviation over seeds."
 
 
 def _detectable(table: AblationTable) -> str | None:

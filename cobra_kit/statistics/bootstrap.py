@@ -1,8 +1,8 @@
 """Percentile bootstrap of a mean or of a paired difference, with pictures as the unit of resampling.
 
 The statistic is the mean over questions or, where a benchmark is reported as the mean of its groups (POPE's
-three splits), the mean of the groups' means. With several seeds, seeds are resampled as well; see
-`cobra_kit.statistics.seeds` for how and why.
+three splits), the mean of the groups' means. Several seeds widen the interval; `cobra_kit.statistics.seeds`
+says how and why.
 """
 
 from __future__ import annotations
@@ -213,9 +213,7 @@ def _labels(labels: ArrayLike | None, questions: int, what: str, *, distinct: bo
         return np.arange(questions, dtype=np.intp) if distinct else np.zeros(questions, dtype=np.intp)
     array = np.asarray(labels)
     if array.shape != (questions,):
-        raise CobraError(
-            f"{what} must name one label per question: {questions} questions, {array.shape} labels"
-        )
+        raise CobraError(f"{what} needs one label per question, {questions}, but has shape {array.shape}")
     return np.asarray(np.unique(array, return_inverse=True)[1], dtype=np.intp)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from cobra_kit.errors import CobraError
 from cobra_kit.statistics.bootstrap import Clustered
-from cobra_kit.statistics.seeds import seed_inflation
+from cobra_kit.statistics.seeds import seed_variance
 
 
 def standard_error(
@@ -41,11 +41,7 @@ def standard_error(
     totals = counts.sum(axis=0)
     pulls = ((sums - counts * (sums.sum(axis=0) / totals)) / totals).mean(axis=1)
     variance = data.clusters / (data.clusters - 1) * float((pulls**2).sum())
-    seeds = data.means()
-    if len(seeds) > 1:
-        # seed_inflation turns the spread of a resample (divisor S) into the interval's.
-        variance += (seed_inflation(len(seeds)) * float(seeds.std())) ** 2 / len(seeds)
-    return math.sqrt(variance)
+    return math.sqrt(variance + seed_variance(data.means()))
 
 
 def detectable_difference(
@@ -99,7 +95,7 @@ def planned_detectable_difference(
     """
     if pictures < 1 or questions_per_picture < 1:
         raise CobraError(
-            f"a design needs pictures and questions, got {pictures} and {questions_per_picture:g}"
+            f"a design needs pictures and questions about each, got {pictures} and {questions_per_picture:g}"
         )
     if not 0 < disagreement <= 1 or not 0 <= correlation <= 1:
         raise CobraError(

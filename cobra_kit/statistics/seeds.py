@@ -1,11 +1,13 @@
 """Training seeds: their spread, and how they widen an interval.
 
-Pictures and seeds are crossed: every seed's model answers the same questions. The interval therefore
-resamples both, independently of each other: a resample of pictures (the same for all seeds) gives each seed's
-statistic, and a resample of seeds gives their mean. A resample of S seeds spreads too little by `sqrt((S - 1)
-/ S)`, and S of them say little about the spread itself, so the part that stems from seeds is scaled by
-`sqrt(S / (S - 1))` and by Student's t quantile with S - 1 degrees of freedom over the normal one. One seed
-adds nothing: an interval from one seed speaks of pictures only, and reports say so.
+Pictures and seeds are crossed: every seed's model answers the same questions. An interval over several seeds
+therefore adds two sources of chance, independent of each other. Pictures are resampled, the same ones for all
+seeds. Seeds cannot be: of two seeds, half of all resamples hold one twice and none spreads widely enough.
+Their part is drawn instead from Student's t with S - 1 degrees of freedom, scaled by the standard error of
+the seeds' mean, which is exact if results scatter normally over seeds. Three seeds thus give a wide interval,
+rightly so. The scatter between seeds includes some of the scatter between pictures, so the interval is a
+little too wide where seeds hardly matter. One seed adds nothing: its interval speaks of pictures only, and
+reports say so.
 """
 
 from __future__ import annotations
@@ -59,27 +61,33 @@ def seed_spread(values: Sequence[float]) -> SeedSpread:
 def add_seed_noise(
     resampled: NDArray[np.float64], observed: NDArray[np.float64], rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Returns resampled means over seeds, `[resamples]`.
+    """Returns the mean over seeds with both sources of chance, `[resamples]`.
 
     Args:
         resampled: `[resamples seeds]`, each seed's statistic under each resample of pictures.
         observed: `[seeds]`, each seed's statistic on all pictures.
-        rng: Draws the seeds.
+        rng: Draws the seeds' part.
     """
     draws, seeds = resampled.shape
     middle: NDArray[np.float64] = resampled.mean(axis=1)
     if seeds == 1:
         return middle
-    picks = rng.integers(0, seeds, size=(draws, seeds))
-    from_seeds = observed[picks].mean(axis=1) - observed.mean()
-    result: NDArray[np.float64] = middle + seed_inflation(seeds) * from_seeds
-    return result
+    from_seeds: NDArray[np.float64] = _error_of_mean(observed) * rng.standard_t(seeds - 1, size=draws)
+    return middle + from_seeds
 
 
-def seed_inflation(seeds: int) -> float:
-    """Returns the factor on the part of the interval that stems from seeds; see the module's text."""
-    if seeds < 2:
-        raise CobraError(f"the spread of {seeds} seed cannot be known")
-    freedom = seeds - 1
-    student = _STUDENT_975[freedom - 1] if freedom <= len(_STUDENT_975) else _NORMAL_975
-    return math.sqrt(seeds / freedom) * student / _NORMAL_975
+def seed_variance(observed: NDArray[np.float64]) -> float:
+    """Returns the variance of a normal distribution as wide, at 95 %, as the seeds' part of the interval.
+
+    Args:
+        observed: `[seeds]`, each seed's statistic; one seed has no such part.
+    """
+    seeds = len(observed)
+    if seeds == 1:
+        return 0.0
+    student = _STUDENT_975[seeds - 2] if seeds - 2 < len(_STUDENT_975) else _NORMAL_975
+    return (_error_of_mean(observed) * student / _NORMAL_975) ** 2
+
+
+def _error_of_mean(observed: NDArray[np.float64]) -> float:
+    return float(observed.std(ddof=1)) / math.sqrt(len(observed))
