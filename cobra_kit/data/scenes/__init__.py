@@ -1,0 +1,54 @@
+"""The embedded world: drawn pictures and questions that nobody can answer without looking. No torch.
+
+    params = SceneParams.checked(seed=0, train=12_000)
+    world = scenes_dataset(params)              # made on first use, then read from the user's cache
+    world.rows[0]                               # a training row in LLaVA's form
+    world.array(world.rows[0]["image"])         # [64 64 3] uint8
+    world.benchmark("test", "vqav2")            # paths of official-form files
+    reach(world)["vqav2"].floor                 # what a text-only oracle scores
+
+Which file is which:
+`vocabulary` what there is; `layout`, `sampling`, `splits` scenes and the splits that own them;
+`draw`, `glyphs`, `dense`, `captions` what a scene looks like and says;
+`questions/` one file per ability; `balance`, `rows`, `held_out`, `annotators`, `forms`, `prompts` questions
+into files; `generate`, `pictures`, `worker`, `crew`, `write`, `cache`, `dataset` files on disk;
+`oracle` floors and ceilings.
+"""
+
+from __future__ import annotations
+
+from cobra_kit.data.scenes.cache import cache_key, user_cache
+from cobra_kit.data.scenes.captions import caption
+from cobra_kit.data.scenes.dataset import SceneDataset, scenes_dataset
+from cobra_kit.data.scenes.dense import DenseTargets, dense_targets
+from cobra_kit.data.scenes.draw import draw
+from cobra_kit.data.scenes.generate import Progress, generate
+from cobra_kit.data.scenes.held_out import BENCHMARKS
+from cobra_kit.data.scenes.layout import Scene
+from cobra_kit.data.scenes.oracle import Reach, reach
+from cobra_kit.data.scenes.params import SceneParams
+from cobra_kit.data.scenes.prompts import Benchmark, prompt, reply
+from cobra_kit.data.scenes.vocabulary import SPLITS, Split
+
+__all__ = [
+    "BENCHMARKS",
+    "Benchmark",
+    "DenseTargets",
+    "Progress",
+    "Reach",
+    "SPLITS",
+    "Scene",
+    "SceneDataset",
+    "SceneParams",
+    "Split",
+    "cache_key",
+    "caption",
+    "dense_targets",
+    "draw",
+    "generate",
+    "prompt",
+    "reach",
+    "reply",
+    "scenes_dataset",
+    "user_cache",
+]

@@ -1,0 +1,194 @@
+"""Reads a generated world."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from cobra_kit.data.scenes.cache import cache_key, user_cache
+from cobra_kit.data.scenes.generate import MANIFEST, Progress, generate, identity, is_whole
+from cobra_kit.data.scenes.held_out import BENCHMARKS
+from cobra_kit.data.scenes.layout import Scene
+from cobra_kit.data.scenes.names import image_name, parse_name
+from cobra_kit.data.scenes.params import SceneParams
+from cobra_kit.data.scenes.pictures import open_pictures
+from cobra_kit.data.scenes.prompts import Benchmark
+from cobra_kit.data.scenes.vocabulary import Split
+from cobra_kit.data.scenes.write import ROWS_FILE, SCENES_FILE, SLICES_FILE
+from cobra_kit.errors import CobraError, ImageError
+
+
+def scenes_dataset(
+    params: SceneParams,
+    cache_dir: Path | None = None,
+    progress: Progress | None = None,
+    *,
+    workers: int | None = None,
+) -> SceneDataset:
+    """Returns the world with these parameters; makes it on first use.
+
+    Args:
+        params: What it holds.
+        cache_dir: The cache; default `user_cache()`. The world stands in `scenes/<key>` below it.
+        progress: Called with (pictures drawn, pictures in all) while the world is made, never otherwise.
+        workers: Drawing processes, see `generate`.
+
+    Raises:
+        CobraError: The cache cannot be written.
+    """
+    folder = (cache_dir or user_cache()) / "scenes" / cache_key(params)
+    if not is_whole(folder, identity(params)):
+        if folder.exists():  # the key is right and the manifest is not: somebody has been at it
+            shutil.rmtree(folder)
+        generate(params, folder, progress=progress, workers=workers)
+    return SceneDataset(folder)
+
+
+class SceneDataset:
+    """A world on disk: pictures by name, training rows, benchmark files, labels.
+
+    Args:
+        folder: What `generate` or `cobra-kit data scenes` made.
+
+    Raises:
+        CobraError: The folder holds no finished world.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            self.manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            self.params = SceneParams.checked(**self.manifest["params"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CobraError(
+                f"no finished scenes here ({error})",
+                where=str(folder),
+                hint="Make them: cobra-kit data scenes --out FOLDER",
+            ) from error
+        self._pictures: dict[Split, NDArray[np.uint8]] = {}
+
+    def pictures(self, split: Split) -> NDArray[np.uint8]:
+        """Returns `[n 64 64 3]` uint8, a read-only memory map.
+
+        Raises:
+            CobraError: The split is empty.
+        """
+        if split not in self._pictures:
+            self._pictures[split] = open_pictures(self._split(split))
+        return self._pictures[split]
+
+    def array(self, name: str) -> NDArray[np.uint8]:
+        """Returns the picture with this name, `[64 64 3]` uint8, a view of the memory map.
+
+        Raises:
+            ImageError: There is no such picture.
+        """
+        split, index = parse_name(name)
+        if index >= self.params.size(split):
+            raise ImageError(
+                f"{name}: the split has {self.params.size(split)} pictures", where=str(self.folder)
+            )
+        picture: NDArray[np.uint8] = self.pictures(split)[index]
+        return picture
+
+    def image(self, name: str) -> Image.Image:
+        """Returns the picture with this name as a Pillow RGB image.
+
+        Raises:
+            ImageError: There is no such picture.
+        """
+        return Image.fromarray(np.array(self.array(name)))
+
+    def scenes(self, split: Split) -> list[Scene]:
+        """Returns what is in every picture of the split, in order.
+
+        Raises:
+            CobraError: The split is empty.
+        """
+        lines = (self._split(split) / SCENES_FILE).read_text(encoding="utf-8").splitlines()
+        return [Scene.from_json(json.loads(line)) for line in lines]
+
+    @cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        """The training rows, LLaVA's form.
+
+        Raises:
+            CobraError: The train split is empty.
+        """
+        rows: list[dict[str, Any]] = _read(self._split("train") / ROWS_FILE)
+        return rows
+
+    @cached_property
+    def turn_slices(self) -> dict[str, list[str]]:
+        """Per row id the slice ("color/1") of each of its question turns."""
+        slices: dict[str, list[str]] = _read(self._split("train") / SLICES_FILE)
+        return slices
+
+    def benchmark(self, split: Split, name: Benchmark) -> dict[str, Path]:
+        """Returns the official files of a benchmark: {"questions": path}, for vqav2 also "annotations".
+
+        Raises:
+            CobraError: The split is empty or has no benchmarks, or the benchmark is unknown.
+        """
+        if split not in ("val", "test"):
+            raise CobraError(f"split {split!r} of scenes has no benchmarks", hint="Those with: val, test")
+        folder = self._split(split)
+        if name not in BENCHMARKS:
+            raise CobraError(f"scenes has no benchmark {name!r}", hint=f"It has: {', '.join(BENCHMARKS)}")
+        if name == "vqav2":
+            return {
+                "questions": folder / "vqav2_questions.json",
+                "annotations": folder / "vqav2_annotations.json",
+            }
+        return {"questions": folder / (f"{name}.jsonl" if name == "vsr" else f"{name}.json")}
+
+    def question_slices(self, split: Split) -> dict[Benchmark, list[str]]:
+        """Returns per benchmark the slice ("color/1") of each question, in file order.
+
+        Raises:
+            CobraError: The split is empty.
+        """
+        slices: dict[Benchmark, list[str]] = _read(self._split(split) / SLICES_FILE)
+        return slices
+
+    def export_png(self, folder: Path) -> int:
+        """Writes every picture as a PNG file under its name; returns how many.
+
+        Raises:
+            CobraError: The folder cannot be written.
+        """
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            names = [image_name(split, i) for split in self.splits for i in range(self.params.size(split))]
+            for name in names:
+                self.image(name).save(folder / name, compress_level=1)
+        except OSError as error:
+            raise CobraError(
+                f"cannot write pictures: {error.strerror or error}", where=str(folder)
+            ) from error
+        return len(names)
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """The splits that have pictures."""
+        return tuple(split for split in ("train", "val", "test", "towers") if self.params.size(split))
+
+    def _split(self, split: Split) -> Path:
+        if split not in self.splits:
+            raise CobraError(
+                f"split {split!r} of scenes is empty",
+                where=str(self.folder),
+                hint=f"Ask for pictures: {split}: 1000. Splits with pictures: {', '.join(self.splits)}",
+            )
+        return self.folder / split
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))

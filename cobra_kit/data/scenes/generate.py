@@ -1,0 +1,157 @@
+"""Makes all files of a world in a folder that appears only when it is whole."""
+
+from __future__ import annotations
+
+import glob
+import json
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import PIL
+
+from cobra_kit.data.scenes.crew import Crew, default_workers, drawing_failed
+from cobra_kit.data.scenes.glyphs import freetype_version
+from cobra_kit.data.scenes.layout import Scene
+from cobra_kit.data.scenes.params import SceneParams
+from cobra_kit.data.scenes.pictures import allocate
+from cobra_kit.data.scenes.questions.presence import popular_pairs
+from cobra_kit.data.scenes.splits import scene_of
+from cobra_kit.data.scenes.vocabulary import SPLITS, Split
+from cobra_kit.data.scenes.worker import work
+from cobra_kit.data.scenes.write import write_held_out, write_json, write_labels, write_train
+from cobra_kit.errors import CobraError
+
+GENERATOR_VERSION = 1
+"""Counts up with every change that changes a picture or a question."""
+
+MANIFEST = "manifest.json"
+
+Progress = Callable[[int, int], None]
+"""Called with (pictures drawn, pictures in all)."""
+
+_POLL_EVERY = 200
+_STALE_SECONDS = 3600.0
+
+
+def identity(params: SceneParams) -> dict[str, Any]:
+    """Returns everything that decides what the files hold."""
+    return {
+        "generator": GENERATOR_VERSION,
+        "pillow": PIL.__version__,
+        "freetype": freetype_version(),
+        "params": params.model_dump(mode="json"),
+    }
+
+
+def generate(
+    params: SceneParams, folder: Path, *, progress: Progress | None = None, workers: int | None = None
+) -> None:
+    """Makes the world in `folder`, which must not exist yet or be empty.
+
+    Everything is written beside it first and renamed at the end. The files do not depend on `workers`.
+
+    Args:
+        params: What to make.
+        folder: Where.
+        progress: Called after every chunk of pictures.
+        workers: Drawing processes; 0 draws in this one. Default: one per core, none for few pictures.
+
+    Raises:
+        CobraError: The folder holds something, or cannot be written.
+    """
+    manifest = identity(params)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise CobraError(
+            "the folder is not empty", where=str(folder), hint="Name a new folder, or remove this one."
+        )
+    partial: Path | None = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _remove_stale(folder)
+        partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.partial-", dir=folder.parent))
+        counts = _fill(partial, params, progress, workers)
+        write_json(partial / MANIFEST, {**manifest, "questions": counts})
+        partial.chmod(0o755)  # mkdtemp makes folders that only the user can read
+        partial.replace(folder)
+    except OSError as error:
+        # Somebody else may have finished the same world first; theirs is as good as ours.
+        if not is_whole(folder, manifest):
+            raise drawing_failed(f"{folder}: {error.strerror or error}") from error
+    finally:
+        if partial is not None:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def is_whole(folder: Path, manifest: dict[str, Any]) -> bool:
+    """Says whether the folder holds the finished world with this identity."""
+    try:
+        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and {key: found.get(key) for key in manifest} == manifest
+
+
+def _fill(
+    folder: Path, params: SceneParams, progress: Progress | None, workers: int | None
+) -> dict[str, dict[str, int]]:
+    sizes = {split: params.size(split) for split in SPLITS if params.size(split)}
+    total, done = sum(sizes.values()), 0
+
+    def report(count: int) -> None:
+        nonlocal done
+        done += count
+        if progress is not None:
+            progress(done, total)
+
+    for split, size in sizes.items():
+        (folder / split).mkdir()
+        allocate(folder / split, size)
+    if workers is None:
+        workers = default_workers() if total >= 4 * _POLL_EVERY else 0
+    if workers == 0 or not sys.executable:
+        work(folder, params.seed, {str(key): size for key, size in sizes.items()}, 0, 1, report)
+        return _write_questions(folder, params, sizes, lambda: None)
+    with Crew(folder, {"seed": params.seed, "sizes": sizes}, workers, report) as crew:
+        counts = _write_questions(folder, params, sizes, crew.poll)
+        crew.finish()
+    return counts
+
+
+def _write_questions(
+    folder: Path, params: SceneParams, sizes: dict[Split, int], poll: Callable[[], None]
+) -> dict[str, dict[str, int]]:
+    def scenes_of(split: Split) -> list[Scene]:
+        scenes = []
+        for index in range(sizes.get(split, 0)):
+            scenes.append(scene_of(params.seed, split, index))
+            if index % _POLL_EVERY == 0:
+                poll()
+        return scenes
+
+    counts: dict[str, dict[str, int]] = {}
+    train = scenes_of("train")
+    for split in sizes:
+        scenes = train if split == "train" else scenes_of(split)
+        write_labels(folder / split, scenes)
+        if split == "train":
+            counts[split] = write_train(folder / split, scenes, params)
+        elif split != "towers":
+            counts[split] = write_held_out(folder / split, scenes, split, params, popular_pairs(train))
+        poll()
+    return counts
+
+
+def _remove_stale(folder: Path) -> None:
+    """Removes what killed generations left beside the folder; an hour without a write is a sure sign."""
+    for partial in folder.parent.glob(f"{glob.escape(folder.name)}.partial-*"):
+        try:
+            newest = max(path.stat().st_mtime for path in (partial, *partial.rglob("*")))
+        except FileNotFoundError:
+            continue  # its owner has just finished
+        if time.time() - newest > _STALE_SECONDS:
+            shutil.rmtree(partial, ignore_errors=True)

@@ -1,0 +1,90 @@
+"""Chooses the held-out questions of a split, benchmark by benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+from cobra_kit.data.scenes.balance import Balancer
+from cobra_kit.data.scenes.layout import Scene
+from cobra_kit.data.scenes.prompts import Benchmark
+from cobra_kit.data.scenes.questions import ASK, Ability, Question
+from cobra_kit.data.scenes.questions.presence import Negatives, held_out_presence
+from cobra_kit.data.scenes.splits import picture_rng
+from cobra_kit.data.scenes.vocabulary import Split
+
+_ABILITIES: dict[Benchmark, tuple[Ability, ...]] = {
+    "vqav2": ("color", "shape", "count"),
+    "vsr": ("spatial",),
+    "textvqa": ("reading",),
+    "refcoco": ("box",),
+}
+_NEGATIVES: dict[Benchmark, Negatives] = {
+    "pope_random": "random",
+    "pope_popular": "popular",
+    "pope_adversarial": "adversarial",
+}
+_SLACK = 4
+
+BENCHMARKS: tuple[Benchmark, ...] = ("vqav2", *_NEGATIVES, "vsr", "textvqa", "refcoco")
+
+
+def benchmark_of(ability: Ability) -> Benchmark:
+    """Returns the benchmark whose prompts and answers an ability uses."""
+    return next((name for name, abilities in _ABILITIES.items() if ability in abilities), "pope_random")
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """A question about the picture `index` of its split."""
+
+    index: int
+    question: Question
+
+
+def held_out_questions(
+    scenes: Sequence[Scene], split: Split, seed: int, popular: tuple[tuple[str, str], ...]
+) -> dict[Benchmark, list[HeldOut]]:
+    """Returns the questions of every benchmark, at most one per picture, in the order of the pictures.
+
+    Args:
+        scenes: All scenes of the split.
+        split: Its name.
+        seed: The seed of the world.
+        popular: The popular pairs of the training pictures.
+    """
+    return {benchmark: _choose(benchmark, scenes, split, seed, popular) for benchmark in BENCHMARKS}
+
+
+def _choose(
+    benchmark: Benchmark,
+    scenes: Sequence[Scene],
+    split: Split,
+    seed: int,
+    popular: tuple[tuple[str, str], ...],
+) -> list[HeldOut]:
+    balancer = Balancer(_SLACK)
+    chosen = []
+    for index, scene in enumerate(scenes):
+        rng = picture_rng(seed, split, index, benchmark)
+        if benchmark in _NEGATIVES:
+            candidates = held_out_presence(scene, _NEGATIVES[benchmark], popular)
+        else:
+            candidates = [q for ability in _ABILITIES[benchmark] for q in ASK[ability](scene, rng)]
+        for group in _groups(candidates, rng):
+            question = balancer.pick(group, rng)
+            if question is not None:
+                chosen.append(HeldOut(index, question))
+                break
+    return chosen
+
+
+def _groups(candidates: Sequence[Question], rng: Random) -> list[list[Question]]:
+    """Returns the candidates by ability and level: many hard ones do not push out a few easy ones."""
+    groups: dict[str, list[Question]] = {}
+    for question in candidates:
+        groups.setdefault(question.slice, []).append(question)
+    order = list(groups.values())
+    rng.shuffle(order)
+    return order

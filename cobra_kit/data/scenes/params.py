@@ -1,0 +1,106 @@
+"""What a user may choose about the world."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from cobra_kit.data.scenes.prompts import Style
+from cobra_kit.data.scenes.questions import Ability
+from cobra_kit.data.scenes.vocabulary import SPLITS, Split
+from cobra_kit.errors import CobraError
+
+_LIMIT = 1_000_000
+
+DEFAULT_ABILITIES: dict[Ability, float] = {
+    "color": 1.5,
+    "shape": 1.5,
+    "count": 1.0,
+    "presence": 2.0,
+    "spatial": 1.5,
+    "reading": 1.0,
+    "box": 0.5,
+}
+
+
+class SceneParams(BaseModel):
+    """Parameters of one set of pictures and questions. The same parameters give the same files."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True
+    )
+
+    seed: int = Field(default=0, ge=0)
+    """Seed of every picture and every question."""
+
+    train: int = Field(default=12_000, ge=0, le=_LIMIT)
+    """Training pictures, one LLaVA row each."""
+
+    val: int = Field(default=600, ge=0, le=_LIMIT)
+    """Pictures for selection."""
+
+    test: int = Field(default=1_000, ge=0, le=_LIMIT)
+    """Pictures that are scored once."""
+
+    towers: int = Field(default=0, ge=0, le=_LIMIT)
+    """Pictures for pretraining small encoders, with scene labels and no questions."""
+
+    turns: int = Field(default=8, ge=1, le=32)
+    """Questions per training row, at most; a picture may have fewer to ask."""
+
+    boxes_per_row: int = Field(default=1, ge=0, le=8)
+    """Box questions per training row, at most: their answers are long."""
+
+    abilities: Mapping[Ability, float] = Field(default_factory=lambda: dict(DEFAULT_ABILITIES))
+    """Weight of each ability among the training questions; one that is left out is not trained."""
+
+    max_level: int = Field(default=3, ge=1, le=3)
+    """Hardest level of the training questions; held-out questions keep all levels."""
+
+    prompts: Style = "short"
+    """Wording of prompts in training rows; evaluation must use the same."""
+
+    disagreement: float = Field(default=0.1, ge=0, le=1)
+    """Share of open held-out questions on which the ten annotators are split (`annotators.py`)."""
+
+    @field_validator("abilities")
+    @classmethod
+    def _weights(cls, value: Mapping[Ability, float]) -> Mapping[Ability, float]:
+        if any(weight < 0 or weight == float("inf") or weight != weight for weight in value.values()):
+            raise ValueError("weights are finite numbers, 0 or more")
+        if not sum(value.values()):
+            raise ValueError("at least one ability needs a weight above 0")
+        return value
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if not any(self.size(split) for split in SPLITS):
+            raise ValueError(f"no split has a picture: {', '.join(SPLITS)} are all 0")
+        return self
+
+    @classmethod
+    def checked(cls, **values: Any) -> Self:
+        """Returns the parameters.
+
+        Raises:
+            CobraError: A value is out of range or a name is unknown; names each one.
+        """
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            lines = [_explain(item["loc"], item["msg"], item["input"]) for item in error.errors()]
+            raise CobraError(
+                "; ".join(lines), where="scenes", hint=f"Parameters: {', '.join(cls.model_fields)}"
+            ) from None
+
+    def size(self, split: Split) -> int:
+        """Returns the number of pictures of a split."""
+        return int(getattr(self, split))
+
+
+def _explain(place: tuple[int | str, ...], message: str, value: object) -> str:
+    if not place:
+        return message.removeprefix("Value error, ")
+    return f"{'.'.join(str(part) for part in place)}: {message.removeprefix('Value error, ')} (got {value!r})"

@@ -1,0 +1,47 @@
+"""The pictures of a split in one file that is read without loading it: `images.npy`, `[n 64 64 3]` uint8."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cobra_kit.data.scenes.draw import draw
+from cobra_kit.data.scenes.splits import scene_of
+from cobra_kit.data.scenes.vocabulary import PICTURE, Split
+
+IMAGES_FILE = "images.npy"
+CHUNK = 200
+"""Pictures that are drawn and written at once."""
+
+_BYTES = PICTURE * PICTURE * 3
+_HEADER = 128
+
+
+def allocate(folder: Path, count: int) -> None:
+    """Writes the header and reserves the room, so that several processes can fill in their parts."""
+    path = folder / IMAGES_FILE
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "|u1", "fortran_order": False, "shape": (count, PICTURE, PICTURE, 3)}
+        )
+        assert file.tell() == _HEADER, "numpy pads the header to 64 bytes"
+        file.truncate(_HEADER + count * _BYTES)
+
+
+def draw_chunk(folder: Path, seed: int, split: Split, start: int, stop: int) -> None:
+    """Draws the pictures start .. stop - 1 of a split into its file; needs nothing but these values.
+
+    Plain writes and no memory map: a full disk is then an error and not the end of the process.
+    """
+    pixels = np.stack([draw(scene_of(seed, split, index)) for index in range(start, stop)])
+    with (folder / IMAGES_FILE).open("r+b") as file:
+        file.seek(_HEADER + start * _BYTES)
+        file.write(pixels.tobytes())
+
+
+def open_pictures(folder: Path) -> NDArray[np.uint8]:
+    """Returns the pictures as a read-only memory map."""
+    pictures: NDArray[np.uint8] = np.load(folder / IMAGES_FILE, mmap_mode="r")
+    return pictures

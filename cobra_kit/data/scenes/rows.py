@@ -1,0 +1,71 @@
+"""Training rows in LLaVA's form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from cobra_kit.data.scenes.balance import Balancer
+from cobra_kit.data.scenes.held_out import benchmark_of
+from cobra_kit.data.scenes.layout import Scene
+from cobra_kit.data.scenes.names import image_name, image_stem
+from cobra_kit.data.scenes.params import SceneParams
+from cobra_kit.data.scenes.prompts import prompt, reply
+from cobra_kit.data.scenes.questions import ASK, Ability, Question
+from cobra_kit.data.scenes.questions.box import box_text
+from cobra_kit.data.scenes.splits import picture_rng
+
+_SLACK = 2
+_LARGEST_SHARE = 0.375
+"""Of a row's questions, for one ability: else statements about places, which are many, would fill the rows."""
+
+
+def train_rows(
+    scenes: Iterable[Scene], params: SceneParams
+) -> Iterator[tuple[dict[str, Any] | None, list[str]]]:
+    """Yields per picture its row (None where there is nothing to ask) and the slice of each question."""
+    balancer = Balancer(_SLACK)
+    for index, scene in enumerate(scenes):
+        questions = _questions(scene, index, params, balancer)
+        yield (
+            (_row(index, questions, params) if questions else None),
+            [question.slice for question in questions],
+        )
+
+
+def _questions(scene: Scene, index: int, params: SceneParams, balancer: Balancer) -> list[Question]:
+    rng = picture_rng(params.seed, "train", index, "questions")
+    open_to_ask: dict[Ability, list[Question]] = {}
+    for ability, weight in params.abilities.items():
+        candidates = [q for q in ASK[ability](scene, rng) if q.level <= params.max_level] if weight else []
+        if candidates:
+            open_to_ask[ability] = candidates
+    chosen: list[Question] = []
+    room = {ability: max(1, round(_LARGEST_SHARE * params.turns)) for ability in open_to_ask}
+    room["box"] = params.boxes_per_row
+    while open_to_ask and len(chosen) < params.turns:
+        abilities = tuple(open_to_ask)
+        ability = rng.choices(abilities, [params.abilities[name] for name in abilities])[0]
+        question = balancer.pick(open_to_ask[ability], rng) if room[ability] else None
+        if question is None:
+            del open_to_ask[ability]
+            continue
+        room[ability] -= 1
+        chosen.append(question)
+        rest = [other for other in open_to_ask[ability] if other.text != question.text]
+        if rest:
+            open_to_ask[ability] = rest
+        else:
+            del open_to_ask[ability]
+    return chosen
+
+
+def _row(index: int, questions: list[Question], params: SceneParams) -> dict[str, Any]:
+    turns = []
+    for question in questions:
+        benchmark = benchmark_of(question.ability)
+        answer = box_text(question.box) if question.box is not None else question.answer
+        turns.append({"from": "human", "value": prompt(benchmark, question.text, params.prompts)})
+        turns.append({"from": "gpt", "value": reply(benchmark, answer)})
+    turns[0]["value"] = f"<image>\n{turns[0]['value']}"
+    return {"id": image_stem("train", index), "image": image_name("train", index), "conversations": turns}

@@ -1,0 +1,51 @@
+"""Draws every n-th chunk of pictures: `python -m cobra_kit.data.scenes.worker FOLDER PLAN RANK WORKERS`.
+
+An interpreter of its own instead of `multiprocessing`: nothing is forked from a process that holds torch
+threads, and a user's script needs no `if __name__ == "__main__"`. It prints the number of pictures after
+every chunk, and dies of the broken pipe when its parent is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from cobra_kit.data.scenes.pictures import CHUNK, draw_chunk
+from cobra_kit.data.scenes.vocabulary import SPLITS
+
+
+def chunks(sizes: Mapping[str, int]) -> list[tuple[str, int, int]]:
+    """Returns (split, start, stop) of all pictures, in order."""
+    return [
+        (split, start, min(start + CHUNK, sizes[split]))
+        for split in SPLITS
+        for start in range(0, sizes.get(split, 0), CHUNK)
+    ]
+
+
+def work(
+    folder: Path, seed: int, sizes: Mapping[str, int], rank: int, workers: int, report: Callable[[int], None]
+) -> None:
+    """Draws the chunks rank, rank + workers, ... and reports the pictures of each."""
+    for name, start, stop in chunks(sizes)[rank::workers]:
+        split = next(item for item in SPLITS if item == name)
+        draw_chunk(folder / split, seed, split, start, stop)
+        report(stop - start)
+
+
+def main(arguments: list[str]) -> None:
+    """Runs the worker with the arguments of the command line."""
+    folder, plan, rank, workers = arguments
+    values = json.loads(plan)
+    work(
+        Path(folder), values["seed"], values["sizes"], int(rank), int(workers), lambda n: print(n, flush=True)
+    )
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except OSError as error:
+        sys.exit(f"{type(error).__name__}: {error}")
