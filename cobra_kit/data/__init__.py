@@ -1,0 +1,1 @@
+"""Training rows, benchmark files and the embedded world `scenes`. Importing it loads no torch."""
