@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cobra_kit.data.keys import shape_to_json
 from cobra_kit.data.rejects import Rejects, check_unreadable
 from cobra_kit.data.rows import DataSource
 from cobra_kit.errors import DataError, ImageError
@@ -142,7 +143,7 @@ def _write_header(path: Path, identity: dict[str, Any], written: _Written, width
     header = {
         "identity": identity,
         "width": width,
-        "shapes": [[shape.num_tokens, shape.grid] for shape in written.shapes],
+        "shapes": [shape_to_json(shape) for shape in written.shapes],
         "shape_of": written.shape_of,
         "pictures": written.pictures,
         "unreadable": rejects.reasons,

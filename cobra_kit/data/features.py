@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from cobra_kit.data.compute import HEADER, VALUES, compute
-from cobra_kit.data.keys import feature_identity, short_hash
+from cobra_kit.data.keys import feature_identity, shape_from_json, short_hash
 from cobra_kit.data.lock import locked
 from cobra_kit.data.rows import DataSource
 from cobra_kit.errors import CobraError, DataError
@@ -43,11 +43,11 @@ class FeatureCache:
             header: dict[str, Any] = json.loads((folder / HEADER).read_text(encoding="utf-8"))
             # "c": pages may be written to in memory, never on disk; torch wants its arrays writable.
             self._values = np.load(folder / VALUES, mmap_mode="c")
-            shapes = [TokenShape(n, None if grid is None else tuple(grid)) for n, grid in header["shapes"]]
+            shapes = [shape_from_json(plain) for plain in header["shapes"]]
             self.identity: dict[str, Any] = header["identity"]
             self._unreadable: dict[str, str] = header["unreadable"]
-            self._shapes = [shapes[number] for number in header["shape_of"]]
-            self._number = {name: number for number, name in enumerate(header["pictures"])}
+            self._shapes: list[TokenShape] = [shapes[number] for number in header["shape_of"]]
+            self._number: dict[str, int] = {name: number for number, name in enumerate(header["pictures"])}
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
             raise DataError(
                 f"the feature cache is damaged ({error})", where=str(folder), hint="Delete it; it is made again."

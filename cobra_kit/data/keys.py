@@ -12,6 +12,7 @@ from torch import nn
 
 from cobra_kit.data.rows import DataSource
 from cobra_kit.errors import DataError
+from cobra_kit.interfaces import TokenShape
 from cobra_kit.model import VisionLanguageModel
 
 
@@ -49,6 +50,17 @@ def preparation_key(model: VisionLanguageModel, source: DataSource, picture_ids:
 def short_hash(identity: dict[str, Any]) -> str:
     """Returns 16 hex digits of a JSON-able value."""
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def shape_to_json(shape: TokenShape) -> list[Any]:
+    """Returns a token shape as JSON writes it."""
+    return [shape.num_tokens, shape.grid]
+
+
+def shape_from_json(plain: list[Any]) -> TokenShape:
+    """Returns what `shape_to_json` wrote; ValueError or TypeError for anything else."""
+    num_tokens, grid = plain
+    return TokenShape(int(num_tokens), None if grid is None else (int(grid[0]), int(grid[1])))
 
 
 def weights_digest(module: nn.Module) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from cobra_kit.data.keys import preparation_key
+from cobra_kit.data.keys import preparation_key, shape_from_json, shape_to_json
 from cobra_kit.data.rejects import Rejects, check_unreadable
 from cobra_kit.data.rows import DataSource
 from cobra_kit.errors import ImageError
@@ -94,7 +94,7 @@ class LivePictures:
                 report(Progress(task="checking pictures", done=number, total=len(picture_ids), unit="pictures"))
         check_unreadable(rejects, unreadable_file, finished=True)
         rejects.announce(report, str(unreadable_file), "pictures cannot be read; rows with them are left out")
-        plain = {name: [shape.num_tokens, shape.grid] for name, shape in shapes.items()}
+        plain = {name: shape_to_json(shape) for name, shape in shapes.items()}
         write_json(folder / f"pictures-{key}.json", {"shapes": plain, "unreadable": rejects.reasons})
         return shapes, rejects.reasons
 
@@ -102,9 +102,7 @@ class LivePictures:
 def _remembered(file: Path) -> tuple[dict[str, TokenShape], dict[str, str]] | None:
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-        shapes = {
-            name: TokenShape(n, None if grid is None else tuple(grid)) for name, (n, grid) in found["shapes"].items()
-        }
+        shapes = {name: shape_from_json(plain) for name, plain in found["shapes"].items()}
         return shapes, dict(found["unreadable"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -27,7 +27,8 @@ def source_settings(recipe: Recipe) -> BaseModel:
     Raises:
         RecipeError: The recipe has no data, names no known source, or a setting is wrong.
     """
-    return settings_at(recipe, ("data",), import_module(_module(recipe)).Params, without=("source",))
+    model: type[BaseModel] = import_module(_module(recipe)).Params
+    return settings_at(recipe, ("data",), model, without=("source",))
 
 
 def open_source(recipe: Recipe, report: Reporter = silent) -> DataSource:
