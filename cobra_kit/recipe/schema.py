@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, field_validator
 
 from cobra_kit.plugin import Kind
 from cobra_kit.recipe.sections import DataSection, EvaluateSection, Section, TrainSection
-from cobra_kit.recipe.tree import Node, Origin
+from cobra_kit.recipe.tree import Node, Origin, from_plain
 
 LATER_SECTIONS = ("sweep",)
 ARM_SECTIONS = ("model", "data", "train")
@@ -120,7 +120,7 @@ class Recipe(Section):
     _name: str = PrivateAttr(default="recipe")
     _profile: str | None = PrivateAttr(default=None)
     _profiles: tuple[str, ...] = PrivateAttr(default=())
-    _tree: Node = PrivateAttr(default=Node({}, Origin("recipe")))
+    _tree: Node | None = PrivateAttr(default=None)
 
     @property
     def name(self) -> str:
@@ -139,12 +139,15 @@ class Recipe(Section):
 
     @property
     def tree(self) -> Node:
-        """Returns the located values that this recipe was read from."""
-        return self._tree
+        """Returns the located values of this recipe; one that was made or changed in Python names no file."""
+        plain = self.model_dump(mode="json", exclude_unset=True)
+        if self._tree is not None and self._tree.plain() == plain:
+            return self._tree
+        return from_plain(plain, Origin(self._name))
 
     def origin(self, path: str) -> Origin:
         """Returns where the value at a dotted path was written, or the deepest value on the way to it."""
-        return self._tree.origin_of(path.split("."))
+        return self.tree.origin_of(path.split("."))
 
     def part(self, kind: Kind) -> Part:
         """Returns the part of one kind."""
