@@ -102,7 +102,7 @@ class Recipe(Section):
     """One line for lists and tables."""
     description: str = ""
     """What the recipe is for."""
-    requires: list[str] = []
+    requires: list[str] = Field(default=[])
     """Python distributions that must be installed, as PEP 508 requirements, such as `cobra-kit-resampler>=1.2`."""
     seed: int = 7
     """Seed of a single model's random numbers; an ablation has seeds of its own."""
@@ -176,7 +176,7 @@ class RecipeFile(Recipe):
 
     extends: str | None = None
     """The recipe this one is laid over: a file relative to this one, or a packaged name."""
-    profiles: dict[str, Any] = {}
+    profiles: dict[str, Any] = Field(default={})
     """Named changes, one of which is applied; `laptop` unless another is asked for."""
 
 
