@@ -168,9 +168,11 @@ class AblationTable:
     @property
     def title(self) -> str:
         """Such as `Projector ablation, laptop profile, test split, 1 seed`."""
-        factor = self.factor.rsplit(".", 1)[-1].replace("_", " ").capitalize()
+        factors = [one.rsplit(".", 1)[-1].replace("_", " ") for one in self.factor.split(" and ") if one]
+        head = f"{' and '.join(factors).capitalize()} ablation" if factors else "Results"
+        profile = [f"{self.profile} profile"] if self.profile else []
         seeds = "1 seed" if len(self.seeds) == 1 else f"{len(self.seeds)} seeds"
-        return f"{factor} ablation, {self.profile} profile, {self.split} split, {seeds}"
+        return ", ".join([head, *profile, f"{self.split} split", seeds])
 
     @property
     def others(self) -> tuple[str, ...]:
