@@ -9,7 +9,7 @@ from cobra_kit.report.table import AblationTable, PaperNote
 
 def footnotes(table: AblationTable) -> list[str]:
     """Returns what a reader must know to read the numbers, one paragraph each."""
-    lines = [_method(table)]
+    lines = [_method(table)] if table.comparisons or any(row.controls for row in table.rows) else []
     if one := _detectable(table):
         lines.append(one)
     if one := _holm(table):
@@ -76,4 +76,6 @@ def _at_floor(table: AblationTable) -> str | None:
     names = [row.benchmark for row in table.rows if row.at_floor]
     if not names:
         return None
+    if not table.others:
+        return f"Not above the floor on {', '.join(names)}."
     return f"No arm is above the floor on {', '.join(names)}: differences there say nothing."

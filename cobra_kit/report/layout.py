@@ -145,7 +145,7 @@ def _tokens(cost: Cost) -> str:
 
 
 def _arm_name(table: AblationTable, arm: str) -> str:
-    return f"{grid.shorten(arm)} (ref)" if arm == table.reference else grid.shorten(arm)
+    return f"{grid.shorten(arm)} (ref)" if table.others and arm == table.reference else grid.shorten(arm)
 
 
 def _difference_head(table: AblationTable, arm: str) -> str:

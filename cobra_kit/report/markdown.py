@@ -96,7 +96,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> s
 
 
 def _arm(table: AblationTable, arm: str) -> str:
-    return f"{arm} (ref)" if arm == table.reference else arm
+    return f"{arm} (ref)" if table.others and arm == table.reference else arm
 
 
 def _escape(text: str) -> str:

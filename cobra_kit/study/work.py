@@ -1,4 +1,4 @@
-"""One run from its plan to its scores. Every step leaves a file, and a step whose file is there is not worked."""
+"""One run from its plan to its scores. Every step leaves a file, and a step whose file is there is not repeated."""
 
 from __future__ import annotations
 

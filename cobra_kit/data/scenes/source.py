@@ -173,7 +173,7 @@ def open_source(params: SceneParams, report: Reporter = silent) -> ScenesSource:
 
     dataset = scenes_dataset(params, progress=drawn)
     sizes = ", ".join(f"{params.size(split):,} {split}" for split in dataset.splits)
-    report(Message(text=f"scenes: {sizes} pictures in {dataset.folder}"))
+    report(Message(text=f"scenes: {sizes} pictures"))
     return ScenesSource(dataset)
 
 

@@ -1,0 +1,120 @@
+"""Progress on stderr: a live board on a terminal, plain lines now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+from cobra_kit.cli.board import DONE, WAITING, WORKING, Board, Row, duration
+from cobra_kit.events import Event, Message, Reporter, StageDone, StageStarted
+from cobra_kit.study.events import RunDone
+from cobra_kit.study.plan import StudyPlan
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+_PER_SECOND = 8
+_LINE_SECONDS = 15.0
+_SPARE_LINES = 3
+
+
+@contextmanager
+def progress(plan: StudyPlan) -> Iterator[Reporter]:
+    """Yields a reporter that shows a study's progress for the length of a block."""
+    board = Board(plan)
+    if not sys.stderr.isatty():
+        yield PlainProgress(board)
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console(stderr=True, highlight=False)
+    with Live(console=console, refresh_per_second=_PER_SECOND, get_renderable=lambda: draw(board, console)):
+
+        def show(event: Event, /) -> None:
+            if isinstance(event, Message):
+                console.print(_message(event), markup=False, style="yellow" if event.level == "warning" else "dim")
+            else:
+                board.take(event)
+
+        yield show
+
+
+def draw(board: Board, console: Console) -> RenderableType:
+    """Returns the board as wide as the console, and no higher than it."""
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    rows, hidden = fitting(board.rows, console.height - _SPARE_LINES)
+    grid = Table.grid(padding=(0, 2), expand=True)
+    for ratio in (None, None, None, 1, None):
+        grid.add_column(ratio=ratio, no_wrap=True, overflow="ellipsis", min_width=None if ratio is None else 4)
+    grid.columns[4].justify = "right"
+    for row in rows:
+        if row.state == WORKING:
+            left = "" if row.seconds_left is None else f"{duration(row.seconds_left)} left"
+            bar = ProgressBar(total=1.0, completed=row.share) if row.total else Text()
+            facts = "  ".join(filter(None, (row.task, row.counted, row.figures)))
+            grid.add_row(Text(row.label, style="bold"), Text(facts), "", bar, Text(left))
+        else:
+            words = row.outcome if row.state == DONE else row.state
+            grid.add_row(Text(row.label), Text(words, style="green" if row.state == DONE else "dim"), "", "", "")
+    if hidden:
+        grid.add_row("", Text(f"and {hidden} more", style="dim"), "", "", "")
+    return grid
+
+
+def fitting(rows: list[Row], most: int) -> tuple[list[Row], int]:
+    """Returns the rows that fit, and how many do not: the working ones stay, the oldest finished ones go first."""
+    kept = list(rows)
+    hidden = 0
+    while len(kept) + (1 if hidden else 0) > max(1, most):
+        first_done = next((i for i, row in enumerate(kept) if row.state == DONE), None)
+        last_waiting = next((i for i in range(len(kept) - 1, -1, -1) if kept[i].state == WAITING), None)
+        victim = first_done if first_done is not None else last_waiting
+        if victim is None:
+            break
+        del kept[victim]
+        hidden += 1
+    return kept, hidden
+
+
+class PlainProgress:
+    """One line when a stage begins or ends, and every 15 seconds in between."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._last: dict[str, float] = {}
+
+    def __call__(self, event: Event, /) -> None:
+        """Prints a line if it is time for one."""
+        if isinstance(event, Message):
+            typer.echo(_message(event), err=True)
+            return
+        row = self._board.take(event)
+        if row is None:
+            return
+        key = f"{row.label} {row.task}"
+        new = key not in self._last
+        notable = isinstance(event, StageStarted | StageDone | RunDone) or row.done == row.total
+        if new or notable or time.monotonic() - self._last[key] >= _LINE_SECONDS:
+            self._last[key] = time.monotonic()
+            typer.echo(line(row), err=True)
+
+
+def line(row: Row) -> str:
+    """Returns a row as one line of text."""
+    if row.state == DONE:
+        return f"{row.label}: {row.outcome}"
+    left = "" if not row.seconds_left else f"{duration(row.seconds_left)} left"
+    return f"{row.label}: " + "  ".join(filter(None, (row.task, row.counted, row.figures, left)))
+
+
+def _message(event: Message) -> str:
+    return f"{event.level}: {event.text}" if event.level == "warning" else event.text
