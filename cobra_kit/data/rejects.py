@@ -67,7 +67,5 @@ def check_unreadable(rejects: Rejects, file: Path, *, finished: bool) -> None:
         raise DataError(
             f"{rejects.total} of {rejects.out_of} pictures cannot be read{so_far}, more than {MOST_UNREADABLE:.0%}",
             where=str(file),
-            hint="\n".join(
-                [*rejects.summary("").splitlines()[1:], "The file lists them. Mend the data first."]
-            ),
+            hint="\n".join([*rejects.summary("").splitlines()[1:], "The file lists them. Mend the data first."]),
         )
