@@ -20,9 +20,7 @@ _LARGEST_SHARE = 0.375
 """Of a row, for one ability: else statements about places, which are many, would fill the rows."""
 
 
-def train_rows(
-    scenes: Iterable[Scene], params: SceneParams
-) -> Iterator[tuple[dict[str, Any] | None, list[str]]]:
+def train_rows(scenes: Iterable[Scene], params: SceneParams) -> Iterator[tuple[dict[str, Any] | None, list[str]]]:
     """Yields per picture its row (None where there is nothing to ask) and the slice of each question."""
     balancer = Balancer(_SLACK)
     for index, scene in enumerate(scenes):

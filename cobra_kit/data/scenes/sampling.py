@@ -48,9 +48,7 @@ def sample_scene(rng: Random) -> Scene:
     while boxes is None:  # what there is stays, so that crowded pictures do not become rare
         sizes = ["large" if kind == "single" else rng.choice(tuple(SIDES)) for _ in pairs]
         sides = [rng.randint(*SIDES[size]) for size in sizes]
-        boxes = place(
-            [*((side, side) for side in sides), *([_text_size(kind, text, rng)] if text else [])], rng
-        )
+        boxes = place([*((side, side) for side in sides), *([_text_size(kind, text, rng)] if text else [])], rng)
     objects = tuple(
         SceneObject(shape, color, size, box)
         for (color, shape), size, box in zip(pairs, sizes, boxes[: len(pairs)], strict=True)
