@@ -127,7 +127,7 @@ def test_the_table_says_what_does_not_survive_holm_and_what_is_at_the_floor() ->
 
 
 def test_seeds_are_named_with_their_method() -> None:
-    text = render_text(replace(table("ldpv2"), seeds=(7, 8, 9)), 140)
+    text = render_text(replace(table("ldpv2"), seeds=(7, 8, 9)), 200)
     assert "clustered by picture, Student's t over 3 seeds; ± is the standard deviation over seeds." in text
     assert "3 seeds" in text.splitlines()[0]
 
@@ -158,10 +158,7 @@ def test_an_arm_without_a_score_and_a_difference_without_an_interval() -> None:
 
 def test_markdown_has_one_row_per_benchmark_and_escapes_its_marks() -> None:
     text = render_markdown(table("ldpv2"))
-    assert (
-        "| presence (POPE) | `rule/one` | 600 | 150 | 88.1 | 88.1 | -1.1 [-2.4, +0.2] tie | 50.0 | 100.0 | 2.1 |"
-        in text
-    )
+    assert "| presence (POPE) | `rule/one` | 600 | 150 | 88.1 | 88.1 | -1.1 [-2.4, +0.2] tie | 50.0 |" in text
     assert "-8.3 [-10.4, -6.4] \\* |" in text
     assert "| row of ldpv2 (ldpv2) | 88.4 (-0.7) | 58.2 (0.0) |" in text
     for block in text.split("\n\n"):
