@@ -59,3 +59,11 @@ class TextError(CobraError):
 
 class KernelError(CobraError):
     """A kernel cannot be built, or was called with tensors it does not take."""
+
+
+class DataError(CobraError):
+    """A data source, its rows or its pictures are missing or broken."""
+
+
+class TrainingError(CobraError):
+    """Training cannot start, go on, or be resumed."""

@@ -39,7 +39,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         temporary.chmod(mode)  # safetensors puts a file of its own there, which only its owner may read
         _sync_file(temporary)
         os.replace(temporary, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise CobraError(f"cannot write: {error}", where=str(path), hint=_hint(error, path)) from error
     finally:
@@ -75,7 +75,7 @@ def _sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Makes a rename survive a power cut; some file systems (and Windows) cannot sync a folder."""
     if os.name != "posix":
         return

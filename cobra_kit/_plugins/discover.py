@@ -60,7 +60,7 @@ def _distributions() -> Iterator[Distribution]:
     seen = set()
     for distribution in distributions():
         # One glance at the text first: parsing the metadata of every installed package takes longer than all the rest.
-        if f"[{ENTRY_POINT_PREFIX}v" not in (distribution.read_text("entry_points.txt") or ""):
+        if f"[{ENTRY_POINT_PREFIX}v" not in _entry_points_text(distribution):
             continue
         name = canonicalize_name(distribution.name or "")
         if name not in seen:
@@ -68,8 +68,15 @@ def _distributions() -> Iterator[Distribution]:
             yield distribution
 
 
+def _entry_points_text(distribution: Distribution) -> str:
+    try:
+        return distribution.read_text("entry_points.txt") or ""
+    except UnicodeDecodeError:
+        return ""  # a damaged package: nothing says that it has to do with us, so it must not stop us
+
+
 def _entry_points(distribution: Distribution) -> Iterator[tuple[PluginRecord, EntryPoint]]:
-    label = f"{distribution.name} {distribution.version}"
+    label = f"{distribution.name} {distribution.version}" if distribution.name else "a package without metadata"
     try:
         points = {
             (point.name, match[1], point.value): point
@@ -77,8 +84,8 @@ def _entry_points(distribution: Distribution) -> Iterator[tuple[PluginRecord, En
             if (match := _GROUP.fullmatch(point.group))
         }
     except Exception as error:
-        point = EntryPoint(name=distribution.name, value="", group="")
-        record = PluginRecord(distribution.name, label, "", "", "broken")
+        point = EntryPoint(name=label, value="", group="")
+        record = PluginRecord(distribution.name or "unknown", label, "", "", "broken")
         record.error = f"malformed entry_points.txt: {one_line(error)}"
         yield record, point
         return

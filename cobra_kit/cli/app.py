@@ -13,7 +13,7 @@ import typer
 
 from cobra_kit import __version__
 from cobra_kit._plugins import configure
-from cobra_kit.cli import plugins
+from cobra_kit.cli import plugins, recipes
 
 app = typer.Typer(
     name="cobra-kit",
@@ -25,6 +25,7 @@ app = typer.Typer(
 
 # Register a group of commands: one line.
 app.add_typer(plugins.app, name="plugins")
+app.add_typer(recipes.app, name="recipes")
 
 
 def _show_version(wanted: bool) -> None:

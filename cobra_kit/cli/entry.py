@@ -1,25 +1,17 @@
-"""Runs the command line: exit codes, and errors without tracebacks."""
+"""Runs the command line: exit codes, and no traceback that nobody asked for.
+
+Everything else is imported within `main`, so that Ctrl-C is quiet during the imports too.
+"""
 
 from __future__ import annotations
 
 import io
 import os
 import sys
-import traceback
 from collections.abc import Callable, Sequence
-
-import typer
-
-from cobra_kit.cli.arguments import UsageError, global_options_first
-from cobra_kit.errors import CobraError
 
 PROGRAM = "cobra-kit"
 OK, FAILED, USAGE, INTERNAL, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 70, 130, 141
-
-# typer.BadParameter is the public end of a family whose root, every error typer reports to the user, has no public
-# name in all supported versions of typer.
-_USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
-_TYPER_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,16 +25,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         interrupted, 141 when whoever reads our output stopped.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without UTF-8 gets a `?`, not an error
+    _prepare_streams()
     return _guarded(lambda: _run(words), debug="--debug" in words)
 
 
-def _run(words: list[str]) -> int:
-    from cobra_kit.cli.app import app
+def _prepare_streams() -> None:
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever started us
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  (for the process's life)
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without UTF-8 gets a `?`, not an error
 
-    result = app(global_options_first(words), prog_name=PROGRAM, standalone_mode=False)
+
+def _run(words: list[str]) -> int:
+    import typer
+
+    from cobra_kit.cli.app import app
+    from cobra_kit.cli.arguments import global_options_first
+
+    try:
+        result = app(global_options_first(words), prog_name=PROGRAM, standalone_mode=False)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
     sys.stdout.flush()  # a closed pipe shows here, where it can be caught
     return result if isinstance(result, int) else OK
 
@@ -50,7 +55,7 @@ def _run(words: list[str]) -> int:
 def _guarded(run: Callable[[], int], *, debug: bool) -> int:
     try:
         return run()
-    except (KeyboardInterrupt, typer.Abort):
+    except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
@@ -60,44 +65,12 @@ def _guarded(run: Callable[[], int], *, debug: bool) -> int:
             return _pipe_closed()
         raise
     except Exception as error:
-        if debug:
-            traceback.print_exc()
-        return _report(error)
+        from cobra_kit.cli.failure import report
+
+        return report(error, debug=debug)
 
 
 def _pipe_closed() -> int:
     # Nobody reads stdout any more; without this, Python complains about it once more at exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return PIPE_CLOSED
-
-
-def _report(error: Exception) -> int:
-    """Prints an error and returns the exit code that belongs to it."""
-    if isinstance(error, CobraError):
-        _print_error(str(error))
-        return FAILED
-    if isinstance(error, UsageError):
-        _print_error(f"{error}\n       try: {PROGRAM} --help")
-        return USAGE
-    if isinstance(error, _TYPER_ERROR):
-        _print_error(_usage_text(error))
-        return USAGE if isinstance(error, _USAGE_ERROR) else FAILED
-    text = " ".join(str(error).split())
-    _print_error(
-        f"internal error: {type(error).__name__}{': ' if text else ''}{text}\n"
-        "       run again with --debug for the traceback"
-    )
-    return INTERNAL
-
-
-def _usage_text(error: Exception) -> str:
-    message: str = getattr(error, "format_message", error.__str__)()
-    context = getattr(error, "ctx", None)
-    path = context.command_path if context is not None else PROGRAM
-    message = message.replace(": Value error, ", ": ")
-    return f"{message[:1].lower()}{message[1:].rstrip('.')}\n       try: {path} --help"
-
-
-def _print_error(text: str) -> None:
-    typer.secho("error: ", fg=typer.colors.RED, bold=True, nl=False, err=True)
-    typer.echo(text, err=True)

@@ -13,7 +13,7 @@ from cobra_kit.recipe.diff import MISSING, Difference, differences, flatten
 from cobra_kit.recipe.merge import merge
 from cobra_kit.recipe.problems import problem, raise_problems, suggest
 from cobra_kit.recipe.resolve import ResolvedRecipe, try_resolve
-from cobra_kit.recipe.schema import Ablation, Recipe
+from cobra_kit.recipe.schema import ARM_SECTIONS, Ablation, Recipe
 from cobra_kit.recipe.tree import Node
 
 
@@ -72,7 +72,8 @@ def _resolve_arm(recipe: Recipe, arm: str, registry: Registry) -> tuple[Resolved
 def _unknown_factors(recipe: Recipe, ablation: Ablation, resolved: Mapping[str, ResolvedRecipe]) -> list[RecipeError]:
     paths: dict[str, None] = {}
     for one in resolved.values():
-        for leaf in flatten({"model": one.plain()["model"]}):
+        plain = one.plain()
+        for leaf in flatten({section: plain[section] for section in ARM_SECTIONS if section in plain}):
             keys = leaf.split(".")
             paths |= {".".join(keys[:end]): None for end in range(1, len(keys) + 1)}
     return [

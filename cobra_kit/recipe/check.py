@@ -75,9 +75,12 @@ def _problems(
         elif kind == "missing":
             found[keys] = problem(tree, keys, "is missing")
         else:
-            keys = _existing(tree, keys)  # a union adds the names of its members to the path
-            expected.setdefault(keys, []).append(_expectation(item["msg"], kind))
-            found[keys] = problem(tree, keys, _wrong_value(expected[keys], tree, keys))
+            real = _existing(tree, keys)  # a union adds the names of its members to the path
+            text = _expectation(item["msg"], kind)
+            if any(isinstance(key, int) for key in keys[len(real) :]):
+                text = text.replace("expected ", "expected, in a list, ", 1)
+            expected.setdefault(real, []).append(text)
+            found[real] = problem(tree, real, _wrong_value(expected[real], tree, real))
     return list(found.values())
 
 
@@ -114,9 +117,8 @@ def _expectation(message: str, kind: str) -> str:
 
 
 def _wrong_value(expectations: Sequence[str], tree: Node, keys: PathKeys) -> str:
-    text = expectations[0] + "".join(
-        f" or {other.removeprefix('expected ')}" for other in dict.fromkeys(expectations[1:])
-    )
+    first, *others = dict.fromkeys(expectations)
+    text = first + "".join(f" or {other.removeprefix('expected').lstrip(', ')}" for other in others)
     node = tree.get(*keys)
     return text if node is None or "found" in text else f"{text}, found {shown(node)}"
 

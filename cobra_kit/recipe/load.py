@@ -58,11 +58,10 @@ def load_recipe(
     return recipe.located(body, name=found.name, profile=chosen, profiles=tuple(profiles))
 
 
-def read_title(source: RecipeSource, registry: Registry | None = None) -> tuple[str, tuple[str, ...]]:
-    """Returns (title, profile names) of a recipe without resolving it, for lists."""
+def read_merged(source: RecipeSource, registry: Registry | None = None) -> tuple[Node, tuple[str, ...]]:
+    """Returns (tree, profile names) of a recipe with everything it extends, neither checked nor resolved."""
     tree = _follow_extends(source, registry, ())
-    title = tree.get("title")
-    return (str(title.value) if title else ""), tuple(_profiles(tree))
+    return tree.without("profiles"), tuple(_profiles(tree))
 
 
 def _follow_extends(found: RecipeSource, registry: Registry | None, chain: tuple[RecipeSource, ...]) -> Node:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cobra_kit.errors import RecipeError
 from cobra_kit.recipe.merge import merge
-from cobra_kit.recipe.tree import Node, Origin
+from cobra_kit.recipe.tree import Node, Origin, from_plain
 from cobra_kit.recipe.yaml_reader import parse_yaml
 
 _TOO_LATE = {
@@ -40,15 +40,7 @@ def _parse(text: str, source: str) -> tuple[list[str], Node]:
         hint = "For example: --set model.projector.use=PLUGIN/COMPONENT"
         raise RecipeError("expected key=value", where=source, hint=hint)
     try:
-        return keys, _unlocated(parse_yaml(value, source), Origin(source))
+        # A line number within an option says nothing, so the option itself is every value's origin.
+        return keys, from_plain(parse_yaml(value, source).plain(), Origin(source))
     except RecipeError as error:
         raise RecipeError(error.message, where=source, hint=error.hint) from error
-
-
-def _unlocated(node: Node, origin: Origin) -> Node:
-    """Returns the value with `origin` throughout: a line number within an option says nothing."""
-    if isinstance(node.value, dict):
-        return Node({key: _unlocated(child, origin) for key, child in node.value.items()}, origin)
-    if isinstance(node.value, list):
-        return Node([_unlocated(child, origin) for child in node.value], origin)
-    return Node(node.value, origin)

@@ -1,8 +1,8 @@
 """What a recipe may say. Every field is described; unknown keys are errors.
 
-The sections `data`, `train`, `evaluate` and `sweep` come with the versions that act on them; until then a recipe
-that has one is refused (`LATER_SECTIONS`). A new section is a field of `Recipe` and, where arms may differ in it, a
-name in `ARM_SECTIONS`.
+`sections.py` has the sections about data, training and evaluation; a recipe that only describes a model has none of
+them. The section `sweep` comes with the version that acts on it; until then a recipe that has it is refused
+(`LATER_SECTIONS`). A new section is a field of `Recipe` and, where arms may differ in it, a name in `ARM_SECTIONS`.
 """
 
 from __future__ import annotations
@@ -10,23 +10,20 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from packaging.requirements import InvalidRequirement, Requirement
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator
+from pydantic import ConfigDict, Field, PrivateAttr, field_validator
 
 from cobra_kit.plugin import Kind
-from cobra_kit.recipe.tree import Node, Origin
+from cobra_kit.recipe.sections import DataSection, EvaluateSection, Section, TrainSection
+from cobra_kit.recipe.tree import Node, Origin, from_plain
 
-LATER_SECTIONS = ("data", "train", "evaluate", "sweep")
-ARM_SECTIONS = ("model",)
+LATER_SECTIONS = ("sweep",)
+ARM_SECTIONS = ("model", "data", "train")
 
 _ARM = r"^[A-Za-z0-9][A-Za-z0-9_+-]*$"  # an arm names a folder and a key of --set
 ArmName = Annotated[str, Field(pattern=_ARM)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
-
-
-class Part(_Section):
+class Part(Section):
     """A component and its settings, flat beside `use`."""
 
     model_config = ConfigDict(extra="allow", strict=True, use_attribute_docstrings=True)
@@ -39,7 +36,7 @@ class Part(_Section):
         return dict(self.model_extra or {})
 
 
-class ModelSection(_Section):
+class ModelSection(Section):
     """The four parts of the model, in the order data flows."""
 
     vision_encoder: Part
@@ -52,7 +49,7 @@ class ModelSection(_Section):
     """The language model."""
 
 
-class PaperRows(_Section):
+class PaperRows(Section):
     """The rows of a published table that an ablation stands beside."""
 
     table: str
@@ -61,7 +58,7 @@ class PaperRows(_Section):
     """Per arm the name of its row; arms that the paper does not have are left out."""
 
 
-class Ablation(_Section):
+class Ablation(Section):
     """Models that differ in one factor and nowhere else."""
 
     factor: str | list[str]
@@ -95,7 +92,7 @@ class Ablation(_Section):
         return value
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """A recipe after extends, profile and --set: what `load_recipe` returns.
 
     It remembers where each of its values was written; see `origin`.
@@ -105,19 +102,25 @@ class Recipe(_Section):
     """One line for lists and tables."""
     description: str = ""
     """What the recipe is for."""
-    requires: list[str] = []
+    requires: list[str] = Field(default=[])
     """Python distributions that must be installed, as PEP 508 requirements, such as `cobra-kit-resampler>=1.2`."""
     seed: int = 7
     """Seed of a single model's random numbers; an ablation has seeds of its own."""
     model: ModelSection
     """The parts the model is composed from."""
+    data: DataSection | None = None
+    """What the model is trained and evaluated on."""
+    train: TrainSection | None = None
+    """How it is trained."""
+    evaluate: EvaluateSection | None = None
+    """How it is evaluated."""
     ablation: Ablation | None = None
     """Models to compare."""
 
     _name: str = PrivateAttr(default="recipe")
     _profile: str | None = PrivateAttr(default=None)
     _profiles: tuple[str, ...] = PrivateAttr(default=())
-    _tree: Node = PrivateAttr(default=Node({}, Origin("recipe")))
+    _tree: Node | None = PrivateAttr(default=None)
 
     @property
     def name(self) -> str:
@@ -136,12 +139,15 @@ class Recipe(_Section):
 
     @property
     def tree(self) -> Node:
-        """Returns the located values that this recipe was read from."""
-        return self._tree
+        """Returns the located values of this recipe; one that was made or changed in Python names no file."""
+        plain = self.model_dump(mode="json", exclude_unset=True)
+        if self._tree is not None and self._tree.plain() == plain:
+            return self._tree
+        return from_plain(plain, Origin(self._name))
 
     def origin(self, path: str) -> Origin:
         """Returns where the value at a dotted path was written, or the deepest value on the way to it."""
-        return self._tree.origin_of(path.split("."))
+        return self.tree.origin_of(path.split("."))
 
     def part(self, kind: Kind) -> Part:
         """Returns the part of one kind."""
@@ -170,7 +176,7 @@ class RecipeFile(Recipe):
 
     extends: str | None = None
     """The recipe this one is laid over: a file relative to this one, or a packaged name."""
-    profiles: dict[str, Any] = {}
+    profiles: dict[str, Any] = Field(default={})
     """Named changes, one of which is applied; `laptop` unless another is asked for."""
 
 

@@ -73,14 +73,16 @@ class Node:
         """Returns a mapping without some of its entries."""
         return Node({k: v for k, v in self.entries().items() if k not in keys}, self.origin)
 
-    def replaced(self, keys: Sequence[str], new: Node) -> Node:
-        """Returns the tree with `new` at a path; the mappings on the way must exist."""
-        if not keys:
-            return new
-        entries = self.entries()
-        return Node({**entries, keys[0]: entries[keys[0]].replaced(keys[1:], new)}, self.origin)
-
 
 def dotted(keys: PathKeys) -> str:
     """Returns a path as it is written: `model.projector.use`."""
     return ".".join(str(key) for key in keys)
+
+
+def from_plain(value: Plain, origin: Origin) -> Node:
+    """Returns plain data as a located value, `origin` throughout."""
+    if isinstance(value, dict):
+        return Node({key: from_plain(child, origin) for key, child in value.items()}, origin)
+    if isinstance(value, list):
+        return Node([from_plain(child, origin) for child in value], origin)
+    return Node(value, origin)

@@ -71,10 +71,13 @@ def _without(reason: str, remedy: str) -> Native:
 
 def _check_apart(library: ctypes.CDLL) -> str | None:
     """Runs the self-check in a thread of its own: inference mode, autocast and default devices are per thread."""
-    result: list[str | None] = ["the self-check of the C kernels broke off"]
+    result: list[str | None] = []
 
     def run() -> None:
-        result[0] = self_check(library)
+        try:
+            result.append(self_check(library))
+        except Exception as error:
+            result.append(f"the self-check of the C kernels broke off: {type(error).__name__}: {error}")
 
     thread = threading.Thread(target=run, name="cobra-kit-self-check")
     thread.start()

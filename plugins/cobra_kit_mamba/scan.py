@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal, overload
 
 import torch
@@ -85,13 +86,13 @@ def selective_scan(
     given = (u, dt, A, B, C, D, z, dt_bias, initial_state)
     dtype = compute_dtype(*(tensor.dtype for tensor in given if tensor is not None))
     choice = choose_scan(u.device, dtype, u.shape[2], A.shape[1])
+    scan = chunked_scan
+    if choice.library is not None and u.numel() > 0:  # nothing to do is nothing to hand to C
+        scan = partial(native_scan, choice.library)
     with torch.autocast(u.device.type, enabled=False):
-        tensors = [None if tensor is None else tensor.to(dtype) for tensor in given]
-        # Nothing to do is nothing to hand to C.
-        if choice.library is None or u.numel() == 0:
-            y, state = chunked_scan(*tensors)  # type: ignore[arg-type]  # the first five are tensors
-        else:
-            y, state = native_scan(choice.library, *tensors)  # type: ignore[arg-type]
+        needed = [tensor.to(dtype) for tensor in (u, dt, A, B, C)]
+        optional = [None if tensor is None else tensor.to(dtype) for tensor in (D, z, dt_bias, initial_state)]
+        y, state = scan(*needed, *optional)
     y = y.to(u.dtype)
     return (y, state) if return_state else y
 

@@ -9,9 +9,9 @@
 
 Which file is which:
 `vocabulary` what there is; `layout`, `sampling`, `splits` scenes and the splits that own them;
-`draw`, `glyphs`, `dense`, `captions` what a scene looks like and says;
+`drawing`, `glyphs`, `dense`, `captions` what a scene looks like and says;
 `questions/` one file per ability; `balance`, `rows`, `held_out`, `annotators`, `forms`, `prompts` questions
-into files; `generate`, `pictures`, `worker`, `crew`, `write`, `cache`, `dataset` files on disk;
+into files; `generation`, `pictures`, `worker`, `crew`, `write`, `cache`, `dataset` files on disk;
 `oracle` floors and ceilings.
 """
 
@@ -21,8 +21,8 @@ from cobra_kit.data.scenes.cache import cache_key, user_cache
 from cobra_kit.data.scenes.captions import caption
 from cobra_kit.data.scenes.dataset import SceneDataset, scenes_dataset
 from cobra_kit.data.scenes.dense import DenseTargets, dense_targets
-from cobra_kit.data.scenes.draw import draw
-from cobra_kit.data.scenes.generate import Progress, generate
+from cobra_kit.data.scenes.drawing import draw
+from cobra_kit.data.scenes.generation import Progress, generate
 from cobra_kit.data.scenes.held_out import BENCHMARKS
 from cobra_kit.data.scenes.layout import Scene
 from cobra_kit.data.scenes.oracle import Reach, reach

@@ -6,7 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from random import Random
 
-from cobra_kit.data.scenes.questions import Question
+from cobra_kit.data.scenes.questions import Ability, Question
+
+UNEVEN: frozenset[Ability] = frozenset({"count", "presence"})
+"""Abilities of which some answers are rarer in the pictures: the frequent ones would always be ahead."""
 
 
 class Balancer:
@@ -16,14 +19,16 @@ class Balancer:
     whole question becomes as rare.
 
     Args:
-        slack: By how much an answer's count may exceed that of the rarest answer to the same words. A tenth
-            of the rarest count, or half the number of answers, are also allowed where they are more: the
-            rarest of 48 words should not silence the others.
+        slack: By how much an answer's count may exceed that of the rarest answer to the same words, for
+            abilities whose answers are equally frequent in the pictures anyway. A tenth of the rarest count,
+            or half the number of answers, are also allowed there: the rarest of 48 words should not silence
+            the others. For `UNEVEN` abilities it is always 1.
     """
 
     def __init__(self, slack: int = 1) -> None:
         self._slack = slack
-        self._counts: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+        self._counts: defaultdict[_Key, Counter[str]] = defaultdict(Counter)
+        self._rarest: defaultdict[_Key, int] = defaultdict(int)
 
     def pick(self, candidates: Sequence[Question], rng: Random) -> Question | None:
         """Returns the candidate whose answer is furthest behind, and counts it; None if all have run ahead.
@@ -32,25 +37,34 @@ class Balancer:
         """
         order = list(candidates)
         rng.shuffle(order)
-        best = min(order, key=self._excess, default=None)
-        if best is None or self._excess(best) >= 0:
+        excess, best = min(
+            ((self._excess(question), question) for question in order),
+            key=lambda item: item[0],
+            default=(0, None),
+        )
+        if best is None or excess >= 0:
             return None
-        for key in self._keys(best):
-            self._counts[key][best.answer] += 1
+        for key in _keys(best):
+            counts = self._counts[key]
+            counts[best.answer] += 1
+            self._rarest[key] = min(map(counts.__getitem__, best.choices), default=0)
         return best
 
     def _excess(self, question: Question) -> int:
         """Returns how far the answer is above what is allowed, in the worse of its two counts."""
         if not question.choices:
             return -1
-        excess = []
-        for key in self._keys(question):
-            counts = self._counts[key]
-            rarest = min(counts[choice] for choice in question.choices)
-            allowed = max(self._slack, len(question.choices) // 2, rarest // 10)
-            excess.append(counts[question.answer] - rarest - allowed)
-        return max(excess)
+        allowed = max(self._slack, len(question.choices) // 2)
+        return max(
+            self._counts[key][question.answer]
+            - self._rarest[key]
+            - (1 if question.ability in UNEVEN else max(allowed, self._rarest[key] // 10))
+            for key in _keys(question)
+        )
 
-    @staticmethod
-    def _keys(question: Question) -> tuple[tuple[str, str], tuple[str, str]]:
-        return ("text", question.text), (question.slice, question.template)
+
+_Key = tuple[str, str]
+
+
+def _keys(question: Question) -> tuple[_Key, _Key]:
+    return ("text", question.text), (question.slice, question.template)

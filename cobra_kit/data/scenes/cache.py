@@ -7,7 +7,7 @@ import json
 import os
 from pathlib import Path
 
-from cobra_kit.data.scenes.generate import identity
+from cobra_kit.data.scenes.generation import identity
 from cobra_kit.data.scenes.params import SceneParams
 
 

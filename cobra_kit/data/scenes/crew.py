@@ -36,9 +36,7 @@ class Crew:
         report: Called in this process with the number of pictures just drawn.
     """
 
-    def __init__(
-        self, folder: Path, plan: dict[str, object], workers: int, report: Callable[[int], None]
-    ) -> None:
+    def __init__(self, folder: Path, plan: dict[str, object], workers: int, report: Callable[[int], None]) -> None:
         self._arguments = [str(folder), json.dumps(plan)]
         self._workers = workers
         self._report = report
@@ -96,9 +94,7 @@ class Crew:
             self._selector.unregister(key.fileobj)
             if process.wait():
                 errors.seek(0)
-                raise drawing_failed(
-                    (errors.read().strip().splitlines() or [f"exit code {process.returncode}"])[-1]
-                )
+                raise drawing_failed((errors.read().strip().splitlines() or [f"exit code {process.returncode}"])[-1])
 
     def finish(self) -> None:
         """Waits for all workers.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cobra_kit.data.scenes.cache import cache_key, user_cache
-from cobra_kit.data.scenes.generate import MANIFEST, Progress, generate, identity, is_whole
+from cobra_kit.data.scenes.generation import MANIFEST, Progress, generate, identity, is_whole
 from cobra_kit.data.scenes.held_out import BENCHMARKS
 from cobra_kit.data.scenes.layout import Scene
 from cobra_kit.data.scenes.names import image_name, parse_name
@@ -92,9 +92,7 @@ class SceneDataset:
         """
         split, index = parse_name(name)
         if index >= self.params.size(split):
-            raise ImageError(
-                f"{name}: the split has {self.params.size(split)} pictures", where=str(self.folder)
-            )
+            raise ImageError(f"{name}: the split has {self.params.size(split)} pictures", where=str(self.folder))
         picture: NDArray[np.uint8] = self.pictures(split)[index]
         return picture
 
@@ -170,9 +168,7 @@ class SceneDataset:
             for name in names:
                 self.image(name).save(folder / name, compress_level=1)
         except OSError as error:
-            raise CobraError(
-                f"cannot write pictures: {error.strerror or error}", where=str(folder)
-            ) from error
+            raise CobraError(f"cannot write pictures: {error.strerror or error}", where=str(folder)) from error
         return len(names)
 
     @property

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from cobra_kit.data.scenes.draw import SCALE, fill_shape
+from cobra_kit.data.scenes.drawing import SCALE, fill_shape
 from cobra_kit.data.scenes.glyphs import text_mask
 from cobra_kit.data.scenes.layout import Scene
 from cobra_kit.data.scenes.vocabulary import COLOR_NAMES, PICTURE, SHAPES

@@ -21,9 +21,7 @@ Rows = Sequence[HeldOut]
 _TURKERS = 3
 
 
-def vqav2_form(
-    rows: Rows, split: Split, seed: int, disagreement: float
-) -> tuple[dict[str, Any], dict[str, Any]]:
+def vqav2_form(rows: Rows, split: Split, seed: int, disagreement: float) -> tuple[dict[str, Any], dict[str, Any]]:
     """Returns the question file and the annotation file; `image_id` is the picture's number in its split."""
     head = {
         "info": {"description": "scenes, drawn", "version": "1.0"},

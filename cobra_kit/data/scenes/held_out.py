@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from random import Random
 
 from cobra_kit.data.scenes.balance import Balancer
 from cobra_kit.data.scenes.layout import Scene
@@ -25,6 +25,9 @@ _NEGATIVES: dict[Benchmark, Negatives] = {
     "pope_popular": "popular",
     "pope_adversarial": "adversarial",
 }
+_PER_PICTURE: dict[Benchmark, int] = {"pope_popular": 2, "pope_adversarial": 2}
+"""One question per picture and benchmark, but for negatives that few pictures allow."""
+
 _SLACK = 4
 
 BENCHMARKS: tuple[Benchmark, ...] = ("vqav2", *_NEGATIVES, "vsr", "textvqa", "refcoco")
@@ -46,7 +49,7 @@ class HeldOut:
 def held_out_questions(
     scenes: Sequence[Scene], split: Split, seed: int, popular: tuple[tuple[str, str], ...]
 ) -> dict[Benchmark, list[HeldOut]]:
-    """Returns the questions of every benchmark, at most one per picture, in the order of the pictures.
+    """Returns the questions of every benchmark, one or two per picture, in the order of the pictures.
 
     Args:
         scenes: All scenes of the split.
@@ -65,6 +68,7 @@ def _choose(
     popular: tuple[tuple[str, str], ...],
 ) -> list[HeldOut]:
     balancer = Balancer(_SLACK)
+    asked: Counter[str] = Counter()
     chosen = []
     for index, scene in enumerate(scenes):
         rng = picture_rng(seed, split, index, benchmark)
@@ -72,19 +76,15 @@ def _choose(
             candidates = held_out_presence(scene, _NEGATIVES[benchmark], popular)
         else:
             candidates = [q for ability in _ABILITIES[benchmark] for q in ASK[ability](scene, rng)]
-        for group in _groups(candidates, rng):
-            question = balancer.pick(group, rng)
-            if question is not None:
+        groups: dict[str, list[Question]] = {}
+        for candidate in candidates:
+            groups.setdefault(candidate.slice, []).append(candidate)
+        room = _PER_PICTURE.get(benchmark, 1)
+        # The slice with the fewest questions goes first: hard ones are many and would leave no room.
+        for name in sorted(groups, key=lambda name: (asked[name], name)):
+            while room and (question := balancer.pick(groups[name], rng)) is not None:
+                asked[name] += 1
+                room -= 1
                 chosen.append(HeldOut(index, question))
-                break
+                groups[name] = [other for other in groups[name] if other.text != question.text]
     return chosen
-
-
-def _groups(candidates: Sequence[Question], rng: Random) -> list[list[Question]]:
-    """Returns the candidates by ability and level: many hard ones do not push out a few easy ones."""
-    groups: dict[str, list[Question]] = {}
-    for question in candidates:
-        groups.setdefault(question.slice, []).append(question)
-    order = list(groups.values())
-    rng.shuffle(order)
-    return order

@@ -106,9 +106,7 @@ class Scene:
         """Returns the scene as plain values."""
         return {
             "kind": self.kind,
-            "objects": [
-                {"shape": o.shape, "color": o.color, "size": o.size, "box": list(o.box)} for o in self.objects
-            ],
+            "objects": [{"shape": o.shape, "color": o.color, "size": o.size, "box": list(o.box)} for o in self.objects],
             "text": None if self.text is None else {"text": self.text.text, "box": list(self.text.box)},
             "style": self.style,
         }
@@ -119,9 +117,7 @@ class Scene:
         text = data["text"]
         return cls(
             kind=data["kind"],
-            objects=tuple(
-                SceneObject(o["shape"], o["color"], o["size"], Box(*o["box"])) for o in data["objects"]
-            ),
+            objects=tuple(SceneObject(o["shape"], o["color"], o["size"], Box(*o["box"])) for o in data["objects"]),
             text=None if text is None else SceneText(text["text"], Box(*text["box"])),
             style=data["style"],
         )

@@ -28,8 +28,6 @@ def parse_name(name: str) -> tuple[Split, int]:
     """
     match = _NAME.fullmatch(name)
     if match is None:
-        raise CobraError(
-            f"{name!r} is not a picture of scenes", hint="Names look like scenes_test_000000000012.png"
-        )
+        raise CobraError(f"{name!r} is not a picture of scenes", hint="Names look like scenes_test_000000000012.png")
     split = next(item for item in SPLITS if item == match[1])
     return split, int(match[2])

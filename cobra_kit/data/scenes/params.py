@@ -28,9 +28,7 @@ DEFAULT_ABILITIES: dict[Ability, float] = {
 class SceneParams(BaseModel):
     """Parameters of one set of pictures and questions. The same parameters give the same files."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True)
 
     seed: int = Field(default=0, ge=0)
     """Seed of every picture and every question."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cobra_kit.data.scenes.draw import draw
+from cobra_kit.data.scenes.drawing import draw
 from cobra_kit.data.scenes.splits import scene_of
 from cobra_kit.data.scenes.vocabulary import PICTURE, Split
 

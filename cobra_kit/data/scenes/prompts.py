@@ -10,9 +10,7 @@ Style = Literal["short", "paper"]
 Benchmark = Literal["vqav2", "vsr", "pope_random", "pope_popular", "pope_adversarial", "textvqa", "refcoco"]
 
 _SHORT_ANSWER = "Answer the question using a single word or phrase."
-_PAPER_VSR = (
-    'Based on the image, is this statement "True" or "False"? {}\nRespond with "True" or "False" directly.'
-)
+_PAPER_VSR = 'Based on the image, is this statement "True" or "False"? {}\nRespond with "True" or "False" directly.'
 _PAPER_BOX = 'Please provide the bounding box coordinate of the region this sentence describes: "{}"'
 
 

@@ -11,18 +11,16 @@ from cobra_kit.data.scenes.layout import Scene
 from cobra_kit.data.scenes.names import image_name, image_stem
 from cobra_kit.data.scenes.params import SceneParams
 from cobra_kit.data.scenes.prompts import prompt, reply
-from cobra_kit.data.scenes.questions import ASK, Ability, Question
+from cobra_kit.data.scenes.questions import ABILITIES, ASK, Ability, Question
 from cobra_kit.data.scenes.questions.box import box_text
 from cobra_kit.data.scenes.splits import picture_rng
 
 _SLACK = 2
 _LARGEST_SHARE = 0.375
-"""Of a row's questions, for one ability: else statements about places, which are many, would fill the rows."""
+"""Of a row, for one ability: else statements about places, which are many, would fill the rows."""
 
 
-def train_rows(
-    scenes: Iterable[Scene], params: SceneParams
-) -> Iterator[tuple[dict[str, Any] | None, list[str]]]:
+def train_rows(scenes: Iterable[Scene], params: SceneParams) -> Iterator[tuple[dict[str, Any] | None, list[str]]]:
     """Yields per picture its row (None where there is nothing to ask) and the slice of each question."""
     balancer = Balancer(_SLACK)
     for index, scene in enumerate(scenes):
@@ -36,8 +34,10 @@ def train_rows(
 def _questions(scene: Scene, index: int, params: SceneParams, balancer: Balancer) -> list[Question]:
     rng = picture_rng(params.seed, "train", index, "questions")
     open_to_ask: dict[Ability, list[Question]] = {}
-    for ability, weight in params.abilities.items():
-        candidates = [q for q in ASK[ability](scene, rng) if q.level <= params.max_level] if weight else []
+    for ability in ABILITIES:  # in this order, whatever the order of the weights
+        if not params.abilities.get(ability):
+            continue
+        candidates = [question for question in ASK[ability](scene, rng) if question.level <= params.max_level]
         if candidates:
             open_to_ask[ability] = candidates
     chosen: list[Question] = []

@@ -35,6 +35,8 @@ _NUM_OBJECTS = {
 _TEXT_HEIGHT = {"letter": (28, 40), "tagged": (12, 15), "word": (14, 18)}
 _GAP = 2
 _TRIES = 25
+_GROUP = 0.65
+"""How often objects share a color or shape, and how often three do where there are three."""
 
 
 def sample_scene(rng: Random) -> Scene:
@@ -46,9 +48,7 @@ def sample_scene(rng: Random) -> Scene:
     while boxes is None:  # what there is stays, so that crowded pictures do not become rare
         sizes = ["large" if kind == "single" else rng.choice(tuple(SIDES)) for _ in pairs]
         sides = [rng.randint(*SIDES[size]) for size in sizes]
-        boxes = place(
-            [*((side, side) for side in sides), *([_text_size(kind, text, rng)] if text else [])], rng
-        )
+        boxes = place([*((side, side) for side in sides), *([_text_size(kind, text, rng)] if text else [])], rng)
     objects = tuple(
         SceneObject(shape, color, size, box)
         for (color, shape), size, box in zip(pairs, sizes, boxes[: len(pairs)], strict=True)
@@ -75,14 +75,14 @@ def place(spaces: Sequence[tuple[int, int]], rng: Random) -> list[Box] | None:
 def _pairs(kind: str, rng: Random) -> list[tuple[str, str]]:
     fewest, most = _NUM_OBJECTS[kind]
     count = rng.randint(fewest, most)
-    if count >= 2 and rng.random() < 0.5:
+    if count >= 2 and rng.random() < _GROUP:
         return _with_a_group(count, rng)
     return rng.sample(PAIRS, count)
 
 
 def _with_a_group(count: int, rng: Random) -> list[tuple[str, str]]:
     """Returns pairs of which two or three share a color (or a shape), so that there is something to count."""
-    size = rng.randint(2, min(3, count))
+    size = 3 if count > 2 and rng.random() < _GROUP else 2
     if rng.random() < 0.5:
         color = rng.choice(COLOR_NAMES)
         group = [(color, shape) for shape in rng.sample(SHAPES, size)]

@@ -39,9 +39,7 @@ def main(arguments: list[str]) -> None:
     """Runs the worker with the arguments of the command line."""
     folder, plan, rank, workers = arguments
     values = json.loads(plan)
-    work(
-        Path(folder), values["seed"], values["sizes"], int(rank), int(workers), lambda n: print(n, flush=True)
-    )
+    work(Path(folder), values["seed"], values["sizes"], int(rank), int(workers), lambda n: print(n, flush=True))
 
 
 if __name__ == "__main__":

@@ -58,9 +58,7 @@ def write_held_out(
         forms.textvqa_form(chosen["textvqa"], split, params.seed, params.disagreement),
     )
     write_json(folder / "refcoco.json", forms.refcoco_form(chosen["refcoco"], split))
-    write_json(
-        folder / SLICES_FILE, {name: [row.question.slice for row in rows] for name, rows in chosen.items()}
-    )
+    write_json(folder / SLICES_FILE, {name: [row.question.slice for row in rows] for name, rows in chosen.items()})
     return {name: len(rows) for name, rows in chosen.items()}
 
 

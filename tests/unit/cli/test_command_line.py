@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 from fake_packages import projector_module, run_python, write_package
 
 from cobra_kit import __version__
@@ -93,6 +94,31 @@ def test_an_error_of_ours_has_no_traceback(monkeypatch: pytest.MonkeyPatch, caps
     )
     assert main(["--debug", "plugins", "list"]) == 70
     assert "Traceback (most recent call last):" in capsys.readouterr().err
+
+
+def test_an_error_of_the_machine_is_not_called_ours(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fail(PermissionError(13, "Permission denied", "recipes/mine.yaml"), monkeypatch)
+    assert main(["plugins", "list"]) == 1
+    assert capsys.readouterr().err == (
+        "error: recipes/mine.yaml: Permission denied\n       run again with --debug for the traceback\n"
+    )
+
+
+def test_a_declined_question_is_an_interruption(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fail(typer.Abort(), monkeypatch)
+    assert main(["plugins", "list"]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_a_closed_stream_is_no_error(closed: str, tmp_path: Path) -> None:
+    code = f"import sys; sys.{closed} = None; from cobra_kit.cli import main; sys.exit(main(['plugins', 'list']))"
+    process = run_python("-c", code, cwd=tmp_path)
+    assert (process.returncode, process.stderr) == (0, "")
 
 
 def test_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

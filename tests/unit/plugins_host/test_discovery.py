@@ -151,6 +151,19 @@ def test_malformed_entry_points_file(site: Path) -> None:
     assert record.error.startswith("malformed entry_points.txt: ")
 
 
+def test_damaged_metadata_stops_nothing(site: Path) -> None:
+    one_plugin(site, projector_module("fake_one"))
+    for name, content in {
+        "unreadable": b"\xff\xfe[cobra_kit.v1]",
+        "bare": b"[cobra_kit.v1]\nbare = fake_bare\n",
+    }.items():
+        info = site / f"{name}-1.0.dist-info"
+        info.mkdir()
+        (info / "entry_points.txt").write_bytes(content)
+    labels = {record.label: record.status for record in Registry.discover().records}
+    assert labels == {"bare (a package without metadata)": "broken", "one (fake-one 1.0)": "ok"}
+
+
 def test_errors_raise_in_strict_mode(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one_plugin(site, "raise RuntimeError('no luck')")
     monkeypatch.setenv("COBRA_KIT_PLUGIN_ERRORS", "raise")

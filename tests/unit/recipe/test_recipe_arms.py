@@ -81,6 +81,7 @@ def test_arms_that_are_refused(refused: Callable[..., str], arms: str, expected:
             "mine.yaml:8: ablation.factor: no path 'model.projektor' in the recipe\n"
             "       did you mean model.projector?",
         ),
+        ("model.projector", "[1, 2]", "ablation.factor: expected a text or in a list, a text, found [1, 2]"),
         ("model.projector", "[]", "ablation.factor: expected at least one path"),
         ("factor: model.projector", "factor: [model.projector, modle]", "no path 'modle' in the recipe"),
         ("factor: model.projector", "seeds: [1, 1]", "expected different seeds, found [1, 1]"),

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from toy_components import WHOLE, toy_registry
 
 from cobra_kit._plugins import PluginRecord, Registry
-from cobra_kit.recipe import differences, flatten, load_recipe, resolve, resolve_arms
+from cobra_kit.errors import RecipeError
+from cobra_kit.recipe import Recipe, differences, flatten, json_schema, load_recipe, resolve, resolve_arms
 from cobra_kit.recipe.merge import merge
+from cobra_kit.recipe.schema import Part
 from cobra_kit.recipe.yaml_reader import dump_yaml, parse_yaml
 
 TREES = st.recursive(
@@ -133,3 +135,25 @@ def test_flat_maps_and_differences() -> None:
     right = {"a": {"b": 1.0, "c": [], "d": {}}, "use": "x", "p": {"use": "k/y", "m": 1}}
     assert flatten(left) == {"a.b": 1, "a.c": [], "use": "x", "p.use": "k/x", "p.n": 1}
     assert [d.path for d in differences(left, right)] == ["a.b", "p.use", "a.d"]
+
+
+def test_recipes_made_or_changed_in_python_resolve_as_they_stand(write: Callable[..., str], registry: Registry) -> None:
+    plain: Any = parse_yaml(WHOLE, "x").plain()
+    made = Recipe.model_validate(plain)
+    assert resolve(made, registry).plain()["model"]["projector"]["hidden"] == 16
+    loaded = load_recipe(write(WHOLE), registry=registry)
+    part = Part.model_validate({"use": "pool/mean", "stide": 3})
+    changed = loaded.model_copy(update={"model": loaded.model.model_copy(update={"projector": part})})
+    with pytest.raises(RecipeError, match=r"^mine: model\.projector\.stide: unknown key"):
+        resolve(changed, registry)
+    assert resolve(loaded, registry).parts["projector"].component.qualified == "map/mlp"
+
+
+def test_schema_describes_every_field_and_requires_none() -> None:
+    schema = json_schema()
+    sections = [schema, *schema["$defs"].values()]
+    fields = [field for section in sections for field in section.get("properties", {}).values()]
+    assert {"extends", "profiles", "model", "ablation", "requires", "seed"} <= set(schema["properties"])
+    assert all("required" not in section for section in sections)
+    assert all("description" in field for field in fields)
+    assert not schema["additionalProperties"]

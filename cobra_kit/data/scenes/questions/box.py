@@ -25,9 +25,7 @@ def box_questions(scene: Scene, rng: Random) -> list[Question]:
     if level == 3 and len(scene.objects) < 2:
         return []
     questions = [
-        Question(
-            ability="box", level=level, template="region", text=f"the {item.name}", answer="", box=item.box
-        )
+        Question(ability="box", level=level, template="region", text=f"the {item.name}", answer="", box=item.box)
         for item in scene.objects
     ]
     return _quarter("object", scene.objects[0].box) + questions if level == 2 else questions

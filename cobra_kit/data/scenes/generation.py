@@ -66,9 +66,7 @@ def generate(
     """
     manifest = identity(params)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise CobraError(
-            "the folder is not empty", where=str(folder), hint="Name a new folder, or remove this one."
-        )
+        raise CobraError("the folder is not empty", where=str(folder), hint="Name a new folder, or remove this one.")
     partial: Path | None = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,155 @@
+"""What the commands of `cobra-kit recipes` do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import typer
+
+from cobra_kit.cli import columns, recipes_text
+from cobra_kit.cli.recipes_derived import DerivedSizes, derived_sizes
+from cobra_kit.errors import CobraError, RecipeError
+from cobra_kit.recipe import (
+    Difference,
+    ResolvedProfile,
+    ResolvedRecipe,
+    arm_differences,
+    differences,
+    find_recipe,
+    json_schema,
+    list_recipes,
+    load_recipe,
+    resolve,
+    resolve_arms,
+    resolve_profiles,
+)
+from cobra_kit.recipe.diff import MISSING
+from cobra_kit.recipe.problems import raise_problems
+
+
+def list_all(*, as_json: bool) -> None:
+    """Prints the recipes that have names."""
+    found = list_recipes()
+    if as_json:
+        fields = ("name", "title", "profiles", "error")
+        _print_json([{field: getattr(one, field) for field in fields} for one in found])
+    else:
+        _print(recipes_text.listing(found, columns.width()))
+
+
+def show_file(recipe: str) -> None:
+    """Prints a recipe as its file has it."""
+    typer.echo(find_recipe(recipe).read().rstrip("\n"))
+
+
+def show_resolved(recipe: str, *, arm: str | None, profile: str | None, changes: Sequence[str], as_json: bool) -> None:
+    """Prints a recipe, or one arm, merged and resolved; what is printed is a recipe itself."""
+    loaded = load_recipe(recipe, profile=profile, overrides=changes)
+    found = resolve(loaded) if arm is None else _arm(recipe, arm, resolve_arms(loaded))
+    if as_json:
+        _print_json({"recipe": found.plain(), "lock": found.lock()})
+    else:
+        _print([recipes_text.heading(found), found.to_yaml().rstrip("\n")])
+
+
+def validate(recipe: str, *, profile: str | None, changes: Sequence[str], as_json: bool) -> None:
+    """Prints what a recipe comes to under its profiles.
+
+    Raises:
+        RecipeError: It holds under some profile not; everything that is wrong, together.
+    """
+    profiles = resolve_profiles(recipe, profile=profile, overrides=changes)
+    sizes = _all_sizes(recipe, profiles)
+    if as_json:
+        _print_json([_profile_json(found, derived) for found, derived in zip(profiles, sizes, strict=True)])
+        return
+    lines = [f"{find_recipe(recipe).display} is valid"]
+    for found, derived in zip(profiles, sizes, strict=True):
+        lines += ["", *recipes_text.profile(found, derived, columns.width())]
+    _print(lines)
+
+
+def diff(recipe: str, other: str, *, profile: str | None, other_profile: str | None, as_json: bool) -> None:
+    """Prints where two resolved recipes differ."""
+    left = resolve(load_recipe(recipe, profile=profile))
+    right = resolve(load_recipe(other, profile=other_profile))
+    found = differences(left.plain(), right.plain())
+    if as_json:
+        _print_json([_difference_json(d) for d in found])
+    else:
+        _print(recipes_text.comparison(left, right, found, columns.width()))
+
+
+def diff_arms(recipe: str, *, profile: str | None, as_json: bool) -> None:
+    """Prints where the arms of a recipe differ from its reference."""
+    loaded = load_recipe(recipe, profile=profile)
+    if loaded.ablation is None:
+        raise RecipeError("the recipe has no arms", where=recipe, hint="compare it with another: recipes diff A B")
+    arms, reference = resolve_arms(loaded), loaded.ablation.reference
+    found = {arm: changed for arm, changed in arm_differences(arms, reference).items() if arm != reference}
+    if as_json:
+        _print_json({arm: [_difference_json(d) for d in changed] for arm, changed in found.items()})
+        return
+    lines: list[str] = []
+    for arm, changed in found.items():
+        lines += [*([""] if lines else []), typer.style(f"arm {arm}, compared with {reference}", bold=True)]
+        lines += recipes_text.comparison(arms[reference], arms[arm], changed, columns.width())
+    _print(lines)
+
+
+def schema() -> None:
+    """Prints the JSON schema of a recipe file."""
+    _print_json(json_schema())
+
+
+def _arm(recipe: str, arm: str, arms: Mapping[str, ResolvedRecipe]) -> ResolvedRecipe:
+    if arm not in arms:
+        raise RecipeError(f"no arm named {arm!r}", where=recipe, hint=f"arms: {', '.join(arms) or 'none'}")
+    return arms[arm]
+
+
+def _all_sizes(recipe: str, profiles: Sequence[ResolvedProfile]) -> list[dict[str, DerivedSizes]]:
+    """Returns per profile the derived sizes by arm (by "" without arms); parts that do not fit are errors."""
+    problems: list[RecipeError] = []
+    found: list[dict[str, DerivedSizes]] = []
+    for one in profiles:
+        sizes: dict[str, DerivedSizes] = {}
+        for arm, resolved in (one.arms or {"": one.model}).items():
+            try:
+                sizes[arm] = derived_sizes(resolved)
+            except CobraError as error:
+                facts = [recipe, one.recipe.profile and f"profile {one.recipe.profile}", arm and f"arm {arm}"]
+                where = ", ".join(filter(None, [*facts, error.where]))
+                problems.append(RecipeError(error.message, where=where, hint=error.hint))
+        found.append(sizes)
+    raise_problems(recipe, problems)
+    return found
+
+
+def _profile_json(found: ResolvedProfile, derived: Mapping[str, DerivedSizes]) -> dict[str, Any]:
+    ablation = found.recipe.ablation
+    plain: dict[str, Any] = {"profile": found.recipe.profile, "lock": found.model.lock()}
+    if ablation is None:
+        return plain | {"derived": derived[""].plain()}
+    by_arm = arm_differences(found.arms, ablation.reference)
+    arms = {
+        arm: {"differs": [_difference_json(d) for d in by_arm[arm]], "derived": derived[arm].plain()}
+        for arm in found.arms
+    }
+    lock = {name: version for one in found.arms.values() for name, version in one.lock().items()}
+    return plain | {"lock": lock, "factor": list(ablation.factors), "reference": ablation.reference, "arms": arms}
+
+
+def _difference_json(difference: Difference) -> dict[str, Any]:
+    sides = {"left": difference.left, "right": difference.right}
+    return {"path": difference.path} | {side: value for side, value in sides.items() if value is not MISSING}
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _print(lines: Sequence[str]) -> None:
+    typer.echo("\n".join(lines))

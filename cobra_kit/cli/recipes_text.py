@@ -1,0 +1,113 @@
+"""The texts of `cobra-kit recipes`, readable at 80 columns."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import typer
+
+from cobra_kit import __version__
+from cobra_kit.cli import columns
+from cobra_kit.cli.recipes_derived import DerivedSizes
+from cobra_kit.plugin import KINDS
+from cobra_kit.recipe import Difference, ListedRecipe, ResolvedProfile, ResolvedRecipe, arm_differences
+from cobra_kit.recipe.diff import MISSING
+
+
+def listing(recipes: Sequence[ListedRecipe], limit: int | None) -> list[str]:
+    """Returns one line per recipe, and where to go from there."""
+    table = [(one.name, ", ".join(one.profiles) or "-", one.error or one.title) for one in recipes]
+    lines = columns.rows([("recipe", "profiles", "title"), *table], flexible=2, indent="", limit=limit)
+    return [typer.style(lines[0], bold=True), *lines[1:], "", "cobra-kit recipes show NAME prints one."]
+
+
+def heading(found: ResolvedRecipe) -> str:
+    """Returns the comment above a resolved recipe."""
+    recipe = found.recipe
+    facts = [recipe.name, recipe.profile and f"profile {recipe.profile}", found.arm and f"arm {found.arm}"]
+    return f"# {', '.join(filter(None, facts))}, resolved by cobra-kit {__version__}"
+
+
+def profile(found: ResolvedProfile, derived: Mapping[str, DerivedSizes], limit: int | None) -> list[str]:
+    """Returns what `validate` says about a recipe under one profile."""
+    recipe, ablation = found.recipe, found.recipe.ablation
+    lines = [typer.style(f"profile {recipe.profile}" if recipe.profile else "no profiles", bold=True)]
+    if ablation is None:
+        lines += columns.rows([(kind, found.model.parts[kind].component.qualified) for kind in KINDS], flexible=1)
+        return [*lines, *_derived({"": derived[""]}, limit)]
+    seeds = ", ".join(map(str, ablation.seeds))
+    facts = f"factor {' and '.join(ablation.factors)}; reference {ablation.reference}; seeds {seeds}"
+    lines.append(columns.paragraph(facts, indent="  ", limit=limit))
+    size = max(map(len, found.arms))
+    for arm, changed in arm_differences(found.arms, ablation.reference).items():
+        text = "; ".join(f"{d.path}: {shown(d.left)} -> {shown(d.right)}" for d in changed) or "reference"
+        lines += _hanging(f"  {arm:<{size}}  ", text, limit)
+    return [*lines, *_derived(derived, limit)]
+
+
+def comparison(
+    left: ResolvedRecipe, right: ResolvedRecipe, found: Sequence[Difference], limit: int | None
+) -> list[str]:
+    """Returns the differences of two resolved recipes, each with both values and where they were written."""
+    lines: list[str] = []
+    for difference in found:
+        sides = [
+            ("-", shown(difference.left), _origin(left, difference.path, difference.left)),
+            ("+", shown(difference.right), _origin(right, difference.path, difference.right)),
+        ]
+        lines += [difference.path, *columns.rows(sides, flexible=1, limit=limit)]
+    return lines or ["no difference"]
+
+
+def shown(value: Any) -> str:
+    """Returns a setting's value as YAML would have it on one line."""
+    if value is MISSING:
+        return "(none)"
+    return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
+
+
+def _origin(resolved: ResolvedRecipe, path: str, value: Any) -> str:
+    if value is MISSING:
+        return ""
+    node = resolved.recipe.tree.get(*path.split("."))
+    return "default" if node is None else str(node.origin)
+
+
+def _derived(derived: Mapping[str, DerivedSizes], limit: int | None) -> list[str]:
+    """Returns the sizes that follow from the parts, and so are exempt from the comparison of arms."""
+    known = {arm: sizes for arm, sizes in derived.items() if sizes.unknown is None}
+    lines = []
+    if known:
+        head = ("", "visual width", "image tokens", "projector", f"{'parameters':>13}")
+        table = [
+            (
+                arm,
+                str(sizes.visual_width),
+                str(sizes.image_tokens),
+                f"{sizes.visual_width} -> {sizes.hidden_size}",
+                f"{sizes.parameters:>13,}",
+            )
+            for arm, sizes in known.items()
+        ]
+        lines += ["  derived, exempt:", *columns.rows([head, *table], flexible=0)]
+    for arm, sizes in derived.items():
+        if sizes.unknown is not None:
+            text = f"derived sizes unknown: {sizes.unknown}"
+            lines.append(columns.paragraph(f"{arm}: {text}" if arm else text, indent="  ", limit=limit))
+    return lines
+
+
+def _hanging(label: str, text: str, limit: int | None) -> list[str]:
+    if limit is None:
+        return [f"{label}{text}"]
+    return textwrap.wrap(
+        text,
+        max(limit, len(label) + 20),
+        initial_indent=label,
+        subsequent_indent=" " * len(label),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

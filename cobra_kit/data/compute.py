@@ -1,0 +1,161 @@
+"""Computes the features of a `FeatureCache` and puts them in place, whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cobra_kit.data.keys import shape_to_json
+from cobra_kit.data.rejects import Rejects, check_unreadable
+from cobra_kit.data.rows import DataSource
+from cobra_kit.errors import DataError, ImageError
+from cobra_kit.events import Progress, Reporter
+from cobra_kit.interfaces import PreparedImage, TokenShape
+from cobra_kit.model import VisionLanguageModel
+from cobra_kit.model.batch import group_images
+from cobra_kit.store import sync_folder, write_text
+
+VALUES, HEADER = "features.npy", "header.json"
+
+
+@dataclass
+class _Written:
+    """What went into the file: pictures in order, and which of the distinct shapes each has."""
+
+    pictures: list[str] = field(default_factory=list)
+    shape_of: list[int] = field(default_factory=list)
+    shapes: dict[TokenShape, int] = field(default_factory=dict)
+    tokens: int = 0
+
+    def add(self, name: str, shape: TokenShape, values: NDArray[np.float16]) -> None:
+        self.pictures.append(name)
+        self.shape_of.append(self.shapes.setdefault(shape, len(self.shapes)))
+        self.tokens += len(values)
+
+
+def compute(
+    model: VisionLanguageModel,
+    source: DataSource,
+    picture_ids: Sequence[str],
+    place: Path,
+    identity: dict[str, Any],
+    report: Reporter,
+    batch_size: int,
+) -> None:
+    """Encodes pictures into a folder beside `place` and renames it to `place`; see `FeatureCache.of`."""
+    unreadable_file = place.with_name(f"unreadable-{place.name}.json")
+    temporary = place.with_name(f".{place.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    rejects, written = Rejects(len(picture_ids)), _Written()
+    temporary.mkdir()
+    try:
+        with open(temporary / VALUES, "wb") as file, _frozen(model):
+            _write_npy_header(file, 0, model.vision_encoder.width)
+            for start in range(0, len(picture_ids), batch_size):
+                names = picture_ids[start : start + batch_size]
+                readable = dict(_prepared(model, source, names, rejects, unreadable_file))
+                for name, shape, values in _encoded(model, readable):
+                    file.write(values.tobytes())
+                    written.add(name, shape, values)
+                done = min(start + batch_size, len(picture_ids))
+                task = f"features of {identity['component']}"
+                report(Progress(task=task, done=done, total=len(picture_ids), unit="pictures"))
+            check_unreadable(rejects, unreadable_file, finished=True)
+            file.seek(0)
+            _write_npy_header(file, written.tokens, model.vision_encoder.width)
+            file.flush()
+            os.fsync(file.fileno())
+        _write_header(temporary / HEADER, identity, written, model.vision_encoder.width, rejects)
+        _take_place(temporary, place)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    rejects.announce(report, str(unreadable_file), "pictures cannot be read; rows with them are left out")
+
+
+@contextmanager
+def _frozen(model: VisionLanguageModel) -> Iterator[None]:
+    """Runs a model's encoder as a frozen one, in eval mode and without a graph, and puts its mode back."""
+    training = model.vision_encoder.training
+    model.vision_encoder.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.vision_encoder.train(training)
+
+
+def _prepared(
+    model: VisionLanguageModel, source: DataSource, names: Sequence[str], rejects: Rejects, unreadable_file: Path
+) -> Iterator[tuple[str, PreparedImage]]:
+    for name in names:
+        try:
+            yield name, model.processor.preprocess(source.picture(name))
+        except ImageError as error:
+            rejects.add(name, error.message)
+            check_unreadable(rejects, unreadable_file, finished=False)
+
+
+def _encoded(
+    model: VisionLanguageModel, prepared: Mapping[str, PreparedImage]
+) -> list[tuple[str, TokenShape, NDArray[np.float16]]]:
+    """Returns (name, shape, `[n d]`) per picture, in the order given."""
+    names = list(prepared)
+    found: dict[str, tuple[str, TokenShape, NDArray[np.float16]]] = {}
+    for group in group_images(list(prepared.values())):
+        tensors = {name: tensor.to(model.device) for name, tensor in group.tensors.items()}
+        values = model.encode_images(replace(group, tensors=tensors)).values[:, : group.shape.num_tokens]
+        for index, one in zip(group.indices, _as_float16(values), strict=True):
+            found[names[index]] = (names[index], group.shape, one)
+    for name, _, one in found.values():
+        if not np.isfinite(one).all():
+            largest = "infinite, NaN, or beyond 65,504, the largest float16"
+            raise DataError(
+                f"the encoder's features are {largest}",
+                where=f"picture {name}",
+                hint="Check the encoder's weights; train with `full_finetune` alone, which caches nothing.",
+            )
+    return [found[name] for name in names]
+
+
+def _as_float16(values: Tensor) -> NDArray[np.float16]:
+    array: NDArray[np.float16] = values.to(torch.float16).cpu().numpy()
+    return array
+
+
+def _write_npy_header(file: BinaryIO, tokens: int, width: int) -> None:
+    """Writes the header of `[tokens width]` float16; numpy pads it, so that a larger first axis fits in later."""
+    description = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float16)), "fortran_order": False}
+    np.lib.format.write_array_header_1_0(file, {**description, "shape": (tokens, width)})
+
+
+def _write_header(path: Path, identity: dict[str, Any], written: _Written, width: int, rejects: Rejects) -> None:
+    header = {
+        "identity": identity,
+        "width": width,
+        "shapes": [shape_to_json(shape) for shape in written.shapes],
+        "shape_of": written.shape_of,
+        "pictures": written.pictures,
+        "unreadable": rejects.reasons,
+    }
+    write_text(path, json.dumps(header, ensure_ascii=False))
+
+
+def _take_place(temporary: Path, place: Path) -> None:
+    try:
+        os.rename(temporary, place)
+    except OSError:
+        if not place.is_dir():
+            raise
+        return  # where locks do not work, another process may have been faster; its features are the same
+    sync_folder(place.parent)

@@ -1,0 +1,136 @@
+"""What a frozen encoder says about every picture, computed once and kept as float16 on disk.
+
+A cache is a folder `<key>/` with `features.npy` (`[tokens d]`, picture after picture) and `header.json`. It is made
+under another name and renamed when whole, so a folder that bears a key's name is finished. The key is a hash of the
+component, its distribution and config, the weights, the data and the pictures: arms of a study that share an encoder
+share the file, and nothing stale is ever read.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from cobra_kit.data.compute import HEADER, VALUES, compute
+from cobra_kit.data.keys import feature_identity, shape_from_json, short_hash
+from cobra_kit.data.lock import locked
+from cobra_kit.data.rows import DataSource
+from cobra_kit.errors import CobraError, DataError
+from cobra_kit.events import Message, Reporter, silent
+from cobra_kit.interfaces import TokenShape
+from cobra_kit.model import CachedFeatures, VisionLanguageModel
+
+
+class FeatureCache:
+    """Encoder features of pictures, by name. See `FeatureCache.of`.
+
+    Args:
+        folder: A finished cache.
+
+    Raises:
+        DataError: The folder is damaged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            header: dict[str, Any] = json.loads((folder / HEADER).read_text(encoding="utf-8"))
+            # "c": pages may be written to in memory, never on disk; torch wants its arrays writable.
+            self._values = np.load(folder / VALUES, mmap_mode="c")
+            shapes = [shape_from_json(plain) for plain in header["shapes"]]
+            self.identity: dict[str, Any] = header["identity"]
+            self._unreadable: dict[str, str] = header["unreadable"]
+            self._shapes: list[TokenShape] = [shapes[number] for number in header["shape_of"]]
+            self._number: dict[str, int] = {name: number for number, name in enumerate(header["pictures"])}
+        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+            raise DataError(
+                f"the feature cache is damaged ({error})", where=str(folder), hint="Delete it; it is made again."
+            ) from error
+        self.folder = folder
+        self._ends = [0, *accumulate(shape.num_tokens for shape in self._shapes)]
+        if self._values.shape != (self._ends[-1], header["width"]) or len(self._number) != len(self._shapes):
+            raise DataError("the feature cache is damaged (sizes differ)", where=str(folder), hint="Delete it.")
+
+    @classmethod
+    def of(
+        cls,
+        model: VisionLanguageModel,
+        source: DataSource,
+        picture_ids: Sequence[str],
+        folder: Path,
+        *,
+        report: Reporter = silent,
+        batch_size: int = 64,
+    ) -> FeatureCache:
+        """Returns the features of some pictures, computed if they are not there yet.
+
+        Of two processes that ask for the same features one computes them and the other waits.
+
+        Args:
+            model: Its encoder computes them, in eval mode and without gradients.
+            source: Where the pictures come from.
+            picture_ids: Which pictures.
+            folder: Where caches are kept; it is made.
+            report: Told about the work.
+            batch_size: Pictures encoded together.
+
+        Raises:
+            DataError: Too many pictures cannot be read, or features do not fit float16.
+            CobraError: The folder cannot be written.
+        """
+        identity = feature_identity(model, source, picture_ids)
+        name = identity["component"]
+        key = short_hash(identity)
+        place = folder / key
+
+        def waiting() -> None:
+            report(Message(text=f"features of {name}: another process is computing them; waiting"))
+
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not place.is_dir():
+                with locked(folder / f".{key}.lock", waiting) as alone:
+                    if alone:
+                        _sweep(folder, key)
+                    if not place.is_dir():
+                        compute(model, source, picture_ids, place, identity, report, batch_size)
+        except OSError as error:
+            raise CobraError(
+                f"the features cannot be written: {error}", where=str(place), hint="Is the disk full?"
+            ) from error
+        return cls(place)
+
+    @property
+    def unreadable(self) -> Mapping[str, str]:
+        """Returns the pictures that cannot be read, with reasons."""
+        return self._unreadable
+
+    def __contains__(self, image_id: str) -> bool:
+        return image_id in self._number
+
+    def __len__(self) -> int:
+        return len(self._number)
+
+    def shape(self, image_id: str) -> TokenShape:
+        """Returns the encoder's token shape of a picture; KeyError for an unreadable or unknown one."""
+        return self._shapes[self._number[image_id]]
+
+    def features(self, image_id: str) -> CachedFeatures:
+        """Returns the features of a picture, `[n d]` float16; KeyError for an unreadable or unknown one."""
+        number = self._number[image_id]
+        values = torch.from_numpy(self._values[self._ends[number] : self._ends[number + 1]])
+        return CachedFeatures(values, self._shapes[number])
+
+    load = features
+
+
+def _sweep(folder: Path, key: str) -> None:
+    """Removes what killed processes left; nobody else works on this key while the lock is held."""
+    for leftover in folder.glob(f".{key}.*.tmp"):
+        shutil.rmtree(leftover, ignore_errors=True)

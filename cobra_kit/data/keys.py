@@ -1,0 +1,72 @@
+"""Names for derived files: a hash of everything that they depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from cobra_kit.data.rows import DataSource
+from cobra_kit.errors import DataError
+from cobra_kit.interfaces import TokenShape
+from cobra_kit.model import VisionLanguageModel
+
+
+def preparation_identity(model: VisionLanguageModel, source: DataSource, picture_ids: Sequence[str]) -> dict[str, Any]:
+    """Returns what prepared pictures depend on: the encoder's component, its config, and the data.
+
+    Raises:
+        DataError: The model was built by hand, so its encoder has no name.
+    """
+    if model.recipe is None:
+        raise DataError(
+            "this model was built from parts by hand, so nothing says which encoder its features belong to",
+            hint="Make it with cobra_kit.compose.",
+        )
+    part = model.recipe.parts["vision_encoder"]
+    return {
+        "component": part.component.qualified,
+        "distribution": part.component.distribution,
+        "config": part.config.model_dump(mode="json"),
+        "data": source.fingerprint,
+        "pictures": hashlib.sha256("\0".join(picture_ids).encode()).hexdigest(),
+    }
+
+
+def feature_identity(model: VisionLanguageModel, source: DataSource, picture_ids: Sequence[str]) -> dict[str, Any]:
+    """Returns what encoder features depend on: the preparation and the encoder's weights."""
+    return {**preparation_identity(model, source, picture_ids), "weights": weights_digest(model.vision_encoder)}
+
+
+def preparation_key(model: VisionLanguageModel, source: DataSource, picture_ids: Sequence[str]) -> str:
+    """Returns the name of what is derived from prepared pictures."""
+    return short_hash(preparation_identity(model, source, picture_ids))
+
+
+def short_hash(identity: dict[str, Any]) -> str:
+    """Returns 16 hex digits of a JSON-able value."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def shape_to_json(shape: TokenShape) -> list[Any]:
+    """Returns a token shape as JSON writes it."""
+    return [shape.num_tokens, shape.grid]
+
+
+def shape_from_json(plain: list[Any]) -> TokenShape:
+    """Returns what `shape_to_json` wrote; ValueError or TypeError for anything else."""
+    num_tokens, grid = plain
+    return TokenShape(int(num_tokens), None if grid is None else (int(grid[0]), int(grid[1])))
+
+
+def weights_digest(module: nn.Module) -> str:
+    """Returns a hash of all parameters and persistent buffers: names, types, shapes and bytes."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

@@ -1,0 +1,139 @@
+"""The source `llava`: a JSON file of rows in LLaVA's form and a folder of pictures. It has no held-out questions.
+
+Rows that break the form are rejected and counted; see `cobra_kit.text.llava` for what breaks it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from PIL.Image import Image
+from pydantic import BaseModel, ConfigDict
+
+from cobra_kit.data.rejects import Rejects
+from cobra_kit.data.rows import Benchmark, HeldOutSplit, Split, TrainingRow, used_pictures
+from cobra_kit.errors import DataError, ImageError, TextError
+from cobra_kit.events import Reporter, silent
+from cobra_kit.images import open_image
+from cobra_kit.text.llava import parse_llava_row
+
+
+class Params(BaseModel):
+    """Where the rows and the pictures are; relative paths start at the working directory."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    rows: Path
+    """A JSON file: a list of rows with `id`, `image` and `conversations`."""
+    images: Path
+    """The folder that the rows' `image` paths start at."""
+
+
+class LlavaSource:
+    """Rows of a JSON file and the pictures they name.
+
+    Args:
+        params: Where they are.
+        report: Told how many rows were rejected, and why.
+
+    Attributes:
+        rows: The rows that keep to the form.
+        rejects: The others.
+
+    Raises:
+        DataError: The file or the folder is missing, is not what it should be, or holds no good row.
+    """
+
+    def __init__(self, params: Params, report: Reporter = silent) -> None:
+        self._file, self._folder = params.rows.expanduser(), params.images.expanduser()
+        if not self._folder.is_dir():
+            raise DataError("no such picture folder", where=str(self._folder), hint="data.images must name it.")
+        content = _read(self._file)
+        self._digest = hashlib.sha256(content)
+        self.rows, self.rejects = _parse(content, self._file)
+        self.rejects.announce(report, f"{self._file}", "rows break LLaVA's form and are left out")
+        if not self.rows:
+            raise DataError(
+                "no training row is left",
+                where=str(self._file),
+                hint=self.rejects.summary("rows break LLaVA's form") if self.rejects.total else "The file is empty.",
+            )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Returns a hash of the rows and of the sizes of the pictures (their bytes are not read for it)."""
+        digest = self._digest.copy()
+        for name in self.picture_ids("train"):
+            digest.update(f"\0{name}\0{_size(self._folder / name)}".encode())
+        return digest.hexdigest()
+
+    def picture(self, image_id: str) -> Image:
+        """Returns a picture as RGB.
+
+        Raises:
+            ImageError: It is missing, outside the folder, or cannot be decoded.
+        """
+        path = self._folder / image_id
+        if not path.resolve().is_relative_to(self._folder.resolve()):
+            raise ImageError("the path leads out of the picture folder", where=image_id)
+        return open_image(path)
+
+    def picture_ids(self, split: Split) -> Sequence[str]:
+        """Returns the pictures of the training rows; none for the other splits."""
+        return used_pictures(self.rows) if split == "train" else ()
+
+    def benchmarks(self, split: HeldOutSplit) -> Mapping[str, Benchmark]:
+        """Returns no benchmark: the rows are for training."""
+        return {}
+
+
+def open_source(params: Params, report: Reporter = silent) -> LlavaSource:
+    """Returns the source with these settings."""
+    return LlavaSource(params, report)
+
+
+def _parse(content: bytes, file: Path) -> tuple[tuple[TrainingRow, ...], Rejects]:
+    listed = _decode(content, file)
+    rows: dict[str, TrainingRow] = {}
+    rejects = Rejects(len(listed))
+    for number, row in enumerate(listed, start=1):
+        try:
+            conversation = parse_llava_row(row)
+        except TextError as error:
+            rejects.add(f"row {number}", str(error).splitlines()[0])
+            continue
+        name = conversation.id if conversation.id not in rows else f"{conversation.id}#{number}"
+        rows[name] = TrainingRow(name, conversation.images, conversation.turns)
+    return tuple(rows.values()), rejects
+
+
+def _decode(content: bytes, file: Path) -> list[Any]:
+    try:
+        listed = json.loads(content)
+    except ValueError as error:
+        raise DataError(f"not a JSON file: {error}", where=str(file), hint="Fetch the file again.") from error
+    if not isinstance(listed, list):
+        kind = type(listed).__name__
+        raise DataError(f"expected a list of rows, found {kind}", where=str(file), hint="See LLaVA's form.")
+    return listed
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"the rows cannot be read: {error.strerror}", where=str(file), hint="data.rows must name a JSON file."
+        ) from error
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1

@@ -1,0 +1,45 @@
+"""One process at a time; the lock of a killed process is gone with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def locked(path: Path, waiting: Callable[[], None]) -> Iterator[bool]:
+    """Holds an exclusive lock on a file for the length of a block.
+
+    Args:
+        path: The lock file; it is made, and stays.
+        waiting: Called once if another process holds the lock, before waiting for it.
+
+    Yields:
+        Whether the lock is held: file systems and platforms without locks yield False, and callers must then be
+        content with renaming their work into place.
+    """
+    try:
+        import fcntl
+    except ImportError:  # not a POSIX system
+        yield False
+        return
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        yield _acquire(descriptor, waiting, fcntl.flock, fcntl.LOCK_EX, fcntl.LOCK_NB)
+    finally:
+        os.close(descriptor)
+
+
+def _acquire(
+    descriptor: int, waiting: Callable[[], None], flock: Callable[[int, int], None], exclusive: int, at_once: int
+) -> bool:
+    try:
+        flock(descriptor, exclusive | at_once)
+    except BlockingIOError:
+        waiting()
+        flock(descriptor, exclusive)
+    except OSError:  # such as a network file system without locks
+        return False
+    return True

@@ -1,0 +1,106 @@
+"""Training rows, tokenised and laid out once; pictures join them batch by batch."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
+from cobra_kit.data.pictures import Pictures
+from cobra_kit.data.rejects import Rejects
+from cobra_kit.data.rows import TrainingRow
+from cobra_kit.errors import DataError, TextError
+from cobra_kit.events import Progress, Reporter, silent
+from cobra_kit.interfaces import Layout
+from cobra_kit.model import Batch, CachedFeatures, PreparedRow, Processor
+
+_REPORT_EVERY = 1000
+_NO_VALUES = torch.empty(0)
+
+
+class TrainingSet:
+    """Rows of one stage, ready to be batched.
+
+    Args:
+        rows: The data source's rows.
+        processor: Of the model to be trained.
+        pictures: The pictures, readable ones only.
+        captions: Learn the first answer as a caption and leave the prompt out (the align stage); rows without a
+            picture are left out, since they teach a projector nothing.
+        report: Told about progress and about rows that are left out.
+
+    Attributes:
+        lengths: Tokens per row, visual tokens included.
+        rejects: Rows that cannot be learnt from, with reasons.
+
+    Raises:
+        DataError: No row is left.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[TrainingRow],
+        processor: Processor,
+        pictures: Pictures,
+        *,
+        captions: bool = False,
+        report: Reporter = silent,
+    ) -> None:
+        self._processor, self._pictures, self._captions = processor, pictures, captions
+        self._rows: list[PreparedRow] = []
+        self._images: list[tuple[str, ...]] = []
+        self.rejects = Rejects(len(rows))
+        for number, row in enumerate(rows, start=1):
+            self._add(row)
+            if number % _REPORT_EVERY == 0 or number == len(rows):
+                report(Progress(task="tokenising", done=number, total=len(rows), unit="rows"))
+        self.lengths = [row.num_tokens for row in self._rows]
+        self.rejects.announce(report, "training rows", "rows are left out")
+        if not self._rows:
+            hint = self.rejects.summary("rows are left out") if rows else "The training split is empty."
+            raise DataError("no training row is left", hint=hint)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def batch(self, indices: Sequence[int]) -> Batch:
+        """Returns the rows with these numbers, with their pictures, as a batch on the CPU."""
+        rows = [
+            replace(self._rows[i], images=tuple(self._pictures.load(name) for name in self._images[i])) for i in indices
+        ]
+        return self._processor.collate(rows)
+
+    def _add(self, row: TrainingRow) -> None:
+        unreadable = [name for name in row.images if name in self._pictures.unreadable]
+        if unreadable:
+            return self.rejects.add(f"row {row.row_id}", f"its picture {unreadable[0]} cannot be read")
+        if self._captions and not row.images:
+            return self.rejects.add(f"row {row.row_id}", "no picture, so nothing for the projector to learn")
+        try:
+            prepared = self._lay_out(row)
+        except TextError as error:
+            return self.rejects.add(f"row {row.row_id}", error.message)
+        if not prepared.num_supervised:
+            return self.rejects.add(f"row {row.row_id}", "no token to learn")
+        self._rows.append(_compact(prepared))
+        self._images.append(row.images)
+        return None
+
+    def _lay_out(self, row: TrainingRow) -> PreparedRow:
+        # Only the shapes matter for a layout; the values come when the row is batched.
+        shapes = [CachedFeatures(_NO_VALUES, self._pictures.shape(name)) for name in row.images]
+        if self._captions:
+            return self._processor.caption_row(row.turns[0][1], shapes)
+        return self._processor.row(row.turns, shapes)
+
+
+def _compact(row: PreparedRow) -> PreparedRow:
+    """Returns the row with its layout in arrays: an eighth of the memory, and quicker to collate."""
+    layout = Layout(
+        kind=array("b", row.layout.kind),
+        index=array("i", row.layout.index),
+        labels=array("i", row.layout.labels),
+    )
+    return replace(row, images=(), layout=layout)

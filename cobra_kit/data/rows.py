@@ -1,0 +1,111 @@
+"""What every source of data gives: training rows, pictures by name, and benchmarks with their questions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from PIL.Image import Image
+
+HeldOutSplit = Literal["val", "test"]
+Split = Literal["train", "val", "test"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRow:
+    """One conversation to learn from.
+
+    Args:
+        row_id: Unique within the source.
+        images: Names of its pictures, in the order of their markers.
+        turns: (question, answer) pairs; questions may hold `<image>` markers.
+    """
+
+    row_id: str
+    images: tuple[str, ...]
+    turns: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One held-out question.
+
+    Args:
+        question_id: Unique within its benchmark.
+        picture: Name of the picture that it is about.
+        prompt: What the model reads, instructions about the form of the answer included.
+        choices: Answers of one token each, to be ranked by their probability at the first token; empty: the answer
+            is generated.
+    """
+
+    question_id: str
+    picture: str
+    prompt: str
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """Held-out questions and everything a scorer needs.
+
+    Args:
+        name: Key in recipes and folders, such as `presence`.
+        label: Heading of its column, such as `presence (POPE)`.
+        rule: Name of the rule that scores it, such as `pope/first-token`.
+        questions: In a fixed order.
+        annotations: Per question, in that order, what the rule reads beside the prediction: people's answers, the
+            true box, the group; keys are those of `evaluate.scoring.Answered`.
+        groups: Per question the part of the benchmark it belongs to, such as `color/1`; empty without parts.
+        floor: What answers without the picture reach, in the rule's main figure; None where it is unknown.
+        ceiling: What disagreeing annotators leave; None where it is unknown.
+    """
+
+    name: str
+    label: str
+    rule: str
+    questions: Sequence[Question]
+    annotations: Sequence[Mapping[str, Any]]
+    groups: Sequence[str] = ()
+    floor: float | None = None
+    ceiling: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, values in (("annotations", self.annotations), ("groups", self.groups)):
+            if len(values) != len(self.questions) and (name == "annotations" or values):
+                raise ValueError(f"{self.name}: {len(values)} {name} for {len(self.questions)} questions")
+
+
+class DataSource(Protocol):
+    """Training rows, pictures and benchmarks of one origin."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Returns a hash that changes whenever a row, a picture or a question does."""
+        ...
+
+    @property
+    def rows(self) -> Sequence[TrainingRow]:
+        """Returns the training rows."""
+        ...
+
+    def picture(self, image_id: str) -> Image:
+        """Returns a picture as RGB.
+
+        Raises:
+            ImageError: It is missing or cannot be decoded.
+        """
+        ...
+
+    def picture_ids(self, split: Split) -> Sequence[str]:
+        """Returns the names of the pictures that the split's rows or questions use, each once, in order."""
+        ...
+
+    def benchmarks(self, split: HeldOutSplit) -> Mapping[str, Benchmark]:
+        """Returns the benchmarks of a split by name; none where the source has no held-out questions."""
+        ...
+
+
+def used_pictures(rows: Sequence[TrainingRow]) -> tuple[str, ...]:
+    """Returns the names of the pictures of some rows, each once, in order of first use."""
+    return tuple(dict.fromkeys(name for row in rows for name in row.images))

@@ -1,0 +1,129 @@
+"""What long work tells whoever watches. Plain values; drawing them is the command line's business.
+
+    def report(event: Event) -> None: ...
+    train_run(model, source, section, folder, report=report)
+
+Events come as often as something happens, up to once per optimiser step: a receiver that draws should throttle.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened.
+
+    Args:
+        arm: The arm and seed it belongs to, such as `mlp-s7`; empty outside a study.
+    """
+
+    arm: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageStarted(Event):
+    """A stage of training begins or goes on.
+
+    Args:
+        stage: `align`, `finetune` or `full_finetune`.
+        steps: Optimiser steps of the whole stage.
+        step: Steps that were done before, in an earlier process.
+        rows: Training rows.
+    """
+
+    stage: str
+    steps: int
+    step: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepDone(Event):
+    """An optimiser step was made.
+
+    Args:
+        stage: Of this stage.
+        step: Steps done, this one included.
+        steps: Steps of the whole stage.
+        loss: Mean per supervised token, of this step.
+        tokens_per_second: Real tokens, padding not counted, since the last report of speed.
+        seconds_left: Until the stage ends, at that speed.
+    """
+
+    stage: str
+    step: int
+    steps: int
+    loss: float
+    tokens_per_second: float
+    seconds_left: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageDone(Event):
+    """A stage of training is finished.
+
+    Args:
+        stage: The stage.
+        steps: Its steps.
+        loss: Mean per supervised token over the last logged steps.
+        seconds: Spent on it, over all processes.
+    """
+
+    stage: str
+    steps: int
+    loss: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress(Event):
+    """Work that counts up, such as pictures drawn, features computed or questions answered.
+
+    Args:
+        task: What is done, as a user reads it: `features of siglip/tiny`.
+        done: How many are done.
+        total: Of how many.
+        unit: What is counted: `pictures`.
+    """
+
+    task: str
+    done: int
+    total: int
+    unit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message(Event):
+    """Something a user should read.
+
+    Args:
+        text: One or more lines.
+        level: `warning` where something is not as it should be.
+    """
+
+    text: str
+    level: Literal["info", "warning"] = "info"
+
+
+class Reporter(Protocol):
+    """Whoever watches."""
+
+    def __call__(self, event: Event, /) -> None:
+        """Takes note of an event; called from the thread that does the work."""
+        ...
+
+
+def silent(event: Event, /) -> None:
+    """The reporter that tells nobody."""
+
+
+def for_arm(report: Reporter, arm: str) -> Reporter:
+    """Returns a reporter that passes events on under the name of an arm."""
+
+    def labelled(event: Event, /) -> None:
+        report(replace(event, arm=arm))
+
+    return labelled

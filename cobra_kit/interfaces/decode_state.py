@@ -1,0 +1,42 @@
+"""What a backbone remembers between two steps of a generation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(slots=True)
+class DecodeState:
+    """What a backbone remembers between steps. Owned by the core, updated in place by the backbone.
+
+    The tensors keep their addresses for the whole generation, so a CUDA graph may hold them.
+
+    Args:
+        tensors: Named and batch-first: `conv.0`, `ssm.0` (constant size) or `k.0`, `v.0` (growing use).
+        lengths: `[b]` int32 on the device: tokens seen per row.
+    """
+
+    tensors: dict[str, Tensor]
+    lengths: Tensor
+
+    @property
+    def nbytes(self) -> int:
+        """Returns the size of the state in bytes."""
+        return sum(t.numel() * t.element_size() for t in (*self.tensors.values(), self.lengths))
+
+    def reset(self, rows: Tensor | None = None) -> None:
+        """Empties the state of `rows` (a `[r]` index tensor), or of every row, in place."""
+        for tensor in (*self.tensors.values(), self.lengths):
+            if rows is None:
+                tensor.zero_()
+            else:
+                tensor[rows] = 0
+
+    def select(self, rows: Tensor) -> DecodeState:
+        """Returns a new state that holds `rows` (a `[r]` index tensor) in that order."""
+        return DecodeState(
+            tensors={name: tensor.index_select(0, rows) for name, tensor in self.tensors.items()},
+            lengths=self.lengths.index_select(0, rows),
+        )

@@ -1,0 +1,116 @@
+"""The sections of a recipe about data, training and evaluation. Every field is described; unknown keys are errors."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+STAGES = ("align", "finetune", "full_finetune")
+"""The stages of training, in the order they run."""
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+Ratio = Annotated[float, Field(ge=0, le=1)]
+Beta = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Section(BaseModel):
+    """The base of every section: strict, closed, described by docstrings."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
+
+
+class DataSection(Section):
+    """A data source and its settings, flat beside `source`; the source itself checks them."""
+
+    model_config = ConfigDict(extra="allow", strict=True, use_attribute_docstrings=True)
+
+    source: str = Field(min_length=1)
+    """The data source: `scenes` (pictures and questions made on the spot) or `llava` (a JSON file and a folder)."""
+
+    def settings(self) -> dict[str, Any]:
+        """Returns the source's own keys."""
+        return dict(self.model_extra or {})
+
+
+class StageSection(Section):
+    """How one stage trains. Its length is given in `epochs` or in `steps`."""
+
+    epochs: Positive | None = None
+    """Passes over the training rows; a fraction is rounded up to whole steps."""
+    steps: Count | None = None
+    """Optimiser steps."""
+    batch_size: Count = 16
+    """Rows per optimiser step."""
+    micro_batch_size: Count | None = None
+    """Rows per forward pass; null: the whole batch at once. It changes memory, not the gradient."""
+    learning_rate: Positive = 1e-3
+    """Highest learning rate, reached at the end of the warm-up."""
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.05
+    """AdamW's decay; biases and one-dimensional tensors have none."""
+    betas: tuple[Beta, Beta] = (0.9, 0.98)
+    """AdamW's decay rates of the first and the second moment."""
+    warmup_ratio: Ratio = 0.03
+    """Share of the steps in which the learning rate rises linearly."""
+    final_lr_ratio: Ratio = 0.05
+    """Where the cosine ends, as a share of the highest learning rate."""
+    max_grad_norm: Positive | None = 1.0
+    """Gradients are scaled down to this norm; null: never."""
+
+    @model_validator(mode="after")
+    def _has_one_length(self) -> StageSection:
+        if (self.epochs is None) == (self.steps is None):
+            found = "neither" if self.epochs is None else "both"
+            raise ValueError(f"expected either epochs or steps, found {found} (null switches one off)")
+        return self
+
+    @model_validator(mode="after")
+    def _micro_batch_fits(self) -> StageSection:
+        if self.micro_batch_size is not None and self.micro_batch_size > self.batch_size:
+            raise ValueError(f"expected micro_batch_size of at most batch_size, found {self.micro_batch_size}")
+        return self
+
+
+class TrainSection(Section):
+    """The stages of training, run in this order; one that is absent or null is not run."""
+
+    align: StageSection | None = None
+    """The projector alone learns to caption: first answers, prompts thrown away."""
+    finetune: StageSection | None = None
+    """Projector, fusion scheme and backbone learn from conversations."""
+    full_finetune: StageSection | None = None
+    """The vision encoder learns too, so its features cannot be computed once."""
+
+    def stages(self) -> dict[str, StageSection]:
+        """Returns the stages that run, by name, in order."""
+        found = {name: getattr(self, name) for name in STAGES}
+        return {name: stage for name, stage in found.items() if stage is not None}
+
+    @model_validator(mode="after")
+    def _has_a_stage(self) -> TrainSection:
+        if not self.stages():
+            raise ValueError(f"expected at least one stage: {', '.join(STAGES)}")
+        return self
+
+
+class ValidationSection(Section):
+    """A look at the validation split while training; it selects, it is never reported as a result."""
+
+    every_steps: Count = 400
+    """Optimiser steps between two looks."""
+    questions: Count = 128
+    """Questions asked per look."""
+
+
+class EvaluateSection(Section):
+    """How a trained model is evaluated."""
+
+    benchmarks: Annotated[list[str], Field(min_length=1)] | None = None
+    """Names of the benchmarks, of those that the data source offers; null: all of them."""
+    max_new_tokens: Count = 40
+    """Most tokens of a generated answer."""
+    batch_size: Count = 64
+    """Questions answered together."""
+    validation: ValidationSection | None = None
+    """Validation during training; null: none."""

@@ -1,0 +1,60 @@
+"""`metrics.jsonl`: one line per logged step, and a resumed run that writes no step twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cobra_kit.errors import TrainingError
+from cobra_kit.store import write_text
+
+
+class Metrics:
+    """The lines of a run.
+
+    Args:
+        path: The file; it is made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def rewind(self, stages: Mapping[str, int]) -> None:
+        """Drops lines that a resumed run will write again, and a last line that was cut short.
+
+        Args:
+            stages: Per stage the step up to which lines stay; stages that are missing lose all of theirs.
+        """
+        if not self._path.exists():
+            return
+        lines = self._path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+        kept = [line for line in lines if _belongs(line, stages)]
+        if kept != lines:
+            write_text(self._path, "".join(kept))
+
+    def write(self, **values: Any) -> None:
+        """Appends one line.
+
+        Raises:
+            TrainingError: The file cannot be written.
+        """
+        line = json.dumps(values, allow_nan=False) + "\n"
+        try:
+            with open(self._path, "a", encoding="utf-8") as file:
+                file.write(line)
+        except OSError as error:
+            raise TrainingError(
+                f"metrics cannot be written: {error}",
+                where=str(self._path),
+                hint="Make room on the disk; the last checkpoint is whole, and the same command goes on from it.",
+            ) from error
+
+
+def _belongs(line: str, stages: Mapping[str, int]) -> bool:
+    try:
+        entry = json.loads(line)
+        return line.endswith("\n") and int(entry["step"]) <= stages.get(entry["stage"], 0)
+    except (ValueError, KeyError, TypeError):
+        return False

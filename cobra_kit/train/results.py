@@ -1,0 +1,58 @@
+"""What training leaves behind, beside the weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class StageResult:
+    """One finished stage. JSON-able by `asdict`.
+
+    Args:
+        stage: Its name.
+        steps: Optimiser steps.
+        rows: Training rows, without those left out.
+        rejected_rows: Rows that were left out.
+        loss: Mean per supervised token over the last logged stretch of steps.
+        seconds: Spent in steps, over all processes; validation and saving are not counted.
+        tokens: Real tokens that went through the model, padding not counted.
+        padded_tokens: The same with padding.
+    """
+
+    stage: str
+    steps: int
+    rows: int
+    rejected_rows: int
+    loss: float
+    seconds: float
+    tokens: int
+    padded_tokens: int
+
+    @property
+    def padding_share(self) -> float:
+        """Returns which share of all positions was padding."""
+        return 1 - self.tokens / self.padded_tokens if self.padded_tokens else 0.0
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Returns real tokens per second."""
+        return self.tokens / self.seconds if self.seconds else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """A finished training run.
+
+    Args:
+        stages: Its stages, in order.
+        resumed_at: `stage/step` where this process took over; None if it did everything.
+    """
+
+    stages: tuple[StageResult, ...]
+    resumed_at: str | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Returns the seconds spent in steps of all stages."""
+        return sum(stage.seconds for stage in self.stages)

@@ -1,0 +1,208 @@
+"""A training run: its stages in order, going on wherever an earlier process stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cobra_kit.data.features import FeatureCache
+from cobra_kit.data.pictures import LivePictures, Pictures
+from cobra_kit.data.prepared import TrainingSet
+from cobra_kit.data.rows import DataSource, used_pictures
+from cobra_kit.errors import TrainingError
+from cobra_kit.events import Reporter, silent
+from cobra_kit.model import VisionLanguageModel
+from cobra_kit.recipe.diff import differences
+from cobra_kit.recipe.sections import StageSection, TrainSection
+from cobra_kit.train.checkpoint import Checkpoint, Checkpoints
+from cobra_kit.train.interrupt import postponed_interrupts
+from cobra_kit.train.loop import Pace, StageLoop, Validate
+from cobra_kit.train.metrics import Metrics
+from cobra_kit.train.results import StageResult, TrainResult
+from cobra_kit.train.stages import STAGES, Stage
+
+
+def train_run(
+    model: VisionLanguageModel,
+    source: DataSource,
+    section: TrainSection,
+    folder: Path,
+    *,
+    seed: int,
+    report: Reporter = silent,
+    feature_folder: Path | None = None,
+    pace: Pace | None = None,
+    validate: Validate | None = None,
+) -> TrainResult:
+    """Trains a model in place and returns what it took.
+
+    Called again with the same arguments after a kill, it goes on from the last checkpoint, and on one CPU process
+    ends with the very same weights. A finished run is only loaded. Ctrl-C saves before it stops.
+
+    Args:
+        model: Freshly composed, with the seed of the run.
+        source: Rows and pictures.
+        section: The stages and their settings.
+        folder: The run's folder: `checkpoints/` and `metrics.jsonl` go there.
+        seed: Of the order of rows and of random layers.
+        report: Told about everything that takes time.
+        feature_folder: Where encoder features are kept, to be shared by the runs of a study; None: in `folder`.
+        pace: How often to log, save and validate.
+        validate: Called now and then with the model in eval mode; its figures go to the metrics.
+
+    Raises:
+        TrainingError: The loss is not finite, the folder belongs to other settings, or cannot be written.
+        DataError: Rows or pictures are missing or broken.
+        KeyboardInterrupt: Somebody pressed Ctrl-C; everything is saved.
+    """
+    run = _Run(model, source, section, folder, seed, report, feature_folder or folder / "features")
+    with _own_random_state(model.device):
+        run.run(pace or Pace(), validate)
+    model.eval()
+    return TrainResult(tuple(run.results), run.resumed_at)
+
+
+class _Run:
+    """What the stages of a run share."""
+
+    def __init__(
+        self,
+        model: VisionLanguageModel,
+        source: DataSource,
+        section: TrainSection,
+        folder: Path,
+        seed: int,
+        report: Reporter,
+        feature_folder: Path,
+    ) -> None:
+        self._model, self._source, self._section, self._seed, self._report = model, source, section, seed, report
+        self._folder, self._feature_folder = folder, feature_folder
+        self._checkpoints = Checkpoints(folder / "checkpoints", report)
+        self._metrics = Metrics(folder / "metrics.jsonl")
+        self._identity = _identity(model, source, section, seed)
+        self.results: list[StageResult] = []
+        self.resumed_at: str | None = None
+
+    def run(self, pace: Pace, validate: Validate | None) -> None:
+        """Runs the stages that are not finished."""
+        resume = self._load()
+        done = {result.stage for result in self.results}
+        for name, settings in self._section.stages().items():
+            if name not in done:
+                self._stage(STAGES[name], settings, pace, validate, resume)
+                resume = None
+
+    def _stage(
+        self,
+        stage: Stage,
+        settings: StageSection,
+        pace: Pace,
+        validate: Validate | None,
+        resume: Checkpoint | None,
+    ) -> None:
+        rows = TrainingSet(
+            self._source.rows,
+            self._model.processor,
+            self._pictures(stage),
+            captions=stage.captions,
+            report=self._report,
+        )
+        loop = StageLoop(
+            self._model,
+            stage,
+            settings,
+            rows,
+            seed=self._seed,
+            metrics=self._metrics,
+            save=self._save,
+            report=self._report,
+            pace=pace,
+            validate=validate,
+            resume=resume,
+        )
+        with postponed_interrupts() as interrupt:
+            result = loop.run(interrupt)
+            if result is not None:
+                self.results.append(result)
+                self._save(stage, result.steps, {}, {})
+        if interrupt.requested():  # and whoever handles the signal in this program let it pass
+            raise KeyboardInterrupt
+
+    def _pictures(self, stage: Stage) -> Pictures:
+        names = used_pictures(self._source.rows)
+        if stage.frozen_encoder:
+            return FeatureCache.of(self._model, self._source, names, self._feature_folder, report=self._report)
+        self._feature_folder.mkdir(parents=True, exist_ok=True)
+        return LivePictures(self._model, self._source, names, self._feature_folder, self._report)
+
+    def _save(self, stage: Stage, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+        """Writes a checkpoint; one without `state` marks the end of the stage and needs no optimiser."""
+        parts = self._model.parts()
+        trained = {
+            f"model/{kind}.{name}": tensor.detach()
+            for kind in parts
+            if kind in stage.trains
+            for name, tensor in parts[kind].state_dict().items()
+        }
+        number = list(STAGES).index(stage.name)
+        self._checkpoints.save(
+            f"{number}-{stage.name}-{step:08d}{'' if state else '-end'}",
+            {**trained, **tensors},
+            {
+                **state,
+                "stage": stage.name,
+                "step": step,
+                "results": [asdict(result) for result in self.results],
+                "identity": self._identity,
+            },
+        )
+
+    def _load(self) -> Checkpoint | None:
+        """Loads the newest checkpoint, and returns it if it stands within a stage."""
+        found = self._checkpoints.newest()
+        if found is None:
+            self._metrics.rewind({})
+            return None
+        self._check_identity(found)
+        weights = self._model.state_dict()
+        for name, tensor in found.tensors.items():
+            if name.startswith("model/"):
+                weights[name.removeprefix("model/")].copy_(tensor)
+        self.results = [StageResult(**result) for result in found.state["results"]]
+        stage, step = found.state["stage"], found.state["step"]
+        self.resumed_at = f"{stage}/{step}"
+        self._metrics.rewind({**{result.stage: result.steps for result in self.results}, stage: step})
+        return found if "tally" in found.state else None
+
+    def _check_identity(self, found: Checkpoint) -> None:
+        differing = differences(found.state["identity"], self._identity)
+        if differing:
+            raise TrainingError(
+                f"the checkpoints here were made with other settings: {', '.join(d.path for d in differing)}",
+                where=str(found.path.parent),
+                hint="Use the settings they were made with, another folder, or delete this one to start over.",
+            )
+
+
+def _identity(model: VisionLanguageModel, source: DataSource, section: TrainSection, seed: int) -> dict[str, Any]:
+    """Returns what a checkpoint must agree on to be gone on with."""
+    return {
+        "components": dict(model.components),
+        "model": {} if model.recipe is None else {k: p.plain() for k, p in model.recipe.parts.items()},
+        "data": source.fingerprint,
+        "train": section.model_dump(mode="json", exclude_none=True),
+        "seed": seed,
+    }
+
+
+@contextmanager
+def _own_random_state(device: torch.device) -> Iterator[None]:
+    """Leaves torch's random state as the caller had it."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        yield

@@ -1,0 +1,79 @@
+"""One optimiser step over one or several micro-batches."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+from torch.optim import Optimizer
+
+from cobra_kit.model import Batch, VisionLanguageModel
+
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class StepOutcome:
+    """What a step found: mean loss per supervised token, and the gradient's norm before clipping."""
+
+    loss: float
+    grad_norm: float
+
+
+class NotFiniteError(ArithmeticError):
+    """The loss or the gradient is infinite or NaN; no weight was changed."""
+
+
+def accumulate(model: VisionLanguageModel, batches: Sequence[Batch]) -> Tensor:
+    """Adds the gradients of several micro-batches and returns their loss, as if they were one batch.
+
+    Each is divided by the supervised tokens of all of them, so neither the number of micro-batches nor which rows
+    share one changes the gradient.
+    """
+    supervised = sum(batch.num_supervised for batch in batches)
+    total = torch.zeros((), device=model.device)
+    for batch in batches:
+        loss: Tensor = model(batch.to(model.device), num_supervised=supervised)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        total += loss.detach()
+    return total
+
+
+def optimiser_step(
+    model: VisionLanguageModel, batches: Sequence[Batch], optimiser: Optimizer, max_grad_norm: float | None
+) -> StepOutcome:
+    """Makes one step.
+
+    Args:
+        model: The model, its stage set.
+        batches: The micro-batches of the step.
+        optimiser: Its learning rate set.
+        max_grad_norm: Longer gradients are scaled down to this; None: never.
+
+    Raises:
+        NotFiniteError: The loss or the gradient is not finite.
+    """
+    optimiser.zero_grad(set_to_none=True)
+    loss = accumulate(model, batches)
+    trained = [p for p in model.parameters() if p.grad is not None]
+    norm = get_total_norm([p.grad for p in trained if p.grad is not None])
+    outcome = StepOutcome(*torch.stack([loss, norm.to(loss)]).tolist())  # both at once: one wait for the device
+    if not (math.isfinite(outcome.loss) and math.isfinite(outcome.grad_norm)):
+        raise NotFiniteError(_what_is_not_finite(model, outcome))
+    if max_grad_norm is not None:
+        clip_grads_with_norm_(trained, max_grad_norm, norm)
+    optimiser.step()
+    return outcome
+
+
+def _what_is_not_finite(model: nn.Module, outcome: StepOutcome) -> str:
+    if not math.isfinite(outcome.loss):
+        return f"the loss is {outcome.loss}"
+    broken = [n for n, p in model.named_parameters() if p.grad is not None and not p.grad.isfinite().all()]
+    names = ", ".join(broken[:_NAMED]) + (f" and {len(broken) - _NAMED} more" if len(broken) > _NAMED else "")
+    where = f" (in {names})" if names else ""
+    return f"the norm of the gradient is {outcome.grad_norm}{where} at a loss of {outcome.loss:.4g}"

@@ -1,0 +1,73 @@
+"""What authors and users may import is frozen: removing or renaming a name is a decision, not an accident."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+FROZEN = {
+    "cobra_kit": {
+        "CobraError",
+        "Recipe",
+        "VisionLanguageModel",
+        "__version__",
+        "compose",
+        "hookimpl",
+        "load_recipe",
+    },
+    "cobra_kit.interfaces": {
+        "Backbone",
+        "Component",
+        "DecodeState",
+        "EXTRA",
+        "FusedSequence",
+        "FusionScheme",
+        "IGNORE_INDEX",
+        "KernelReport",
+        "Layout",
+        "LayoutBatch",
+        "PreparedImage",
+        "Projector",
+        "PromptTemplate",
+        "TEXT",
+        "TemplateSegment",
+        "TextCodec",
+        "TextRow",
+        "TokenShape",
+        "Tokenizer",
+        "VISUAL",
+        "VisionEncoder",
+        "VisualTokens",
+    },
+    "cobra_kit.model": {
+        "Batch",
+        "CachedFeatures",
+        "PreparedRow",
+        "Processor",
+        "VisionLanguageModel",
+        "compose",
+        "processor_of",
+    },
+}
+HOOKS = {
+    "cobra_backbones",
+    "cobra_fusion_schemes",
+    "cobra_projectors",
+    "cobra_recipes",
+    "cobra_vision_encoders",
+}
+
+
+@pytest.mark.parametrize("module", FROZEN)
+def test_public_names(module):
+    imported = importlib.import_module(module)
+    assert set(imported.__all__) == FROZEN[module]
+    for name in imported.__all__:
+        assert getattr(imported, name) is not None
+
+
+def test_hooks():
+    from cobra_kit.plugin import CobraHooks
+
+    assert {name for name in vars(CobraHooks) if name.startswith("cobra_")} == HOOKS
