@@ -14,6 +14,7 @@ import typer
 from cobra_kit import __version__
 from cobra_kit._plugins import configure
 from cobra_kit.cli import plugins, recipes
+from cobra_kit.cli.pretrain import pretrain
 from cobra_kit.cli.run import run
 
 app = typer.Typer(
@@ -28,6 +29,7 @@ app = typer.Typer(
 app.command("run")(run)
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(recipes.app, name="recipes")
+app.command("pretrain")(pretrain)
 
 
 def _show_version(wanted: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -12,6 +13,7 @@ from cobra_kit.errors import RecipeError
 from cobra_kit.recipe.problems import nearest, suggest
 
 _ENDINGS = (".yaml", ".yml")
+_PRETRAINING = "towers/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,16 @@ def builtin_recipes_dir() -> Path | None:
 
 
 def builtin_recipes() -> dict[str, Path]:
-    """Returns the packaged recipes by name, sub-folders included (`towers/siglip`)."""
+    """Returns the packaged recipes by name, sub-folders included; those of `pretraining_recipes` are of another form."""
+    return {name: path for name, path in _packaged().items() if not name.startswith(_PRETRAINING)}
+
+
+def pretraining_recipes() -> dict[str, Path]:
+    """Returns the packaged recipes that pretrain an encoder, by name (`towers/siglip_tiny`)."""
+    return {name: path for name, path in _packaged().items() if name.startswith(_PRETRAINING)}
+
+
+def _packaged() -> dict[str, Path]:
     folder = builtin_recipes_dir()
     if folder is None:
         return {}
@@ -69,7 +80,11 @@ def builtin_recipes() -> dict[str, Path]:
 
 
 def find_recipe(
-    source: str | Path, *, relative_to: Path | None = None, registry: Registry | None = None
+    source: str | Path,
+    *,
+    relative_to: Path | None = None,
+    registry: Registry | None = None,
+    packaged: Mapping[str, Path] | None = None,
 ) -> RecipeSource:
     """Returns the recipe that a path or a name stands for.
 
@@ -88,7 +103,7 @@ def find_recipe(
     except (OSError, ValueError) as error:  # a name too long for the file system, a null byte
         raise RecipeError(f"not a usable path: {error}", where=ascii(str(source))[:80]) from error
     name = _plain_name(source)
-    packaged = builtin_recipes()
+    packaged = builtin_recipes() if packaged is None else packaged
     if name in packaged:
         return _source(packaged[name])
     plugins = (registry or default_registry()).recipes()

@@ -79,7 +79,7 @@ class TinySizes(VitSizes):
 
     patch_size: PatchSize = 8
     width: Width = 96
-    depth: Depth = 3
+    depth: Depth = 4
     heads: Heads = 3
     mlp_ratio: MlpRatio = 3.0
 

@@ -1,0 +1,58 @@
+"""`cobra-kit pretrain`: makes the weights of a small vision encoder from a recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from cobra_kit.events import Event
+    from cobra_kit.train.encoders.probe import Probe
+
+
+def pretrain(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A file, or towers/siglip_tiny, towers/dinov2_tiny.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The safetensors file to write.")],
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="A.B=C", help="Change one setting. May be given several times."),
+    ] = None,
+    threads: Annotated[
+        int, typer.Option("--threads", metavar="N", min=1, help="Threads of torch; 1 gives the same weights again.")
+    ] = 1,
+) -> None:
+    """Pretrain a small vision encoder on drawn pictures, and probe what its tokens tell.
+
+    A killed run goes on where it was: FILE.resume is written every minute and removed at the end.
+    """
+    import torch
+
+    from cobra_kit.train.encoders import load_pretrain_recipe, pretrain, save_encoder
+
+    plan = load_pretrain_recipe(recipe, overrides=changes or ())
+    torch.set_num_threads(threads)
+    result = pretrain(plan, resume=out.with_name(f"{out.name}.resume"), report=_print)
+    idle = save_encoder(out, result, {"component": plan.component.qualified, "recipe": plan.name})
+    typer.echo(f"{out}: {out.stat().st_size:,} bytes, {result.seconds:,.0f} processor seconds of training")
+    if idle:
+        typer.echo(f"left out, since they never run: {len(idle)} tensors")
+    for line in probe_table(result.probes):
+        typer.echo(line)
+
+
+def probe_table(probes: list[Probe]) -> list[str]:
+    """Returns the lines of a table of probes, in percent."""
+    lines = [f"{'linear probe':<20}{'right':>8}{'chance':>8}{'answers':>9}"]
+    lines += [f"{p.name:<20}{100 * p.accuracy:>8.1f}{100 * p.chance:>8.1f}{p.examples:>9,}" for p in probes]
+    return lines
+
+
+def _print(event: Event) -> None:
+    from cobra_kit.events import Message, StepDone
+
+    if isinstance(event, Message):
+        typer.echo(event.text, err=True)
+    elif isinstance(event, StepDone) and event.step < event.steps:
+        typer.echo(f"{event.step / event.steps:>4.0%}  {event.seconds_left:,.0f} s left", err=True)

@@ -1,0 +1,135 @@
+"""Linear probes: what can be read from an encoder's tokens with one matrix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cobra_kit.data.scenes.vocabulary import COLOR_NAMES, SHAPES
+from cobra_kit.train.encoders.things import CELL, COLOR, LETTER, MAX_THINGS, ORDER, SHAPE, SIZE, WORD, Things
+
+_STEPS, _LEARNING_RATE, _DECAY = 300, 0.03, 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What one matrix reads.
+
+    Args:
+        name: What is asked for.
+        accuracy: Share of right answers on pictures that the matrix has not seen, 0..1; balanced over yes and no
+            for presence.
+        chance: The share of the most frequent answer there.
+        examples: How many answers were scored.
+    """
+
+    name: str
+    accuracy: float
+    chance: float
+    examples: int
+
+
+def probe_tokens(
+    fit: tuple[Tensor, Things], test: tuple[Tensor, Things]
+) -> list[Probe]:
+    """Returns what linear probes read at the centre token of each thing, and from the mean and max of all tokens.
+
+    Args:
+        fit: Tokens `[n g d]` of the pictures that probes are fitted on, and what stands in these.
+        test: The same of the pictures that they are scored on.
+    """
+    statistics = fit[0].flatten(0, 1)
+    mean, std = statistics.mean(0), statistics.std(0) + 1e-6
+    (x, things), (y, others) = ((((tokens - mean) / std), t) for tokens, t in (fit, test))
+    found = []
+    for name, attribute, kind in (
+        ("color", COLOR, "object"),
+        ("shape", SHAPE, "object"),
+        ("size", SIZE, "object"),
+        ("cell", CELL, "object"),
+        ("letter, alone", LETTER, "letter"),
+        ("letter, large", LETTER, "large letter"),
+        ("letter of a word", LETTER, "word"),
+    ):
+        a, b = _at_things(x, things, attribute, kind), _at_things(y, others, attribute, kind)
+        found.append(_classes(name, a, b))
+    a, b = _pooled(x), _pooled(y)
+    found.append(_presence((a, _pairs(things)), (b, _pairs(others))))
+    found.append(_classes("count", (a, _counts(things)), (b, _counts(others))))
+    found.append(_classes("count of a color", _color_counts(a, things), _color_counts(b, others)))
+    return found
+
+
+def _at_things(tokens: Tensor, things: Things, attribute: int, kind: str) -> tuple[Tensor, Tensor]:
+    known = things.attributes
+    chosen = things.present() & {
+        "object": known[..., COLOR] >= 0,
+        "letter": (known[..., LETTER] >= 0) & (known[..., WORD] < 0),
+        "large letter": (known[..., LETTER] >= 0)
+        & (known[..., WORD] < 0)
+        & (things.boxes[..., 3] - things.boxes[..., 1] > 0.4),
+        "word": known[..., WORD] >= 0,
+    }[kind]
+    picture, which = np.nonzero(chosen)
+    place = things.centers[picture, which].astype(np.int64)
+    values = known[picture, which, attribute].astype(np.int64)
+    return tokens[torch.from_numpy(picture), torch.from_numpy(place)], torch.from_numpy(values)
+
+
+def _pooled(tokens: Tensor) -> Tensor:
+    return torch.cat([tokens.mean(1), tokens.amax(1)], dim=-1)
+
+
+def _counts(things: Things) -> Tensor:
+    return torch.from_numpy(things.counts[:, 0].astype(np.int64))
+
+
+def _color_counts(pooled: Tensor, things: Things) -> tuple[Tensor, Tensor]:
+    """Counts of the first colour: one colour is as good as another."""
+    return pooled, torch.from_numpy(things.counts[:, 1].astype(np.int64))
+
+
+def _pairs(things: Things) -> Tensor:
+    """Returns `[n 36]` float: whether each pair of colour and shape is in the picture."""
+    picture, which = np.nonzero(things.attributes[..., COLOR] >= 0)
+    color, shape = (things.attributes[picture, which, i].astype(np.int64) for i in (COLOR, SHAPE))
+    there = np.zeros((len(things), len(COLOR_NAMES) * len(SHAPES)), np.float32)
+    there[picture, color * len(SHAPES) + shape] = 1
+    return torch.from_numpy(there)
+
+
+def _fit(x: Tensor, loss_of: object, outputs: int) -> Tensor:
+    weight = torch.zeros(x.shape[1] + 1, outputs, requires_grad=True)
+    optimiser = torch.optim.AdamW([weight], lr=_LEARNING_RATE, weight_decay=_DECAY)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, _STEPS)
+    for _ in range(_STEPS):
+        optimiser.zero_grad()
+        loss_of(_apply(x, weight)).backward()  # type: ignore[operator]
+        optimiser.step()
+        schedule.step()
+    return weight.detach()
+
+
+def _apply(x: Tensor, weight: Tensor) -> Tensor:
+    return x @ weight[:-1] + weight[-1]
+
+
+def _classes(name: str, fit: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor]) -> Probe:
+    weight = _fit(fit[0], lambda logits: F.cross_entropy(logits, fit[1]), int(max(fit[1].max(), test[1].max())) + 1)
+    right = (_apply(test[0], weight).argmax(-1) == test[1]).float().mean().item()
+    return Probe(name, right, test[1].bincount().max().item() / len(test[1]), len(test[1]))
+
+
+def _presence(fit: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor]) -> Probe:
+    ratio = (1 - fit[1]).sum() / fit[1].sum()
+    weight = _fit(
+        fit[0], lambda logits: F.binary_cross_entropy_with_logits(logits, fit[1], pos_weight=ratio), fit[1].shape[1]
+    )
+    yes, said = test[1] > 0, _apply(test[0], weight) > 0
+    balanced = ((said & yes).sum() / yes.sum() + (~said & ~yes).sum() / (~yes).sum()).item() / 2
+    return Probe("pair present", balanced, 0.5, int(yes.numel()))
