@@ -40,6 +40,18 @@ class Row:
     outcome: str = ""
 
     @property
+    def facts(self) -> str:
+        """Returns task, count and figures, two blanks between them; once done, the outcome."""
+        if self.state != WORKING:
+            return self.outcome if self.state == DONE else self.state
+        return "  ".join(filter(None, (self.task, self.counted, self.figures)))
+
+    @property
+    def left(self) -> str:
+        """Returns `1:52 left`, or nothing where that is unknown."""
+        return "" if self.seconds_left is None else f"{duration(self.seconds_left)} left"
+
+    @property
     def counted(self) -> str:
         """Returns `step 640/1,500`, or `1,234/5,000 questions`."""
         if not self.total:
@@ -68,14 +80,20 @@ class Board:
         self._shared: dict[str, Row] = {}
         self._clock = clock
         self._began: dict[int, tuple[str, float, int]] = {}
+        self._latest = clock()
 
     @property
     def rows(self) -> list[Row]:
-        """Returns all rows, shared work first."""
-        return [*self._shared.values(), *self._runs.values()]
+        """Returns shared work that is not finished, then the runs."""
+        return [*(row for row in self._shared.values() if row.state != DONE), *self._runs.values()]
 
     def take(self, event: Event) -> Row | None:
         """Notes an event; returns the row that it changed, or None."""
+        row = self._noted(event)
+        self._latest = self._clock()
+        return row
+
+    def _noted(self, event: Event) -> Row | None:
         row = self._row(event)
         if row is None:
             return None
@@ -110,7 +128,8 @@ class Board:
     def _count(self, row: Row, event: Progress) -> None:
         began = self._began.get(id(row))
         if began is None or began[0] != event.task or event.done < row.done or row.state == DONE:
-            began = self._began[id(row)] = (event.task, self._clock(), event.done)
+            # Work reports first when some of it is done: it began when whatever was before it ended.
+            began = self._began[id(row)] = (event.task, self._latest, event.done)
         row.state = WORKING
         row.task = "" if not event.arm else "features" if event.task.startswith("features of ") else event.task
         row.unit, row.done, row.total, row.figures = event.unit, event.done, event.total, ""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import typer
 
-from cobra_kit.cli.board import DONE, WAITING, WORKING, Board, Row, duration
+from cobra_kit.cli.board import DONE, WAITING, WORKING, Board, Row
 from cobra_kit.events import Event, Message, Reporter, StageDone, StageStarted
 from cobra_kit.study.events import RunDone
 from cobra_kit.study.plan import StudyPlan
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _PER_SECOND = 8
 _LINE_SECONDS = 15.0
 _SPARE_LINES = 3
+_GAP = "  "
+_SHORTEST_BAR, _LONGEST_BAR = 4, 40
+_STYLES = {WAITING: ("", "dim"), WORKING: ("bold", ""), DONE: ("", "green")}
 
 
 @contextmanager
@@ -52,22 +55,31 @@ def draw(board: Board, console: Console) -> RenderableType:
     from rich.text import Text
 
     rows, hidden = fitting(board.rows, console.height - _SPARE_LINES)
-    grid = Table.grid(padding=(0, 2), expand=True)
-    for ratio in (None, None, None, 1, None):
-        grid.add_column(ratio=ratio, no_wrap=True, overflow="ellipsis", min_width=None if ratio is None else 4)
-    grid.columns[4].justify = "right"
+    widths = column_widths(rows, console.width)
+    grid = Table.grid(padding=(0, len(_GAP), 0, 0))
+    for width in widths:
+        grid.add_column(width=width, no_wrap=True, overflow="ellipsis")
+    grid.columns[-1].justify = "right"
     for row in rows:
-        if row.state == WORKING:
-            left = "" if row.seconds_left is None else f"{duration(row.seconds_left)} left"
-            bar = ProgressBar(total=1.0, completed=row.share) if row.total else Text()
-            facts = "  ".join(filter(None, (row.task, row.counted, row.figures)))
-            grid.add_row(Text(row.label, style="bold"), Text(facts), "", bar, Text(left))
-        else:
-            words = row.outcome if row.state == DONE else row.state
-            grid.add_row(Text(row.label), Text(words, style="green" if row.state == DONE else "dim"), "", "", "")
+        bar = ProgressBar(total=1.0, completed=row.share, width=widths[2]) if row.state == WORKING else Text()
+        shown = bar if row.total and widths[2] else Text()
+        grid.add_row(
+            Text(row.label, style=_STYLES[row.state][0]), Text(row.facts, style=_STYLES[row.state][1]), shown, row.left
+        )
     if hidden:
-        grid.add_row("", Text(f"and {hidden} more", style="dim"), "", "", "")
+        grid.add_row("", Text(f"and {hidden} more", style="dim"), "", "")
     return grid
+
+
+def column_widths(rows: Sequence[Row], width: int) -> tuple[int, int, int, int]:
+    """Returns the widths of label, facts, bar and time left; where there is little room, the bar gives way first."""
+    label = min(max((len(row.label) for row in rows), default=0), width // 4)
+    left = max((len(row.left) for row in rows), default=0)
+    room = width - label - left - 3 * len(_GAP)
+    facts = max((len(row.facts) for row in rows), default=0)
+    if room - facts < _SHORTEST_BAR:
+        return label, max(1, room), 0, left
+    return label, facts, min(room - facts, _LONGEST_BAR), left
 
 
 def fitting(rows: list[Row], most: int) -> tuple[list[Row], int]:
@@ -110,10 +122,7 @@ class PlainProgress:
 
 def line(row: Row) -> str:
     """Returns a row as one line of text."""
-    if row.state == DONE:
-        return f"{row.label}: {row.outcome}"
-    left = "" if not row.seconds_left else f"{duration(row.seconds_left)} left"
-    return f"{row.label}: " + "  ".join(filter(None, (row.task, row.counted, row.figures, left)))
+    return f"{row.label}: " + "  ".join(filter(None, (row.facts, row.left)))
 
 
 def _message(event: Message) -> str:

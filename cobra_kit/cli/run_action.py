@@ -60,9 +60,7 @@ def heading(plan: StudyPlan, path: Path, width: int) -> list[str]:
         facts.append(f"profile {recipe.profile}{data}")
     seeds = ("seeds" if len(plan.seeds) > 1 else "seed") + "  " + ", ".join(map(str, plan.seeds))
     arms = ", ".join(f"{arm} (reference)" if arm == plan.reference else arm for arm in plan.arms)
-    compared = (
-        [f"factor  {plan.factor}", f"arms  {arms}"] if plan.factor else [f"title   {recipe.title or recipe.name}"]
-    )
+    about = [f"factor  {plan.factor}", f"arms  {arms}"] if plan.factor else [f"title   {recipe.title or recipe.name}"]
     others = [
         f"{words}: --profile {name}"
         for name, words in _OTHER_PROFILES.items()

@@ -60,14 +60,14 @@ class Shared:
             )
         return {name: one for name, one in chosen.items() if one.questions}
 
-    def pictures(self, run: RunPlan, model: VisionLanguageModel, split: HeldOutSplit) -> Pictures:
+    def pictures(self, run: RunPlan, model: VisionLanguageModel, split: HeldOutSplit, report: Reporter) -> Pictures:
         """Returns a split's pictures for a model: features where its encoder stays frozen, else as they are."""
         source = self.source(run)
         names = source.picture_ids(split)
         self._folder.features.mkdir(parents=True, exist_ok=True)
         if all(STAGES[stage].frozen_encoder for stage in run.train.stages()):
-            return FeatureCache.of(model, source, names, self._folder.features, report=self._report)
-        return LivePictures(model, source, names, self._folder.features, self._report)
+            return FeatureCache.of(model, source, names, self._folder.features, report=report)
+        return LivePictures(model, source, names, self._folder.features, report)
 
 
 def readable(benchmarks: Mapping[str, Benchmark], pictures: Pictures, report: Reporter) -> dict[str, Benchmark]:

@@ -109,7 +109,7 @@ def _validator(run: RunPlan, model: VisionLanguageModel, shared: Shared, report:
     validation = run.evaluate.validation
     if validation is None:
         return None
-    pictures = shared.pictures(run, model, "val")
+    pictures = shared.pictures(run, model, "val", report)
     return Validator(
         readable(shared.benchmarks(run, "val"), pictures, report),
         pictures,
@@ -123,7 +123,7 @@ def _evaluate(
     run: RunPlan, model: VisionLanguageModel, place: Path, shared: Shared, control: str | None, report: Reporter
 ) -> None:
     what = condition(control)
-    pictures = shared.pictures(run, model, SPLIT)
+    pictures = shared.pictures(run, model, SPLIT, report)
     benchmarks = readable(shared.benchmarks(run, SPLIT), pictures, report)
     counted = _Counted(benchmarks, what, report)
     scored: dict[str, Scored] = {}
