@@ -128,8 +128,9 @@ class Board:
     def _count(self, row: Row, event: Progress) -> None:
         began = self._began.get(id(row))
         if began is None or began[0] != event.task or event.done < row.done or row.state == DONE:
-            # Work reports first when some of it is done: it began when whatever was before it ended.
-            began = self._began[id(row)] = (event.task, self._latest, event.done)
+            # Work that reports first when some of it is done began when whatever was before it ended.
+            start = self._latest if event.done else self._clock()
+            began = self._began[id(row)] = (event.task, start, event.done)
         row.state = WORKING
         row.task = "" if not event.arm else "features" if event.task.startswith("features of ") else event.task
         row.unit, row.done, row.total, row.figures = event.unit, event.done, event.total, ""

@@ -105,7 +105,7 @@ def _closing(
     lines = ["", f"table.md and table.json are in {path}"]
     if control is None:
         again = _command(recipe, profile, changes, out, "shuffled-images")
-        lines.append(f"did they look?  {again}")
+        lines += ["Did the models look? Ask again with wrong pictures:", f"  {again}"]
     return lines
 
 

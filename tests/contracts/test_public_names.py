@@ -14,7 +14,9 @@ FROZEN = {
         "__version__",
         "compose",
         "hookimpl",
+        "load",
         "load_recipe",
+        "run",
     },
     "cobra_kit.interfaces": {
         "Backbone",
