@@ -40,7 +40,7 @@ def run(
             table = run_plan(plan, path, fresh=fresh, control=control, report=report)
     except KeyboardInterrupt:
         again = _command(recipe, profile, changes, out, control)
-        typer.echo(f"What is done is kept in {path}. To go on:\n  {again}", err=True)
+        typer.echo(f"\nInterrupted. What is done is kept in {path}. To go on:\n  {again}", err=True)
         raise
     if as_json:
         typer.echo(table_to_json(table), nl=False)

@@ -53,10 +53,9 @@ def test_ctrl_c_says_how_to_go_on(
     words = ["run", str(recipe), "--out", str(tmp_path / "my study"), "--fresh", "--control", "shuffled-images"]
     assert main(words) == 130
     said = capsys.readouterr().err.splitlines()
-    assert said[-4] == f"What is done is kept in {tmp_path / 'my study'}. To go on:"
+    assert said[-2] == f"Interrupted. What is done is kept in {tmp_path / 'my study'}. To go on:"
     # Without --fresh: that would start over.
-    assert said[-3] == f"  cobra-kit run {recipe} --out '{tmp_path / 'my study'}' --control shuffled-images"
-    assert said[-1] == "interrupted"
+    assert said[-1] == f"  cobra-kit run {recipe} --out '{tmp_path / 'my study'}' --control shuffled-images"
 
 
 def test_errors_are_one_line_and_a_hint(recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

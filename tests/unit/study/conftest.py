@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import multiprocessing
+import os
+import sys
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import miniature
@@ -34,3 +39,14 @@ def finished(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
         patch.setenv("COBRA_KIT_CACHE", str(cache))
         table = cobra_kit.run(path, out=folder / "study", control="shuffled-images")
     return path, folder / "study", table
+
+
+@pytest.fixture(scope="session")
+def context() -> ForkServerContext:
+    """Processes that need not import torch each for itself: a server that has done so makes them."""
+    found = multiprocessing.get_context("forkserver")
+    found.set_forkserver_preload(["killed_run", "miniature", "cobra_kit.study.work", "cobra_kit.text.tokenizer"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        forkserver.ensure_running()
+    return found

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +92,10 @@ def hold(recipe: Path, folder: Path, held: Any, done: Any) -> None:
         done.wait(60)
 
 
-def test_a_second_process_is_told_who_holds_it_and_harms_nothing(plan: StudyPlan, recipe: Path, tmp_path: Path) -> None:
+def test_a_second_process_is_told_who_holds_it_and_harms_nothing(
+    context: ForkServerContext, plan: StudyPlan, recipe: Path, tmp_path: Path
+) -> None:
     study = tmp_path / "study"
-    context = multiprocessing.get_context("forkserver")
     held, done = context.Event(), context.Event()
     process = context.Process(target=hold, args=(recipe, study, held, done))
     process.start()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import errno
 import json
-import multiprocessing
 import os
 import random
 import shutil
 import signal
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import miniature
@@ -208,11 +208,9 @@ def test_the_library_takes_a_loaded_recipe_and_refuses_to_change_it(finished: Fi
         cobra_kit.run(loaded, out=study, control="shuffled")
 
 
-def kill_and_restart(recipe: Path, out: Path, kills: int, seed: int) -> None:
+def kill_and_restart(context: ForkServerContext, recipe: Path, out: Path, kills: int, seed: int) -> None:
     """Runs a study in processes that are killed at random moments."""
     generator = random.Random(seed)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["cobra_kit.study.work"])
     for _ in range(kills):
         moment = (generator.randrange(1, 40), generator.uniform(0, 0.3))
         process = context.Process(target=miniature.run_and_die, args=(str(recipe), str(out), *moment))
@@ -224,10 +222,12 @@ def kill_and_restart(recipe: Path, out: Path, kills: int, seed: int) -> None:
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.slow)])
-def test_killed_at_random_moments_the_table_is_the_same(finished: Finished, tmp_path: Path, kills: int) -> None:
+def test_killed_at_random_moments_the_table_is_the_same(
+    context: ForkServerContext, finished: Finished, tmp_path: Path, kills: int
+) -> None:
     _, study, table = finished
     recipe, out = miniature.write(tmp_path), tmp_path / "study"
-    kill_and_restart(recipe, out, kills, seed=kills)
+    kill_and_restart(context, recipe, out, kills, seed=kills)
     again = cobra_kit.run(recipe, out=out, control="shuffled-images")
     assert miniature.without_times(again) == miniature.without_times(table)
     assert files(out, "runs/*/predictions/**/*.jsonl") == files(study, "runs/*/predictions/**/*.jsonl")
