@@ -24,6 +24,13 @@ MlpRatio = Annotated[
     PositiveFloat,
     Field(description="Hidden width of a block's MLP, as a multiple of `width` (rounded down)."),
 ]
+Stem = Annotated[
+    Literal["patch", "conv"],
+    Field(
+        description="How pixels become tokens: `patch`, one convolution per patch as in the published encoders, or "
+        "`conv`, overlapping 3 x 3 convolutions of stride 2, of which small towers learn shapes sooner."
+    ),
+]
 ImageSize = Annotated[
     PositiveInt | tuple[PositiveInt, PositiveInt],
     Field(description="Side of the square input, or [height, width], in pixels."),
@@ -46,6 +53,13 @@ class VitSizes(ComponentConfig):
     depth: Depth
     heads: Heads
     mlp_ratio: MlpRatio
+    stem: Stem = "patch"
+
+    @model_validator(mode="after")
+    def _stem_halves(self) -> Self:
+        if self.stem == "conv" and self.patch_size.bit_count() != 1:
+            raise ValueError(f"stem conv halves the picture, so patch_size must be a power of two, not {self.patch_size}")
+        return self
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> Self:
@@ -79,9 +93,10 @@ class TinySizes(VitSizes):
 
     patch_size: PatchSize = 8
     width: Width = 96
-    depth: Depth = 4
+    depth: Depth = 3
     heads: Heads = 3
     mlp_ratio: MlpRatio = 3.0
+    stem: Stem = "conv"
 
 
 class EncoderConfig(ComponentConfig):

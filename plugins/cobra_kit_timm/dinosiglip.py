@@ -13,7 +13,7 @@ from cobra_kit_timm.checks import images_of
 from cobra_kit_timm.config import TwoTowersConfig
 from cobra_kit_timm.families import DINOV2, SIGLIP
 from cobra_kit_timm.preprocess import TowerPixels
-from cobra_kit_timm.pretrained import load_tower, weights_folder
+from cobra_kit_timm.pretrained import load_tower, two_files
 from cobra_kit_timm.tower import Tower
 
 _FAMILIES = (DINOV2, SIGLIP)  # the order of the channels, PAPER.md 1.1 (paper, equation 5)
@@ -58,16 +58,16 @@ class DinoSiglipEncoder(VisionEncoder):
         self.siglip.reset_parameters(generator)
 
     def load_pretrained(self) -> None:
-        """Loads the two files of the folder that `weights` names.
+        """Loads the two files that `weights` names.
 
         Raises:
-            NotFinishedError: `weights` is `hub` or `packaged`.
+            NotFinishedError: `weights` is `hub`.
             WeightsError: A file is missing, damaged, or does not fit.
         """
-        folder = weights_folder(self.config)
-        if folder is not None:
-            load_tower(self.dinov2, folder / "dinov2.safetensors")
-            load_tower(self.siglip, folder / "siglip.safetensors")
+        files = two_files(self.config)
+        if files is not None:
+            load_tower(self.dinov2, files[0])
+            load_tower(self.siglip, files[1])
 
     def blocks(self) -> Sequence[nn.Module]:
         """Returns the blocks of both towers that run."""

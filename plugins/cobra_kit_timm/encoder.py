@@ -13,7 +13,7 @@ from cobra_kit_timm.checks import images_of
 from cobra_kit_timm.config import TowerConfig
 from cobra_kit_timm.families import DINOV2, SIGLIP, Family
 from cobra_kit_timm.preprocess import TowerPixels
-from cobra_kit_timm.pretrained import load_tower, weights_path
+from cobra_kit_timm.pretrained import load_tower, one_file
 from cobra_kit_timm.tower import Tower
 
 
@@ -48,10 +48,10 @@ class OneTowerEncoder(VisionEncoder):
         """Loads the file that `weights` names.
 
         Raises:
-            NotFinishedError: `weights` is `hub` or `packaged`.
+            NotFinishedError: `weights` is `hub`.
             WeightsError: The file is missing, damaged, or does not fit.
         """
-        path = weights_path(self.config)
+        path = one_file(self.config)
         if path is not None:
             load_tower(self.tower, path)
 

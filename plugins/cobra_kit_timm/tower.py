@@ -11,6 +11,7 @@ from cobra_kit.errors import ShapeError
 from cobra_kit_timm.config import VitSizes
 from cobra_kit_timm.families import Family
 from cobra_kit_timm.initialise import initialise
+from cobra_kit_timm.stem import ConvStem
 
 
 class Tower(nn.Module):
@@ -50,6 +51,8 @@ class Tower(nn.Module):
             num_heads=sizes.heads,
             mlp_ratio=sizes.mlp_ratio,
         )
+        if sizes.stem == "conv":
+            self.vit.get_submodule("patch_embed").proj = ConvStem(sizes.patch_size, sizes.width)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Fills the tower after timm's scheme, see `initialise`."""
@@ -65,6 +68,10 @@ class Tower(nn.Module):
         head = [module for name, module in self.vit.named_children() if name == "attn_pool"]
         return {"last_block": _count(last_block), "pooling_head": _count(head)}
 
+    def unused_names(self) -> list[str]:
+        """Returns patterns of the names, within `vit`, of parameters that never run."""
+        return [f"blocks.{self.layer + 1}.*", "norm.*", "attn_pool.*"]
+
     def forward(self, images: Tensor) -> Tensor:
         """Returns the patch tokens of images of the tower's size.
 
@@ -78,7 +85,7 @@ class Tower(nn.Module):
                 f"not {list(images.shape)}",
                 hint="Prepare the images with this encoder's own preprocess().",
             )
-        weight = self.vit.get_parameter("patch_embed.proj.weight")
+        weight = self.vit.get_parameter("pos_embed")
         features: list[Tensor] = self.vit.forward_intermediates(  # type: ignore[operator]  # timm has no types
             images.to(weight.dtype),
             indices=[self.layer],

@@ -58,7 +58,7 @@ def timm_reference(tower: Tower, sizes: VitSizes) -> nn.Module:
 @pytest.mark.parametrize("shrunken", [False, True], ids=["tiny", "shrunken"])
 @torch.no_grad()
 def test_features_equal_get_intermediate_layers(family: Family, shrunken: bool) -> None:
-    sizes = SHRUNKEN[family.key] if shrunken else TinySizes()
+    sizes = SHRUNKEN[family.key] if shrunken else TinySizes(stem="patch")  # timm's classes have no other
     pixels = (84, 84) if shrunken else (64, 64)
     tower = loud(build(family, sizes, pixels))
     images = torch.randn(3, 3, *pixels)
@@ -140,3 +140,23 @@ def test_other_images_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ShapeError, match=r"the siglip tower takes images \[k 3 64 64\], not \[") as caught:
         tower(torch.zeros(shape))
     assert "preprocess()" in str(caught.value)
+
+
+@pytest.mark.parametrize("pixels", [(64, 64), (70, 50)])
+@torch.no_grad()
+def test_the_convolutional_stem_gives_the_same_grid(pixels: tuple[int, int]) -> None:
+    tower = build(SIGLIP, TinySizes(), pixels)
+    images = torch.randn(2, 3, *pixels)
+    tokens = tower(images)
+    assert tokens.shape == (2, (pixels[0] // 8) * (pixels[1] // 8), 96)
+    stem = tower.vit.get_submodule("patch_embed.proj")
+    marked = images.clone()
+    marked[:, :, 40:48, 16:24] += 1.0  # patch row 5, column 2
+    changed = (stem(marked) - stem(images)).abs().sum((0, 1))
+    assert changed.nonzero().tolist() == [[5, 2], [5, 3], [6, 2], [6, 3]], "its own token and those that overlap it"
+
+
+def test_halving_needs_a_power_of_two() -> None:
+    with pytest.raises(ValueError, match="power of two, not 14"):
+        TinySizes(patch_size=14)
+    assert TinySizes(patch_size=14, stem="patch").patch_size == 14
