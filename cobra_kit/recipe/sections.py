@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -55,6 +55,8 @@ class StageSection(Section):
     """Share of the steps in which the learning rate rises linearly."""
     final_lr_ratio: Ratio = 0.05
     """Where the cosine ends, as a share of the highest learning rate."""
+    loss_unit: Literal["token", "answer"] = "token"
+    """What counts the same in the loss: every supervised token (the paper's), or every answer, long or short."""
     max_grad_norm: Positive | None = 1.0
     """Gradients are scaled down to this norm; null: never."""
 

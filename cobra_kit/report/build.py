@@ -77,9 +77,7 @@ def build_table(
         level=level,
         rows=_with_holm(kept),
         costs={
-            arm.name: Cost(
-                arm.image_tokens, arm.parameters_trained, arm.training_seconds, arm.tokens_per_second
-            )
+            arm.name: Cost(arm.image_tokens, arm.parameters_trained, arm.training_seconds, arm.tokens_per_second)
             for arm in ordered
         },
         paper=_paper_note(paper, reference, benchmarks) if paper else None,
@@ -143,9 +141,7 @@ def _row(
     )
 
 
-def _control(
-    arm: ArmResult, benchmark: Benchmark, seeds: tuple[int, ...], level: float, resamples: int
-) -> Difference:
+def _control(arm: ArmResult, benchmark: Benchmark, seeds: tuple[int, ...], level: float, resamples: int) -> Difference:
     pairs = [(arm.name, arm.scores[benchmark.name]), (f"{arm.name} control", arm.control[benchmark.name])]
     aligned = _align(pairs, seeds, benchmark.name)
     right, wrong = np.split(aligned.scores, 2)
@@ -163,14 +159,10 @@ class _Comparison:
 
     def estimate(self, scores: NDArray[np.float64]) -> Estimate:
         """Returns the score of `[seeds questions]`."""
-        interval = bootstrap_mean(
-            scores, self.clusters, self.groups, level=self.level, resamples=self.resamples
-        )
+        interval = bootstrap_mean(scores, self.clusters, self.groups, level=self.level, resamples=self.resamples)
         per_seed = mean_score(scores, self.groups).tolist()
         deviation = seed_spread(per_seed).deviation
-        return Estimate(
-            interval.value * _POINTS, _points(interval.low), _points(interval.high), _points(deviation)
-        )
+        return Estimate(interval.value * _POINTS, _points(interval.low), _points(interval.high), _points(deviation))
 
     def difference(self, scores: NDArray[np.float64], reference: NDArray[np.float64]) -> Difference:
         """Returns `scores - reference`, both `[seeds questions]`."""
@@ -197,9 +189,7 @@ def _with_holm(rows: tuple[Row, ...]) -> tuple[Row, ...]:
     return tuple(
         replace(
             row,
-            differences={
-                arm: replace(one, p_holm=corrected.get((index, arm))) for arm, one in row.differences.items()
-            },
+            differences={arm: replace(one, p_holm=corrected.get((index, arm))) for arm, one in row.differences.items()},
         )
         for index, row in enumerate(rows)
     )

@@ -39,10 +39,7 @@ def controls(table: AblationTable, width: int) -> list[str]:
 def _side_by_side(table: AblationTable) -> list[str]:
     names = _name_width(table)
     header = ["", *(_arm_name(table, arm) for arm in table.arms)]
-    body = [
-        [grid.label(row, names), *(grid.estimate(row.scores.get(arm)) for arm in table.arms)]
-        for row in table.rows
-    ]
+    body = [[grid.label(row, names), *(grid.estimate(row.scores.get(arm)) for arm in table.arms)] for row in table.rows]
     for arm in table.others:
         header += [_difference_head(table, arm), ""]
         _extend(body, _difference_cells([row.differences.get(arm) for row in table.rows]))
@@ -59,9 +56,7 @@ def _stacked(table: AblationTable) -> list[str]:
     header = ["", "score", f"difference {_level(table)}", ""]
     changes = _difference_cells([row.differences.get(arm) for row in table.rows for arm in table.arms])
     body = [
-        ["  " + _arm_name(table, arm), grid.estimate(row.scores.get(arm))]
-        for row in table.rows
-        for arm in table.arms
+        ["  " + _arm_name(table, arm), grid.estimate(row.scores.get(arm))] for row in table.rows for arm in table.arms
     ]
     _extend(body, [["", ""] if cells[0] == grid.NONE else cells for cells in changes])
     lines = grid.grid([header, *body], "lrrl")

@@ -111,6 +111,7 @@ class _Run:
             self._model.processor,
             self._pictures(stage),
             captions=stage.captions,
+            loss_unit=settings.loss_unit,
             report=self._report,
         )
         loop = StageLoop(

@@ -45,6 +45,7 @@ FROZEN = {
     "cobra_kit.model": {
         "Batch",
         "CachedFeatures",
+        "LossUnit",
         "PreparedRow",
         "Processor",
         "VisionLanguageModel",

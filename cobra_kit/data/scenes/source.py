@@ -97,7 +97,12 @@ class ScenesSource:
             CobraError: The train split is empty.
         """
         parsed = (parse_llava_row(row) for row in self.dataset.rows)
-        return tuple(TrainingRow(row.id, row.images, row.turns) for row in parsed)
+        most = self.dataset.params.turns_per_row
+        return tuple(
+            TrainingRow(f"{row.id}/{start}" if start else row.id, row.images, row.turns[start : start + most])
+            for row in parsed
+            for start in range(0, len(row.turns), most)
+        )
 
     def picture(self, image_id: str) -> Image:
         """Returns a picture as RGB.

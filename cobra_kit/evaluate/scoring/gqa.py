@@ -33,9 +33,7 @@ def _equality(name: str, form: Callable[[str], str]) -> Callable[[Answered], Que
     def score_one(one: Answered) -> QuestionScore:
         answer = human_answers(one, name, exactly=1)[0]
         prediction = form(one.prediction)
-        return QuestionScore(
-            one.question_id, one.picture, float(prediction == answer), prediction, answer, one.group
-        )
+        return QuestionScore(one.question_id, one.picture, float(prediction == answer), prediction, answer, one.group)
 
     return score_one
 

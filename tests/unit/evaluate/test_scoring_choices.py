@@ -18,9 +18,7 @@ from cobra_kit.evaluate.scoring.vsr import roc_auc
 def score(
     rule: str, prediction: str = "", answer: str = "yes", probabilities: Mapping[str, float] | None = None
 ) -> QuestionScore:
-    one = Answered(
-        question_id="1", picture="p", prediction=prediction, answers=(answer,), probabilities=probabilities
-    )
+    one = Answered(question_id="1", picture="p", prediction=prediction, answers=(answer,), probabilities=probabilities)
     return get_rule(rule).score([one])[0]
 
 
@@ -121,9 +119,7 @@ def test_auc_is_the_share_of_pairs_in_the_right_order(pairs: list[tuple[float, b
 @pytest.mark.parametrize(
     ("prediction", "official", "cobra"), [("Yes.", 1, 1), ("yes!", 0, 1), (" yes", 0, 0), ("YES", 1, 1)]
 )
-def test_gqa_is_plain_equality_after_the_callers_preparation(
-    prediction: str, official: int, cobra: int
-) -> None:
+def test_gqa_is_plain_equality_after_the_callers_preparation(prediction: str, official: int, cobra: int) -> None:
     assert score("gqa/official", prediction, "yes").score == official
     assert score("gqa/cobra", prediction, "yes").score == cobra
 

@@ -27,9 +27,7 @@ def rows(name: str) -> list[dict[str, Any]]:
 
 
 def pope_questions(folder: str) -> list[dict[str, Any]]:
-    return [
-        row | {"split": split} for split in POPE_SPLITS for row in rows(f"{folder}/coco_pope_{split}.json")
-    ]
+    return [row | {"split": split} for split in POPE_SPLITS for row in rows(f"{folder}/coco_pope_{split}.json")]
 
 
 def llava_on_pope() -> list[Answered]:
@@ -50,22 +48,15 @@ def llava_on_pope() -> list[Answered]:
 def test_llavas_answers_give_its_published_f1(name: str) -> None:
     """LLaVA-1.5-13B: F1 of 87.1, 86.2 and 84.5 on random, popular and adversarial; mean 85.9."""
     rule = get_rule(name)
-    summary = {
-        key: round(100 * (value or 0), 1) for key, value in rule.summary(rule.score(llava_on_pope())).items()
-    }
+    summary = {key: round(100 * (value or 0), 1) for key, value in rule.summary(rule.score(llava_on_pope())).items()}
     published = {"f1/random": 87.1, "f1/popular": 86.2, "f1/adversarial": 84.5, "f1": 85.9}
     assert {key: summary[key] for key in published} == published
     assert (summary["accuracy"], summary["yes_ratio"]) == (87.0, 42.1)
 
 
 def test_the_two_releases_of_pope_agree_where_both_ask_and_disagree_on_positions() -> None:
-    official = {
-        (row["split"], row["image"], row["text"]): row["label"] for row in pope_questions("pope_official")
-    }
-    older = {
-        (row["split"], row["image"], row["text"]): row["label"]
-        for row in pope_questions("pope_llava_questions")
-    }
+    official = {(row["split"], row["image"], row["text"]): row["label"] for row in pope_questions("pope_official")}
+    older = {(row["split"], row["image"], row["text"]): row["label"] for row in pope_questions("pope_llava_questions")}
     assert (len(official), len(older)) == (9000, 8910)
     both = official.keys() & older.keys()
     assert all(official[key] == older[key] for key in both)
@@ -73,10 +64,7 @@ def test_the_two_releases_of_pope_agree_where_both_ask_and_disagree_on_positions
 
 
 def test_the_vqa_fixture_under_two_rules() -> None:
-    said = {
-        row["question_id"]: row["answer"]
-        for row in json.loads(data("vqav2_fixture/results.json").read_text())
-    }
+    said = {row["question_id"]: row["answer"] for row in json.loads(data("vqav2_fixture/results.json").read_text())}
     annotations = json.loads(data("vqav2_fixture/annotations.json").read_text())["annotations"]
     answered = [
         Answered(
@@ -110,9 +98,7 @@ def test_every_textvqa_row_scores_as_the_reference_did() -> None:
 
 
 def test_the_gqa_fixture() -> None:
-    said = {
-        row["questionId"]: row["prediction"] for row in json.loads(data("gqa_fixture/pred.json").read_text())
-    }
+    said = {row["questionId"]: row["prediction"] for row in json.loads(data("gqa_fixture/pred.json").read_text())}
     questions = json.loads(data("gqa_fixture/testdev_questions.json").read_text())
     answered = [
         Answered(

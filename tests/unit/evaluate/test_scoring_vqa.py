@@ -51,9 +51,7 @@ def test_leave_one_out_equals_the_definition(answers: list[str], prediction: str
     for left_out in range(len(answers)):
         others = answers[:left_out] + answers[left_out + 1 :]
         rounds.append(min(1, others.count(prediction) / 3))
-    assert math.isclose(
-        normalize.leave_one_out(prediction, tuple(answers)), sum(rounds) / len(rounds), abs_tol=1e-12
-    )
+    assert math.isclose(normalize.leave_one_out(prediction, tuple(answers)), sum(rounds) / len(rounds), abs_tol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -34,9 +34,7 @@ def right_or_wrong(share: float, seed: int, count: int = 120) -> list[float]:
     return (np.random.default_rng(seed).random(count) < share).astype(float).tolist()
 
 
-def build(
-    arms: Sequence[ArmResult], *benchmarks: Benchmark, paper: PaperReference | None = None
-) -> AblationTable:
+def build(arms: Sequence[ArmResult], *benchmarks: Benchmark, paper: PaperReference | None = None) -> AblationTable:
     return build_table(
         arms,
         benchmarks,
@@ -109,9 +107,7 @@ def test_one_picture_has_no_interval_and_no_verdict() -> None:
 
 
 def test_several_seeds_give_a_spread_and_a_wider_interval() -> None:
-    one, three = (
-        build([arm("mlp", 0.9, seeds), arm("ldpv2", 0.7, seeds)], PRESENCE) for seeds in ((7,), (7, 8, 9))
-    )
+    one, three = (build([arm("mlp", 0.9, seeds), arm("ldpv2", 0.7, seeds)], PRESENCE) for seeds in ((7,), (7, 8, 9)))
     assert one.rows[0].scores["mlp"].seed_deviation is None
     spread = three.rows[0].scores["mlp"]
     means = [np.mean(right_or_wrong(0.9, 3 + seed)) for seed in (7, 8, 9)]

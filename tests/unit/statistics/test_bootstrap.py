@@ -9,9 +9,7 @@ from cobra_kit.errors import CobraError
 from cobra_kit.statistics import bootstrap_difference, bootstrap_mean, mean_score
 
 
-def naive_percentiles(
-    values: list[float], clusters: list[int], groups: list[int], draws: int
-) -> tuple[float, float]:
+def naive_percentiles(values: list[float], clusters: list[int], groups: list[int], draws: int) -> tuple[float, float]:
     """The definition, with loops and another generator."""
     random = np.random.RandomState(5)
     members: dict[int, list[int]] = {}
@@ -40,9 +38,7 @@ def test_the_interval_agrees_with_a_naive_implementation(groups: int) -> None:
     low, high = naive_percentiles(values, clusters, group_of, draws=4000)
     found = bootstrap_mean(values, clusters, group_of)
     assert (found.low, found.high) == (pytest.approx(low, abs=0.006), pytest.approx(high, abs=0.006))
-    expected = np.mean(
-        [np.mean([v for v, g in zip(values, group_of, strict=True) if g == k]) for k in range(groups)]
-    )
+    expected = np.mean([np.mean([v for v, g in zip(values, group_of, strict=True) if g == k]) for k in range(groups)])
     assert found.value == pytest.approx(float(expected))
     assert mean_score(values, group_of).tolist() == pytest.approx([float(expected)])
 

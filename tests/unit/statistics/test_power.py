@@ -21,9 +21,7 @@ def test_the_standard_error_agrees_with_the_bootstraps_spread() -> None:
         found = bootstrap_difference(values, np.zeros(800), clusters, group)
         assert found.low is not None
         assert found.high is not None
-        assert standard_error(values, clusters, group) == pytest.approx(
-            (found.high - found.low) / 3.92, rel=0.04
-        )
+        assert standard_error(values, clusters, group) == pytest.approx((found.high - found.low) / 3.92, rel=0.04)
 
 
 def test_without_clusters_it_is_the_textbooks() -> None:

@@ -25,9 +25,7 @@ def coverage(seeds: int, seed_deviation: float, repetitions: int = 1000) -> floa
         by_picture = random.normal(0, 0.3, pictures)[clusters]
         by_seed = random.normal(0, seed_deviation, seeds)[:, None]
         differences = truth + by_picture + by_seed + random.normal(0, 0.5, (seeds, clusters.size))
-        found = bootstrap_difference(
-            differences, np.zeros_like(differences), clusters, resamples=400, seed=repetition
-        )
+        found = bootstrap_difference(differences, np.zeros_like(differences), clusters, resamples=400, seed=repetition)
         assert found.low is not None
         assert found.high is not None
         hits += found.low <= truth <= found.high
