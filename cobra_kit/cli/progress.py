@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from cobra_kit.cli.board import DONE, WAITING, WORKING, Board, Row
-from cobra_kit.events import Event, Message, Reporter, StageDone, StageStarted
+from cobra_kit.events import Event, Message, Progress, Reporter, StageDone, StageStarted, StepDone
 from cobra_kit.study.events import RunDone
 from cobra_kit.study.plan import StudyPlan
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _PER_SECOND = 8
 _LINE_SECONDS = 15.0
 _SPARE_LINES = 3
+_MARGIN = 2  # for the terminal's own `^C`, which else begins a new line
 _GAP = "  "
 _SHORTEST_BAR, _LONGEST_BAR = 4, 40
 _STYLES = {WAITING: ("", "dim"), WORKING: ("bold", ""), DONE: ("", "green")}
@@ -37,13 +38,20 @@ def progress(plan: StudyPlan) -> Iterator[Reporter]:
     from rich.live import Live
 
     console = Console(stderr=True, highlight=False)
-    with Live(console=console, refresh_per_second=_PER_SECOND, get_renderable=lambda: draw(board, console)):
+    # No thread that redraws: events come often, and a second writer to the terminal leaves torn lines behind.
+    with Live(console=console, auto_refresh=False, get_renderable=lambda: draw(board, console)) as live:
+        drawn = 0.0
 
         def show(event: Event, /) -> None:
+            nonlocal drawn
             if isinstance(event, Message):
+                live.refresh()
                 console.print(_message(event), markup=False, style="yellow" if event.level == "warning" else "dim")
-            else:
-                board.take(event)
+                return
+            board.take(event)
+            if time.monotonic() - drawn >= 1 / _PER_SECOND or not isinstance(event, StepDone | Progress):
+                live.refresh()
+                drawn = time.monotonic()
 
         yield show
 
@@ -55,7 +63,7 @@ def draw(board: Board, console: Console) -> RenderableType:
     from rich.text import Text
 
     rows, hidden = fitting(board.rows, console.height - _SPARE_LINES)
-    widths = column_widths(rows, console.width)
+    widths = column_widths(rows, console.width - _MARGIN)
     grid = Table.grid(padding=(0, len(_GAP), 0, 0))
     for width in widths:
         grid.add_column(width=width, no_wrap=True, overflow="ellipsis")
