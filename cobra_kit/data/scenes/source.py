@@ -10,12 +10,14 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from random import Random
 from typing import Any
 
 from PIL.Image import Image
 
 from cobra_kit.data.rows import Benchmark, HeldOutSplit, Question, Split, TrainingRow
 from cobra_kit.data.scenes.cache import cache_key
+from cobra_kit.data.scenes.captions import caption
 from cobra_kit.data.scenes.dataset import SceneDataset, scenes_dataset
 from cobra_kit.data.scenes.names import image_name
 from cobra_kit.data.scenes.oracle import Reach, reach
@@ -64,6 +66,12 @@ _ABILITIES = {
 }
 
 
+def _kind(name: str) -> str:
+    """Returns the benchmark that asks what a slice such as `color/2` asks."""
+    ability = name.partition("/")[0]
+    return {"color": "attribute", "shape": "attribute", "box": "boxes"}.get(ability, ability)
+
+
 @dataclass(frozen=True, slots=True)
 class _Item:
     question: Question
@@ -98,11 +106,28 @@ class ScenesSource:
         """
         parsed = (parse_llava_row(row) for row in self.dataset.rows)
         most = self.dataset.params.turns_per_row
+        slices = self.dataset.turn_slices
         return tuple(
-            TrainingRow(f"{row.id}/{start}" if start else row.id, row.images, row.turns[start : start + most])
+            TrainingRow(
+                f"{row.id}/{start}" if start else row.id,
+                row.images,
+                row.turns[start : start + most],
+                tuple(_kind(name) for name in slices[row.id][start : start + most]),
+            )
             for row in parsed
             for start in range(0, len(row.turns), most)
         )
+
+    @cached_property
+    def caption_rows(self) -> Sequence[TrainingRow]:
+        """The training pictures with a sentence on each; one that shows nothing is left out."""
+        seed = self.dataset.params.seed
+        captioned = (
+            (image_name("train", index), caption(scene, Random(f"{seed}/caption/{index}")))
+            for index, scene in enumerate(self.dataset.scenes("train"))
+            if scene.objects or scene.text is not None
+        )
+        return tuple(TrainingRow(f"{name}/caption", (name,), (("", text),)) for name, text in captioned)
 
     def picture(self, image_id: str) -> Image:
         """Returns a picture as RGB.
