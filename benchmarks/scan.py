@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 
@@ -44,15 +43,26 @@ def contestants() -> dict[str, Scan]:
             dt = F.softplus(dt + dt_bias)
             decays = torch.exp(dt.unsqueeze(-1) * A)
             states = pscan(decays, (dt * u).unsqueeze(-1) * B.unsqueeze(2))
-            return ((states @ C.unsqueeze(-1)).squeeze(-1) + D * u) * F.silu(z)
+            y: Tensor = ((states @ C.unsqueeze(-1)).squeeze(-1) + D * u) * F.silu(z)
+            return y
 
         scans["mambapy"] = mambapy
-    scans["chunked"] = lambda *inputs: chunked_scan(*inputs, None)[0]
+
+    def chunked(
+        u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, z: Tensor, dt_bias: Tensor
+    ) -> Tensor:
+        return chunked_scan(u, dt, A, B, C, D, z, dt_bias, None)[0]
+
+    scans["chunked"] = chunked
     library = load_native().library
     if library is None:
         print(f"the C scan cannot run here: {load_native().reason}")
-    else:
-        scans["C"] = lambda *inputs: native_scan(library, *inputs, None)[0]
+        return scans
+
+    def native(u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, z: Tensor, dt_bias: Tensor) -> Tensor:
+        return native_scan(library, u, dt, A, B, C, D, z, dt_bias, None)[0]
+
+    scans["C"] = native
     return scans
 
 
@@ -78,7 +88,10 @@ def main() -> None:
     parser.add_argument("--shape", type=int, nargs=3, default=(8, 256, 512), metavar=("B", "L", "D"))
     parser.add_argument("--state", type=int, default=16, help="states per channel")
     parser.add_argument("--rounds", type=int, default=7, help="timed passes of each scan")
+    parser.add_argument("--threads", type=int, help="of torch and the C scan; default: torch's own")
     options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
     b, s, d = options.shape
 
     scans = contestants()
@@ -112,4 +125,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -41,7 +41,7 @@ class Pace:
 
     Args:
         log_steps: Steps between two lines of metrics.
-        save_seconds: Seconds between two checkpoints; more where saving itself takes long.
+        save_seconds: Seconds between two checkpoints, more where saving itself takes long; 0: after every step.
         validate_steps: Steps between two validations.
     """
 
@@ -196,7 +196,9 @@ class StageLoop:
         self._metrics.write(stage=self._stage.name, step=self._tally.step, validation=figures)
 
     def _save_is_due(self) -> bool:
-        wait = max(self._pace.save_seconds, self._save_cost / _MOST_TIME_SAVING)
+        wait = self._pace.save_seconds
+        if wait > 0:
+            wait = max(wait, self._save_cost / _MOST_TIME_SAVING)
         return time.monotonic() - self._saved_at >= wait
 
     def _save(self) -> None:
@@ -219,8 +221,8 @@ class StageLoop:
         return TrainingError(
             str(error),
             where=f"step {self._tally.step + 1} of {self.steps} of {self._stage.name}",
-            hint=f"{kept}\nTry a learning rate below {rate} (a third of it, say), a longer warm-up (warmup_ratio), or a "
-            "smaller max_grad_norm,\nand start over: the same settings would end the same.",
+            hint=f"{kept}\nTry a learning rate below {rate} (a third of it, say), a longer warm-up (warmup_ratio), "
+            "or a smaller max_grad_norm,\nand start over: the same settings would end the same.",
         )
 
 

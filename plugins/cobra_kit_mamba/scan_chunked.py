@@ -1,8 +1,9 @@
 """The selective scan in plain PyTorch, in chunks, with a backward of its own: any device, float32 or float64.
 
 Forward keeps the state at the start of each chunk only; backward computes a chunk's states again. A step of the
-recurrence is one `addcmul_` on a contiguous slice. It multiplies by decays, which are at most 1, and never divides by
-their product, which overflows float32 within tens of tokens (SCAN.md, numerical traps).
+recurrence is one `addcmul_` on a contiguous slice of `[t b n d]`, in memory that the chunks share. It multiplies by
+decays, which are at most 1, and never divides by their product, which overflows float32 within tens of tokens
+(SCAN.md, numerical traps).
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 CHUNK = 16
-"""Tokens of a chunk. Longer ones leave the cache: 8 to 16 are fastest at (8, 256, 512), 64 is 1.6x slower."""
+"""Tokens of a chunk. At (8, 256, 512) 8 takes as long, 32 a fifth longer: a chunk's states leave the cache. The kept
+states take d_state / CHUNK times the memory of u."""
 
 
 def chunked_scan(
@@ -43,17 +45,6 @@ def chunked_scan(
     return y, state
 
 
-def _states(dt: Tensor, dtu: Tensor, A: Tensor, B: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns the decays and the states of a chunk, `[t b d n]`: token first, so that a token's slice is contiguous."""
-    decays = torch.mul(dt.unsqueeze(-1), A).exp_()
-    states = dtu.unsqueeze(-1) * B.unsqueeze(2)
-    decay, state = decays.unbind(0), states.unbind(0)
-    state[0].addcmul_(decay[0], before)
-    for t in range(1, len(state)):
-        state[t].addcmul_(decay[t], state[t - 1])
-    return decays, states
-
-
 class _ChunkedScan(torch.autograd.Function):
     """h_t = exp(dt_t A) h_{t-1} + dt_t u_t B_t and y_t = C_t . h_t, over chunks of the sequence."""
 
@@ -62,18 +53,19 @@ class _ChunkedScan(torch.autograd.Function):
         ctx: Any, keep: bool, u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, initial_state: Tensor
     ) -> tuple[Tensor, Tensor]:
         length = u.shape[1]
-        kept = u.new_empty(-(-length // CHUNK) if keep else 0, *initial_state.shape)
-        y, dtu, state = torch.empty_like(u), dt * u, initial_state
+        At, state = A.t().contiguous(), initial_state.transpose(1, 2).contiguous()
+        kept = state.new_empty(-(-length // CHUNK) if keep else 0, *state.shape)
+        y, dtu, buffers = torch.empty_like(u), dt * u, _buffers(2, state)
         for c, start in enumerate(range(0, length, CHUNK)):
             part = slice(start, start + CHUNK)
             if keep:
                 kept[c] = state
-            dt_c, dtu_c, B_c = _token_first(part, dt, dtu, B)
-            _, states = _states(dt_c, dtu_c, A, B_c, state)
-            y[:, part] = (states.transpose(0, 1) @ C[:, part].unsqueeze(-1)).squeeze(-1)
-            state = states[-1]
-        ctx.save_for_backward(u, dt, A, B, C, kept)
-        return y, state.clone()  # neither the input itself nor a view that keeps a chunk alive
+            dt_c, dtu_c, B_c, C_c = _token_first(part, dt, dtu, B, C)
+            _, states = _states(dt_c, dtu_c, At, B_c, state, buffers)
+            y[:, part] = (C_c.unsqueeze(2) @ states).squeeze(2).transpose(0, 1)
+            state = states[-1].clone()  # the next chunk takes its place
+        ctx.save_for_backward(u, dt, At, B, C, kept)
+        return y, state.transpose(1, 2).clone(memory_format=torch.contiguous_format)
 
     @staticmethod
     @once_differentiable
@@ -84,36 +76,58 @@ class _ChunkedScan(torch.autograd.Function):
 
 
 def _token_first(part: slice, *tensors: Tensor) -> list[Tensor]:
-    return [tensor[:, part].transpose(0, 1) for tensor in tensors]
+    """Returns a chunk of each tensor, `[b s ..]` as `[t b ..]`.
+
+    Copied, because what is computed from a view takes the view's order of memory, and the states, of which a token's
+    slice must be contiguous, are 16 times larger.
+    """
+    return [tensor[:, part].transpose(0, 1).contiguous() for tensor in tensors]
+
+
+def _buffers(count: int, state: Tensor) -> Tensor:
+    """Returns room for `count` tensors `[t b n d]`. Fresh memory for each chunk would cost more than the arithmetic."""
+    return state.new_empty(count, CHUNK, *state.shape)
+
+
+def _states(dt: Tensor, dtu: Tensor, At: Tensor, B: Tensor, before: Tensor, buffers: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns the decays and the states of a chunk, `[t b n d]`: channels last, so that every loop is a long one."""
+    decays = torch.mul(dt.unsqueeze(2), At, out=buffers[0, : len(dt)]).exp_()
+    states = torch.mul(dtu.unsqueeze(2), B.unsqueeze(3), out=buffers[1, : len(dt)])
+    decay, state = decays.unbind(0), states.unbind(0)
+    state[0].addcmul_(decay[0], before)
+    for t in range(1, len(state)):
+        state[t].addcmul_(decay[t], state[t - 1])
+    return decays, states
 
 
 def _backward(
-    u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, kept: Tensor, grad_y: Tensor, grad_state: Tensor
+    u: Tensor, dt: Tensor, At: Tensor, B: Tensor, C: Tensor, kept: Tensor, grad_y: Tensor, grad_state: Tensor
 ) -> tuple[Tensor, ...]:
     """Returns the gradients of u, dt, A, B, C and the initial state."""
     dtu = dt * u
-    grad_u, grad_dt, grad_A = torch.empty_like(u), torch.empty_like(dt), torch.zeros_like(A)
+    grad_u, grad_dt, grad_At = torch.empty_like(u), torch.empty_like(dt), torch.zeros_like(At)
     grad_B, grad_C = torch.empty_like(B), torch.empty_like(C)
-    carry = grad_state
+    carry = grad_state.transpose(1, 2).contiguous()
+    buffers = _buffers(3, carry)
     for c in reversed(range(len(kept))):
         part = slice(c * CHUNK, (c + 1) * CHUNK)
         dt_c, dtu_c, B_c, C_c, grad_c = _token_first(part, dt, dtu, B, C, grad_y)
-        decays, states = _states(dt_c, dtu_c, A, B_c, kept[c])
-        grad_C[:, part] = (grad_c.unsqueeze(2) @ states).squeeze(2).transpose(0, 1)
+        decays, states = _states(dt_c, dtu_c, At, B_c, kept[c], buffers)
+        grad_C[:, part] = (states @ grad_c.unsqueeze(3)).squeeze(3).transpose(0, 1)
 
-        grads = grad_c.unsqueeze(-1) * C_c.unsqueeze(2)  # of the states
+        grads = torch.mul(grad_c.unsqueeze(2), C_c.unsqueeze(3), out=buffers[2, : len(dt_c)])  # of the states
         grad, decay = grads.unbind(0), decays.unbind(0)
         grad[-1].add_(carry)
         for t in range(len(grad) - 2, -1, -1):
             grad[t].addcmul_(decay[t + 1], grad[t + 1])
         carry = decay[0] * grad[0]
 
-        grad_B[:, part] = (dtu_c.unsqueeze(2) @ grads).squeeze(2).transpose(0, 1)
-        grad_dtu = (grads @ B_c.unsqueeze(-1)).squeeze(-1).transpose(0, 1)
+        grad_B[:, part] = (grads @ dtu_c.unsqueeze(3)).squeeze(3).transpose(0, 1)
+        grad_dtu = (B_c.unsqueeze(2) @ grads).squeeze(2).transpose(0, 1)
         grads.mul_(decays)  # from here on: of the exponents dt A
         grads[0].mul_(kept[c])
         grads[1:].mul_(states[:-1])
-        grad_A.add_((grads * dt_c.unsqueeze(-1)).sum((0, 1)))
-        grad_dt[:, part] = grad_dtu * u[:, part] + (grads * A).sum(-1).transpose(0, 1)
+        grad_At.add_(torch.mul(grads, dt_c.unsqueeze(2), out=states).sum((0, 1)))
+        grad_dt[:, part] = grad_dtu * u[:, part] + grads.mul_(At).sum(2).transpose(0, 1)
         grad_u[:, part] = grad_dtu * dt[:, part]
-    return grad_u, grad_dt, grad_A, grad_B, grad_C, carry
+    return grad_u, grad_dt, grad_At.t(), grad_B, grad_C, carry.transpose(1, 2)

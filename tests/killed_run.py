@@ -1,0 +1,42 @@
+"""Trains a toy slowly enough to be killed; tests/unit/train/test_kill.py runs it as a process of its own."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import torch
+from toy_source import ToySource
+
+from cobra_kit import _plugins
+from cobra_kit.events import Event, StageStarted, StepDone
+from cobra_kit.model import compose
+from cobra_kit.recipe.sections import TrainSection
+from cobra_kit.train import Pace, train_run
+
+torch.empty(1, device="meta").normal_()  # imports three seconds' worth of torch, once for all processes
+torch.optim.AdamW([torch.zeros(1)])
+
+STAGE = {"steps": 60, "batch_size": 4, "learning_rate": 0.02}
+
+
+def main(recipe: Path, folder: Path) -> None:
+    """Leaves `final.pt` in the folder when it is done; `said.txt` has a line per stage begun, with its step."""
+    torch.set_num_threads(1)
+    _plugins.configure(files=[Path(__file__).with_name("toy_plugin.py")])
+
+    def report(event: Event) -> None:
+        if isinstance(event, StageStarted):
+            with open(folder / "said.txt", "a") as file:
+                file.write(f"{event.stage} {event.step}\n")
+        if isinstance(event, StepDone):
+            time.sleep(0.01)
+
+    section = TrainSection.model_validate({"align": {**STAGE, "steps": 20}, "finetune": STAGE})
+    model = compose(recipe)
+    pace = Pace(log_steps=1, save_seconds=0.02)
+    try:
+        train_run(model, ToySource(), section, folder, seed=1, report=report, pace=pace)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    torch.save(model.state_dict(), folder / "final.pt")

@@ -1,0 +1,99 @@
+"""LLaVA files from disk: good rows, rejected rows, and every way in which the files can be wrong."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from PIL import Image
+
+from cobra_kit.data.llava import Params, open_source
+from cobra_kit.errors import DataError, ImageError
+from cobra_kit.events import Message
+
+
+def row(identity, image="a.png", turns=("<image>\nWhat?", "This.")):
+    speakers = ("human", "gpt")
+    conversation = [{"from": speakers[i % 2], "value": value} for i, value in enumerate(turns)]
+    return {"id": identity, "conversations": conversation, **({"image": image} if image else {})}
+
+
+@pytest.fixture
+def write(tmp_path):
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (4, 4), (255, 0, 0)).save(tmp_path / "images" / "a.png")
+
+    def make(content):
+        (tmp_path / "rows.json").write_text(content if isinstance(content, str) else json.dumps(content))
+        return Params(rows=tmp_path / "rows.json", images=tmp_path / "images")
+
+    return make
+
+
+def test_rows_and_pictures(write):
+    source = open_source(write([row(1), row("b", image=None, turns=("Hi", "Hello", "Bye", "See you"))]))
+    assert [r.row_id for r in source.rows] == ["1", "b"]
+    assert source.rows[0].images == ("a.png",)
+    assert source.rows[1].turns == (("Hi", "Hello"), ("Bye", "See you"))
+    assert source.picture_ids("train") == ("a.png",)
+    assert source.picture_ids("val") == ()
+    assert source.picture("a.png").getpixel((0, 0)) == (255, 0, 0)
+    assert source.benchmarks("test") == {}
+
+
+def test_rows_with_one_id_are_both_kept(write):
+    source = open_source(write([row(1), row(1)]))
+    assert [r.row_id for r in source.rows] == ["1", "1#2"]
+
+
+def test_bad_rows_are_left_out_and_counted_with_reasons(write):
+    events = []
+    bad = [row(2, turns=()), row(3, image=None), {"id": 4, "conversations": [{"from": "gpt", "value": "x"}] * 2}, 7]
+    source = open_source(write([row(1), *bad]), events.append)
+    assert [r.row_id for r in source.rows] == ["1"]
+    (event,) = events
+    assert isinstance(event, Message)
+    assert event.level == "warning"
+    assert "4 of 5 rows break LLaVA's form and are left out:" in event.text
+    assert "row 2: row 2: the conversation has no turns" in event.text
+    assert "row 4: row 4: the conversation starts with 'gpt'" in event.text
+    assert event.text.endswith("and 1 more")
+
+
+def test_the_fingerprint_follows_rows_and_pictures(write, tmp_path):
+    first = open_source(write([row(1)])).fingerprint
+    assert open_source(write([row(1)])).fingerprint == first
+    assert open_source(write([row(2)])).fingerprint != first
+    Image.new("RGB", (40, 4)).save(tmp_path / "images" / "a.png")
+    assert open_source(write([row(1)])).fingerprint != first
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("[{", "not a JSON file"),
+        ("{}", "expected a list of rows, found dict"),
+        ("[]", r"no training row is left\n +The file is empty"),
+        ([row(1, turns=())], r"no training row is left\n +1 of 1 rows break LLaVA's form:\n +row 1"),
+    ],
+)
+def test_files_that_are_no_rows(write, content, expected):
+    with pytest.raises(DataError, match=expected):
+        open_source(write(content))
+
+
+def test_missing_files_and_folders_are_named(write, tmp_path):
+    params = write([row(1)])
+    with pytest.raises(DataError, match=r"nowhere: no such picture folder"):
+        open_source(params.model_copy(update={"images": tmp_path / "nowhere"}))
+    with pytest.raises(DataError, match=r"nothing.json: the rows cannot be read: No such file"):
+        open_source(params.model_copy(update={"rows": tmp_path / "nothing.json"}))
+
+
+def test_pictures_missing_or_outside_the_folder_are_errors(write, tmp_path):
+    source = open_source(write([row(1)]))
+    with pytest.raises(ImageError, match="no such image file"):
+        source.picture("b.png")
+    Image.new("RGB", (4, 4)).save(tmp_path / "secret.png")
+    with pytest.raises(ImageError, match="leads out of the picture folder"):
+        source.picture("../secret.png")

@@ -1,0 +1,110 @@
+"""A process that is killed again and again ends with the very weights of one that was left alone."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import time
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+
+import killed_run
+import pytest
+import torch
+from toy_recipe import RECIPE
+
+CLOCK = {"seconds", "tokens_per_second", "padded_tokens_per_second"}
+
+
+@pytest.fixture(scope="module")
+def context() -> ForkServerContext:
+    """Processes that need not import torch each for itself: a server that has done so makes them."""
+    found = multiprocessing.get_context("forkserver")
+    found.set_forkserver_preload(["killed_run", "toy_plugin", "cobra_kit.text.tokenizer"])
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)
+    try:
+        forkserver.ensure_running()
+    finally:
+        os.environ.pop("PYTHONPATH")
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
+    return found
+
+
+@pytest.fixture(scope="module")
+def undisturbed(context, tmp_path_factory) -> tuple[Path, dict[str, torch.Tensor]]:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    (folder / "toy.yaml").write_text(RECIPE)
+    return folder, finish(context, folder / "toy.yaml", folder / "run")
+
+
+def start(context, recipe, folder):
+    folder.mkdir(exist_ok=True)
+    process = context.Process(target=killed_run.main, args=(recipe, folder))
+    process.start()
+    return process
+
+
+def finish(context, recipe, folder):
+    process = start(context, recipe, folder)
+    process.join()
+    assert process.exitcode == 0
+    return torch.load(folder / "final.pt")
+
+
+def said(folder):
+    path = folder / "said.txt"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def disturb(context, recipe, folder, number, delay) -> bool:
+    """Sends a signal some time after training went on, or before that if `delay` is below 0.
+
+    Returns whether the process was still there.
+    """
+    before = len(said(folder))
+    process = start(context, recipe, folder)
+    while delay >= 0 and process.is_alive() and len(said(folder)) == before:
+        time.sleep(0.005)
+    time.sleep(abs(delay))
+    if process.is_alive():
+        os.kill(process.pid, number)
+    process.join()
+    assert process.exitcode in {signal.SIGKILL: (0, -9), signal.SIGINT: (0, 1, 130)}[number]
+    return process.exitcode != 0
+
+
+def steady(folder):
+    """The metrics without what depends on the clock."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key not in CLOCK} for line in lines]
+
+
+@pytest.mark.parametrize(("number", "times"), [(signal.SIGKILL, 10), (signal.SIGINT, 4)])
+def test_killed_at_random_moments_it_ends_the_same(context, undisturbed, tmp_path, number, times):
+    home, expected = undisturbed
+    moments = random.Random(int(number))
+    killed = [
+        disturb(context, home / "toy.yaml", tmp_path / "run", number, moments.uniform(-0.05, 0.15))
+        for _ in range(times)
+    ]
+    assert sum(killed) > times / 2, "most signals came too late to test anything"
+    found = finish(context, home / "toy.yaml", tmp_path / "run")
+    assert [name for name in expected if not torch.equal(expected[name], found[name])] == []
+    assert steady(tmp_path / "run") == steady(home / "run")
+    assert {line.split()[1] for line in said(tmp_path / "run")} - {"0"}, "no process went on from a checkpoint"
+    assert len(list((tmp_path / "run" / "checkpoints").iterdir())) <= 2, "leftovers of killed writers"
+
+
+def test_ctrl_c_loses_no_step(context, undisturbed, tmp_path):
+    home, _ = undisturbed
+    disturb(context, home / "toy.yaml", tmp_path / "run", signal.SIGINT, 0.2)
+    reached = steady(tmp_path / "run")[-1]
+    disturb(context, home / "toy.yaml", tmp_path / "run", signal.SIGINT, 0)
+    assert said(tmp_path / "run")[-1] == f"{reached['stage']} {reached['step']}"

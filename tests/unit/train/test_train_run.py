@@ -1,0 +1,330 @@
+"""Whole runs of a toy: it learns, stages train what they should, a stopped run goes on, a full disk harms nothing."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from toy_source import ToySource
+
+from cobra_kit import store
+from cobra_kit.errors import DataError, TrainingError
+from cobra_kit.events import Message, StageDone, StageStarted, StepDone
+from cobra_kit.model import compose
+from cobra_kit.train import Pace, train_run
+
+EVERY_STEP = Pace(log_steps=1, save_seconds=0)
+
+
+def weights(model):
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def same(left, right):
+    return [name for name in left if torch.equal(left[name], right[name])]
+
+
+def lines(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def steady(folder):
+    """The metrics without what depends on the clock."""
+    clock = {"seconds", "tokens_per_second", "padded_tokens_per_second"}
+    return [{k: v for k, v in line.items() if k not in clock} for line in lines(folder)]
+
+
+class Stop(Exception):
+    pass
+
+
+def stop_at(step):
+    def report(event):
+        if isinstance(event, StepDone) and event.step == step:
+            raise Stop
+
+    return report
+
+
+def test_it_learns_what_can_only_be_seen(recipe, source, section, tmp_path):
+    model = compose(recipe, overrides=["model.backbone.decay=0.97"])  # the picture comes first and must not fade
+    result = train_run(model, source, section(steps=150), tmp_path / "run", seed=1)
+    first, last = lines(tmp_path / "run")[0], lines(tmp_path / "run")[-1]
+    assert last["step"] == 150
+    assert first["loss"] > 4
+    assert last["loss"] < 0.35, "three colours at random would cost more than a third of ln 3 per token"
+    assert set(last) == {
+        "stage", "step", "loss", "learning_rate", "grad_norm", "tokens_per_second", "padded_tokens_per_second",
+        "seconds",
+    }  # fmt: skip
+    stage = result.stages[0]
+    assert (stage.steps, stage.rows, stage.rejected_rows) == (150, 30, 0)
+    assert 0 <= stage.padding_share < 0.2
+    assert not model.training
+    assert model.generate(source.picture("p1.png"), "What colour is it?") == "green"
+
+
+def test_events_tell_the_whole_story(model, source, section, tmp_path):
+    events = []
+    train_run(model, source, section(steps=None, epochs=1.5), tmp_path / "run", seed=1, report=events.append)
+    started = [e for e in events if isinstance(e, StageStarted)]
+    assert [(e.stage, e.steps, e.step, e.rows) for e in started] == [("finetune", 12, 0, 30)]
+    assert [e.step for e in events if isinstance(e, StepDone)] == list(range(1, 13))
+    assert [e.steps for e in events if isinstance(e, StageDone)] == [12]
+
+
+def test_each_stage_trains_its_parts_and_no_others(make_model, source, section, tmp_path):
+    settings = {"steps": 3, "batch_size": 4, "learning_rate": 0.02}
+    model = make_model()
+    before = weights(model)
+    train_run(model, source, section({"align": settings}), tmp_path / "a", seed=1)
+    aligned = weights(model)
+    changed = set(before) - set(same(before, aligned))
+    assert changed == {"projector.linear.weight", "projector.linear.bias"}
+
+    model = make_model()
+    train_run(model, source, section({"align": settings, "finetune": settings}), tmp_path / "b", seed=1)
+    tuned = weights(model)
+    frozen = [name for name in before if name.startswith("vision_encoder")]
+    assert same(before, tuned) == frozen
+
+    model = make_model()
+    train_run(model, source, section({"finetune": settings, "full_finetune": settings}), tmp_path / "c", seed=1)
+    assert same(before, weights(model)) == []
+    assert [line["stage"] for line in lines(tmp_path / "c")] == ["finetune", "full_finetune"]
+
+
+def test_a_frozen_encoder_runs_once_per_picture(model, source, section, tmp_path, monkeypatch):
+    seen = []
+    forward = type(model.vision_encoder).forward
+
+    def counting(self, images, shapes):
+        seen.extend(shapes)
+        return forward(self, images, shapes)
+
+    monkeypatch.setattr(type(model.vision_encoder), "forward", counting)
+    train_run(model, source, section(epochs=3, steps=None), tmp_path / "run", seed=1)
+    assert len(seen) == 30
+    assert len(source.decoded) == 30
+
+
+def test_the_seed_decides_and_torch_s_own_state_is_left_alone(make_model, source, section, tmp_path):
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    runs = []
+    for number, seed in enumerate((1, 1, 2)):
+        model = make_model()
+        train_run(model, source, section(), tmp_path / str(number), seed=seed)
+        runs.append(weights(model))
+    assert torch.equal(torch.rand(1), expected)
+    assert len(same(runs[0], runs[1])) == len(runs[0])
+    assert len(same(runs[0], runs[2])) < len(runs[0])
+
+
+def test_a_run_stopped_at_any_step_ends_the_same(make_model, source, section, tmp_path):
+    stages = {
+        "align": {"steps": 4, "batch_size": 4, "learning_rate": 0.02},
+        "finetune": {"steps": 10, "batch_size": 4, "micro_batch_size": 3, "learning_rate": 0.02},
+    }
+    whole = make_model()
+    train_run(whole, source, section(stages), tmp_path / "whole", seed=1, pace=EVERY_STEP)
+    folder = tmp_path / "stopped"
+    for step in (2, 3, 9):
+        with pytest.raises(Stop):
+            train_run(make_model(), source, section(stages), folder, seed=1, pace=EVERY_STEP, report=stop_at(step))
+    resumed = make_model()
+    result = train_run(resumed, source, section(stages), folder, seed=1, pace=EVERY_STEP)
+    assert result.resumed_at == "finetune/8"
+    assert len(same(weights(whole), weights(resumed))) == len(weights(whole))
+    assert steady(tmp_path / "whole") == steady(folder)
+    assert [stage.tokens for stage in result.stages] == [
+        stage.tokens for stage in train_run(make_model(), source, section(stages), tmp_path / "whole", seed=1).stages
+    ]
+
+
+def test_a_finished_run_is_loaded_and_not_trained_again(make_model, source, section, tmp_path):
+    first = make_model()
+    train_run(first, source, section(), tmp_path / "run", seed=1)
+    again, events = make_model(), []
+    result = train_run(again, source, section(), tmp_path / "run", seed=1, report=events.append)
+    assert not events
+    assert result.stages[0].steps == 12
+    assert len(same(weights(first), weights(again))) == len(weights(first))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_between_two_steps(make_model, source, section, tmp_path, number):
+    def press(event):
+        if isinstance(event, StepDone) and event.step == 5:
+            os.kill(os.getpid(), number)
+
+    def terminated(*_):
+        raise SystemExit(143)
+
+    before = signal.signal(signal.SIGTERM, terminated)
+    try:
+        with pytest.raises((KeyboardInterrupt, SystemExit)):
+            train_run(make_model(), source, section(), tmp_path / "run", seed=1, report=press)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    resumed, whole = make_model(), make_model()
+    assert train_run(resumed, source, section(), tmp_path / "run", seed=1).resumed_at == "finetune/5"
+    train_run(whole, source, section(), tmp_path / "whole", seed=1)
+    assert len(same(weights(whole), weights(resumed))) == len(weights(whole))
+
+
+def test_nan_stops_the_run_says_where_and_keeps_the_last_good_weights(make_model, source, section, tmp_path):
+    model = make_model()
+    good = {}
+
+    def poison(event):
+        if isinstance(event, StepDone) and event.step == 6:
+            good.update(weights(model))
+            model.backbone.mix.weight.register_hook(lambda gradient: gradient * float("nan"))
+
+    with pytest.raises(TrainingError) as caught:
+        train_run(model, source, section(), tmp_path / "run", seed=1, report=poison)
+    text = str(caught.value)
+    assert text.startswith("step 7 of 12 of finetune: the norm of the gradient is nan (in backbone.mix.weight)")
+    assert "The weights of step 6, the last good ones, are saved." in text
+    assert "Try a learning rate below 0.02" in text
+    found = make_model()
+    with pytest.raises(Stop):
+        train_run(found, source, section(), tmp_path / "run", seed=1, report=stop_on_start)
+    assert len(same(good, weights(found))) == len(good)
+
+
+def stop_on_start(event):
+    if isinstance(event, StageStarted):
+        assert event.step == 6
+        raise Stop
+
+
+def test_a_full_disk_leaves_the_previous_checkpoint_whole(make_model, source, section, tmp_path, monkeypatch):
+    whole = make_model()
+    train_run(whole, source, section(), tmp_path / "whole", seed=1)
+    folder, writes = tmp_path / "run", []
+    replace = os.replace
+
+    def full_on_the_fourth(old, new):
+        if str(new).endswith(".safetensors"):
+            writes.append(new)
+            if len(writes) > 3:
+                raise OSError(errno.ENOSPC, "No space left on device")
+        replace(old, new)
+
+    monkeypatch.setattr(store.os, "replace", full_on_the_fourth)
+    with pytest.raises(TrainingError) as caught:
+        train_run(make_model(), source, section(), folder, seed=1, pace=EVERY_STEP)
+    assert "the checkpoint cannot be written: cannot write" in str(caught.value)
+    assert "No space left on device" in str(caught.value)
+    assert "1-finetune-00000003.safetensors is whole; the same command goes on from there" in str(caught.value)
+    monkeypatch.setattr(store.os, "replace", replace)
+    resumed = make_model()
+    assert train_run(resumed, source, section(), folder, seed=1).resumed_at == "finetune/3"
+    assert len(same(weights(whole), weights(resumed))) == len(weights(whole))
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip"])
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(make_model, source, section, tmp_path, damage):
+    folder = tmp_path / "run"
+    with pytest.raises(Stop):
+        train_run(make_model(), source, section(), folder, seed=1, pace=EVERY_STEP, report=stop_at(8))
+    newest = sorted((folder / "checkpoints").glob("*.safetensors"))[-1]
+    content = bytearray(newest.read_bytes())
+    if damage == "cut":
+        del content[len(content) // 2 :]
+    else:
+        content[-10] ^= 1
+    newest.write_bytes(content)
+    events = []
+    model, whole = make_model(), make_model()
+    result = train_run(model, source, section(), folder, seed=1, report=events.append)
+    warning = next(e.text for e in events if isinstance(e, Message) and e.level == "warning")
+    assert warning.startswith("1-finetune-00000007.safetensors is damaged and was put aside")
+    assert result.resumed_at == "finetune/6"
+    train_run(whole, source, section(), tmp_path / "whole", seed=1)
+    assert len(same(weights(whole), weights(model))) == len(weights(whole))
+
+
+def test_all_checkpoints_damaged_is_an_error_and_not_a_fresh_start(make_model, source, section, tmp_path):
+    folder = tmp_path / "run"
+    with pytest.raises(Stop):
+        train_run(make_model(), source, section(), folder, seed=1, pace=EVERY_STEP, report=stop_at(8))
+    for path in (folder / "checkpoints").glob("*.safetensors"):
+        path.write_bytes(b"")
+    with pytest.raises(TrainingError, match="every checkpoint of this run is damaged"):
+        train_run(make_model(), source, section(), folder, seed=1)
+
+
+def test_checkpoints_of_other_settings_are_refused_with_the_keys(make_model, source, section, tmp_path):
+    folder = tmp_path / "run"
+    train_run(make_model(), source, section(), folder, seed=1)
+    with pytest.raises(TrainingError, match=r"other settings: train.finetune.learning_rate, seed"):
+        train_run(make_model(), source, section(learning_rate=0.5), folder, seed=2)
+    with pytest.raises(TrainingError, match="other settings: data"):
+        train_run(make_model(), ToySource(name="other"), section(), folder, seed=1)
+
+
+def test_validation_is_written_and_changes_nothing(make_model, source, section, tmp_path):
+    def look(model):
+        assert not model.training
+        torch.rand(3)
+        return {"accuracy": 0.5}
+
+    plain, looked = make_model(), make_model()
+    train_run(plain, source, section(), tmp_path / "plain", seed=1)
+    train_run(looked, source, section(), tmp_path / "run", seed=1, pace=Pace(validate_steps=5), validate=look)
+    assert len(same(weights(plain), weights(looked))) == len(weights(plain))
+    found = [line for line in lines(tmp_path / "run") if "validation" in line]
+    assert [line["step"] for line in found] == [5, 10, 12]
+    assert found[0] == {"stage": "finetune", "step": 5, "validation": {"accuracy": 0.5}}
+
+
+def test_rows_that_teach_nothing_are_left_out_and_counted(model, section, tmp_path):
+    source = ToySource(200, broken=(4, 9))
+    events = []
+    result = train_run(model, source, section(), tmp_path / "run", seed=1, report=events.append)
+    assert (result.stages[0].rows, result.stages[0].rejected_rows) == (198, 2)
+    warnings = [e.text for e in events if isinstance(e, Message)]
+    assert any(
+        "2 of 200 pictures cannot be read; rows with them are left out:\np4.png: the file" in w for w in warnings
+    )
+    assert any("2 of 200 rows are left out:\nrow r4: its picture p4.png cannot be read" in w for w in warnings)
+
+
+@pytest.mark.parametrize("stage", ["finetune", "full_finetune"])
+def test_too_many_unreadable_pictures_stop_the_run(model, section, tmp_path, stage):
+    source = ToySource(100, broken=(4, 9))
+    with pytest.raises(DataError) as caught:
+        train_run(model, source, section({stage: {"steps": 1}}), tmp_path / "run", seed=1)
+    text = str(caught.value)
+    assert "2 of 100 pictures cannot be read" in text
+    assert "more than 1%" in text
+    assert "p4.png: the file is truncated" in text
+    listed = json.loads(next((tmp_path / "run" / "features").glob("unreadable-*.json")).read_text())
+    assert listed == {
+        "pictures": 100,
+        "unreadable": {"p4.png": "the file is truncated", "p9.png": "the file is truncated"},
+    }
+    assert not list((tmp_path / "run" / "features").glob("*.tmp"))
+
+
+def test_an_empty_split_is_an_error(model, section, tmp_path):
+    with pytest.raises(DataError, match=r"no training row is left\n +The training split is empty"):
+        train_run(model, ToySource(0), section(), tmp_path / "run", seed=1)
+
+
+def test_a_copied_run_folder_goes_on_elsewhere(make_model, source, section, tmp_path: Path):
+    with pytest.raises(Stop):
+        train_run(make_model(), source, section(), tmp_path / "a", seed=1, pace=EVERY_STEP, report=stop_at(8))
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    assert train_run(make_model(), source, section(), tmp_path / "b", seed=1).resumed_at == "finetune/7"
