@@ -12,8 +12,8 @@ from cobra_kit._plugins import Registry
 from cobra_kit.errors import CobraError, RecipeError, ShapeError, WeightsError
 from cobra_kit.events import Event, Message, StepDone
 from cobra_kit.train.encoders import (
-    PretrainPlan,
     Pretrained,
+    PretrainPlan,
     build_encoder,
     load_pretrain_recipe,
     loop,
@@ -167,7 +167,9 @@ def test_mistakes_are_located(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     key = {"widht": "width", "regoin": "region"}.get(change.partition(":")[0], change.partition(":")[0])
-    old = next(part for part in RECIPE.replace("}", ",").replace("{", ",").replace("\n", ",").split(",") if f"{key}:" in part)
+    old = next(
+        part for part in RECIPE.replace("}", ",").replace("{", ",").replace("\n", ",").split(",") if f"{key}:" in part
+    )
     with pytest.raises(RecipeError) as caught:
         plan(tmp_path, text=RECIPE.replace(old.strip(), change))
     assert where in str(caught.value)
