@@ -25,7 +25,7 @@ def pretrain(
 ) -> None:
     """Pretrain a small vision encoder on drawn pictures, and probe what its tokens tell.
 
-    A killed run goes on where it was: FILE.resume is written every minute and removed at the end.
+    A killed run goes on where it was: FILE with .resume in its name is written every minute and removed at the end.
     """
     import torch
 
@@ -33,7 +33,7 @@ def pretrain(
 
     plan = load_pretrain_recipe(recipe, overrides=changes or ())
     torch.set_num_threads(threads)
-    result = pretrain(plan, resume=out.with_name(f"{out.name}.resume"), report=_print)
+    result = pretrain(plan, resume=out.with_name(f"{out.stem}.resume.safetensors"), report=_print)
     idle = save_encoder(out, result, {"component": plan.component.qualified, "recipe": plan.name})
     typer.echo(f"{out}: {out.stat().st_size:,} bytes, {result.seconds:,.0f} processor seconds of training")
     if idle:

@@ -62,7 +62,7 @@ def builtin_recipes_dir() -> Path | None:
 
 
 def builtin_recipes() -> dict[str, Path]:
-    """Returns the packaged recipes by name, sub-folders included; those of `pretraining_recipes` are of another form."""
+    """Returns the packaged recipes by name, sub-folders included, without `pretraining_recipes`: another form."""
     return {name: path for name, path in _packaged().items() if not name.startswith(_PRETRAINING)}
 
 

@@ -38,7 +38,7 @@ ImageSize = Annotated[
 Weights = Annotated[
     str,
     Field(
-        description="`none` (random), `packaged` (shipped with the plugin, tiny encoders only), `hub` (published), or "
+        description="`none` (random), `packaged` (comes with the plugin, tiny encoders only), `hub` (published), or "
         "a path: of a safetensors file or a folder with one; two towers take a folder with `dinov2.safetensors` and "
         "`siglip.safetensors`."
     ),
@@ -58,7 +58,9 @@ class VitSizes(ComponentConfig):
     @model_validator(mode="after")
     def _stem_halves(self) -> Self:
         if self.stem == "conv" and self.patch_size.bit_count() != 1:
-            raise ValueError(f"stem conv halves the picture, so patch_size must be a power of two, not {self.patch_size}")
+            raise ValueError(
+                f"stem conv halves the picture, so patch_size must be a power of two, not {self.patch_size}"
+            )
         return self
 
     @model_validator(mode="after")
@@ -157,6 +159,7 @@ class SiglipTinyConfig(TinySizes, TowerConfig):
 
     component: ClassVar[str] = "siglip/tiny"
     image_size: ImageSize = 64
+    weights: Weights = "packaged"
 
 
 class Dinov2Large384Config(LargeSizes, TowerConfig):
@@ -171,6 +174,7 @@ class Dinov2TinyConfig(TinySizes, TowerConfig):
 
     component: ClassVar[str] = "dinov2/tiny"
     image_size: ImageSize = 64
+    weights: Weights = "packaged"
 
 
 class TwoTowersConfig(EncoderConfig):
@@ -213,6 +217,7 @@ class DinoSiglipTinyConfig(TwoTowersConfig):
 
     component: ClassVar[str] = "dinosiglip/tiny"
     image_size: ImageSize = 64
+    weights: Weights = "packaged"
 
     dinov2: TinySizes = TinySizes()
     """Sizes of the first tower."""

@@ -17,6 +17,7 @@ PACKAGED = Path(__file__).parent / "weights"
 
 _OWN_PREFIX = "tower.vit."
 
+
 def weights_path(config: EncoderConfig) -> Path | None:
     """Returns the path that `weights` names, or None for random weights; of `packaged`, the folder of all files.
 
@@ -97,7 +98,13 @@ def load_tower(tower: Tower, path: Path) -> None:
     tensors = {name.removeprefix(_OWN_PREFIX): tensor for name, tensor in load_tensors(path).items()}
     if "pos_embed" in tensors:
         tensors["pos_embed"] = _fit_positions(tensors["pos_embed"], tower.grid)
-    load_into(tower.vit, tensors, source=str(path), allow_missing=tower.unused_names())
+    try:
+        load_into(tower.vit, tensors, source=str(path), allow_missing=tower.unused_names())
+    except WeightsError as error:
+        if path.parent != PACKAGED:
+            raise
+        hint = "The packaged weights fit the default sizes only; with other sizes use weights: none (random)."
+        raise WeightsError(error.message, where=error.where, hint=f"{hint}\n{error.hint}") from error
 
 
 def _fit_positions(positions: Tensor, grid: tuple[int, int]) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 
@@ -9,8 +11,8 @@ class ConvStem(nn.Module):
     """Convolutions of stride 2 that halve the picture until a pixel is a patch, then one of 1 x 1.
 
     Patches of 8 pixels cut edges at places that depend on where an object stands, and a small tower spends most of its
-    training on that. Overlapping small convolutions do not (Xiao et al. 2021, arXiv 2106.14881, on larger towers). A token
-    sees its patch and patch_size - 1 pixels above and to the left of it.
+    training on that. Overlapping small convolutions do not (Xiao et al. 2021, arXiv 2106.14881, on larger towers). A
+    token sees its patch and patch_size - 1 pixels above and to the left of it.
 
     Args:
         patch_size: Side of a patch, a power of two.
@@ -23,7 +25,7 @@ class ConvStem(nn.Module):
         steps = patch_size.bit_length() - 1
         channels = [3, *(max(4, width >> (steps - 1 - step)) for step in range(steps))]
         layers: list[nn.Module] = []
-        for before, after in zip(channels, channels[1:], strict=False):
+        for before, after in pairwise(channels):
             layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.GELU()]
         self.layers = nn.Sequential(*layers, nn.Conv2d(channels[-1], width, 1))
 

@@ -82,7 +82,9 @@ class Dense(nn.Module):
     def _patches(self, pictures: NDArray[np.generic]) -> Tensor:
         """Returns `[b n pixels * channels]` float32 of pictures `[b 64 64 channels]`."""
         (rows, columns), (height, width) = self._grid, self._patch
-        cut = pictures[:, : rows * height, : columns * width].reshape(-1, rows, height, columns, width, pictures.shape[-1])
+        cut = pictures[:, : rows * height, : columns * width].reshape(
+            -1, rows, height, columns, width, pictures.shape[-1]
+        )
         flat = cut.swapaxes(2, 3).reshape(len(pictures), rows * columns, -1)
         return torch.from_numpy(flat.astype(np.float32))
 

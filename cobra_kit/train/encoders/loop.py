@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cobra_kit.data.scenes import SceneDataset, SceneParams, caption, scenes_dataset
+from cobra_kit.data.scenes import SceneDataset, SceneParams, Split, caption, scenes_dataset
 from cobra_kit.errors import CobraError
 from cobra_kit.events import Message, Reporter, StepDone, silent
 from cobra_kit.interfaces import VisionEncoder
@@ -38,7 +38,7 @@ class Pretrained:
 
     Args:
         encoder: The encoder.
-        trained: Names of its parameters that the loss reaches.
+        trained: Names of its parameters that the loss reaches; all of them after 0 steps.
         probes: What linear probes read from its tokens.
         losses: Mean of each weighted term over the last steps; empty after 0 steps.
         seconds: Processor seconds of this process from the first step to the last.
@@ -78,12 +78,12 @@ def pretrain(
     torch.manual_seed(derive_seed(settings.seed, "objective"))  # torch's layers draw from the global generator
     objective = _objective(plan, encoder.width, encode.grid, things, world)
     both = nn.ModuleDict({"encoder": encoder, "objective": objective}).train()
-    losses, seconds, touched = _train(plan, both, encode, pictures, resume, report)
+    losses, seconds, trained = _train(plan, both, encode, pictures, resume, report)
     report(Message(text="probing"))
     probes = _probe(plan, encode, world, things, report)
     if resume is not None:
         resume.unlink(missing_ok=True)
-    return Pretrained(encoder, touched, probes, losses, seconds)
+    return Pretrained(encoder, trained, probes, losses, seconds)
 
 
 def build_encoder(plan: PretrainPlan) -> VisionEncoder:
@@ -106,7 +106,7 @@ def _train(
     resume: Path | None,
     report: Reporter,
 ) -> tuple[dict[str, float], float, frozenset[str]]:
-    """Returns mean losses, seconds, and the encoder's parameters that were reached by a gradient."""
+    """Returns mean losses, seconds, and which of the encoder's parameters the loss reaches."""
     settings = plan.recipe.train
     optimiser = _optimiser(both, settings)
     file = ResumeFile(resume, plan.recipe, both, optimiser)
@@ -121,22 +121,21 @@ def _train(
         losses: dict[str, Tensor] = both["objective"](encode(np.stack([pictures[row] for row in rows])), rows, rng)
         loss = torch.stack([*losses.values()]).sum()
         if not torch.isfinite(loss):
-            raise CobraError(
-                f"the loss is {loss.item()} at step {step + 1}", hint="Try a smaller train.learning_rate."
-            )
+            raise CobraError(f"the loss is {loss.item()} at step {step + 1}", hint="Try a smaller train.learning_rate.")
         factor = learning_rate_factor(
             step, steps=settings.steps, warmup_ratio=settings.warmup_ratio, final_ratio=settings.final_lr_ratio
         )
         for group in optimiser.param_groups:
             group["lr"] = settings.learning_rate * factor
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_([p for p in both.parameters() if p.grad is not None], settings.max_grad_norm)
         optimiser.step()
         log.add(step + 1, losses, len(rows) * encode.grid[0] * encode.grid[1])
         file.save_now_and_then(step + 1)
-    touched = {name for name, parameter in both["encoder"].named_parameters() if parameter in optimiser.state}
-    return log.means, time.process_time() - began, frozenset(touched)
+    trained = {name for name, parameter in both["encoder"].named_parameters() if parameter in optimiser.state}
+    everything = {name for name, _ in both["encoder"].named_parameters()}
+    return log.means, time.process_time() - began, frozenset(trained if settings.steps else everything)
 
 
 def batch_rows(pictures: int, settings: PretrainSection, step: int) -> NDArray[np.int64]:
@@ -157,9 +156,7 @@ def _optimiser(both: nn.Module, settings: PretrainSection) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=settings.betas, fused=True)
 
 
-def _objective(
-    plan: PretrainPlan, width: int, grid: tuple[int, int], things: Things, world: SceneDataset
-) -> nn.Module:
+def _objective(plan: PretrainPlan, width: int, grid: tuple[int, int], things: Things, world: SceneDataset) -> nn.Module:
     objective = plan.recipe.objective
     if objective.kind == "dense":
         return Dense(width, grid, things, world.pictures("towers"), objective.weights)
@@ -173,8 +170,7 @@ def _world(plan: PretrainPlan, report: Reporter, cache_dir: Path | None) -> Scen
     return scenes_dataset(params, cache_dir, _counted("drawing pictures", report))
 
 
-def _things(world: SceneDataset, split: str, grid: tuple[int, int], report: Reporter) -> Things:
-    assert split in ("towers", "val")
+def _things(world: SceneDataset, split: Split, grid: tuple[int, int], report: Reporter) -> Things:
     return things_of(world.scenes(split), grid, _counted("labelling pictures", report))
 
 
@@ -186,9 +182,7 @@ def _counted(text: str, report: Reporter) -> Callable[[int, int], None]:
     return progress
 
 
-def _probe(
-    plan: PretrainPlan, encode: Encode, world: SceneDataset, things: Things, report: Reporter
-) -> list[Probe]:
+def _probe(plan: PretrainPlan, encode: Encode, world: SceneDataset, things: Things, report: Reporter) -> list[Probe]:
     count = plan.recipe.data.probe_fit
     fit = Things(**{field.name: getattr(things, field.name)[:count] for field in fields(things)})
     return probe_tokens(

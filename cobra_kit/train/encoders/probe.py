@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from cobra_kit.data.scenes.vocabulary import COLOR_NAMES, SHAPES
-from cobra_kit.train.encoders.things import CELL, COLOR, LETTER, MAX_THINGS, ORDER, SHAPE, SIZE, WORD, Things
+from cobra_kit.train.encoders.things import CELL, COLOR, LETTER, SHAPE, SIZE, WORD, Things
 
 _STEPS, _LEARNING_RATE, _DECAY = 300, 0.03, 1e-4
 
@@ -34,9 +34,7 @@ class Probe:
     examples: int
 
 
-def probe_tokens(
-    fit: tuple[Tensor, Things], test: tuple[Tensor, Things]
-) -> list[Probe]:
+def probe_tokens(fit: tuple[Tensor, Things], test: tuple[Tensor, Things]) -> list[Probe]:
     """Returns what linear probes read at the centre token of each thing, and from the mean and max of all tokens.
 
     Args:
@@ -58,23 +56,27 @@ def probe_tokens(
     ):
         a, b = _at_things(x, things, attribute, kind), _at_things(y, others, attribute, kind)
         found.append(_classes(name, a, b))
-    a, b = _pooled(x), _pooled(y)
-    found.append(_presence((a, _pairs(things)), (b, _pairs(others))))
-    found.append(_classes("count", (a, _counts(things)), (b, _counts(others))))
-    found.append(_classes("count of a color", _color_counts(a, things), _color_counts(b, others)))
+    p, q = _pooled(x), _pooled(y)
+    found.append(_presence((p, _pairs(things)), (q, _pairs(others))))
+    found.append(_classes("count", (p, _counts(things)), (q, _counts(others))))
+    # One colour is as good as another: the first.
+    found.append(_classes("count of a color", (p, _counts(things, 1)), (q, _counts(others, 1))))
     return found
 
 
 def _at_things(tokens: Tensor, things: Things, attribute: int, kind: str) -> tuple[Tensor, Tensor]:
     known = things.attributes
-    chosen = things.present() & {
-        "object": known[..., COLOR] >= 0,
-        "letter": (known[..., LETTER] >= 0) & (known[..., WORD] < 0),
-        "large letter": (known[..., LETTER] >= 0)
-        & (known[..., WORD] < 0)
-        & (things.boxes[..., 3] - things.boxes[..., 1] > 0.4),
-        "word": known[..., WORD] >= 0,
-    }[kind]
+    chosen = (
+        things.present()
+        & {
+            "object": known[..., COLOR] >= 0,
+            "letter": (known[..., LETTER] >= 0) & (known[..., WORD] < 0),
+            "large letter": (known[..., LETTER] >= 0)
+            & (known[..., WORD] < 0)
+            & (things.boxes[..., 3] - things.boxes[..., 1] > 0.4),
+            "word": known[..., WORD] >= 0,
+        }[kind]
+    )
     picture, which = np.nonzero(chosen)
     place = things.centers[picture, which].astype(np.int64)
     values = known[picture, which, attribute].astype(np.int64)
@@ -85,13 +87,8 @@ def _pooled(tokens: Tensor) -> Tensor:
     return torch.cat([tokens.mean(1), tokens.amax(1)], dim=-1)
 
 
-def _counts(things: Things) -> Tensor:
-    return torch.from_numpy(things.counts[:, 0].astype(np.int64))
-
-
-def _color_counts(pooled: Tensor, things: Things) -> tuple[Tensor, Tensor]:
-    """Counts of the first colour: one colour is as good as another."""
-    return pooled, torch.from_numpy(things.counts[:, 1].astype(np.int64))
+def _counts(things: Things, counted: int = 0) -> Tensor:
+    return torch.from_numpy(things.counts[:, counted].astype(np.int64))
 
 
 def _pairs(things: Things) -> Tensor:
@@ -103,13 +100,13 @@ def _pairs(things: Things) -> Tensor:
     return torch.from_numpy(there)
 
 
-def _fit(x: Tensor, loss_of: object, outputs: int) -> Tensor:
+def _fit(x: Tensor, loss_of: Callable[[Tensor], Tensor], outputs: int) -> Tensor:
     weight = torch.zeros(x.shape[1] + 1, outputs, requires_grad=True)
     optimiser = torch.optim.AdamW([weight], lr=_LEARNING_RATE, weight_decay=_DECAY)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, _STEPS)
     for _ in range(_STEPS):
         optimiser.zero_grad()
-        loss_of(_apply(x, weight)).backward()  # type: ignore[operator]
+        torch.autograd.backward(loss_of(_apply(x, weight)))
         optimiser.step()
         schedule.step()
     return weight.detach()

@@ -155,5 +155,7 @@ def load_pretrain_recipe(
         except PluginError as error:
             problems.append(problem(tree, (*path, "use"), error.message, error.hint))
     raise_problems(found.display, problems)
-    assert recipe is not None and component is not None and config is not None
+    assert recipe is not None
+    assert component is not None
+    assert config is not None
     return PretrainPlan(found.name, recipe, component, config)

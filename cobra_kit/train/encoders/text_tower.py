@@ -27,7 +27,9 @@ class TextTower(nn.Module):
         self._encode = lru_cache(maxsize=100_000)(self._tokenizer.encode)
         self.embedding = nn.Embedding(self._tokenizer.vocab_size, width)
         self.neighbours = nn.Conv1d(width, width, 3, padding=1)
-        self.mlp = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+        self.mlp = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+        )
 
     def forward(self, texts: Sequence[str]) -> Tensor:
         """Returns `[t width]`, not normalised, for t texts."""
@@ -39,4 +41,6 @@ class TextTower(nn.Module):
         real = (torch.arange(ids.shape[1]) < lengths[:, None])[..., None]
         x = self.embedding(ids) * real
         x = F.gelu(x + self.neighbours(x.transpose(1, 2)).transpose(1, 2)) * real
-        return self.mlp(x.sum(1) / lengths[:, None]) + x.sum(1) / lengths[:, None]
+        mean = x.sum(1) / lengths[:, None]
+        vectors: Tensor = mean + self.mlp(mean)
+        return vectors
