@@ -18,6 +18,7 @@ torch.empty(1, device="meta").normal_()  # imports three seconds' worth of torch
 torch.optim.AdamW([torch.zeros(1)])
 
 STAGE = {"steps": 60, "batch_size": 4, "learning_rate": 0.02}
+BEGINNING = {"curriculum": {"kinds": ["colour"], "share": 0.3}, "loss_unit": "answer"}
 
 
 def main(recipe: Path, folder: Path) -> None:
@@ -32,7 +33,7 @@ def main(recipe: Path, folder: Path) -> None:
         if isinstance(event, StepDone):
             time.sleep(0.01)
 
-    section = TrainSection.model_validate({"align": {**STAGE, "steps": 20}, "finetune": STAGE})
+    section = TrainSection.model_validate({"align": {**STAGE, "steps": 20}, "finetune": {**STAGE, **BEGINNING}})
     model = compose(recipe)
     pace = Pace(log_steps=1, save_seconds=0.02)
     try:

@@ -28,7 +28,7 @@ class ToySource:
         turns = [("<image>\nWhat colour is it?", colour)]
         if i % 3 == 0 and i % 2:
             turns.append(("Is it a picture?", "yes"))
-        return TrainingRow(f"r{i}", (f"p{i}.png",), tuple(turns))
+        return TrainingRow(f"r{i}", (f"p{i}.png",), tuple(turns), ("colour", "medium")[: len(turns)])
 
     def picture(self, image_id: str) -> Image.Image:
         self.decoded.append(image_id)
