@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cobra_kit.model import VisionLanguageModel, compose
     from cobra_kit.plugin import hookimpl
     from cobra_kit.recipe import Recipe, load_recipe
+    from cobra_kit.study import load, run
 
 __version__ = "0.1.0"
 
@@ -22,10 +23,22 @@ _HOMES = {
     "VisionLanguageModel": "cobra_kit.model",
     "compose": "cobra_kit.model",
     "hookimpl": "cobra_kit.plugin",
+    "load": "cobra_kit.study",
     "load_recipe": "cobra_kit.recipe",
+    "run": "cobra_kit.study",
 }
 
-__all__ = ["CobraError", "Recipe", "VisionLanguageModel", "__version__", "compose", "hookimpl", "load_recipe"]
+__all__ = [
+    "CobraError",
+    "Recipe",
+    "VisionLanguageModel",
+    "__version__",
+    "compose",
+    "hookimpl",
+    "load",
+    "load_recipe",
+    "run",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -21,6 +21,7 @@ class ToySource:
         self.fingerprint = f"{name}-{rows}"
         self.decoded: list[str] = []
         self.rows = [self._row(i) for i in range(rows)]
+        self.caption_rows = self.rows
 
     def _row(self, i: int) -> TrainingRow:
         colour = self._colours[f"p{i}.png"]

@@ -13,8 +13,9 @@ import typer
 
 from cobra_kit import __version__
 from cobra_kit._plugins import configure
-from cobra_kit.cli import plugins, recipes
+from cobra_kit.cli import data, plugins, recipes
 from cobra_kit.cli.pretrain import pretrain
+from cobra_kit.cli.run import run
 
 app = typer.Typer(
     name="cobra-kit",
@@ -24,7 +25,9 @@ app = typer.Typer(
     add_completion=False,
 )
 
-# Register a group of commands: one line.
+# Register a command, or a group of commands: one line.
+app.command("run")(run)
+app.add_typer(data.app, name="data")
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(recipes.app, name="recipes")
 app.command("pretrain")(pretrain)

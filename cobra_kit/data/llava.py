@@ -30,6 +30,8 @@ class Params(BaseModel):
 
     rows: Path
     """A JSON file: a list of rows with `id`, `image` and `conversations`."""
+    captions: Path | None = None
+    """Such a file for the align stage, whose first answers are captions; null: `rows` serves that stage too."""
     images: Path
     """The folder that the rows' `image` paths start at."""
 
@@ -43,6 +45,7 @@ class LlavaSource:
 
     Attributes:
         rows: The rows that keep to the form.
+        caption_rows: Those of the align stage.
         rejects: The others.
 
     Raises:
@@ -55,20 +58,19 @@ class LlavaSource:
             raise DataError("no such picture folder", where=str(self._folder), hint="data.images must name it.")
         content = _read(self._file)
         self._digest = hashlib.sha256(content)
-        self.rows, self.rejects = _parse(content, self._file)
-        self.rejects.announce(report, f"{self._file}", "rows break LLaVA's form and are left out")
-        if not self.rows:
-            raise DataError(
-                "no training row is left",
-                where=str(self._file),
-                hint=self.rejects.summary("rows break LLaVA's form") if self.rejects.total else "The file is empty.",
-            )
+        self.rows, self.rejects = _good_rows(content, self._file, report)
+        self.caption_rows = self.rows
+        if params.captions is not None:
+            captions = params.captions.expanduser()
+            content = _read(captions)
+            self._digest.update(content)
+            self.caption_rows, _ = _good_rows(content, captions, report)
 
     @cached_property
     def fingerprint(self) -> str:
         """Returns a hash of the rows and of the sizes of the pictures (their bytes are not read for it)."""
         digest = self._digest.copy()
-        for name in self.picture_ids("train"):
+        for name in used_pictures((*self.rows, *self.caption_rows)):
             digest.update(f"\0{name}\0{_size(self._folder / name)}".encode())
         return digest.hexdigest()
 
@@ -85,7 +87,7 @@ class LlavaSource:
 
     def picture_ids(self, split: Split) -> Sequence[str]:
         """Returns the pictures of the training rows; none for the other splits."""
-        return used_pictures(self.rows) if split == "train" else ()
+        return used_pictures((*self.rows, *self.caption_rows)) if split == "train" else ()
 
     def benchmarks(self, split: HeldOutSplit) -> Mapping[str, Benchmark]:
         """Returns no benchmark: the rows are for training."""
@@ -95,6 +97,18 @@ class LlavaSource:
 def open_source(params: Params, report: Reporter = silent) -> LlavaSource:
     """Returns the source with these settings."""
     return LlavaSource(params, report)
+
+
+def _good_rows(content: bytes, file: Path, report: Reporter) -> tuple[tuple[TrainingRow, ...], Rejects]:
+    rows, rejects = _parse(content, file)
+    rejects.announce(report, f"{file}", "rows break LLaVA's form and are left out")
+    if not rows:
+        raise DataError(
+            "no training row is left",
+            where=str(file),
+            hint=rejects.summary("rows break LLaVA's form") if rejects.total else "The file is empty.",
+        )
+    return rows, rejects
 
 
 def _parse(content: bytes, file: Path) -> tuple[tuple[TrainingRow, ...], Rejects]:

@@ -14,7 +14,7 @@ from cobra_kit.data.rows import TrainingRow
 from cobra_kit.errors import DataError, TextError
 from cobra_kit.events import Progress, Reporter, silent
 from cobra_kit.interfaces import Layout
-from cobra_kit.model import Batch, CachedFeatures, PreparedRow, Processor
+from cobra_kit.model import Batch, CachedFeatures, LossUnit, PreparedRow, Processor
 
 _REPORT_EVERY = 1000
 _NO_VALUES = torch.empty(0)
@@ -29,6 +29,7 @@ class TrainingSet:
         pictures: The pictures, readable ones only.
         captions: Learn the first answer as a caption and leave the prompt out (the align stage); rows without a
             picture are left out, since they teach a projector nothing.
+        loss_unit: What counts the same in the loss, `token` or `answer`.
         report: Told about progress and about rows that are left out.
 
     Attributes:
@@ -46,8 +47,10 @@ class TrainingSet:
         pictures: Pictures,
         *,
         captions: bool = False,
+        loss_unit: LossUnit = "token",
         report: Reporter = silent,
     ) -> None:
+        self._loss_unit = loss_unit
         self._processor, self._pictures, self._captions = processor, pictures, captions
         self._rows: list[PreparedRow] = []
         self._images: list[tuple[str, ...]] = []
@@ -70,7 +73,7 @@ class TrainingSet:
         rows = [
             replace(self._rows[i], images=tuple(self._pictures.load(name) for name in self._images[i])) for i in indices
         ]
-        return self._processor.collate(rows)
+        return self._processor.collate(rows, loss_unit=self._loss_unit)
 
     def _add(self, row: TrainingRow) -> None:
         unreadable = [name for name in row.images if name in self._pictures.unreadable]

@@ -20,11 +20,13 @@ class TrainingRow:
         row_id: Unique within the source.
         images: Names of its pictures, in the order of their markers.
         turns: (question, answer) pairs; questions may hold `<image>` markers.
+        kinds: Per turn what kind of question it is, such as `count`; empty where the source does not know.
     """
 
     row_id: str
     images: tuple[str, ...]
     turns: tuple[tuple[str, str], ...]
+    kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,11 @@ class DataSource(Protocol):
     @property
     def rows(self) -> Sequence[TrainingRow]:
         """Returns the training rows."""
+        ...
+
+    @property
+    def caption_rows(self) -> Sequence[TrainingRow]:
+        """Returns the rows of the align stage: a picture and, as the first answer, its caption."""
         ...
 
     def picture(self, image_id: str) -> Image:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cobra_kit.model.batch import Batch, CachedFeatures, PreparedRow
+from cobra_kit.model.batch import Batch, CachedFeatures, LossUnit, PreparedRow
 from cobra_kit.model.composition import compose, processor_of
 from cobra_kit.model.processor import Processor
 from cobra_kit.model.vision_language_model import VisionLanguageModel
@@ -10,6 +10,7 @@ from cobra_kit.model.vision_language_model import VisionLanguageModel
 __all__ = [
     "Batch",
     "CachedFeatures",
+    "LossUnit",
     "PreparedRow",
     "Processor",
     "VisionLanguageModel",

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from cobra_kit.interfaces import IGNORE_INDEX, Layout, LayoutBatch, PreparedImage, TextRow, TokenShape
+
+LossUnit = Literal["token", "answer"]
+"""What counts the same in the loss: every supervised token, or every answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,8 @@ class Batch:
         layout: Where each position comes from.
         target_positions: `[m]` index into the flattened `[b * s]` hidden states that predict a supervised token.
         targets: `[m]` the ids they are to predict.
+        target_weights: `[m]` float32, what each counts in the loss.
+        total_weight: Their sum, known on the host.
     """
 
     text_ids: Tensor
@@ -78,6 +84,8 @@ class Batch:
     layout: LayoutBatch
     target_positions: Tensor
     targets: Tensor
+    target_weights: Tensor
+    total_weight: float
 
     @property
     def num_rows(self) -> int:
@@ -97,6 +105,8 @@ class Batch:
             layout=self.layout.to(device),
             target_positions=self.target_positions.to(device, non_blocking=True),
             targets=self.targets.to(device, non_blocking=True),
+            target_weights=self.target_weights.to(device, non_blocking=True),
+            total_weight=self.total_weight,
         )
 
 
@@ -120,6 +130,22 @@ def supervised_targets(layout: LayoutBatch) -> tuple[Tensor, Tensor]:
     same_segment = layout.segment_ids[:, 1:] == layout.segment_ids[:, :-1]
     rows, columns = ((following != IGNORE_INDEX) & same_segment).nonzero(as_tuple=True)
     return rows * layout.labels.shape[1] + columns, following[rows, columns]
+
+
+def weigh_targets(positions: Tensor, unit: LossUnit) -> Tensor:
+    """Returns the weight `[m]` of each supervised token.
+
+    Args:
+        positions: `[m]` from `supervised_targets`; the tokens of one answer stand side by side.
+        unit: `token`: every token counts 1. `answer`: every answer counts 1, its tokens share that, so that a box of
+            twenty tokens does not outweigh twenty answers of one.
+    """
+    if unit == "token" or not positions.numel():
+        return torch.ones(positions.numel())
+    starts = torch.ones(positions.numel(), dtype=torch.bool)
+    starts[1:] = positions.diff() != 1
+    answer = starts.cumsum(0) - 1
+    return 1.0 / answer.bincount()[answer].float()
 
 
 def _size_key(image: PreparedImage | CachedFeatures) -> object:

@@ -14,26 +14,32 @@ CHUNK_TOKENS = 2048
 
 
 def summed_loss(
-    hidden: Tensor, targets: Tensor, logits: Callable[[Tensor], Tensor], *, chunk_tokens: int = CHUNK_TOKENS
+    hidden: Tensor,
+    targets: Tensor,
+    weights: Tensor,
+    logits: Callable[[Tensor], Tensor],
+    *,
+    chunk_tokens: int = CHUNK_TOKENS,
 ) -> Tensor:
-    """Returns the sum of the negative log-likelihoods, in float32.
+    """Returns the weighted sum of the negative log-likelihoods, in float32.
 
     Args:
         hidden: Hidden states that predict, `[m d]`.
         targets: Ids to predict, `[m]`.
+        weights: What each counts, `[m]` float32.
         logits: `[.. d] -> [.. vocab_size]`.
         chunk_tokens: Tokens per chunk; a chunk's logits are recomputed in the backward pass.
     """
 
-    def chunk_loss(states: Tensor, ids: Tensor) -> Tensor:
-        return F.cross_entropy(logits(states).float(), ids, reduction="sum")
+    def chunk_loss(states: Tensor, ids: Tensor, weight: Tensor) -> Tensor:
+        return F.cross_entropy(logits(states).float(), ids, reduction="none") @ weight
 
     if targets.numel() <= chunk_tokens:
-        return chunk_loss(hidden, targets)
+        return chunk_loss(hidden, targets, weights)
     total = hidden.new_zeros((), dtype=torch.float32)
-    for states, ids in zip(torch.split(hidden, chunk_tokens), torch.split(targets, chunk_tokens), strict=True):
+    for chunk in zip(*(torch.split(part, chunk_tokens) for part in (hidden, targets, weights)), strict=True):
         if torch.is_grad_enabled():
-            total = total + checkpoint(chunk_loss, states, ids, use_reentrant=False)
+            total = total + checkpoint(chunk_loss, *chunk, use_reentrant=False)
         else:
-            total = total + chunk_loss(states, ids)
+            total = total + chunk_loss(*chunk)
     return total

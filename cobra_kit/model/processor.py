@@ -21,7 +21,15 @@ from cobra_kit.interfaces import (
     TokenShape,
     VisionEncoder,
 )
-from cobra_kit.model.batch import Batch, CachedFeatures, PreparedRow, group_images, supervised_targets
+from cobra_kit.model.batch import (
+    Batch,
+    CachedFeatures,
+    LossUnit,
+    PreparedRow,
+    group_images,
+    supervised_targets,
+    weigh_targets,
+)
 from cobra_kit.text.collate import collate_layouts
 from cobra_kit.text.encode import encode_caption, encode_conversation
 
@@ -74,6 +82,7 @@ class Processor:
         rows: Sequence[PreparedRow],
         *,
         for_generation: bool = False,
+        loss_unit: LossUnit = "token",
         pack: Sequence[Sequence[int]] | None = None,
     ) -> Batch:
         """Returns the rows as one batch on the CPU.
@@ -81,6 +90,7 @@ class Processor:
         Args:
             rows: At least one row.
             for_generation: Leaves the labels out.
+            loss_unit: What counts the same in the loss, `token` or `answer`.
             pack: Which rows share a packed row, in order; None puts each row on its own.
         """
         images = [image for row in rows for image in row.images]
@@ -92,12 +102,15 @@ class Processor:
             pack=pack,
         )
         positions, targets = supervised_targets(layout)
+        weights = weigh_targets(positions, loss_unit)
         return Batch(
             text_ids=torch.tensor([token for row in rows for token in row.text.ids], dtype=torch.int64),
             images=group_images(images),
             layout=layout,
             target_positions=positions,
             targets=targets,
+            target_weights=weights,
+            total_weight=float(weights.sum()),
         )
 
     def _lay_out(self, text: TextRow, images: Sequence[Image | PreparedImage | CachedFeatures]) -> PreparedRow:

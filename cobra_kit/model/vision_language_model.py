@@ -68,19 +68,20 @@ class VisionLanguageModel(nn.Module):
         self.recipe = recipe
         self.train_only({"projector", "fusion", "backbone"})
 
-    def forward(self, batch: Batch, *, num_supervised: int | None = None) -> Tensor:
-        """Returns the mean negative log-likelihood per supervised token, a float32 scalar.
+    def forward(self, batch: Batch, *, total_weight: float | None = None) -> Tensor:
+        """Returns the weighted mean negative log-likelihood of the supervised tokens, a float32 scalar.
 
         Args:
             batch: A collated batch on the model's device.
-            num_supervised: What to divide by, where the batch is one of several that share a step (gradient
-                accumulation, ranks); None: this batch's own supervised tokens.
+            total_weight: What to divide by, where the batch is one of several that share a step (gradient
+                accumulation, ranks): the sum of their `total_weight`. None: this batch's own.
         """
         sequence = self.fuse(batch)
         hidden = self.backbone(sequence)
         predicting = hidden.flatten(0, 1)[batch.target_positions]
-        total = summed_loss(predicting, batch.targets, self.backbone.logits)
-        return total / max(1, batch.num_supervised if num_supervised is None else num_supervised)
+        total = summed_loss(predicting, batch.targets, batch.target_weights, self.backbone.logits)
+        weight = batch.total_weight if total_weight is None else total_weight
+        return total / weight if weight else total
 
     def fuse(self, batch: Batch) -> FusedSequence:
         """Returns the embeddings `[b s hidden_size]` of text and visual tokens, laid out."""

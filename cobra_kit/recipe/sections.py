@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -34,6 +34,15 @@ class DataSection(Section):
         return dict(self.model_extra or {})
 
 
+class CurriculumSection(Section):
+    """What a stage begins with: questions of some kinds only, which the rest then builds on."""
+
+    kinds: Annotated[list[str], Field(min_length=1)]
+    """Kinds of question, as the data source names them; scenes: attribute, count, presence, spatial, reading, boxes."""
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """For which share of the stage's steps."""
+
+
 class StageSection(Section):
     """How one stage trains. Its length is given in `epochs` or in `steps`."""
 
@@ -55,6 +64,10 @@ class StageSection(Section):
     """Share of the steps in which the learning rate rises linearly."""
     final_lr_ratio: Ratio = 0.05
     """Where the cosine ends, as a share of the highest learning rate."""
+    curriculum: CurriculumSection | None = None
+    """What the stage begins with; null: everything from the first step on."""
+    loss_unit: Literal["token", "answer"] = "token"
+    """What counts the same in the loss: every supervised token (the paper's), or every answer, long or short."""
     max_grad_norm: Positive | None = 1.0
     """Gradients are scaled down to this norm; null: never."""
 

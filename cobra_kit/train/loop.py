@@ -58,6 +58,7 @@ class StageLoop:
         stage: What to train.
         settings: How.
         rows: On what.
+        first_rows: On what the stage begins, by its curriculum; None without one.
         seed: Of the order of rows and of random layers.
         metrics: Where the lines go.
         save: Writes a checkpoint: stage, step, tensors, state.
@@ -73,6 +74,7 @@ class StageLoop:
         stage: Stage,
         settings: StageSection,
         rows: TrainingSet,
+        first_rows: TrainingSet | None,
         *,
         seed: int,
         metrics: Metrics,
@@ -88,17 +90,22 @@ class StageLoop:
         set_stage(model, stage)
         self._optimiser = make_optimiser(model, settings)
         self._tally, self._speed = Tally(), Speed()
-        position = None
+        positions: dict[str, SamplerState] = {}
         torch.manual_seed(derive_seed(seed, stage.name, "layers"))
         if resume is not None:
             self._tally = Tally(**resume.state["tally"])
-            position = SamplerState(**resume.state["sampler"])
+            positions = {name: SamplerState(**at) for name, at in resume.state["samplers"].items()}
             load_optimiser_tensors(model, self._optimiser, _below("optimiser/", resume.tensors))
             load_random_state(_below("random/", resume.tensors))
         order = derive_seed(seed, stage.name, "rows")
-        self._sampler = LengthGroupedSampler(rows.lengths, settings.batch_size, order, position)
-        self.steps = settings.steps or math.ceil((settings.epochs or 0) * self._sampler.batches_per_epoch)
-        self._position, self._random = self._sampler.state, random_state(model.device)
+        sets = {"rows": rows} if first_rows is None else {"rows": rows, "first": first_rows}
+        self._sets = {
+            name: (one, LengthGroupedSampler(one.lengths, settings.batch_size, order, positions.get(name)))
+            for name, one in sets.items()
+        }
+        self.steps = settings.steps or math.ceil((settings.epochs or 0) * self._sets["rows"][1].batches_per_epoch)
+        self._first_steps = round(settings.curriculum.share * self.steps) if settings.curriculum else 0
+        self._positions, self._random = self._where(), random_state(model.device)
         self._saved_at, self._save_cost = time.monotonic(), 0.0
 
     def run(self, interrupt: Interrupt) -> StageResult | None:
@@ -140,9 +147,10 @@ class StageLoop:
     def _step(self) -> StepOutcome:
         started = time.monotonic()
         settings = self._settings
-        batch = self._sampler.next_batch()
+        rows, sampler = self._sets["first" if self._tally.step < self._first_steps else "rows"]
+        batch = sampler.next_batch()
         size = settings.micro_batch_size or settings.batch_size
-        batches = [self._rows.batch(batch[i : i + size]) for i in range(0, len(batch), size)]
+        batches = [rows.batch(batch[i : i + size]) for i in range(0, len(batch), size)]
         factor = learning_rate_factor(
             self._tally.step,
             steps=self.steps,
@@ -156,7 +164,7 @@ class StageLoop:
             outcome = optimiser_step(self._model, batches, self._optimiser, settings.max_grad_norm)
         except NotFiniteError as error:
             raise self._not_finite(error) from error
-        self._position, self._random = self._sampler.state, random_state(self._model.device)
+        self._positions, self._random = self._where(), random_state(self._model.device)
         tokens = sum(sum(b.layout.lengths) for b in batches)
         padded = sum(b.layout.source.numel() for b in batches)
         seconds = time.monotonic() - started
@@ -173,6 +181,10 @@ class StageLoop:
             )
         )
         return outcome
+
+    def _where(self) -> dict[str, dict[str, int]]:
+        """Returns where each sampler stands, as JSON takes it."""
+        return {name: asdict(sampler.state) for name, (_, sampler) in self._sets.items()}
 
     def _log(self, outcome: StepOutcome) -> None:
         rate, padded_rate = self._speed.rates()
@@ -205,7 +217,7 @@ class StageLoop:
         started = time.monotonic()
         tensors = {f"optimiser/{n}": t for n, t in optimiser_tensors(self._model, self._optimiser).items()}
         tensors |= {f"random/{n}": t for n, t in self._random.items()}
-        state = {"tally": asdict(self._tally), "sampler": asdict(self._position)}
+        state = {"tally": asdict(self._tally), "samplers": self._positions}
         self._save_to(self._stage, self._tally.step, tensors, state)
         self._saved_at = time.monotonic()
         self._save_cost = self._saved_at - started

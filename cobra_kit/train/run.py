@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cobra_kit.data.curriculum import rows_of_kinds
 from cobra_kit.data.features import FeatureCache
 from cobra_kit.data.pictures import LivePictures, Pictures
 from cobra_kit.data.prepared import TrainingSet
-from cobra_kit.data.rows import DataSource, used_pictures
+from cobra_kit.data.rows import DataSource, TrainingRow
 from cobra_kit.errors import TrainingError
 from cobra_kit.events import Reporter, silent
 from cobra_kit.model import VisionLanguageModel
@@ -106,18 +107,15 @@ class _Run:
         validate: Validate | None,
         resume: Checkpoint | None,
     ) -> None:
-        rows = TrainingSet(
-            self._source.rows,
-            self._model.processor,
-            self._pictures(stage),
-            captions=stage.captions,
-            report=self._report,
-        )
+        pictures = self._pictures(stage)
+        rows = self._source.caption_rows if stage.captions else self._source.rows
+        first = settings.curriculum and rows_of_kinds(rows, settings.curriculum.kinds)
         loop = StageLoop(
             self._model,
             stage,
             settings,
-            rows,
+            self._training_set(rows, pictures, stage, settings),
+            self._training_set(first, pictures, stage, settings) if first else None,
             seed=self._seed,
             metrics=self._metrics,
             save=self._save,
@@ -134,8 +132,20 @@ class _Run:
         if interrupt.requested():  # and whoever handles the signal in this program let it pass
             raise KeyboardInterrupt
 
+    def _training_set(
+        self, rows: Sequence[TrainingRow], pictures: Pictures, stage: Stage, settings: StageSection
+    ) -> TrainingSet:
+        return TrainingSet(
+            rows,
+            self._model.processor,
+            pictures,
+            captions=stage.captions,
+            loss_unit=settings.loss_unit,
+            report=self._report,
+        )
+
     def _pictures(self, stage: Stage) -> Pictures:
-        names = used_pictures(self._source.rows)
+        names = self._source.picture_ids("train")  # of every stage, so that they share one cache
         if stage.frozen_encoder:
             return FeatureCache.of(self._model, self._source, names, self._feature_folder, report=self._report)
         self._feature_folder.mkdir(parents=True, exist_ok=True)

@@ -31,15 +31,15 @@ class NotFiniteError(ArithmeticError):
 def accumulate(model: VisionLanguageModel, batches: Sequence[Batch]) -> Tensor:
     """Adds the gradients of several micro-batches and returns their loss, as if they were one batch.
 
-    Each is divided by the supervised tokens of all of them, so neither the number of micro-batches nor which rows
-    share one changes the gradient.
+    Each is divided by the weight of the supervised tokens of all of them, so neither the number of micro-batches nor
+    which rows share one changes the gradient.
     """
-    supervised = sum(batch.num_supervised for batch in batches)
+    weight = sum(batch.total_weight for batch in batches)
     device = model.device
     total = torch.zeros((), device=device)
     for batch in batches:
         on_device = batch if device.type == "cpu" else batch.to(device)
-        loss: Tensor = model(on_device, num_supervised=supervised)
+        loss: Tensor = model(on_device, total_weight=weight)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         total += loss.detach()
     return total

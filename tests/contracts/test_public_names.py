@@ -14,7 +14,9 @@ FROZEN = {
         "__version__",
         "compose",
         "hookimpl",
+        "load",
         "load_recipe",
+        "run",
     },
     "cobra_kit.interfaces": {
         "Backbone",
@@ -43,6 +45,7 @@ FROZEN = {
     "cobra_kit.model": {
         "Batch",
         "CachedFeatures",
+        "LossUnit",
         "PreparedRow",
         "Processor",
         "VisionLanguageModel",

@@ -48,6 +48,9 @@ class SceneParams(BaseModel):
     turns: int = Field(default=8, ge=1, le=32)
     """Questions per training row, at most; a picture may have fewer to ask."""
 
+    turns_per_row: int = Field(default=32, ge=1, le=32)
+    """Questions per row when training; a picture with more to ask gives several rows."""
+
     boxes_per_row: int = Field(default=1, ge=0, le=8)
     """Box questions per training row, at most: their answers are long."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch.testing import assert_close
 
@@ -72,10 +73,11 @@ def test_chunks_change_neither_loss_nor_gradient():
     torch.manual_seed(0)
     head = torch.nn.Linear(6, 11)
     targets = torch.randint(0, 11, (50,))
+    weights = torch.rand(50)
     results = []
     for chunk in (7, 1000):
         hidden = torch.linspace(-1, 1, 300).view(50, 6).requires_grad_()
-        loss = summed_loss(hidden, targets, head, chunk_tokens=chunk)
+        loss = summed_loss(hidden, targets, weights, head, chunk_tokens=chunk)
         loss.backward()
         results.append((loss.detach(), hidden.grad))
     assert_close(results[0], results[1])
@@ -88,8 +90,30 @@ def test_accumulated_micro_batches_equal_one_batch(model, picture):
     expected = model.projector.linear.weight.grad.clone()
     model.zero_grad()
     for row in rows:
-        model(model.processor.collate([row]), num_supervised=whole.num_supervised).backward()
+        model(model.processor.collate([row]), total_weight=whole.total_weight).backward()
     assert_close(model.projector.linear.weight.grad, expected)
+
+
+def test_with_the_answer_as_unit_a_long_answer_weighs_what_a_short_one_does(model, picture):
+    turns = [("What colour is it?", "red"), ("And where?", "at the top left corner of the picture")]
+    row = model.processor.row(turns, [picture(1)])
+    batch = model.processor.collate([row], loss_unit="answer")
+    logits = model.backbone.logits(model.backbone(model.fuse(batch)))[0]
+    labels = torch.tensor(row.layout.labels)[1:]
+    losses = torch.nn.functional.cross_entropy(logits[:-1], labels.clamp(min=0), reduction="none")
+    answers, inside = [], False
+    for loss, label in zip(losses, labels, strict=True):
+        if label == IGNORE_INDEX:
+            inside = False
+            continue
+        if not inside:
+            answers.append([])
+        inside = True
+        answers[-1].append(loss)
+    assert len(answers) == 2
+    assert len(answers[0]) < len(answers[1])
+    assert batch.total_weight == pytest.approx(2.0)
+    assert_close(model(batch), torch.stack([torch.stack(answer).mean() for answer in answers]).mean())
 
 
 def test_cached_features_stand_in_for_pictures(model, picture):

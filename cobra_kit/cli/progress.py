@@ -1,0 +1,137 @@
+"""Progress on stderr: a live board on a terminal, plain lines now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+from cobra_kit.cli.board import DONE, WAITING, WORKING, Board, Row
+from cobra_kit.events import Event, Message, Progress, Reporter, StageDone, StageStarted, StepDone
+from cobra_kit.study.events import RunDone
+from cobra_kit.study.plan import StudyPlan
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+_PER_SECOND = 8
+_LINE_SECONDS = 15.0
+_SPARE_LINES = 3
+_MARGIN = 2  # for the terminal's own `^C`, which else begins a new line
+_GAP = "  "
+_SHORTEST_BAR, _LONGEST_BAR = 4, 40
+_STYLES = {WAITING: ("", "dim"), WORKING: ("bold", ""), DONE: ("", "green")}
+
+
+@contextmanager
+def progress(plan: StudyPlan) -> Iterator[Reporter]:
+    """Yields a reporter that shows a study's progress for the length of a block."""
+    board = Board(plan)
+    if not sys.stderr.isatty():
+        yield PlainProgress(board)
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console(stderr=True, highlight=False)
+    # No thread that redraws: events come often, and a second writer to the terminal leaves torn lines behind.
+    with Live(console=console, auto_refresh=False, get_renderable=lambda: draw(board, console)) as live:
+        drawn = 0.0
+
+        def show(event: Event, /) -> None:
+            nonlocal drawn
+            if isinstance(event, Message):
+                live.refresh()
+                console.print(_message(event), markup=False, style="yellow" if event.level == "warning" else "dim")
+                return
+            board.take(event)
+            if time.monotonic() - drawn >= 1 / _PER_SECOND or not isinstance(event, StepDone | Progress):
+                live.refresh()
+                drawn = time.monotonic()
+
+        yield show
+
+
+def draw(board: Board, console: Console) -> RenderableType:
+    """Returns the board as wide as the console, and no higher than it."""
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    rows, hidden = fitting(board.rows, console.height - _SPARE_LINES)
+    widths = column_widths(rows, console.width - _MARGIN)
+    grid = Table.grid(padding=(0, len(_GAP), 0, 0))
+    for width in widths:
+        grid.add_column(width=width, no_wrap=True, overflow="ellipsis")
+    grid.columns[-1].justify = "right"
+    for row in rows:
+        bar = ProgressBar(total=1.0, completed=row.share, width=widths[2]) if row.state == WORKING else Text()
+        shown = bar if row.total and widths[2] else Text()
+        grid.add_row(
+            Text(row.label, style=_STYLES[row.state][0]), Text(row.facts, style=_STYLES[row.state][1]), shown, row.left
+        )
+    if hidden:
+        grid.add_row("", Text(f"and {hidden} more", style="dim"), "", "")
+    return grid
+
+
+def column_widths(rows: Sequence[Row], width: int) -> tuple[int, int, int, int]:
+    """Returns the widths of label, facts, bar and time left; where there is little room, the bar gives way first."""
+    label = min(max((len(row.label) for row in rows), default=0), width // 4)
+    left = max((len(row.left) for row in rows), default=0)
+    room = width - label - left - 3 * len(_GAP)
+    facts = max((len(row.facts) for row in rows), default=0)
+    if room - facts < _SHORTEST_BAR:
+        return label, max(1, room), 0, left
+    return label, facts, min(room - facts, _LONGEST_BAR), left
+
+
+def fitting(rows: list[Row], most: int) -> tuple[list[Row], int]:
+    """Returns the rows that fit, and how many do not: the working ones stay, the oldest finished ones go first."""
+    kept = list(rows)
+    hidden = 0
+    while len(kept) + (1 if hidden else 0) > max(1, most):
+        first_done = next((i for i, row in enumerate(kept) if row.state == DONE), None)
+        last_waiting = next((i for i in range(len(kept) - 1, -1, -1) if kept[i].state == WAITING), None)
+        victim = first_done if first_done is not None else last_waiting
+        if victim is None:
+            break
+        del kept[victim]
+        hidden += 1
+    return kept, hidden
+
+
+class PlainProgress:
+    """One line when a stage begins or ends, and every 15 seconds in between."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._last: dict[str, float] = {}
+
+    def __call__(self, event: Event, /) -> None:
+        """Prints a line if it is time for one."""
+        if isinstance(event, Message):
+            typer.echo(_message(event), err=True)
+            return
+        row = self._board.take(event)
+        if row is None:
+            return
+        key = f"{row.label} {row.task}"
+        new = key not in self._last
+        notable = isinstance(event, StageStarted | StageDone | RunDone) or row.done == row.total
+        if new or notable or time.monotonic() - self._last[key] >= _LINE_SECONDS:
+            self._last[key] = time.monotonic()
+            typer.echo(line(row), err=True)
+
+
+def line(row: Row) -> str:
+    """Returns a row as one line of text."""
+    return f"{row.label}: " + "  ".join(filter(None, (row.facts, row.left)))
+
+
+def _message(event: Message) -> str:
+    return f"{event.level}: {event.text}" if event.level == "warning" else event.text

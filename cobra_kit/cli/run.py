@@ -1,0 +1,39 @@
+"""`cobra-kit run`: train and evaluate every arm of a recipe, and print the table.
+
+Only the options stand here; what the command does is in `run_action`, imported when it runs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cobra_kit.cli.recipes import JsonOption, ProfileOption, RecipeArgument, SetOption
+
+
+def run(
+    recipe: RecipeArgument,
+    profile: ProfileOption = None,
+    changes: SetOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="The study's folder; studies/RECIPE-PROFILE unless given."),
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Delete the study that is there and start over.")] = False,
+    control: Annotated[
+        str | None,
+        typer.Option("--control", metavar="NAME", help="Ask with wrong pictures too: shuffled-images."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train and evaluate every arm and seed of a recipe, and print the table.
+
+    The same command goes on after an interruption, and repeats nothing.
+    """
+    from cobra_kit.cli import run_action
+
+    run_action.run(
+        recipe, profile=profile, changes=changes or (), out=out, fresh=fresh, control=control, as_json=as_json
+    )

@@ -1,0 +1,119 @@
+"""What `cobra-kit run` does: says what is to come, shows progress on stderr, prints the table on stdout."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from cobra_kit.cli.progress import progress
+from cobra_kit.recipe import load_recipe
+from cobra_kit.report import AblationTable, render_text, styled_text, table_to_json
+from cobra_kit.study.plan import StudyPlan, make_plan
+from cobra_kit.study.runner import run_plan, study_path
+
+_WIDTH = 80
+_OTHER_PROFILES = {"paper": "for the paper's scale", "laptop": "for a laptop's scale"}
+
+
+def run(
+    recipe: str,
+    *,
+    profile: str | None,
+    changes: Sequence[str],
+    out: Path | None,
+    fresh: bool,
+    control: str | None,
+    as_json: bool,
+) -> None:
+    """Runs a study and prints its table."""
+    plan = make_plan(load_recipe(recipe, profile=profile, overrides=changes))
+    path = study_path(plan, out)
+    for line in heading(plan, path, _terminal_width(sys.stderr.isatty())):
+        typer.echo(line, err=True)
+    try:
+        with progress(plan) as report:
+            table = run_plan(plan, path, fresh=fresh, control=control, report=report)
+    except KeyboardInterrupt:
+        again = _command(recipe, profile, changes, out, control)
+        typer.echo(f"\nInterrupted. What is done is kept in {path}. To go on:\n  {again}", err=True)
+        raise
+    if as_json:
+        typer.echo(table_to_json(table), nl=False)
+        return
+    typer.echo("", err=True)
+    _print_table(table)
+    for line in _closing(path, recipe, profile, changes, out, control):
+        typer.echo(line, err=True)
+
+
+def heading(plan: StudyPlan, path: Path, width: int) -> list[str]:
+    """Returns what is about to happen, each line within `width` where names allow it."""
+    recipe = plan.recipe
+    facts = []
+    if recipe.profile:
+        data = " (embedded data)" if recipe.data is not None and recipe.data.source == "scenes" else ""
+        facts.append(f"profile {recipe.profile}{data}")
+    seeds = ("seeds" if len(plan.seeds) > 1 else "seed") + "  " + ", ".join(map(str, plan.seeds))
+    arms = ", ".join(f"{arm} (reference)" if arm == plan.reference else arm for arm in plan.arms)
+    about = [f"factor  {plan.factor}", f"arms  {arms}"] if plan.factor else [f"title   {recipe.title or recipe.name}"]
+    others = [
+        f"{words}: --profile {name}"
+        for name, words in _OTHER_PROFILES.items()
+        if name in recipe.profile_names and name != recipe.profile
+    ]
+    return [
+        *_joined([f"recipe  {recipe.name}", *facts], width),
+        *_joined([*about, seeds], width),
+        *_joined([f"study   {path}", *others], width),
+        "",
+    ]
+
+
+def _joined(parts: Sequence[str], width: int) -> list[str]:
+    """Returns the parts on as few lines as they need, four blanks between them."""
+    lines = [parts[0]]
+    for part in parts[1:]:
+        if len(lines[-1]) + 4 + len(part) <= width:
+            lines[-1] += f"    {part}"
+        else:
+            lines.append(f"        {part}")
+    return lines
+
+
+def _print_table(table: AblationTable) -> None:
+    width = _terminal_width(sys.stdout.isatty())
+    if not sys.stdout.isatty():
+        typer.echo(render_text(table, width))
+        return
+    from rich.console import Console
+
+    Console(width=width, highlight=False).print(styled_text(table, width), soft_wrap=True)
+
+
+def _terminal_width(is_terminal: bool) -> int:
+    return max(_WIDTH, shutil.get_terminal_size().columns) if is_terminal else _WIDTH
+
+
+def _closing(
+    path: Path, recipe: str, profile: str | None, changes: Sequence[str], out: Path | None, control: str | None
+) -> list[str]:
+    lines = ["", f"table.md and table.json are in {path}"]
+    if control is None:
+        again = _command(recipe, profile, changes, out, "shuffled-images")
+        lines += ["Did the models look? Ask again with wrong pictures:", f"  {again}"]
+    return lines
+
+
+def _command(recipe: str, profile: str | None, changes: Sequence[str], out: Path | None, control: str | None) -> str:
+    words = ["cobra-kit", "run", recipe]
+    words += ["--profile", profile] if profile else []
+    for change in changes:
+        words += ["--set", change]
+    words += ["--out", str(out)] if out else []
+    words += ["--control", control] if control else []
+    return shlex.join(words)

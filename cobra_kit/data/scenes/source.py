@@ -1,0 +1,255 @@
+"""The embedded world as a data source: rows, pictures, and one benchmark per ability.
+
+Questions keep the prompts that the training rows have, and the rules that score them are those of the benchmark whose
+form they have. Presence and spatial statements are answered by the first token's probabilities, the rest in words.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from random import Random
+from typing import Any
+
+from PIL.Image import Image
+
+from cobra_kit.data.rows import Benchmark, HeldOutSplit, Question, Split, TrainingRow
+from cobra_kit.data.scenes.cache import cache_key
+from cobra_kit.data.scenes.captions import caption
+from cobra_kit.data.scenes.dataset import SceneDataset, scenes_dataset
+from cobra_kit.data.scenes.names import image_name
+from cobra_kit.data.scenes.oracle import Reach, reach
+from cobra_kit.data.scenes.params import SceneParams
+from cobra_kit.data.scenes.prompts import Benchmark as Form
+from cobra_kit.data.scenes.prompts import prompt, reply
+from cobra_kit.data.scenes.vocabulary import PICTURE
+from cobra_kit.errors import DataError
+from cobra_kit.events import Message, Progress, Reporter, silent
+from cobra_kit.text.llava import parse_llava_row
+
+Params = SceneParams
+
+
+@dataclass(frozen=True, slots=True)
+class _Ability:
+    """Which questions of which files make a benchmark.
+
+    Args:
+        label: The benchmark whose form it has.
+        rule: Scores it.
+        forms: Per group the file; one group without a name where the rule has none.
+        kinds: The kinds of question in the files that belong to it; empty for all.
+        choices: Answers to rank at the first token.
+    """
+
+    label: str
+    rule: str
+    forms: Mapping[str, Form]
+    kinds: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+
+
+_ABILITIES = {
+    "presence": _Ability(
+        "POPE",
+        "pope/first-token",
+        {"random": "pope_random", "popular": "pope_popular", "adversarial": "pope_adversarial"},
+        choices=("Yes", "No"),
+    ),
+    "attribute": _Ability("VQAv2", "vqav2/official", {"": "vqav2"}, kinds=("color", "shape")),
+    "count": _Ability("VQAv2", "vqav2/official", {"": "vqav2"}, kinds=("count",)),
+    "spatial": _Ability("VSR", "vsr/first-token", {"": "vsr"}, choices=("True", "False")),
+    "reading": _Ability("TextVQA", "textvqa/m4c", {"": "textvqa"}),
+    "boxes": _Ability("RefCOCO", "refcoco/cobra", {"": "refcoco"}),
+}
+
+
+def _kind(name: str) -> str:
+    """Returns the benchmark that asks what a slice such as `color/2` asks."""
+    ability = name.partition("/")[0]
+    return {"color": "attribute", "shape": "attribute", "box": "boxes"}.get(ability, ability)
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    question: Question
+    annotation: Mapping[str, Any]
+    group: str
+    slice: str
+
+
+class ScenesSource:
+    """The world with some parameters, as a `DataSource`.
+
+    Args:
+        dataset: A generated world.
+    """
+
+    def __init__(self, dataset: SceneDataset) -> None:
+        self.dataset = dataset
+        self.benchmarks = cache(self._benchmarks)
+        self._reach = cache(self._compute_reach)
+
+    @property
+    def fingerprint(self) -> str:
+        """Returns a hash of parameters, generator, Pillow and FreeType versions, which decide every byte."""
+        return cache_key(self.dataset.params)
+
+    @cached_property
+    def rows(self) -> Sequence[TrainingRow]:
+        """The training rows.
+
+        Raises:
+            CobraError: The train split is empty.
+        """
+        parsed = (parse_llava_row(row) for row in self.dataset.rows)
+        most = self.dataset.params.turns_per_row
+        slices = self.dataset.turn_slices
+        return tuple(
+            TrainingRow(
+                f"{row.id}/{start}" if start else row.id,
+                row.images,
+                row.turns[start : start + most],
+                tuple(_kind(name) for name in slices[row.id][start : start + most]),
+            )
+            for row in parsed
+            for start in range(0, len(row.turns), most)
+        )
+
+    @cached_property
+    def caption_rows(self) -> Sequence[TrainingRow]:
+        """The training pictures with a sentence on each; one that shows nothing is left out."""
+        seed = self.dataset.params.seed
+        captioned = (
+            (image_name("train", index), caption(scene, Random(f"{seed}/caption/{index}")))
+            for index, scene in enumerate(self.dataset.scenes("train"))
+            if scene.objects or scene.text is not None
+        )
+        return tuple(TrainingRow(f"{name}/caption", (name,), (("", text),)) for name, text in captioned)
+
+    def picture(self, image_id: str) -> Image:
+        """Returns a picture as RGB.
+
+        Raises:
+            ImageError: There is no such picture.
+        """
+        return self.dataset.image(image_id)
+
+    def picture_ids(self, split: Split) -> Sequence[str]:
+        """Returns the names of all pictures of a split, in order."""
+        return tuple(image_name(split, index) for index in range(self.dataset.params.size(split)))
+
+    def _benchmarks(self, split: HeldOutSplit) -> Mapping[str, Benchmark]:
+        if not self.dataset.params.size(split):
+            raise DataError(
+                f"the {split} split of scenes is empty",
+                where=f"data.{split}",
+                hint=f"Ask for pictures, such as `--set data.{split}=600`.",
+            )
+        return {name: self._benchmark(split, name, ability) for name, ability in _ABILITIES.items()}
+
+    def _benchmark(self, split: HeldOutSplit, name: str, ability: _Ability) -> Benchmark:
+        items = [
+            item
+            for group, form in ability.forms.items()
+            for item in self._items(split, form, group, ability.choices)
+            if not ability.kinds or item.slice.split("/")[0] in ability.kinds
+        ]
+        bounds = self._bounds(split, ability, items)
+        return Benchmark(
+            name=name,
+            label=f"{name} ({ability.label})",
+            rule=ability.rule,
+            questions=tuple(item.question for item in items),
+            annotations=tuple(item.annotation for item in items),
+            groups=tuple(item.group or item.slice for item in items),
+            floor=None if bounds is None else bounds[0],
+            ceiling=None if bounds is None else bounds[1],
+        )
+
+    def _items(self, split: HeldOutSplit, form: Form, group: str, choices: tuple[str, ...]) -> Iterator[_Item]:
+        files = self.dataset.benchmark(split, form)
+        slices = self.dataset.question_slices(split)[form]
+        texts = {name: path.read_text(encoding="utf-8") for name, path in files.items()}
+        for (number, picture, text, annotation), part in zip(_READERS[form](texts, split), slices, strict=True):
+            words = prompt(form, text, self.dataset.params.prompts)
+            question = Question(f"{group}/{number}" if group else str(number), picture, words, choices)
+            yield _Item(question, annotation, group, part)
+
+    def _bounds(self, split: HeldOutSplit, ability: _Ability, items: Sequence[_Item]) -> tuple[float, float] | None:
+        """Returns floor and ceiling, 0 to 1: the mean over groups where the rule has them, else over questions."""
+        if not items or not self.dataset.params.size("train"):
+            return None
+        found = self._reach(split)
+        if ability.kinds:
+            parts = [found[f"vqav2:{name}"] for name in sorted({item.slice for item in items})]
+            weights = [float(part.questions) for part in parts]
+        else:
+            parts = [part for form in ability.forms.values() if (part := found[form]).questions]
+            weights = [1.0] * len(parts)
+        return _mean([p.floor for p in parts], weights), _mean([p.ceiling for p in parts], weights)
+
+    def _compute_reach(self, split: HeldOutSplit) -> dict[str, Reach]:
+        return reach(self.dataset, split)
+
+
+def open_source(params: SceneParams, report: Reporter = silent) -> ScenesSource:
+    """Returns the world with these parameters; it is drawn on first use and kept in the user's cache."""
+
+    def drawn(done: int, total: int) -> None:
+        report(Progress(task="scenes", done=done, total=total, unit="pictures"))
+
+    dataset = scenes_dataset(params, progress=drawn)
+    sizes = ", ".join(f"{params.size(split):,} {split}" for split in dataset.splits)
+    report(Message(text=f"scenes: {sizes} pictures"))
+    return ScenesSource(dataset)
+
+
+_Read = tuple[int, str, str, dict[str, Any]]
+"""Number, picture, text and annotation of a question."""
+
+
+def _vqav2(texts: Mapping[str, str], split: HeldOutSplit) -> Iterator[_Read]:
+    annotations = json.loads(texts["annotations"])["annotations"]
+    for row, annotated in zip(json.loads(texts["questions"])["questions"], annotations, strict=True):
+        answers = tuple(item["answer"] for item in annotated["answers"])
+        yield row["question_id"], image_name(split, row["image_id"]), row["question"], {"answers": answers}
+
+
+def _pope(texts: Mapping[str, str], split: HeldOutSplit) -> Iterator[_Read]:
+    for row in map(json.loads, texts["questions"].splitlines()):
+        yield row["question_id"], row["image"], row["text"], {"answers": (reply("pope_random", row["label"]),)}
+
+
+def _vsr(texts: Mapping[str, str], split: HeldOutSplit) -> Iterator[_Read]:
+    for number, row in enumerate(map(json.loads, texts["questions"].splitlines())):
+        yield number, row["image"], row["caption"], {"answers": ("True" if row["label"] else "False",)}
+
+
+def _textvqa(texts: Mapping[str, str], split: HeldOutSplit) -> Iterator[_Read]:
+    for row in json.loads(texts["questions"])["data"]:
+        yield row["question_id"], f"{row['image_id']}.png", row["question"], {"answers": tuple(row["answers"])}
+
+
+def _refcoco(texts: Mapping[str, str], split: HeldOutSplit) -> Iterator[_Read]:
+    for number, row in enumerate(json.loads(texts["questions"])):
+        picture = f"{row['img_id'].rpartition('_')[0]}.png"
+        size = (row.get("width", PICTURE), row.get("height", PICTURE))
+        yield number, picture, row["sents"], {"box": tuple(row["bbox"]), "picture_size": size}
+
+
+_READERS = {
+    "vqav2": _vqav2,
+    "pope_random": _pope,
+    "pope_popular": _pope,
+    "pope_adversarial": _pope,
+    "vsr": _vsr,
+    "textvqa": _textvqa,
+    "refcoco": _refcoco,
+}
+
+
+def _mean(values: Sequence[float], weights: Sequence[float]) -> float:
+    return sum(v * w for v, w in zip(values, weights, strict=True)) / sum(weights) / 100

@@ -1,0 +1,39 @@
+"""The control: the same model and questions, wrong pictures. What is answered right then was never seen."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+
+from cobra_kit.errors import CobraError
+
+CONTROLS = ("shuffled-images",)
+"""The controls by name."""
+
+
+def shuffled_pictures(pictures: Iterable[str], seed: int) -> dict[str, str]:
+    """Returns per picture another one to show; every picture is shown for exactly one other, none for itself.
+
+    One random cycle through all of them (Sattolo, "An algorithm to generate a random cyclic permutation", 1986), so
+    that questions about one picture stay together and the bootstrap may cluster by picture as before.
+
+    Args:
+        pictures: Names; repeated ones count once.
+        seed: Of the cycle.
+
+    Raises:
+        CobraError: There is one picture only.
+    """
+    names = list(dict.fromkeys(pictures))
+    if len(names) == 1:
+        raise CobraError(
+            "one picture cannot be swapped with another",
+            where=names[0],
+            hint="The control needs a benchmark with at least two pictures.",
+        )
+    order = list(names)
+    generator = random.Random(seed)
+    for last in range(len(order) - 1, 0, -1):
+        other = generator.randrange(last)
+        order[last], order[other] = order[other], order[last]
+    return dict(zip(names, order, strict=True))

@@ -1,0 +1,183 @@
+"""A model's answers to a benchmark, on disk, each question asked once whatever happens in between.
+
+Questions are answered in batches of fixed composition: batch i holds the questions from i * batch_size on. What a
+question is batched with can move the last bits of its probabilities, so a restart asks the same batches again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cobra_kit.data.pictures import Pictures
+from cobra_kit.data.rows import Benchmark, Question
+from cobra_kit.errors import CobraError
+from cobra_kit.evaluate.jsonl import append_lines, read_whole_lines
+from cobra_kit.events import Progress, Reporter, silent
+from cobra_kit.model import VisionLanguageModel
+from cobra_kit.model.decode import first_token_probabilities, greedy_decode
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the model said.
+
+    Args:
+        question_id: Of which question.
+        picture: The picture it was shown; in a control not the one the question is about.
+        text: The generated answer, or the most probable choice.
+        probabilities: Of each choice at the first token; None for a generated answer.
+    """
+
+    question_id: str
+    picture: str
+    text: str
+    probabilities: Mapping[str, float] | None = None
+
+
+def predict(
+    model: VisionLanguageModel,
+    benchmark: Benchmark,
+    pictures: Pictures,
+    file: Path,
+    *,
+    shown: Mapping[str, str] | None = None,
+    max_new_tokens: int = 40,
+    batch_size: int = 64,
+    report: Reporter = silent,
+) -> list[Prediction]:
+    """Returns the answers to all questions, in order; those that are in the file already are not asked again.
+
+    Args:
+        model: A trained model; it answers in eval mode.
+        benchmark: The questions.
+        pictures: Where the pictures, or their features, come from.
+        file: Where the answers are kept, a line each; its folder is made.
+        shown: Per picture the one to show instead (a control); None: each question's own.
+        max_new_tokens: Most tokens of a generated answer.
+        batch_size: Questions answered together.
+        report: Told after every batch.
+
+    Raises:
+        CobraError: The file holds answers to other questions, or cannot be written.
+    """
+    questions = benchmark.questions
+    asked = [(question, (shown or {}).get(question.picture, question.picture)) for question in questions]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lines = read_whole_lines(file)
+    _check_same(lines, asked, file)
+    report(Progress(task=benchmark.name, done=len(lines), total=len(asked), unit="questions"))
+    training = model.training
+    model.eval()
+    try:
+        while len(lines) < len(asked):
+            start = len(lines) // batch_size * batch_size
+            new = _answer(model, asked[start : start + batch_size], pictures, max_new_tokens)[len(lines) - start :]
+            append_lines(file, new)
+            lines += new
+            report(Progress(task=benchmark.name, done=len(lines), total=len(asked), unit="questions"))
+    finally:
+        model.train(training)
+    return [Prediction(**line) for line in lines]
+
+
+def answer(
+    model: VisionLanguageModel,
+    questions: Sequence[Question],
+    pictures: Pictures,
+    *,
+    max_new_tokens: int,
+    batch_size: int,
+) -> list[Prediction]:
+    """Returns the answers to some questions, in order, and keeps nothing."""
+    asked = [(question, question.picture) for question in questions]
+    training = model.training
+    model.eval()
+    try:
+        lines = [
+            line
+            for start in range(0, len(asked), batch_size)
+            for line in _answer(model, asked[start : start + batch_size], pictures, max_new_tokens)
+        ]
+    finally:
+        model.train(training)
+    return [Prediction(**line) for line in lines]
+
+
+_Asked = tuple[Question, str]
+"""A question and the picture to show with it."""
+
+
+def _answer(
+    model: VisionLanguageModel, asked: Sequence[_Asked], pictures: Pictures, max_new_tokens: int
+) -> list[dict[str, Any]]:
+    """Returns one line per question of a batch; questions with the same choices are answered together."""
+    lines: dict[int, dict[str, Any]] = {}
+    for choices in dict.fromkeys(question.choices for question, _ in asked):
+        places = [place for place, (question, _) in enumerate(asked) if question.choices == choices]
+        for place, said in zip(
+            places, _say(model, [asked[place] for place in places], choices, pictures, max_new_tokens), strict=True
+        ):
+            question, picture = asked[place]
+            lines[place] = {"question_id": question.question_id, "picture": picture, **said}
+    return [lines[place] for place in range(len(asked))]
+
+
+def _say(
+    model: VisionLanguageModel,
+    asked: Sequence[_Asked],
+    choices: tuple[str, ...],
+    pictures: Pictures,
+    max_new_tokens: int,
+) -> list[dict[str, Any]]:
+    processor = model.processor
+    rows = [
+        processor.row([(question.prompt, None)], [pictures.load(picture)], for_generation=True)
+        for question, picture in asked
+    ]
+    batch = processor.collate(rows, for_generation=True).to(model.device)
+    if not choices:
+        tokenizer = processor.codec.tokenizer
+        found = greedy_decode(model, batch, max_new_tokens=max_new_tokens, stop_ids=[tokenizer.eos_id])
+        return [{"text": tokenizer.decode(ids).strip()} for ids in found]
+    with torch.no_grad():
+        probabilities = first_token_probabilities(model, batch, choices).cpu()
+    _check_finite(probabilities, asked)
+    return [
+        {
+            "text": choices[max(range(len(choices)), key=row.__getitem__)],
+            "probabilities": dict(zip(choices, row, strict=True)),
+        }
+        for row in probabilities.tolist()
+    ]
+
+
+def _check_finite(probabilities: torch.Tensor, asked: Sequence[_Asked]) -> None:
+    wrong = (~torch.isfinite(probabilities)).any(1).nonzero()
+    if len(wrong):
+        raise CobraError(
+            "the model's probabilities are not numbers",
+            where=f"question {asked[int(wrong[0])][0].question_id}",
+            hint="Its weights hold NaN or infinity: train again with a lower learning rate.",
+        )
+
+
+def _check_same(lines: Sequence[Mapping[str, Any]], asked: Sequence[_Asked], file: Path) -> None:
+    for number, (line, (question, picture)) in enumerate(zip(lines, asked, strict=False), start=1):
+        if (line.get("question_id"), line.get("picture")) != (question.question_id, picture):
+            raise CobraError(
+                f"holds an answer to question {line.get('question_id')!r} about {line.get('picture')!r}, "
+                f"expected {question.question_id!r} about {picture!r}",
+                where=f"{file}:{number}",
+                hint="The answers were given to other data. Delete the file; it is made again.",
+            )
+    if len(lines) > len(asked):
+        raise CobraError(
+            f"holds {len(lines)} answers to {len(asked)} questions",
+            where=str(file),
+            hint="The answers were given to other data. Delete the file; it is made again.",
+        )

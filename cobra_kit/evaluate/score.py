@@ -1,0 +1,112 @@
+"""From predictions to scores: per question in a file, and the benchmark's numbers beside the name of the rule."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cobra_kit.data.rows import Benchmark
+from cobra_kit.errors import CobraError
+from cobra_kit.evaluate.jsonl import read_whole_lines
+from cobra_kit.evaluate.predict import Prediction
+from cobra_kit.evaluate.scoring import Answered, QuestionScore, get_rule
+from cobra_kit.store import write_text
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A benchmark's result.
+
+    Args:
+        benchmark: Its name.
+        rule: The rule that scored it.
+        floor: What is reached without the picture, 0 to 1.
+        ceiling: The most that can be reached, 0 to 1.
+        mean_of_groups: Whether the number to report is the mean of the groups' means.
+        summary: The rule's numbers, the one to report first.
+        scores: One per question.
+    """
+
+    benchmark: str
+    rule: str
+    floor: float | None
+    ceiling: float | None
+    mean_of_groups: bool
+    summary: dict[str, float | None]
+    scores: Sequence[QuestionScore]
+
+    def entry(self, file: str) -> dict[str, Any]:
+        """Returns what `scores.json` says about it.
+
+        Args:
+            file: Where the scores of the questions are, beside `scores.json`.
+        """
+        return {
+            "rule": self.rule,
+            "questions": len(self.scores),
+            "summary": self.summary,
+            "floor": self.floor,
+            "ceiling": self.ceiling,
+            "mean_of_groups": self.mean_of_groups,
+            "file": file,
+        }
+
+
+def score(benchmark: Benchmark, predictions: Sequence[Prediction]) -> Scored:
+    """Returns the scores of a benchmark.
+
+    Args:
+        benchmark: Questions and what people answered.
+        predictions: One per question, in the same order.
+
+    Raises:
+        CobraError: The benchmark has no questions, or a question lacks what the rule reads.
+    """
+    rule = get_rule(benchmark.rule)
+    groups = benchmark.groups or [""] * len(benchmark.questions)
+    answered = [
+        Answered(
+            question_id=question.question_id,
+            picture=question.picture,
+            prediction=prediction.text,
+            probabilities=prediction.probabilities,
+            group=group,
+            **annotation,
+        )
+        for question, annotation, group, prediction in zip(
+            benchmark.questions, benchmark.annotations, groups, predictions, strict=True
+        )
+    ]
+    scores = rule.score(answered)
+    return Scored(
+        benchmark=benchmark.name,
+        rule=rule.name,
+        floor=benchmark.floor,
+        ceiling=benchmark.ceiling,
+        mean_of_groups=rule.mean_of_groups,
+        summary=rule.summary(scores),
+        scores=scores,
+    )
+
+
+def write_scores(path: Path, scores: Sequence[QuestionScore]) -> None:
+    """Writes one line per question, whole or not at all; the folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, "".join(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in scores))
+
+
+def read_scores(path: Path) -> list[QuestionScore]:
+    """Returns what `write_scores` wrote.
+
+    Raises:
+        CobraError: The file is missing or damaged.
+    """
+    if not path.is_file():
+        raise CobraError("no such scores", where=str(path), hint="Run the study again; it scores what is missing.")
+    try:
+        return [QuestionScore(**line) for line in read_whole_lines(path)]
+    except TypeError as error:
+        raise CobraError(f"not a file of scores: {error}", where=str(path), hint="Delete it and run again.") from error

@@ -1,0 +1,140 @@
+"""What a scoring rule reads and what a rule is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from cobra_kit.errors import CobraError
+from cobra_kit.statistics.scores import QuestionScore
+
+Needs = Literal["text", "choices", "box"]
+Summary = dict[str, float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """A question, what people answered and what the model did.
+
+    Args:
+        question_id: Unique within the benchmark, over all of its splits.
+        picture: The picture's name.
+        prediction: The generated text.
+        answers: What people answered; ten for VQA, one for the others, none for boxes.
+        probabilities: Probability of each choice at the first token, such as `{"Yes": 0.7, "No": 0.2}`.
+        box: The true box as the files have it: x, y, width, height in pixels.
+        picture_size: Width and height in pixels; needed with `box`.
+        group: The part of the benchmark, such as `adversarial`; empty if it has no parts.
+    """
+
+    question_id: str
+    picture: str
+    prediction: str = ""
+    answers: tuple[str, ...] = ()
+    probabilities: Mapping[str, float] | None = None
+    box: tuple[float, float, float, float] | None = None
+    picture_size: tuple[int, int] | None = None
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One evaluator's way to score a benchmark.
+
+    Args:
+        name: `benchmark/evaluator`, printed beside every number it gives.
+        source: Where the rule is published.
+        description: What it does, in one line.
+        score_one: Scores one answered question.
+        summarize: Gives the benchmark's numbers from the scores; the first is the one to report.
+        needs: What of the model's answer it reads: generated text, probabilities of `choices`, or text that
+            is a box.
+        choices: The first tokens whose probabilities it compares, positive one first.
+        mean_of_groups: Whether the number to report is the mean of the groups' means.
+    """
+
+    name: str
+    source: str
+    description: str
+    score_one: Callable[[Answered], QuestionScore]
+    summarize: Callable[[Sequence[QuestionScore]], Summary]
+    needs: Needs = "text"
+    choices: tuple[str, ...] = ()
+    mean_of_groups: bool = False
+
+    def score(self, answered: Iterable[Answered]) -> list[QuestionScore]:
+        """Returns one score per question, in the order given.
+
+        Raises:
+            CobraError: If a question lacks what this rule reads.
+        """
+        return [self.score_one(one) for one in answered]
+
+    def summary(self, scores: Sequence[QuestionScore]) -> Summary:
+        """Returns the benchmark's numbers, the one to report first; None where a number is not defined.
+
+        Raises:
+            CobraError: If there are no scores.
+        """
+        if not scores:
+            raise CobraError("no scored questions: there is nothing to report", where=self.name)
+        return self.summarize(scores)
+
+
+def accuracy(scores: Sequence[QuestionScore]) -> Summary:
+    """Returns the mean score as `accuracy`."""
+    return {"accuracy": mean(scores)}
+
+
+def mean(scores: Sequence[QuestionScore]) -> float:
+    """Returns the mean score of at least one question."""
+    return sum(score.score for score in scores) / len(scores)
+
+
+def by_group(scores: Sequence[QuestionScore]) -> dict[str, list[QuestionScore]]:
+    """Returns the scores of each group, groups in order of appearance."""
+    groups: dict[str, list[QuestionScore]] = {}
+    for score in scores:
+        groups.setdefault(score.group, []).append(score)
+    return groups
+
+
+def human_answers(one: Answered, rule: str, exactly: int | None = None) -> tuple[str, ...]:
+    """Returns the human answers.
+
+    Raises:
+        CobraError: If there are none, or not the number the rule is defined for.
+    """
+    if not one.answers or (exactly is not None and len(one.answers) != exactly):
+        wanted = f"exactly {exactly}" if exactly is not None else "at least one"
+        raise CobraError(
+            f"question {one.question_id!r} has {len(one.answers)} human answers, the rule needs {wanted}",
+            where=rule,
+        )
+    return one.answers
+
+
+def choose(one: Answered, choices: tuple[str, str], rule: str) -> tuple[str, float]:
+    """Returns the more probable of two choices (the first if equal) and the first one's share of both.
+
+    Raises:
+        CobraError: If a probability is missing, negative or not a number.
+    """
+    given = one.probabilities or {}
+    missing = [choice for choice in choices if choice not in given]
+    if missing:
+        raise CobraError(
+            f"question {one.question_id!r} has no probability of {missing[0]!r}",
+            where=rule,
+            hint="evaluate again with first-token probabilities, or score the text with another rule",
+        )
+    first, second = given[choices[0]], given[choices[1]]
+    if not (first >= 0 and second >= 0):  # also refuses NaN
+        raise CobraError(
+            f"question {one.question_id!r} has probabilities {first} and {second}; both must be 0 or more",
+            where=rule,
+        )
+    total = first + second
+    share = first / total if total > 0 else 0.5
+    return (choices[0] if first >= second else choices[1]), share

@@ -1,0 +1,38 @@
+"""The rules by name."""
+
+from __future__ import annotations
+
+import difflib
+
+from cobra_kit.errors import CobraError
+from cobra_kit.evaluate.scoring import gqa, pope, refcoco, textvqa, vqav2, vsr
+from cobra_kit.evaluate.scoring.answered import Rule
+
+_RULES: dict[str, Rule] = {
+    rule.name: rule for module in (vqav2, textvqa, pope, vsr, refcoco, gqa) for rule in module.RULES
+}
+
+
+def rules() -> tuple[Rule, ...]:
+    """Returns all rules, benchmark by benchmark."""
+    return tuple(_RULES.values())
+
+
+def rule_names() -> tuple[str, ...]:
+    """Returns the names of all rules."""
+    return tuple(_RULES)
+
+
+def get_rule(name: str) -> Rule:
+    """Returns the rule called `name`, such as `vqav2/official`.
+
+    Raises:
+        CobraError: If there is none; it names the nearest.
+    """
+    if name in _RULES:
+        return _RULES[name]
+    benchmark = name.split("/")[0]
+    same = [known for known in _RULES if known.split("/")[0] == benchmark]
+    near = difflib.get_close_matches(name, _RULES, n=3, cutoff=0.5) or same
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known rules: {', '.join(_RULES)}"
+    raise CobraError(f"no scoring rule named {name!r}", hint=hint)

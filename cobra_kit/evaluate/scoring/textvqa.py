@@ -1,0 +1,37 @@
+"""TextVQA: the M4C evaluator's rule.
+
+Whether the prompt held OCR tokens, and where, moves this number by up to 15 points (paper, Table 7); it
+belongs to the protocol's name and is not this rule's affair.
+"""
+
+from __future__ import annotations
+
+from cobra_kit.evaluate.scoring import normalize
+from cobra_kit.evaluate.scoring.answered import Answered, Rule, accuracy, human_answers
+from cobra_kit.statistics.scores import QuestionScore
+
+ANNOTATORS = 10
+
+
+def _m4c(one: Answered) -> QuestionScore:
+    given = human_answers(one, M4C.name, exactly=ANNOTATORS)
+    answers = tuple(normalize.evalai(answer) for answer in given)
+    prediction = normalize.evalai(one.prediction)
+    return QuestionScore(
+        question_id=one.question_id,
+        picture=one.picture,
+        score=normalize.leave_one_out(prediction, answers),
+        prediction=prediction,
+        answer=max(answers, key=answers.count),
+        group=one.group,
+    )
+
+
+M4C = Rule(
+    name="textvqa/m4c",
+    source="facebookresearch/mmf, m4c_evaluators.py",
+    description="leave-one-out accuracy over ten annotators, all texts normalised as the EvalAI server does",
+    score_one=_m4c,
+    summarize=accuracy,
+)
+RULES = (M4C,)

@@ -1,0 +1,71 @@
+"""VQAv2: the official rule, and LAVIS's, which gives other numbers on the same answers."""
+
+from __future__ import annotations
+
+from cobra_kit.evaluate.scoring import normalize
+from cobra_kit.evaluate.scoring.answered import Answered, Rule, accuracy, human_answers
+from cobra_kit.statistics.scores import QuestionScore
+
+
+def _official(one: Answered) -> QuestionScore:
+    """Where all annotators agree, nothing is normalised: against ten "no", "No." scores 0."""
+    answers = tuple(normalize.strip_space(answer) for answer in human_answers(one, OFFICIAL.name))
+    prediction = normalize.strip_space(one.prediction)
+    # The evaluator looks at the answers before it strips them.
+    if len(set(one.answers)) > 1:
+        answers = tuple(normalize.vqa(answer) for answer in answers)
+        prediction = normalize.vqa(prediction)
+    return _scored(one, prediction, answers)
+
+
+def _lavis(one: Answered) -> QuestionScore:
+    """The prediction is always normalised; the answers lose punctuation only, and only if they differ."""
+    answers = human_answers(one, LAVIS.name)
+    if len(set(answers)) > 1:
+        answers = tuple(normalize.punctuation(answer) for answer in answers)
+    return _scored(one, normalize.vqa(normalize.strip_space(one.prediction)), answers)
+
+
+def _evalai(one: Answered) -> QuestionScore:
+    """LLaVA's submissions: the official rule on a prediction that went through the EvalAI processor first."""
+    answers = tuple(normalize.strip_space(answer) for answer in human_answers(one, EVALAI.name))
+    prediction = normalize.evalai(one.prediction)
+    if len(set(one.answers)) > 1:
+        answers = tuple(normalize.vqa(answer) for answer in answers)
+        prediction = normalize.vqa(prediction)
+    return _scored(one, prediction, answers)
+
+
+def _scored(one: Answered, prediction: str, answers: tuple[str, ...]) -> QuestionScore:
+    return QuestionScore(
+        question_id=one.question_id,
+        picture=one.picture,
+        score=normalize.leave_one_out(prediction, answers),
+        prediction=prediction,
+        answer=max(answers, key=answers.count),
+        group=one.group,
+    )
+
+
+OFFICIAL = Rule(
+    name="vqav2/official",
+    source="GT-Vision-Lab/VQA a013f00, vqaEval.py",
+    description="leave-one-out accuracy; prediction and answers normalised only if the annotators differ",
+    score_one=_official,
+    summarize=accuracy,
+)
+LAVIS = Rule(
+    name="vqav2/lavis",
+    source="salesforce/LAVIS, vqa_eval.py",
+    description="leave-one-out accuracy; the prediction is always normalised",
+    score_one=_lavis,
+    summarize=accuracy,
+)
+EVALAI = Rule(
+    name="vqav2/evalai",
+    source="haotian-liu/LLaVA, convert_vqav2_for_submission.py, then the official rule",
+    description="the official rule on a prediction already normalised as the EvalAI server does",
+    score_one=_evalai,
+    summarize=accuracy,
+)
+RULES = (OFFICIAL, LAVIS, EVALAI)

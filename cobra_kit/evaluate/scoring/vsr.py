@@ -1,0 +1,62 @@
+"""VSR: is the statement about the picture true?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cobra_kit.errors import CobraError
+from cobra_kit.evaluate.scoring.answered import Answered, Rule, Summary, choose, human_answers, mean
+from cobra_kit.statistics.scores import QuestionScore
+
+_CHOICES = ("True", "False")
+
+
+def _first_token(one: Answered) -> QuestionScore:
+    choice, share = choose(one, _CHOICES, FIRST_TOKEN.name)
+    answer = human_answers(one, FIRST_TOKEN.name, exactly=1)[0]
+    if answer not in _CHOICES:
+        raise CobraError(
+            f"question {one.question_id!r} is labelled {answer!r}, not True or False", where=FIRST_TOKEN.name
+        )
+    return QuestionScore(
+        question_id=one.question_id,
+        picture=one.picture,
+        score=float(choice == answer),
+        prediction=choice,
+        answer=answer,
+        group=one.group,
+        confidence=share,
+    )
+
+
+def summarize(scores: Sequence[QuestionScore]) -> Summary:
+    """Returns accuracy and the area under the ROC curve of P(True); the latter is None with one class
+    only."""
+    return {"accuracy": mean(scores), "auc": roc_auc(scores, positive="True")}
+
+
+def roc_auc(scores: Sequence[QuestionScore], positive: str) -> float | None:
+    """Returns the chance that a positive question has more confidence than a negative one; ties count
+    half."""
+    confidence = np.array([np.nan if score.confidence is None else score.confidence for score in scores])
+    truth = np.array([score.answer == positive for score in scores])
+    if np.isnan(confidence).any() or truth.all() or not truth.any():
+        return None
+    _, which, counts = np.unique(confidence, return_inverse=True, return_counts=True)
+    rank = (np.cumsum(counts) - (counts - 1) / 2)[which]
+    positives, negatives = int(truth.sum()), int((~truth).sum())
+    return float((rank[truth].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+FIRST_TOKEN = Rule(
+    name="vsr/first-token",
+    source="TRI-ML/vlm-evaluation, harnesses/vsr.py, as the Cobra paper used it",
+    description="the more probable of True and False as first token; accuracy, and AUC",
+    score_one=_first_token,
+    summarize=summarize,
+    needs="choices",
+    choices=_CHOICES,
+)
+RULES = (FIRST_TOKEN,)

@@ -1,0 +1,39 @@
+"""Which column of the paper's tables a benchmark is to be read beside."""
+
+from __future__ import annotations
+
+COLUMN_LABELS = {
+    "vqav2": "VQAv2",
+    "gqa": "GQA",
+    "vizwiz": "VizWiz",
+    "textvqa": "TextVQA",
+    "vsr": "VSR",
+    "pope": "POPE",
+    "refcoco": "RefCOCO",
+    "refcoco_plus": "RefCOCO+",
+    "refcocog": "RefCOCOg",
+}
+
+# The abilities of the embedded world stand beside the benchmark that asks for the same in the same form.
+_COLUMNS = {
+    "attribute": "vqav2",
+    "count": "vqav2",
+    "spatial": "vsr",
+    "presence": "pope",
+    "reading": "textvqa",
+    "boxes": "refcoco",
+    "refcoco+": "refcoco_plus",
+} | {column: column for column in COLUMN_LABELS}
+
+
+def paper_column(benchmark: str) -> str | None:
+    """Returns the column for a benchmark (`vqav2`) or an ability of the embedded world (`presence`).
+
+    None where the paper has nothing to compare with.
+    """
+    return _COLUMNS.get(benchmark.lower())
+
+
+def column_label(column: str) -> str:
+    """Returns how to print a column's name; the name itself where it is no benchmark."""
+    return COLUMN_LABELS.get(column, column)

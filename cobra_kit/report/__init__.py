@@ -1,0 +1,33 @@
+"""Reports: the ablation table as data, and how it is printed.
+
+table = build_table(arms, benchmarks, reference="mlp", factor="model.projector", ...)
+print(render_text(table, width=80))
+render_markdown(table), table_to_json(table)
+"""
+
+from __future__ import annotations
+
+from cobra_kit.report.build import build_table
+from cobra_kit.report.markdown import render_markdown
+from cobra_kit.report.results import ArmResult, Benchmark, PaperReference
+from cobra_kit.report.serial import table_from_json, table_to_json
+from cobra_kit.report.table import AblationTable, Cost, Difference, Estimate, PaperNote, Row
+from cobra_kit.report.terminal import render_text, styled_text
+
+__all__ = [
+    "AblationTable",
+    "ArmResult",
+    "Benchmark",
+    "Cost",
+    "Difference",
+    "Estimate",
+    "PaperNote",
+    "PaperReference",
+    "Row",
+    "build_table",
+    "render_markdown",
+    "render_text",
+    "styled_text",
+    "table_from_json",
+    "table_to_json",
+]

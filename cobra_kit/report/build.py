@@ -1,0 +1,242 @@
+"""From arms' scores to the ablation table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cobra_kit.errors import CobraError
+from cobra_kit.paper import column_label, paper_column, paper_table
+from cobra_kit.report.results import ArmResult, Benchmark, PaperReference
+from cobra_kit.report.table import AblationTable, Cost, Difference, Estimate, PaperNote, Row
+from cobra_kit.statistics import (
+    Aligned,
+    QuestionScore,
+    align,
+    bootstrap_difference,
+    bootstrap_mean,
+    detectable_difference,
+    holm,
+    mean_score,
+    seed_spread,
+)
+
+_POINTS = 100.0
+_Runs = Mapping[int, Sequence[QuestionScore]]
+
+
+def build_table(
+    arms: Sequence[ArmResult],
+    benchmarks: Sequence[Benchmark],
+    *,
+    reference: str,
+    factor: str,
+    profile: str,
+    split: str = "test",
+    paper: PaperReference | None = None,
+    level: float = 0.95,
+    resamples: int = 10_000,
+) -> AblationTable:
+    """Returns the table of `arms` by `benchmarks`.
+
+    Only seeds that every arm has finished are used, and left-out ones are named in the table's notes; an arm
+    that lacks a benchmark has no entry in that row.
+
+    Args:
+        arms: The arms' scores and costs.
+        benchmarks: The rows, in order.
+        reference: Name of the arm to compare the others with.
+        factor: What the arms differ in.
+        profile: The recipe's profile.
+        split: The split that was scored.
+        paper: Rows of a published table to print below.
+        level: Of the intervals.
+        resamples: Of the bootstrap.
+
+    Raises:
+        CobraError: If there are no arms, names clash, the reference is unknown, arms share no seed, or two
+            runs of a benchmark answered different questions.
+    """
+    ordered = _reference_first(arms, reference)
+    seeds, notes = _common_seeds(ordered)
+    rows = [_row(ordered, benchmark, seeds, level, resamples) for benchmark in benchmarks]
+    kept = tuple(row for row in rows if row is not None)
+    missing = [one.name for one, row in zip(benchmarks, rows, strict=True) if row is None]
+    if missing:
+        notes.append(f"not scored yet: {', '.join(missing)}")
+    return AblationTable(
+        factor=factor,
+        profile=profile,
+        split=split,
+        reference=reference,
+        arms=tuple(arm.name for arm in ordered),
+        seeds=seeds,
+        level=level,
+        rows=_with_holm(kept),
+        costs={
+            arm.name: Cost(arm.image_tokens, arm.parameters_trained, arm.training_seconds, arm.tokens_per_second)
+            for arm in ordered
+        },
+        paper=_paper_note(paper, reference, benchmarks) if paper else None,
+        notes=tuple(notes),
+    )
+
+
+def _reference_first(arms: Sequence[ArmResult], reference: str) -> list[ArmResult]:
+    names = [arm.name for arm in arms]
+    if len(set(names)) != len(names):
+        raise CobraError(f"two arms have the same name: {', '.join(names)}")
+    if reference not in names:
+        raise CobraError(
+            f"no arm named {reference!r} to compare with", hint=f"the arms are {', '.join(names) or 'none'}"
+        )
+    return sorted(arms, key=lambda arm: arm.name != reference)
+
+
+def _common_seeds(arms: Sequence[ArmResult]) -> tuple[tuple[int, ...], list[str]]:
+    per_arm = {arm.name: {seed for runs in arm.scores.values() for seed in runs} for arm in arms}
+    common = set.intersection(*per_arm.values())
+    if not common:
+        listed = "; ".join(f"{name}: {sorted(seeds) or 'none'}" for name, seeds in per_arm.items())
+        raise CobraError(f"the arms share no finished seed ({listed})", hint="run the study to its end first")
+    left_out = sorted(set.union(*per_arm.values()) - common)
+    notes = [f"seeds {', '.join(map(str, left_out))} left out: not every arm has them"] if left_out else []
+    return tuple(sorted(common)), notes
+
+
+def _row(
+    arms: Sequence[ArmResult], benchmark: Benchmark, seeds: tuple[int, ...], level: float, resamples: int
+) -> Row | None:
+    scored = [arm for arm in arms if _complete(arm.scores.get(benchmark.name), seeds)]
+    if not scored:
+        return None
+    aligned = _align([(arm.name, arm.scores[benchmark.name]) for arm in scored], seeds, benchmark.name)
+    matrices = dict(zip((arm.name for arm in scored), np.split(aligned.scores, len(scored)), strict=True))
+    groups = aligned.groups if benchmark.mean_of_groups else None
+    compare = _Comparison(aligned.clusters, groups, level, resamples)
+    reference = matrices.get(arms[0].name)
+    column = paper_column(benchmark.name)
+    return Row(
+        benchmark=benchmark.name,
+        label=column_label(column) if column else "",
+        rule=benchmark.rule,
+        questions=len(aligned.question_ids),
+        pictures=int(aligned.clusters.max()) + 1,
+        floor=_points(benchmark.floor),
+        ceiling=_points(benchmark.ceiling),
+        scores={name: compare.estimate(matrix) for name, matrix in matrices.items()},
+        differences={
+            name: compare.difference(matrix, reference)
+            for name, matrix in matrices.items()
+            if reference is not None and name != arms[0].name
+        },
+        controls={
+            arm.name: _control(arm, benchmark, seeds, level, resamples)
+            for arm in scored
+            if _complete(arm.control.get(benchmark.name), seeds)
+        },
+    )
+
+
+def _control(arm: ArmResult, benchmark: Benchmark, seeds: tuple[int, ...], level: float, resamples: int) -> Difference:
+    pairs = [(arm.name, arm.scores[benchmark.name]), (f"{arm.name} control", arm.control[benchmark.name])]
+    aligned = _align(pairs, seeds, benchmark.name)
+    right, wrong = np.split(aligned.scores, 2)
+    groups = aligned.groups if benchmark.mean_of_groups else None
+    return _Comparison(aligned.clusters, groups, level, resamples).difference(right, wrong)
+
+
+class _Comparison:
+    """Intervals over one benchmark's questions."""
+
+    def __init__(
+        self, clusters: NDArray[np.intp], groups: NDArray[np.intp] | None, level: float, resamples: int
+    ) -> None:
+        self.clusters, self.groups, self.level, self.resamples = clusters, groups, level, resamples
+
+    def estimate(self, scores: NDArray[np.float64]) -> Estimate:
+        """Returns the score of `[seeds questions]`."""
+        interval = bootstrap_mean(scores, self.clusters, self.groups, level=self.level, resamples=self.resamples)
+        per_seed = mean_score(scores, self.groups).tolist()
+        deviation = seed_spread(per_seed).deviation
+        return Estimate(interval.value * _POINTS, _points(interval.low), _points(interval.high), _points(deviation))
+
+    def difference(self, scores: NDArray[np.float64], reference: NDArray[np.float64]) -> Difference:
+        """Returns `scores - reference`, both `[seeds questions]`."""
+        interval = bootstrap_difference(
+            scores, reference, self.clusters, self.groups, level=self.level, resamples=self.resamples
+        )
+        detectable = detectable_difference(scores - reference, self.clusters, self.groups, level=self.level)
+        return Difference(
+            value=interval.value * _POINTS,
+            low=_points(interval.low),
+            high=_points(interval.high),
+            p_value=interval.p_value,
+            p_holm=None,
+            detectable=_points(detectable),
+        )
+
+
+def _with_holm(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    """Corrects the p values for all comparisons of the table at once."""
+    places = [(index, arm) for index, row in enumerate(rows) for arm in row.differences]
+    values = [rows[index].differences[arm].p_value for index, arm in places]
+    known = [(place, value) for place, value in zip(places, values, strict=True) if value is not None]
+    corrected = dict(zip((place for place, _ in known), holm([value for _, value in known]), strict=True))
+    return tuple(
+        replace(
+            row,
+            differences={arm: replace(one, p_holm=corrected.get((index, arm))) for arm, one in row.differences.items()},
+        )
+        for index, row in enumerate(rows)
+    )
+
+
+def _paper_note(paper: PaperReference, reference: str, benchmarks: Sequence[Benchmark]) -> PaperNote:
+    table = paper_table(paper.table)
+    if reference not in paper.rows:
+        raise CobraError(
+            f"the recipe names no row of {paper.table} for the reference arm {reference!r}",
+            where="ablation.paper.rows",
+            hint=f"its rows are {', '.join(table.rows)}",
+        )
+    wanted = (paper_column(benchmark.name) for benchmark in benchmarks)
+    columns = [column for column in dict.fromkeys(wanted) if column and column in table.columns]
+    base = paper.rows[reference]
+    scores = {
+        arm: {column: number for column in columns if (number := table.row(row).number(column)) is not None}
+        for arm, row in paper.rows.items()
+    }
+    differences = {
+        arm: {column: value for column, value in table.differences(row, base).items() if column in columns}
+        for arm, row in paper.rows.items()
+        if arm != reference
+    }
+    return PaperNote(
+        table.title,
+        table.source,
+        table.confidence,
+        table.note,
+        tuple(columns),
+        paper.rows,
+        scores,
+        differences,
+    )
+
+
+def _align(runs: Sequence[tuple[str, _Runs]], seeds: tuple[int, ...], benchmark: str) -> Aligned:
+    """Rows of the result: all seeds of the first run, then all of the second, and so on."""
+    lists = [by_seed[seed] for _, by_seed in runs for seed in seeds]
+    names = [f"{benchmark} of {name}, seed {seed}" for name, _ in runs for seed in seeds]
+    return align(lists, names)
+
+
+def _complete(runs: _Runs | None, seeds: tuple[int, ...]) -> bool:
+    return runs is not None and all(runs.get(seed) for seed in seeds)
+
+
+def _points(value: float | None) -> float | None:
+    return None if value is None else value * _POINTS

@@ -1,0 +1,81 @@
+"""The sentences below a table, shared by the terminal and the Markdown form."""
+
+from __future__ import annotations
+
+from cobra_kit.paper import column_label
+from cobra_kit.report import grid
+from cobra_kit.report.table import AblationTable, PaperNote
+
+
+def footnotes(table: AblationTable) -> list[str]:
+    """Returns what a reader must know to read the numbers, one paragraph each."""
+    lines = [_method(table)] if table.comparisons or any(row.controls for row in table.rows) else []
+    if one := _detectable(table):
+        lines.append(one)
+    if one := _holm(table):
+        lines.append(one)
+    if one := _at_floor(table):
+        lines.append(one)
+    lines.extend(note[:1].upper() + note[1:] + "." for note in table.notes)
+    return lines
+
+
+def paper_lines(table: AblationTable) -> list[str]:
+    """Returns what the paper found: one line or, where several arms are compared, one per arm."""
+    note = table.paper
+    if note is None or not note.differences:
+        return []
+    head = f"The paper, same factor ({note.title}):"
+    found = {arm: _found(note, arm) for arm in note.differences}
+    if len(table.others) == 1 and len(found) == 1:
+        return [f"{head} {next(iter(found.values()))}"]
+    return [head, *(f"  {arm}: {text}" for arm, text in found.items())]
+
+
+def _found(note: PaperNote, arm: str) -> str:
+    known = [column for column in note.columns if column in note.differences[arm]]
+    parts = [f"{column_label(column)} {grid.signed(note.differences[arm][column])}" for column in known]
+    return ", ".join(parts) or "nothing to compare with"
+
+
+def _method(table: AblationTable) -> str:
+    level = f"{table.level:.0%}".replace("%", " %")
+    text = f"* interval excludes 0; tie: it holds 0. {level} paired bootstrap, clustered by picture"
+    if len(table.seeds) == 1:
+        return text + ". One seed: the interval speaks of other pictures, not of other training runs."
+    return text + f", Student's t over {len(table.seeds)} seeds; ± is the standard deviation over seeds."
+
+
+def _detectable(table: AblationTable) -> str | None:
+    known = [(row.detectable, row.benchmark) for row in table.rows if row.detectable is not None]
+    if not known:
+        return None
+    (least, first), (most, last) = min(known), max(known)
+    text = f"Smallest difference this design can see (80 % power): {least:.1f}"
+    if first == last or grid.points(least) == grid.points(most):
+        return text + " points."
+    return text + f" ({first}) to {most:.1f} points ({last})."
+
+
+def _holm(table: AblationTable) -> str | None:
+    starred = [entry for entry in table.comparisons if entry[2].verdict in {"higher", "lower"}]
+    if len(table.comparisons) < 2 or not starred:
+        return None
+    kept = [
+        row.benchmark if len(table.others) == 1 else f"{row.benchmark} of {arm}"
+        for row, arm, one in starred
+        if one.p_holm is not None and one.p_holm < 1 - table.level
+    ]
+    text = f"After Holm's correction for {len(table.comparisons)} comparisons "
+    if len(kept) == len(starred):
+        return text + "every * stays."
+    return text + (f"these * stay: {', '.join(kept)}." if kept else "no * stays.")
+
+
+def _at_floor(table: AblationTable) -> str | None:
+    names = [row.benchmark for row in table.rows if row.at_floor]
+    if not names:
+        return None
+    if not table.others:
+        return f"Not above the floor on {', '.join(names)}."
+    return f"No arm is above the floor on {', '.join(names)}: differences there say nothing."

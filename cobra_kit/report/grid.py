@@ -1,0 +1,114 @@
+"""Aligned columns of plain text, and how numbers are written in them."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from cobra_kit.report.table import Difference, Estimate, Row
+
+NONE = "-"
+MARKS = {"higher": "*", "lower": "*", "tie": "tie", "unknown": "?"}
+_LONGEST_NAME = 28
+
+
+def grid(rows: Sequence[Sequence[str]], align: str, gap: int = 2) -> list[str]:
+    """Returns the rows as lines, each column as wide as its widest cell.
+
+    Args:
+        rows: Cells; all rows are equally long.
+        align: One letter per column: `l`, `r`.
+        gap: Blanks between columns.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        (" " * gap)
+        .join(
+            cell.ljust(width) if side == "l" else cell.rjust(width)
+            for cell, width, side in zip(row, widths, align, strict=True)
+        )
+        .rstrip()
+        for row in rows
+    ]
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """Returns a paragraph's lines; words longer than a line, such as paths, stay whole."""
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+
+
+def shorten(name: str) -> str:
+    """Returns a name that fits a column, its middle replaced by an ellipsis if it is long."""
+    if len(name) <= _LONGEST_NAME:
+        return name
+    half = (_LONGEST_NAME - 1) // 2
+    return f"{name[:half]}…{name[-half:]}"
+
+
+def points(value: float | None) -> str:
+    """Returns a score with one decimal."""
+    return NONE if value is None else f"{_no_minus_zero(value):.1f}"
+
+
+def estimate(one: Estimate | None) -> str:
+    """Returns a score, with its spread over seeds if there are several."""
+    if one is None:
+        return NONE
+    spread = "" if one.seed_deviation is None else f" ±{one.seed_deviation:.1f}"
+    return points(one.value) + spread
+
+
+def difference(one: Difference | None) -> str:
+    """Returns a signed difference with its interval."""
+    if one is None:
+        return NONE
+    if one.low is None or one.high is None:
+        return f"{signed(one.value)} [one picture]"
+    return f"{signed(one.value)} [{signed(one.low)}, {signed(one.high)}]"
+
+
+def signed(value: float) -> str:
+    """Returns a difference with one decimal and its sign, also where it rounds to 0; only 0 has none."""
+    return f"{value:+.1f}" if value else "0.0"
+
+
+def mark(one: Difference | None) -> str:
+    """Returns `*` for a difference whose interval excludes 0, `tie` for one whose interval holds it."""
+    return "" if one is None else MARKS[one.verdict]
+
+
+def label(row: Row, name_width: int = 0) -> str:
+    """Returns `presence (POPE)`, or the name alone where it says the same or the paper has none."""
+    if not row.label or row.label.lower() == row.benchmark.lower():
+        return row.benchmark
+    return f"{row.benchmark:<{name_width}} ({row.label})"
+
+
+def count(number: int | None) -> str:
+    """Returns a number of parameters, such as `1.21 M`."""
+    if number is None:
+        return NONE
+    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.2f} {unit}"
+    return str(number)
+
+
+def duration(seconds: float | None) -> str:
+    """Returns minutes and seconds, or hours, minutes and seconds."""
+    if seconds is None:
+        return NONE
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def rate(per_second: float | None) -> str:
+    """Returns tokens per second, such as `4.2k`."""
+    if per_second is None:
+        return NONE
+    return f"{per_second / 1000:.1f}k" if per_second >= 1000 else f"{per_second:.0f}"
+
+
+def _no_minus_zero(value: float) -> float:
+    return round(value, 1) + 0.0

@@ -1,0 +1,66 @@
+"""What a table is built from: benchmarks, and the scores and costs of each arm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cobra_kit.statistics import QuestionScore
+
+# benchmark -> training seed -> scored questions
+Scores = Mapping[str, Mapping[int, Sequence[QuestionScore]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Benchmark:
+    """A benchmark as one row of the table.
+
+    Args:
+        name: Such as `presence` or `vqav2`; also decides which column of the paper it is read beside.
+        rule: The scoring rule, such as `pope/first-token`.
+        floor: What is reached without looking at the picture, 0 to 1.
+        ceiling: The most that can be reached where annotators disagree, 0 to 1.
+        mean_of_groups: Whether its number is the mean of the groups' means, as the rule says.
+    """
+
+    name: str
+    rule: str
+    floor: float | None = None
+    ceiling: float | None = None
+    mean_of_groups: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmResult:
+    """What became of one arm.
+
+    Args:
+        name: The arm's name in the recipe.
+        scores: The scored questions of each benchmark and seed.
+        control: The same questions asked with wrong pictures, where that was done.
+        image_tokens: Tokens of one picture in the language model's input.
+        parameters_trained: How many parameters training changed.
+        training_seconds: Seconds of training, mean over seeds.
+        tokens_per_second: Tokens trained on per second, mean over seeds.
+    """
+
+    name: str
+    scores: Scores
+    control: Scores = field(default_factory=dict)
+    image_tokens: int | None = None
+    parameters_trained: int | None = None
+    training_seconds: float | None = None
+    tokens_per_second: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaperReference:
+    """Which rows of a published table the arms are to be read beside, as a recipe's `ablation.paper` says.
+
+    Args:
+        table: Name of the packaged table.
+        rows: Arm to row.
+    """
+
+    table: str
+    rows: Mapping[str, str]

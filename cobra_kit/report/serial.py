@@ -1,0 +1,53 @@
+"""The table as JSON and back, so that a report can be drawn again without the scores."""
+
+from __future__ import annotations
+
+import functools
+import json
+
+from pydantic import TypeAdapter, ValidationError
+
+from cobra_kit.errors import CobraError
+from cobra_kit.report.table import AblationTable
+
+_FORM = 1
+
+
+def table_to_json(table: AblationTable) -> str:
+    """Returns the table as JSON with a `form` number; scores and differences are in points."""
+    body = _adapter().dump_python(table, mode="json")
+    return json.dumps({"form": _FORM, **body}, indent=2, allow_nan=False) + "\n"
+
+
+def table_from_json(text: str, where: str | None = None) -> AblationTable:
+    """Returns the table that `table_to_json` wrote.
+
+    Args:
+        text: The file's text.
+        where: The file's name, for errors.
+
+    Raises:
+        CobraError: If the text is no JSON, of another form, or lacks a part.
+    """
+    try:
+        body = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise CobraError(f"not JSON: {error}", where=where) from error
+    form = body.pop("form", None) if isinstance(body, dict) else None
+    if form != _FORM:
+        raise CobraError(
+            f"a table of form {form}, this version reads form {_FORM}",
+            where=where,
+            hint="make the table again from the study's scores",
+        )
+    try:
+        return _adapter().validate_python(body)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise CobraError(f"damaged table: {place}: {first['msg']}", where=where) from error
+
+
+@functools.cache
+def _adapter() -> TypeAdapter[AblationTable]:
+    return TypeAdapter(AblationTable)

@@ -1,0 +1,185 @@
+"""The ablation table as data. All scores and differences are in points, 0 to 100."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Verdict = Literal["higher", "lower", "tie", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """An arm's score on a benchmark.
+
+    Args:
+        value: Mean over seeds, points.
+        low: Lower end of its interval, None without one.
+        high: Upper end.
+        seed_deviation: Standard deviation over seeds, None with one seed.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    seed_deviation: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """An arm's score minus the reference's, paired by question.
+
+    Args:
+        value: Points.
+        low: Lower end of its interval, None without one.
+        high: Upper end.
+        p_value: Two-sided bootstrap p value of no difference.
+        p_holm: The same, corrected for all comparisons of the table; None where it is not one of them.
+        detectable: The smallest true difference that this comparison would see in 4 of 5 repetitions, points;
+            None where the two never differ.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    p_value: float | None
+    p_holm: float | None
+    detectable: float | None
+
+    @property
+    def verdict(self) -> Verdict:
+        """`tie` where the interval holds 0, `unknown` where there is none."""
+        if self.low is None or self.high is None:
+            return "unknown"
+        if self.low > 0:
+            return "higher"
+        return "lower" if self.high < 0 else "tie"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One benchmark.
+
+    Args:
+        benchmark: Its name.
+        label: The paper's name for it, empty where it has none.
+        rule: The scoring rule of every number in this row.
+        questions: Number of questions.
+        pictures: Number of pictures, the unit of resampling.
+        floor: Points reached without looking at the picture.
+        ceiling: The most points that can be reached.
+        scores: Arm to score.
+        differences: Arm to difference; the reference arm is left out.
+        controls: Arm to its score with the right pictures minus that with wrong ones.
+    """
+
+    benchmark: str
+    label: str
+    rule: str
+    questions: int
+    pictures: int
+    floor: float | None
+    ceiling: float | None
+    scores: Mapping[str, Estimate]
+    differences: Mapping[str, Difference]
+    controls: Mapping[str, Difference]
+
+    @property
+    def at_floor(self) -> bool:
+        """Whether no arm is surely above what a model without the picture reaches."""
+        return self.floor is not None and all(
+            (estimate.value if estimate.low is None else estimate.low) <= self.floor
+            for estimate in self.scores.values()
+        )
+
+    @property
+    def detectable(self) -> float | None:
+        """The largest of the comparisons' smallest detectable differences, in points."""
+        known = [one.detectable for one in self.differences.values() if one.detectable is not None]
+        return max(known, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What an arm took. See `ArmResult` for the units."""
+
+    image_tokens: int | None
+    parameters_trained: int | None
+    training_seconds: float | None
+    tokens_per_second: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PaperNote:
+    """What the paper found for the same factor.
+
+    Args:
+        title: Such as `Cobra-3.5B, Table 5`.
+        source: Paper and version.
+        confidence: `verbatim` or `secondary`.
+        note: What to know before comparing; may be empty.
+        columns: The published columns that the table's benchmarks stand beside, in the table's order.
+        rows: Arm to the name of the published row.
+        scores: Arm to column to published score.
+        differences: Arm to column to difference to the reference arm's row.
+    """
+
+    title: str
+    source: str
+    confidence: str
+    note: str
+    columns: tuple[str, ...]
+    rows: Mapping[str, str]
+    scores: Mapping[str, Mapping[str, float]]
+    differences: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class AblationTable:
+    """Arms by benchmarks.
+
+    Args:
+        factor: What the arms differ in, such as `model.projector`.
+        profile: The recipe's profile.
+        split: The split that was scored.
+        reference: The arm that the others are compared with.
+        arms: All arms, the reference first.
+        seeds: Training seeds; every number is the mean over them.
+        level: Of all intervals.
+        rows: One per benchmark.
+        costs: Arm to cost.
+        paper: What the paper found, None where nothing is to be compared.
+        notes: What else a reader must know, such as runs that are missing.
+    """
+
+    factor: str
+    profile: str
+    split: str
+    reference: str
+    arms: tuple[str, ...]
+    seeds: tuple[int, ...]
+    level: float
+    rows: tuple[Row, ...]
+    costs: Mapping[str, Cost]
+    paper: PaperNote | None
+    notes: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """Such as `Projector ablation, laptop profile, test split, 1 seed`."""
+        factors = [one.rsplit(".", 1)[-1].replace("_", " ") for one in self.factor.split(" and ") if one]
+        head = f"{' and '.join(factors).capitalize()} ablation" if factors else "Results"
+        profile = [f"{self.profile} profile"] if self.profile else []
+        seeds = "1 seed" if len(self.seeds) == 1 else f"{len(self.seeds)} seeds"
+        return ", ".join([head, *profile, f"{self.split} split", seeds])
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The arms that are compared with the reference."""
+        return tuple(arm for arm in self.arms if arm != self.reference)
+
+    @property
+    def comparisons(self) -> tuple[tuple[Row, str, Difference], ...]:
+        """Every difference of the table."""
+        return tuple((row, arm, one) for row in self.rows for arm, one in row.differences.items())

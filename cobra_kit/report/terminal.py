@@ -1,0 +1,55 @@
+"""The table as plain text for a terminal, and the same text with styles."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cobra_kit.report import grid
+from cobra_kit.report.footnotes import footnotes, paper_lines
+from cobra_kit.report.layout import controls, scores
+from cobra_kit.report.table import AblationTable
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+
+def render_text(table: AblationTable, width: int = 80) -> str:
+    """Returns the table as text without styles.
+
+    Args:
+        table: What to print.
+        width: Columns of the terminal; 80 are enough for any table whose arms have names of normal length.
+    """
+    blocks = [
+        [table.title, *scores(table, width)],
+        controls(table, width),
+        _notes(table, width),
+        _paper(paper_lines(table), width),
+    ]
+    return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+def styled_text(table: AblationTable, width: int = 80) -> Text:
+    """Returns the same text for rich: the title bold, marked differences coloured, ties and notes dim."""
+    from rich.text import Text
+
+    plain = render_text(table, width)
+    text = Text(plain)
+    text.stylize("bold", 0, len(table.title))
+    text.highlight_regex(r"-\d+\.\d \[[^\]]*\]\s+\*", "red")
+    text.highlight_regex(r"\+\d+\.\d \[[^\]]*\]\s+\*", "green")
+    text.highlight_regex(r"\btie\b", "dim")
+    text.stylize("dim", plain.index("\n".join(_notes(table, width))))
+    return text
+
+
+def _notes(table: AblationTable, width: int) -> list[str]:
+    return [line for paragraph in footnotes(table) for line in grid.wrap(paragraph, width)]
+
+
+def _paper(lines: list[str], width: int) -> list[str]:
+    wrapped = []
+    for line in lines:
+        indent = "  " if line.startswith("  ") else ""
+        wrapped += [indent + part for part in grid.wrap(line.strip(), width - len(indent))]
+    return wrapped

@@ -1,0 +1,40 @@
+"""Intervals, paired tests, power and seeds: what is needed to say whether a difference is real.
+
+Everything here works on numbers, not on models: scores in `[0, 1]` with the picture each question is about.
+Questions about one picture share its difficulty, so the picture, not the question, is resampled.
+"""
+
+from __future__ import annotations
+
+from cobra_kit.statistics.bootstrap import (
+    Interval,
+    bootstrap_difference,
+    bootstrap_mean,
+    mean_score,
+)
+from cobra_kit.statistics.paired import McNemar, holm, mcnemar
+from cobra_kit.statistics.power import (
+    detectable_difference,
+    planned_detectable_difference,
+    standard_error,
+)
+from cobra_kit.statistics.scores import Aligned, QuestionScore, align
+from cobra_kit.statistics.seeds import SeedSpread, seed_spread
+
+__all__ = [
+    "Aligned",
+    "Interval",
+    "McNemar",
+    "QuestionScore",
+    "SeedSpread",
+    "align",
+    "bootstrap_difference",
+    "bootstrap_mean",
+    "detectable_difference",
+    "holm",
+    "mcnemar",
+    "mean_score",
+    "planned_detectable_difference",
+    "seed_spread",
+    "standard_error",
+]

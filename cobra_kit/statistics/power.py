@@ -1,0 +1,113 @@
+"""The smallest difference a design can see.
+
+A difference d is seen when its interval excludes 0. With a normal estimate of standard error s this happens
+in `power` of the experiments if `d = (z(1 - alpha / 2) + z(power)) * s`; for 5 % and 80 % that is 2.80 s.
+"""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+from numpy.typing import ArrayLike
+
+from cobra_kit.errors import CobraError
+from cobra_kit.statistics.bootstrap import Clustered
+from cobra_kit.statistics.seeds import seed_variance
+
+
+def standard_error(
+    differences: ArrayLike, clusters: ArrayLike | None = None, groups: ArrayLike | None = None
+) -> float | None:
+    """Returns the standard error of the mean difference, from the spread between pictures (and seeds).
+
+    Linearised: each picture's pull on the mean, summed in squares (cluster-robust, divisor n - 1).
+
+    Args:
+        differences: `[questions]` or `[seeds questions]`, score of one arm minus the other's.
+        clusters: `[questions]`, the picture of each.
+        groups: `[questions]`, if the statistic is the mean of groups' means.
+
+    Returns:
+        The standard error, or None where it cannot be known: with one picture.
+
+    Raises:
+        CobraError: If there are no questions.
+    """
+    data = Clustered.of(differences, clusters, groups)
+    if data.clusters == 1:
+        return None
+    sums, counts = data.sums.mean(axis=0), data.counts
+    totals = counts.sum(axis=0)
+    pulls = ((sums - counts * (sums.sum(axis=0) / totals)) / totals).mean(axis=1)
+    variance = data.clusters / (data.clusters - 1) * float((pulls**2).sum())
+    return math.sqrt(variance + seed_variance(data.means()))
+
+
+def detectable_difference(
+    differences: ArrayLike,
+    clusters: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    *,
+    power: float = 0.8,
+    level: float = 0.95,
+) -> float | None:
+    """Returns the smallest true difference that this design would detect with probability `power`.
+
+    Args:
+        differences: See `standard_error`.
+        clusters: See `standard_error`.
+        groups: See `standard_error`.
+        power: Chance of seeing a difference of that size.
+        level: Of the interval that must exclude 0.
+
+    Returns:
+        The difference, in the unit of the scores; None where the observed differences do not vary (arms that
+        answer alike say nothing about how much they could differ) or there is one picture.
+    """
+    error = standard_error(differences, clusters, groups)
+    if error is None or error < 1e-12:
+        return None
+    return _quantiles(power, level) * error
+
+
+def planned_detectable_difference(
+    pictures: int,
+    questions_per_picture: float = 1.0,
+    *,
+    disagreement: float = 0.2,
+    correlation: float = 0.0,
+    power: float = 0.8,
+    level: float = 0.95,
+) -> float:
+    """Returns the smallest detectable difference of right-or-wrong scores, before anything is trained.
+
+    Args:
+        pictures: Pictures in the test split.
+        questions_per_picture: Mean number of questions about each.
+        disagreement: Share of questions on which the arms are expected to differ.
+        correlation: Correlation of the differences of two questions about one picture, 0 to 1.
+        power: Chance of seeing a difference of that size.
+        level: Of the interval that must exclude 0.
+
+    Raises:
+        CobraError: If a count is below 1 or a share lies outside of its range.
+    """
+    if pictures < 1 or questions_per_picture < 1:
+        raise CobraError(
+            f"a design needs pictures and questions about each, got {pictures} and {questions_per_picture:g}"
+        )
+    if not 0 < disagreement <= 1 or not 0 <= correlation <= 1:
+        raise CobraError(
+            f"disagreement must lie in (0, 1] and correlation in [0, 1], got {disagreement} and {correlation}"
+        )
+    effect = 1 + (questions_per_picture - 1) * correlation
+    variance = disagreement * effect / (pictures * questions_per_picture)
+    return min(1.0, _quantiles(power, level) * math.sqrt(variance))
+
+
+def _quantiles(power: float, level: float) -> float:
+    if not 0 < power < 1 or not 0 < level < 1:
+        raise CobraError(f"power and level must lie between 0 and 1, got {power} and {level}")
+    normal = NormalDist()
+    return normal.inv_cdf((1 + level) / 2) + normal.inv_cdf(power)

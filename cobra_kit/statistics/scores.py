@@ -1,0 +1,117 @@
+"""One question's score, and several runs' scores lined up question by question."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cobra_kit.errors import CobraError
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionScore:
+    """The score of one question under one rule.
+
+    Args:
+        question_id: Identifies the question within its benchmark; runs are paired on it.
+        picture: The picture the question is about; questions of one picture are resampled together.
+        score: Between 0 (wrong) and 1 (right).
+        prediction: What the rule compared, after its own parsing or normalisation.
+        answer: The answer it was compared with.
+        group: The part of the benchmark the question belongs to, such as a POPE split.
+        confidence: The probability of the positive choice, where the rule looks at probabilities.
+    """
+
+    question_id: str
+    picture: str
+    score: float
+    prediction: str
+    answer: str
+    group: str = ""
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Aligned:
+    """Scores of several runs over the same questions.
+
+    Args:
+        scores: `[runs questions]`, in `[0, 1]`.
+        clusters: `[questions]`, the picture of each question as an integer.
+        groups: `[questions]`, the group of each question as an integer.
+        question_ids: The questions, in the order of the columns.
+    """
+
+    scores: NDArray[np.float64]
+    clusters: NDArray[np.intp]
+    groups: NDArray[np.intp]
+    question_ids: tuple[str, ...]
+
+
+def align(runs: Sequence[Sequence[QuestionScore]], names: Sequence[str] | None = None) -> Aligned:
+    """Returns the runs' scores, lined up on the question.
+
+    The order of questions may differ between runs; the set of questions may not.
+
+    Args:
+        runs: One list of scores per run.
+        names: What to call the runs in an error.
+
+    Raises:
+        CobraError: If there are no runs or no questions, a question occurs twice, or runs answered
+            different questions or the same question about different pictures.
+    """
+    if not runs or not runs[0]:
+        raise CobraError("no scored questions to compare")
+    labels = list(names) if names is not None else [f"run {index + 1}" for index in range(len(runs))]
+    indexed = [_index(run, label) for run, label in zip(runs, labels, strict=True)]
+    first = indexed[0]
+    for scores, label in zip(indexed[1:], labels[1:], strict=True):
+        _check_same_questions(first, scores, labels[0], label)
+    order = list(first)
+    matrix = np.array([[scores[key].score for key in order] for scores in indexed], dtype=np.float64)
+    return Aligned(
+        scores=matrix,
+        clusters=codes(first[key].picture for key in order),
+        groups=codes(first[key].group for key in order),
+        question_ids=tuple(order),
+    )
+
+
+def codes(labels: Iterable[Hashable]) -> NDArray[np.intp]:
+    """Returns an integer per label: equal labels, equal integers, numbered in order of appearance."""
+    numbers: dict[Hashable, int] = {}
+    return np.array([numbers.setdefault(label, len(numbers)) for label in labels], dtype=np.intp)
+
+
+def _index(run: Sequence[QuestionScore], label: str) -> dict[str, QuestionScore]:
+    index: dict[str, QuestionScore] = {}
+    for score in run:
+        if score.question_id in index:
+            raise CobraError(f"{label} scores question {score.question_id!r} twice")
+        index[score.question_id] = score
+    return index
+
+
+def _check_same_questions(
+    first: dict[str, QuestionScore], other: dict[str, QuestionScore], first_label: str, label: str
+) -> None:
+    missing = [key for key in first if key not in other]
+    added = [key for key in other if key not in first]
+    if missing or added:
+        example = (missing or added)[0]
+        raise CobraError(
+            f"{first_label} and {label} did not answer the same questions: {len(missing)} only in "
+            f"{first_label}, {len(added)} only in {label}, for example {example!r}",
+            hint="score both on the same split before comparing them",
+        )
+    for key, score in first.items():
+        if (score.picture, score.group) != (other[key].picture, other[key].group):
+            raise CobraError(
+                f"question {key!r} is about {score.picture!r} in {first_label} "
+                f"and about {other[key].picture!r} in {label}",
+                hint="the two runs saw different versions of the benchmark",
+            )

@@ -1,0 +1,31 @@
+"""What a study tells whoever watches, beside the events of training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cobra_kit.events import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(Event):
+    """A run begins or goes on.
+
+    Args:
+        folder: Where it is kept.
+    """
+
+    folder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunDone(Event):
+    """A run is trained and scored.
+
+    Args:
+        seconds: Of training, over all processes.
+        worked: Whether anything was done in this process; False where the run was finished before.
+    """
+
+    seconds: float
+    worked: bool

@@ -1,0 +1,153 @@
+"""Where a study is kept.
+
+STUDY/recipe.yaml, lock.json, manifest.json, table.md, table.json, features/
+STUDY/runs/<arm>-s<seed>/recipe.yaml, lock.json, manifest.json, metrics.jsonl, checkpoints/, model.safetensors,
+    training.json, predictions/<split>[-control]/<benchmark>.jsonl, scores/<the same>, scores.json
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from cobra_kit import __version__
+from cobra_kit.errors import CobraError
+from cobra_kit.events import Reporter, silent
+from cobra_kit.recipe import Difference, differences
+from cobra_kit.recipe.diff import MISSING
+from cobra_kit.store import write_json, write_text
+from cobra_kit.study.locking import LOCK, exclusive
+from cobra_kit.study.plan import RunPlan, StudyPlan
+
+MANIFEST = "manifest.json"
+_RECIPE, _LOCK_FILE = "recipe.yaml", "lock.json"
+_FORM = 1
+_OURS = (_RECIPE, _LOCK_FILE, MANIFEST, "table.md", "table.json", "report.html", "features", "runs")
+_SHOWN = 8
+
+
+class StudyFolder:
+    """The paths of a study.
+
+    Args:
+        path: Its folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.features = path / "features"
+        self.table_json = path / "table.json"
+        self.table_markdown = path / "table.md"
+
+    def run(self, run: RunPlan) -> Path:
+        """Returns the folder of a run."""
+        return self.path / "runs" / run.name
+
+
+@contextmanager
+def open_study(path: Path, plan: StudyPlan, *, fresh: bool = False, report: Reporter = silent) -> Iterator[StudyFolder]:
+    """Holds the folder of a study for the length of a block; makes it on first use.
+
+    Args:
+        path: The folder.
+        plan: What is to be kept there.
+        fresh: Start over: everything that a study keeps there is deleted first.
+        report: Told what a user should know.
+
+    Raises:
+        CobraError: Another process holds the folder, it belongs to another recipe, holds other things, or cannot be
+            written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CobraError(
+            f"cannot make the study folder: {error.strerror or error}", where=str(path), hint="Choose one with --out."
+        ) from error
+    _refuse_strangers(path)
+    with exclusive(path, report):
+        if fresh:
+            _clear(path)
+        known = _read_identity(path)
+        if known is None:
+            _describe(path, plan)
+        else:
+            _check_identity(path, known, plan.identity())
+        yield StudyFolder(path)
+
+
+def _refuse_strangers(path: Path) -> None:
+    """A folder that holds something and no study is somebody's: nothing is written there, and nothing deleted."""
+    inside = [entry.name for entry in path.iterdir() if entry.name != LOCK and not entry.name.endswith(".tmp")]
+    if inside and MANIFEST not in inside and not set(inside) <= set(_OURS):
+        raise CobraError(
+            f"the folder holds other things ({', '.join(sorted(inside)[:3])}) and no study",
+            where=str(path),
+            hint="Choose a new folder with --out.",
+        )
+
+
+def _clear(path: Path) -> None:
+    # The manifest goes last: a folder whose deletion was interrupted is still known as a study.
+    for name in sorted(_OURS, key=lambda name: name == MANIFEST):
+        place = path / name
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place)
+        else:
+            place.unlink(missing_ok=True)
+
+
+def _describe(path: Path, plan: StudyPlan) -> None:
+    write_text(path / _RECIPE, plan.resolved.to_yaml())
+    write_json(path / _LOCK_FILE, plan.lock())
+    write_json(
+        path / MANIFEST,
+        {
+            "form": _FORM,
+            "study": plan.recipe.name,
+            "profile": plan.recipe.profile,
+            "arms": list(plan.arms),
+            "reference": plan.reference,
+            "seeds": list(plan.seeds),
+            "cobra_kit": __version__,
+            "created": datetime.now().astimezone().isoformat(timespec="seconds"),
+            "identity": plan.identity(),
+        },
+    )
+
+
+def _read_identity(path: Path) -> dict[str, Any] | None:
+    file = path / MANIFEST
+    if not file.exists():
+        return None
+    try:
+        identity: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["identity"]
+        return identity
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CobraError(
+            f"the study's manifest is damaged ({error})", where=str(file), hint="Start over with --fresh."
+        ) from error
+
+
+def _check_identity(path: Path, known: dict[str, Any], wanted: dict[str, Any]) -> None:
+    # Through JSON, as what is known went: a tuple there is a list here.
+    differing = differences(known, json.loads(json.dumps(wanted)))
+    if not differing:
+        return
+    lines = [_shown(one) for one in differing[:_SHOWN]]
+    more = [f"and {len(differing) - _SHOWN} more"] if len(differing) > _SHOWN else []
+    raise CobraError(
+        "the study there was made by another recipe",
+        where=str(path),
+        hint="\n".join([*lines, *more, "Choose another folder with --out, or start over here with --fresh."]),
+    )
+
+
+def _shown(one: Difference) -> str:
+    there, here = ("(none)" if v is MISSING else json.dumps(v, ensure_ascii=False) for v in (one.left, one.right))
+    return f"{one.path}: {there} there, {here} now"

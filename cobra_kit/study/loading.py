@@ -1,0 +1,45 @@
+"""The trained model of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from cobra_kit.errors import CobraError
+from cobra_kit.model.checkpoint import WEIGHTS
+from cobra_kit.study.folder import MANIFEST
+
+if TYPE_CHECKING:
+    from cobra_kit.model import VisionLanguageModel
+
+
+def load(
+    run_dir: str | Path, *, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
+) -> VisionLanguageModel:
+    """Returns the trained model of a run's folder.
+
+    Args:
+        run_dir: Such as `studies/ablation_projector-laptop/runs/mlp-s7`; any folder of `save_pretrained` will do.
+        device: Where the weights go.
+        dtype: Of the weights; None: as they were saved.
+
+    Raises:
+        CobraError: The folder holds no trained model.
+    """
+    from cobra_kit.model import VisionLanguageModel
+
+    folder = Path(run_dir)
+    if not (folder / WEIGHTS).is_file():
+        raise CobraError("no trained model here", where=str(folder), hint=_hint(folder))
+    return VisionLanguageModel.from_pretrained(folder, device=device, dtype=dtype)
+
+
+def _hint(folder: Path) -> str:
+    runs = sorted(path.parent for path in folder.glob(f"runs/*/{WEIGHTS}"))
+    if runs:
+        return f"This is a study. Its runs: {', '.join(str(run) for run in runs)}"
+    if (folder / MANIFEST).is_file():
+        return "Its training is not finished. `cobra-kit run` with the same recipe goes on."
+    return "A run's folder is studies/NAME/runs/ARM-sSEED."

@@ -1,0 +1,72 @@
+"""One process per study folder. The lock of a killed process is gone with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from cobra_kit.errors import CobraError
+from cobra_kit.events import Message, Reporter, silent
+
+LOCK = ".lock"
+
+
+@contextmanager
+def exclusive(folder: Path, report: Reporter = silent) -> Iterator[None]:
+    """Holds a study folder for the length of a block.
+
+    Args:
+        folder: The study's folder; it exists.
+        report: Told where locks do not work.
+
+    Raises:
+        CobraError: Another process holds it; says which one.
+    """
+    try:
+        import fcntl
+    except ImportError:  # not a POSIX system
+        report(Message(text=_UNLOCKED, level="warning"))
+        yield
+        return
+    path = folder / LOCK
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CobraError(
+                f"another process is working on this study: {_holder(path)}",
+                where=str(folder),
+                hint="Wait until it is done, stop it, or give this one a folder of its own with --out.",
+            ) from None
+        except OSError:  # such as a network file system without locks
+            report(Message(text=_UNLOCKED, level="warning"))
+        _sign(descriptor)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+_UNLOCKED = "this file system has no locks: see to it yourself that no other process works on the study"
+
+
+def _sign(descriptor: int) -> None:
+    who = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now().isoformat(timespec="seconds")}
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(who).encode(), 0)
+    except OSError:
+        return  # a full disk: the lock holds without a name on it
+
+
+def _holder(path: Path) -> str:
+    try:
+        who = json.loads(path.read_text(encoding="utf-8"))
+        return f"process {who['pid']} on {who['host']}, since {who['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "it has not said which"

@@ -1,0 +1,137 @@
+"""What a run's numbers depend on beside its recipe: versions, machine, threads, data."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import cobra_kit
+from cobra_kit.errors import DataError
+from cobra_kit.store import write_json
+from cobra_kit.study.folder import MANIFEST
+from cobra_kit.study.plan import RunPlan
+
+_PACKAGES = ("torch", "numpy", "pillow", "timm", "open_clip_torch", "transformers", "tokenizers", "safetensors")
+_FORM = 1
+
+
+def begin_session(folder: Path, run: RunPlan, fingerprint: str) -> None:
+    """Notes in a run's manifest that this process works on it.
+
+    A run that was interrupted has one session per process, so that a change of machine or versions in between shows.
+
+    Args:
+        folder: The run's folder.
+        run: The run.
+        fingerprint: Of its data.
+
+    Raises:
+        DataError: The run began with other data.
+    """
+    path = folder / MANIFEST
+    known = _read(path)
+    if known is not None and known["data"] != fingerprint:
+        raise DataError(
+            f"the data are not those this run began with ({known['data']} then, {fingerprint} now)",
+            where=str(folder),
+            hint="They were edited, or drawn by another version of Pillow or of this package. Start over with --fresh.",
+        )
+    manifest = known or {
+        "form": _FORM,
+        "arm": run.arm,
+        "seed": run.seed,
+        "components": run.resolved.lock(),
+        "data": fingerprint,
+        "sessions": [],
+    }
+    manifest["sessions"].append(session())
+    write_json(path, manifest)
+
+
+def session() -> dict[str, Any]:
+    """Returns facts about this process and machine."""
+    return {
+        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "cobra_kit": cobra_kit.__version__,
+        "git_commit": git_commit(),
+        "python": platform.python_version(),
+        "packages": {name: found for name in _PACKAGES if (found := _version(name))},
+        "system": platform.platform(),
+        "host": platform.node(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory_gib": _memory_gib(),
+        "threads": torch.get_num_threads(),
+        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+
+
+def git_commit() -> str | None:
+    """Returns the commit of the checkout that this package runs from, `+` behind it if files were changed since.
+
+    None for an installed package, and where there is no git.
+    """
+    root = Path(cobra_kit.__file__).parents[1]
+    if not (root / ".git").exists():
+        return None
+    commit = _git(root, "rev-parse", "HEAD")
+    changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    return f"{commit}+" if commit and changed else commit
+
+
+def _git(root: Path, *words: str) -> str | None:
+    try:
+        found = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip() or None
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        _ = manifest["data"], manifest["sessions"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"the run's manifest is damaged ({error})",
+            where=str(path),
+            hint="Delete the run's folder; it is run again.",
+        ) from error
+    return manifest
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _memory_gib() -> float | None:
+    if sys.platform == "win32":
+        return None
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    except (ValueError, OSError):
+        return None

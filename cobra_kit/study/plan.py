@@ -1,0 +1,165 @@
+"""From a recipe to what has to be done: one run per arm and seed, each resolved to its last default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cobra_kit._plugins import Registry
+from cobra_kit.data.sources import source_settings
+from cobra_kit.errors import RecipeError
+from cobra_kit.recipe import Recipe, ResolvedRecipe, resolve, resolve_arms
+from cobra_kit.recipe.sections import DataSection, EvaluateSection, TrainSection
+from cobra_kit.report import PaperReference
+
+ONLY_ARM = "model"
+"""The arm of a recipe without an ablation."""
+
+_NEEDED = {"data": "{source: scenes}", "train": "{finetune: {epochs: 1}}"}
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """One run: an arm and a seed.
+
+    Args:
+        arm: The arm's name.
+        seed: Of its random numbers.
+        resolved: Its recipe, complete.
+    """
+
+    arm: str
+    seed: int
+    resolved: ResolvedRecipe
+
+    @property
+    def name(self) -> str:
+        """Returns the name of its folder, such as `mlp-s7`."""
+        return f"{self.arm}-s{self.seed}"
+
+    @property
+    def train(self) -> TrainSection:
+        """Returns how it is trained."""
+        assert self.resolved.recipe.train is not None  # make_plan has seen to it
+        return self.resolved.recipe.train
+
+    @property
+    def evaluate(self) -> EvaluateSection:
+        """Returns how it is evaluated."""
+        return self.resolved.recipe.evaluate or EvaluateSection()
+
+
+@dataclass(frozen=True, slots=True)
+class StudyPlan:
+    """All runs of a recipe.
+
+    Args:
+        resolved: The recipe with its ablation, data settings complete.
+        reference: The arm that the others are compared with.
+        runs: Seed by seed, and within a seed arm by arm, so that a study that is stopped early can compare.
+    """
+
+    resolved: ResolvedRecipe
+    reference: str
+    runs: tuple[RunPlan, ...]
+
+    @property
+    def recipe(self) -> Recipe:
+        """Returns the recipe."""
+        return self.resolved.recipe
+
+    @property
+    def name(self) -> str:
+        """Returns the name of its folder, such as `ablation_projector-laptop`."""
+        return f"{self.recipe.name}-{self.recipe.profile}" if self.recipe.profile else self.recipe.name
+
+    @property
+    def factor(self) -> str:
+        """Returns what the arms differ in; empty where there is one arm."""
+        return " and ".join(self.recipe.ablation.factors) if self.recipe.ablation else ""
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """Returns the arms in the recipe's order."""
+        return tuple(dict.fromkeys(run.arm for run in self.runs))
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Returns the seeds in the recipe's order."""
+        return tuple(dict.fromkeys(run.seed for run in self.runs))
+
+    @property
+    def paper(self) -> PaperReference | None:
+        """Returns the published rows to compare with."""
+        paper = self.recipe.ablation.paper if self.recipe.ablation else None
+        return PaperReference(table=paper.table, rows=paper.rows) if paper else None
+
+    def lock(self) -> dict[str, str]:
+        """Returns per component of any arm the distribution it came from."""
+        lock: dict[str, str] = {}
+        for run in self.runs:
+            lock |= run.resolved.lock()
+        return dict(sorted(lock.items()))
+
+    def identity(self) -> dict[str, Any]:
+        """Returns what must be equal for two processes to work on one study; titles do not matter."""
+        plain = self.resolved.plain()
+        words = ("title", "description")
+        return {
+            "profile": self.recipe.profile,
+            **{key: value for key, value in plain.items() if key not in words},
+            "lock": self.lock(),
+        }
+
+
+def make_plan(recipe: Recipe, registry: Registry | None = None) -> StudyPlan:
+    """Returns the runs of a recipe. Nothing is made or opened.
+
+    Args:
+        recipe: A loaded recipe with data and train; one without an ablation is a study of one arm, `model`.
+        registry: Where components come from; None: the installed plugins.
+
+    Raises:
+        RecipeError: A section is missing, an arm is wrong, or arms differ in more than the factor.
+    """
+    arms: Mapping[str, ResolvedRecipe] = resolve_arms(recipe, registry)
+    ablation = recipe.ablation
+    if ablation is None:
+        arms = {ONLY_ARM: replace(resolve(recipe, registry), arm=ONLY_ARM)}
+    for one in arms.values():
+        _check_sections(one.recipe)
+    seeds = ablation.seeds if ablation else [recipe.seed]
+    complete = {arm: _with_data(one) for arm, one in arms.items()}
+    return StudyPlan(
+        resolved=_with_data(resolve(recipe, registry)) if recipe.data else resolve(recipe, registry),
+        reference=ablation.reference if ablation else ONLY_ARM,
+        runs=tuple(RunPlan(arm, seed, _with_seed(one, seed)) for seed in seeds for arm, one in complete.items()),
+    )
+
+
+def _check_sections(recipe: Recipe) -> None:
+    for section, example in _NEEDED.items():
+        if getattr(recipe, section) is None:
+            profile = f" under the profile {recipe.profile}" if recipe.profile else ""
+            raise RecipeError(
+                f"the recipe has no section `{section}`{profile}, so there is nothing to run",
+                where=str(recipe.tree.origin),
+                hint=f"Add, for example, `{section}: {example}`. `cobra_kit.compose` builds models without it.",
+            )
+
+
+def _with_data(resolved: ResolvedRecipe) -> ResolvedRecipe:
+    """Returns the recipe with the data source's defaults written out, as `resolve` does for components."""
+    data = resolved.recipe.data
+    assert data is not None
+    settings = source_settings(resolved.recipe).model_dump(mode="json", exclude_none=True)
+    return _changed(resolved, {"data": DataSection(source=data.source, **settings)})
+
+
+def _with_seed(resolved: ResolvedRecipe, seed: int) -> ResolvedRecipe:
+    return _changed(resolved, {"seed": seed})
+
+
+def _changed(resolved: ResolvedRecipe, changes: Mapping[str, Any]) -> ResolvedRecipe:
+    return replace(resolved, recipe=resolved.recipe.model_copy(update=dict(changes)))

@@ -1,0 +1,159 @@
+"""A study's results from its files: what a finished run left, and the table of all of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from cobra_kit.data.rows import HeldOutSplit
+from cobra_kit.errors import CobraError
+from cobra_kit.evaluate.score import Scored, read_scores, write_scores
+from cobra_kit.report import AblationTable, ArmResult, Benchmark, build_table, render_markdown, table_to_json
+from cobra_kit.statistics import QuestionScore
+from cobra_kit.store import write_json, write_text
+from cobra_kit.study.folder import StudyFolder
+from cobra_kit.study.plan import StudyPlan
+
+SPLIT: HeldOutSplit = "test"
+SCORES, TRAINING = "scores.json", "training.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """What training a run took. JSON-able by `asdict`.
+
+    Args:
+        seconds: In optimiser steps, over all processes.
+        tokens: Real tokens that went through the model.
+        padding_share: Share of all positions that was padding.
+        parameters_trained: How many parameters some stage trained.
+        image_tokens: Tokens of one picture in the language model's input.
+        stages: The stages' own figures.
+    """
+
+    seconds: float
+    tokens: int
+    padding_share: float
+    parameters_trained: int
+    image_tokens: int
+    stages: list[dict[str, Any]]
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Returns real tokens per second of training."""
+        return self.tokens / self.seconds if self.seconds else None
+
+
+def condition(control: str | None) -> str:
+    """Returns the name of what is scored: `test`, or `test-shuffled-images`."""
+    return f"{SPLIT}-{control}" if control else SPLIT
+
+
+def read_training(run_folder: Path) -> Training | None:
+    """Returns what training took, or None if it is not finished."""
+    content = _read(run_folder / TRAINING)
+    return None if content is None else Training(**content)
+
+
+def write_training(run_folder: Path, training: Training) -> None:
+    """Marks a run's training as finished; the model must have been saved before."""
+    write_json(run_folder / TRAINING, asdict(training))
+
+
+def is_scored(run_folder: Path, what: str) -> bool:
+    """Returns whether a run has all scores of a condition."""
+    return what in (_read(run_folder / SCORES) or {})
+
+
+def write_results(run_folder: Path, what: str, scored: Mapping[str, Scored]) -> None:
+    """Writes the scores of a condition: those of questions first, then the summary that says they are complete."""
+    for name, one in scored.items():
+        write_scores(run_folder / _score_file(what, name), one.scores)
+    summary = _read(run_folder / SCORES) or {}
+    summary[what] = {name: one.entry(_score_file(what, name)) for name, one in scored.items()}
+    write_json(run_folder / SCORES, summary)
+
+
+def study_table(plan: StudyPlan, folder: StudyFolder) -> AblationTable:
+    """Returns the table of all finished runs.
+
+    Raises:
+        CobraError: No run is finished, or results are damaged.
+    """
+    summaries = {run.name: _read(folder.run(run) / SCORES) or {} for run in plan.runs}
+    arms = [_arm(plan, folder, arm, summaries) for arm in plan.arms]
+    benchmarks: dict[str, Benchmark] = {}
+    for summary in summaries.values():
+        for name, entry in summary.get(SPLIT, {}).items():
+            benchmarks.setdefault(name, _benchmark(name, entry))
+    return build_table(
+        arms,
+        list(benchmarks.values()),
+        reference=plan.reference,
+        factor=plan.factor,
+        profile=plan.recipe.profile or "",
+        split=SPLIT,
+        paper=plan.paper,
+    )
+
+
+def write_table(folder: StudyFolder, table: AblationTable) -> None:
+    """Writes the table as Markdown and as JSON."""
+    write_text(folder.table_markdown, render_markdown(table))
+    write_text(folder.table_json, table_to_json(table))
+
+
+def _arm(plan: StudyPlan, folder: StudyFolder, arm: str, summaries: Mapping[str, dict[str, Any]]) -> ArmResult:
+    scores: dict[str, dict[int, list[QuestionScore]]] = {}
+    control: dict[str, dict[int, list[QuestionScore]]] = {}
+    trainings: list[Training] = []
+    for run in plan.runs:
+        if run.arm != arm:
+            continue
+        place = folder.run(run)
+        for what, by_benchmark in summaries[run.name].items():
+            for name, entry in by_benchmark.items():
+                into = scores if what == SPLIT else control
+                into.setdefault(name, {})[run.seed] = read_scores(place / entry["file"])
+        if (training := read_training(place)) is not None:
+            trainings.append(training)
+    rates = [rate for one in trainings if (rate := one.tokens_per_second) is not None]
+    return ArmResult(
+        name=arm,
+        scores=scores,
+        control=control,
+        image_tokens=trainings[0].image_tokens if trainings else None,
+        parameters_trained=trainings[0].parameters_trained if trainings else None,
+        training_seconds=fmean(one.seconds for one in trainings) if trainings else None,
+        tokens_per_second=fmean(rates) if rates else None,
+    )
+
+
+def _benchmark(name: str, entry: Mapping[str, Any]) -> Benchmark:
+    return Benchmark(
+        name=name,
+        rule=entry["rule"],
+        floor=entry["floor"],
+        ceiling=entry["ceiling"],
+        mean_of_groups=entry["mean_of_groups"],
+    )
+
+
+def _score_file(what: str, name: str) -> str:
+    return f"scores/{what}/{name}.jsonl"
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CobraError(f"damaged: {error}", where=str(path), hint="Delete it and run again.") from error
+    if not isinstance(content, dict):
+        raise CobraError("damaged: not a mapping", where=str(path), hint="Delete it and run again.")
+    return content

@@ -1,0 +1,184 @@
+"""One run from its plan to its scores. Every step leaves a file, and a step whose file is there is not repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from cobra_kit.data.rows import Benchmark
+from cobra_kit.evaluate.control import shuffled_pictures
+from cobra_kit.evaluate.predict import predict
+from cobra_kit.evaluate.score import Scored, score
+from cobra_kit.evaluate.validation import Validator
+from cobra_kit.events import Event, Progress, Reporter, for_arm
+from cobra_kit.model import VisionLanguageModel, compose
+from cobra_kit.model.seeding import derive_seed
+from cobra_kit.study.events import RunDone, RunStarted
+from cobra_kit.study.folder import StudyFolder
+from cobra_kit.study.loading import load
+from cobra_kit.study.manifest import begin_session
+from cobra_kit.study.plan import RunPlan
+from cobra_kit.study.results import (
+    SPLIT,
+    Training,
+    condition,
+    is_scored,
+    read_training,
+    write_results,
+    write_training,
+)
+from cobra_kit.study.shared import Shared, readable
+from cobra_kit.train import STAGES, Pace, TrainResult, train_run
+
+
+def execute(
+    run: RunPlan,
+    folder: StudyFolder,
+    shared: Shared,
+    *,
+    control: str | None = None,
+    report: Reporter,
+    pace: Pace | None = None,
+) -> None:
+    """Does what is missing of a run: training, the answers to the test questions, their scores.
+
+    Args:
+        run: The run.
+        folder: The study's folder, held by this process.
+        shared: Data and features.
+        control: Also ask with wrong pictures; see `evaluate.control`.
+        report: Told about everything, under the run's name.
+        pace: How often to log and save while training.
+
+    Raises:
+        CobraError: Something is wrong with data, training, or the disk; what was done stays.
+    """
+    place = folder.run(run)
+    report = for_arm(report, run.name)
+    conditions = dict.fromkeys((None, control))
+    missing = [one for one in conditions if not is_scored(place, condition(one))]
+    training = read_training(place)
+    if missing or training is None:
+        place.mkdir(parents=True, exist_ok=True)
+        report(RunStarted(folder=str(place)))
+        _check_data(run, shared)
+        begin_session(place, run, shared.source(run).fingerprint)
+        model, training = _trained(run, place, folder, shared, report, pace)
+        for one in missing:
+            _evaluate(run, model, place, shared, one, report)
+    report(RunDone(seconds=training.seconds, worked=bool(missing)))
+
+
+def _check_data(run: RunPlan, shared: Shared) -> None:
+    """Whatever is wrong with the data shows before minutes of training, not behind them."""
+    shared.benchmarks(run, "test")
+    if run.evaluate.validation is not None:
+        shared.benchmarks(run, "val")
+    _ = shared.source(run).rows
+
+
+def _trained(
+    run: RunPlan, place: Path, folder: StudyFolder, shared: Shared, report: Reporter, pace: Pace | None
+) -> tuple[VisionLanguageModel, Training]:
+    training = read_training(place)
+    if training is not None:
+        return load(place), training
+    model = compose(run.resolved, seed=run.seed)
+    validation = run.evaluate.validation
+    validator = _validator(run, model, shared, report)
+    pace = pace or Pace()
+    result = train_run(
+        model,
+        shared.source(run),
+        run.train,
+        place,
+        seed=run.seed,
+        report=report,
+        feature_folder=folder.features,
+        pace=replace(pace, validate_steps=validation.every_steps if validation else None),
+        validate=validator,
+    )
+    model.save_pretrained(place)
+    training = _figures(run, model, result)
+    write_training(place, training)
+    return model, training
+
+
+def _validator(run: RunPlan, model: VisionLanguageModel, shared: Shared, report: Reporter) -> Validator | None:
+    validation = run.evaluate.validation
+    if validation is None:
+        return None
+    pictures = shared.pictures(run, model, "val", report)
+    return Validator(
+        readable(shared.benchmarks(run, "val"), pictures, report),
+        pictures,
+        questions=validation.questions,
+        max_new_tokens=run.evaluate.max_new_tokens,
+        batch_size=run.evaluate.batch_size,
+    )
+
+
+def _evaluate(
+    run: RunPlan, model: VisionLanguageModel, place: Path, shared: Shared, control: str | None, report: Reporter
+) -> None:
+    what = condition(control)
+    pictures = shared.pictures(run, model, SPLIT, report)
+    benchmarks = readable(shared.benchmarks(run, SPLIT), pictures, report)
+    counted = _Counted(benchmarks, what, report)
+    scored: dict[str, Scored] = {}
+    for name, benchmark in benchmarks.items():
+        said = predict(
+            model,
+            benchmark,
+            pictures,
+            place / "predictions" / what / f"{name}.jsonl",
+            shown=_shown(benchmark, control),
+            max_new_tokens=run.evaluate.max_new_tokens,
+            batch_size=run.evaluate.batch_size,
+            report=counted,
+        )
+        counted.next()
+        scored[name] = score(benchmark, said)
+    write_results(place, what, scored)
+
+
+def _shown(benchmark: Benchmark, control: str | None) -> Mapping[str, str] | None:
+    if control is None:
+        return None
+    # The same pictures for every arm and seed: models are compared under one control.
+    names = [question.picture for question in benchmark.questions]
+    return shuffled_pictures(names, derive_seed(0, control, benchmark.name))
+
+
+class _Counted:
+    """Reports the questions of all benchmarks as one count."""
+
+    def __init__(self, benchmarks: Mapping[str, Benchmark], what: str, report: Reporter) -> None:
+        self._sizes = [len(one.questions) for one in benchmarks.values()]
+        self._total, self._before, self._what, self._report = sum(self._sizes), 0, what, report
+
+    def __call__(self, event: Event, /) -> None:
+        if isinstance(event, Progress):
+            event = replace(event, task=self._what, done=self._before + event.done, total=self._total)
+        self._report(event)
+
+    def next(self) -> None:
+        """Goes on to the next benchmark."""
+        self._before += self._sizes.pop(0)
+
+
+def _figures(run: RunPlan, model: VisionLanguageModel, result: TrainResult) -> Training:
+    kinds = {kind for stage in run.train.stages() for kind in STAGES[stage].trains}
+    parts = model.parts()
+    parameters = {id(p): p.numel() for kind, part in parts.items() if kind in kinds for p in part.parameters()}
+    padded = sum(stage.padded_tokens for stage in result.stages)
+    tokens = sum(stage.tokens for stage in result.stages)
+    return Training(
+        seconds=result.seconds,
+        tokens=tokens,
+        padding_share=1 - tokens / padded if padded else 0.0,
+        parameters_trained=sum(parameters.values()),
+        image_tokens=model.image_tokens().num_tokens,
+        stages=[asdict(stage) for stage in result.stages],
+    )

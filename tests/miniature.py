@@ -1,0 +1,71 @@
+"""The smallest study that goes all the way: drawn pictures, two arms, twenty steps, every benchmark; seconds in all."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+ENCODER = "siglip/tiny, weights: none, width: 24, depth: 2, heads: 2"
+RECIPE = f"""
+title: Miniature
+model:
+  vision_encoder: {{use: {ENCODER}}}
+  projector: {{use: mlp/gelu}}
+  fusion: {{use: fusion/image-first}}
+  backbone: {{use: mamba/tiny, d_model: 32, n_layer: 1, d_state: 4}}
+data: {{source: scenes, train: 60, val: 20, test: 24}}
+train:
+  finetune: {{steps: 20, batch_size: 4}}
+evaluate:
+  max_new_tokens: 4
+  batch_size: 16
+  validation: {{every_steps: 10, questions: 12}}
+"""
+ABLATION = f"""{RECIPE}
+ablation:
+  factor: model.projector
+  reference: mlp
+  arms:
+    mlp: {{}}
+    linear: {{model: {{projector: {{use: mlp/linear}}}}}}
+"""
+
+
+def without_times(table: Any) -> dict[str, Any]:
+    """Returns a table as plain data, without what a clock measured."""
+    from cobra_kit.report import table_to_json
+
+    plain: dict[str, Any] = json.loads(table_to_json(table))
+    for cost in plain["costs"].values():
+        del cost["training_seconds"], cost["tokens_per_second"]
+    return plain
+
+
+def run_and_die(recipe: str, out: str, events: int, delay: float) -> None:
+    """Runs a study in this process and kills the process with SIGKILL, a while after it has reported some events."""
+    import cobra_kit
+    from cobra_kit.train import Pace
+
+    seen = 0
+
+    def report(event: object, /) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == events:
+            threading.Timer(delay, os.kill, (os.getpid(), signal.SIGKILL)).start()
+
+    cobra_kit.run(recipe, out=out, control="shuffled-images", report=report, pace=Pace(log_steps=1, save_seconds=0.0))
+    sys.stdout.flush()
+    os.kill(os.getpid(), signal.SIGKILL)  # a timer may still be waiting
+
+
+def write(folder: Path, text: str = ABLATION, name: str = "miniature") -> Path:
+    """Writes a recipe and returns its path."""
+    path = folder / f"{name}.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from cobra_kit.report import (
+    AblationTable,
+    Cost,
+    Difference,
+    Estimate,
+    PaperNote,
+    Row,
+    grid,
+    render_markdown,
+    render_text,
+    styled_text,
+)
+
+
+def change(value: float, low: float | None, high: float | None, holm: float = 0.01) -> Difference:
+    return Difference(value, low, high, 0.01, holm, 2.14)
+
+
+def row(name: str, label: str, differences: dict[str, Difference], arms: tuple[str, ...]) -> Row:
+    scores = {arm: Estimate(88.12, 87.0, 89.0, None) for arm in arms}
+    return Row(name, label, "rule/one", 600, 150, 50.0, 100.0, scores, differences, {})
+
+
+def table(*others: str) -> AblationTable:
+    arms = ("mlp", *others)
+    rows = (
+        row("presence", "POPE", {arm: change(-1.1, -2.4, 0.2, 0.6) for arm in others}, arms),
+        row("reading", "TextVQA", {arm: change(-8.3, -10.4, -6.4) for arm in others}, arms),
+    )
+    note = PaperNote(
+        title="Cobra-3.5B, Table 5",
+        source="arXiv 2403.14520v4, Table 5",
+        confidence="verbatim",
+        note="One run each.",
+        columns=("pope", "textvqa"),
+        rows={arm: f"row of {arm}" for arm in arms},
+        scores={arm: {"pope": 88.4, "textvqa": 58.2} for arm in arms},
+        differences={arm: {"pope": -0.7, "textvqa": 0.0} for arm in others},
+    )
+    costs = {arm: Cost(64, 1_210_000, 171.4, 4210.0) for arm in arms}
+    return AblationTable(
+        "model.projector",
+        "laptop",
+        "test",
+        "mlp",
+        arms,
+        (7,),
+        0.95,
+        rows,
+        costs,
+        note if others else None,
+        (),
+    )
+
+
+TWO_ARMS = """\
+Projector ablation, laptop profile, test split, 1 seed
+                    mlp (ref)   ldpv2   difference [95 %]       floor  ceiling
+presence (POPE)          88.1    88.1  -1.1 [-2.4, +0.2]   tie   50.0    100.0
+reading  (TextVQA)       88.1    88.1  -8.3 [-10.4, -6.4]  *     50.0    100.0
+image tokens               64      64
+parameters trained     1.21 M  1.21 M
+training time            2:51    2:51
+tokens/s                 4.2k    4.2k
+
+* interval excludes 0; tie: it holds 0. 95 % paired bootstrap, clustered by
+picture. One seed: the interval speaks of other pictures, not of other training
+runs.
+Smallest difference this design can see (80 % power): 2.1 points.
+After Holm's correction for 2 comparisons every * stays.
+
+The paper, same factor (Cobra-3.5B, Table 5): POPE -0.7, TextVQA 0.0"""
+
+
+def test_two_arms_at_80_columns() -> None:
+    assert render_text(table("ldpv2"), 80) == TWO_ARMS
+
+
+def test_three_arms_stand_side_by_side_where_there_is_room_and_below_each_other_where_not() -> None:
+    three = table("ldpv2", "linear")
+    wide, narrow = render_text(three, 140), render_text(three, 80)
+    assert "ldpv2 - ref [95 %]" in wide
+    assert "linear - ref [95 %]" in wide
+    assert "presence (POPE): floor 50.0, ceiling 100.0" in narrow
+    block = narrow[narrow.index("reading") :].splitlines()
+    assert block[1].split() == ["mlp", "(ref)", "88.1"]
+    assert block[2].split() == ["ldpv2", "88.1", "-8.3", "[-10.4,", "-6.4]", "*"]
+    assert "  linear: POPE -0.7, TextVQA 0.0" in narrow
+
+
+@pytest.mark.parametrize("width", [80, 140])
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 8])
+@pytest.mark.parametrize("name", ["b", "openclip", "an-arm-with-a-name-that-nobody-would-want-to-type"])
+def test_no_line_is_wider_than_the_terminal(width: int, count: int, name: str) -> None:
+    found = table(*(f"{index}{name}" for index in range(count)))
+    controls = {arm: change(30.12, 25.34, 35.56) for arm in found.arms}
+    scores = {arm: Estimate(88.12, 87.0, 89.0, 1.23) for arm in found.arms}
+    found = replace(
+        found, rows=tuple(replace(one, controls=controls, scores=scores) for one in found.rows), seeds=(7, 8)
+    )
+    lines = render_text(found, width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert all(line == line.rstrip() for line in lines)
+
+
+def test_styles_change_no_letter() -> None:
+    for found in (table(), table("ldpv2"), table("ldpv2", "linear")):
+        styled = styled_text(found, 80)
+        assert styled.plain == render_text(found, 80)
+        assert any(span.style == "bold" for span in styled.spans)
+    assert any(span.style == "red" for span in styled_text(table("ldpv2"), 80).spans)
+
+
+def test_the_table_says_what_does_not_survive_holm_and_what_is_at_the_floor() -> None:
+    found = table("ldpv2")
+    weak = replace(found.rows[1], differences={"ldpv2": change(-8.3, -10.4, -6.4, holm=0.2)}, floor=88.0)
+    text = render_text(replace(found, rows=(found.rows[0], weak), notes=("not scored yet: boxes",)), 140)
+    assert "After Holm's correction for 2 comparisons no * stays." in text
+    assert "No arm is above the floor on reading: differences there say nothing." in text
+    assert "Not scored yet: boxes." in text
+
+
+def test_seeds_are_named_with_their_method() -> None:
+    text = render_text(replace(table("ldpv2"), seeds=(7, 8, 9)), 200)
+    assert "clustered by picture, Student's t over 3 seeds; ± is the standard deviation over seeds." in text
+    assert "3 seeds" in text.splitlines()[0]
+
+
+def test_what_nobody_measured_takes_no_room() -> None:
+    found = table("ldpv2")
+    bare = replace(
+        found,
+        rows=tuple(replace(one, floor=None, ceiling=None) for one in found.rows),
+        costs={arm: Cost(None, None, None, None) for arm in found.arms},
+        paper=None,
+    )
+    text = render_text(bare, 80)
+    for word in ("floor", "ceiling", "tokens", "training time", "The paper"):
+        assert word not in text
+    assert "image tokens" not in render_markdown(bare)
+
+
+def test_an_arm_without_a_score_and_a_difference_without_an_interval() -> None:
+    found = table("ldpv2")
+    first, second = found.rows
+    half = replace(first, scores={"mlp": first.scores["mlp"]}, differences={})
+    single = replace(second, differences={"ldpv2": change(-100.0, None, None)})
+    lines = render_text(replace(found, rows=(half, single)), 80).splitlines()
+    assert lines[2].split() == ["presence", "(POPE)", "88.1", "-", "-", "50.0", "100.0"]
+    assert "-100.0 [one picture]  ?" in lines[3]
+
+
+def test_markdown_has_one_row_per_benchmark_and_escapes_its_marks() -> None:
+    text = render_markdown(table("ldpv2"))
+    assert "| presence (POPE) | `rule/one` | 600 | 150 | 88.1 | 88.1 | -1.1 [-2.4, +0.2] tie | 50.0 |" in text
+    assert "-8.3 [-10.4, -6.4] \\* |" in text
+    assert "| row of ldpv2 (ldpv2) | 88.4 (-0.7) | 58.2 (0.0) |" in text
+    for block in text.split("\n\n"):
+        pipes = {line.count(" |") for line in block.splitlines() if line.startswith("|")}
+        assert len(pipes) <= 1
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (grid.signed(0.0), "0.0"),
+        (grid.signed(0.02), "+0.0"),
+        (grid.signed(-0.02), "-0.0"),
+        (grid.points(-0.01), "0.0"),
+        (grid.count(999), "999"),
+        (grid.count(41_259), "41.26 k"),
+        (grid.count(2_816_100_000), "2.82 B"),
+        (grid.duration(59.6), "1:00"),
+        (grid.duration(4171), "1:09:31"),
+        (grid.rate(321.4), "321"),
+        (grid.shorten("x" * 40), "x" * 13 + "…" + "x" * 13),
+    ],
+)
+def test_how_numbers_are_written(found: str, expected: str) -> None:
+    assert found == expected

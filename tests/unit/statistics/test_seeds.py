@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cobra_kit.errors import CobraError
+from cobra_kit.statistics import bootstrap_difference, seed_spread
+from cobra_kit.statistics.seeds import seed_variance
+
+
+def test_mean_and_sample_deviation_over_seeds() -> None:
+    spread = seed_spread([1.0, 2.0, 3.0])
+    assert (spread.mean, spread.deviation, spread.values) == (2.0, 1.0, (1.0, 2.0, 3.0))
+    assert seed_spread([0.5]).deviation is None
+    with pytest.raises(CobraError, match="no seeds"):
+        seed_spread([])
+
+
+def coverage(seeds: int, seed_deviation: float, repetitions: int = 1000) -> float:
+    random = np.random.default_rng(21)
+    pictures, per_picture, truth = 60, 2, 0.05
+    clusters = np.repeat(np.arange(pictures), per_picture)
+    hits = 0
+    for repetition in range(repetitions):
+        by_picture = random.normal(0, 0.3, pictures)[clusters]
+        by_seed = random.normal(0, seed_deviation, seeds)[:, None]
+        differences = truth + by_picture + by_seed + random.normal(0, 0.5, (seeds, clusters.size))
+        found = bootstrap_difference(differences, np.zeros_like(differences), clusters, resamples=400, seed=repetition)
+        assert found.low is not None
+        assert found.high is not None
+        hits += found.low <= truth <= found.high
+    return hits / repetitions
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+@pytest.mark.parametrize("seed_deviation", [0.02, 0.2])
+def test_intervals_over_few_seeds_never_promise_too_much(seeds: int, seed_deviation: float) -> None:
+    assert coverage(seeds, seed_deviation) >= 0.93
+
+
+def test_five_seeds_that_differ_much_cover_about_as_promised() -> None:
+    assert 0.93 <= coverage(5, 0.2) <= 0.98
+
+
+def test_leaving_seeds_out_of_account_would_promise_too_much() -> None:
+    """The same experiments, seen as one long list of questions: the check above can fail."""
+    random = np.random.default_rng(21)
+    hits = 0
+    for repetition in range(100):
+        differences = 0.05 + random.normal(0, 0.2, 3)[:, None] + random.normal(0, 0.5, (3, 240))
+        found = bootstrap_difference(differences.mean(axis=0), np.zeros(240), resamples=400, seed=repetition)
+        assert found.low is not None
+        assert found.high is not None
+        hits += found.low <= 0.05 <= found.high
+    assert hits < 50
+
+
+def test_seeds_that_agree_add_nothing() -> None:
+    one = np.random.default_rng(0).normal(0.1, 0.3, 90)
+    single = bootstrap_difference(one, np.zeros(90))
+    triple = bootstrap_difference(np.stack([one] * 3), np.zeros((3, 90)))
+    assert (triple.value, triple.low) == (pytest.approx(single.value), pytest.approx(single.low))
+
+
+def test_the_seeds_part_is_students_interval() -> None:
+    """With one picture-free source of chance left, the interval is mean +- t s / sqrt(S)."""
+    differences = np.array([0.1, 0.2, 0.6])[:, None] * np.ones(50)
+    found = bootstrap_difference(differences, np.zeros((3, 50)), resamples=200_000)
+    half = 4.3027 * np.std([0.1, 0.2, 0.6], ddof=1) / 3**0.5
+    assert found.low == pytest.approx(0.3 - half, rel=0.05)
+    assert found.high == pytest.approx(0.3 + half, rel=0.05)
+    assert seed_variance(np.array([0.1, 0.2, 0.6])) ** 0.5 * 1.959964 == pytest.approx(half, rel=1e-4)
+    assert seed_variance(np.array([0.4])) == 0

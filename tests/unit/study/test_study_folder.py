@@ -1,0 +1,117 @@
+"""Whose folder it is: other recipes, other processes, other things in it."""
+
+from __future__ import annotations
+
+import os
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cobra_kit.errors import CobraError
+from cobra_kit.recipe import load_recipe
+from cobra_kit.study.folder import open_study
+from cobra_kit.study.plan import StudyPlan, make_plan
+
+
+@pytest.fixture
+def plan(recipe: Path) -> StudyPlan:
+    return make_plan(load_recipe(recipe))
+
+
+def other(recipe: Path, *overrides: str) -> StudyPlan:
+    return make_plan(load_recipe(recipe, overrides=overrides))
+
+
+def test_the_same_recipe_comes_back(plan: StudyPlan, tmp_path: Path) -> None:
+    for _ in range(2):
+        with open_study(tmp_path / "study", plan) as folder:
+            assert folder.run(plan.runs[0]) == tmp_path / "study" / "runs" / "mlp-s7"
+
+
+def test_another_recipe_is_refused_with_what_differs(plan: StudyPlan, recipe: Path, tmp_path: Path) -> None:
+    with open_study(tmp_path / "study", plan):
+        pass
+    changed = other(
+        recipe,
+        "train.finetune.steps=30",
+        "data.turns=4",
+        "ablation.arms.linear={model: {projector: {use: ldpv2/plain}}}",
+    )
+    with pytest.raises(CobraError) as caught, open_study(tmp_path / "study", changed):
+        pass
+    text = str(caught.value)
+    assert "the study there was made by another recipe" in text
+    assert "data.turns: 8 there, 4 now" in text
+    assert "train.finetune.steps: 20 there, 30 now" in text
+    assert 'ablation.arms.linear.model.projector.use: "mlp/linear" there, "ldpv2/plain" now' in text
+    assert "--fresh" in text
+
+
+def test_fresh_deletes_the_study_and_nothing_else(plan: StudyPlan, recipe: Path, tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    with open_study(study, plan):
+        (study / "runs" / "mlp-s7").mkdir(parents=True)
+        (study / "notes.txt").write_text("mine")
+    with open_study(study, other(recipe, "train.finetune.steps=30"), fresh=True):
+        assert not (study / "runs").exists()
+        assert (study / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_folder_of_other_things_is_left_alone(plan: StudyPlan, tmp_path: Path, fresh: bool) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    (tmp_path / "runs").mkdir()
+    with (
+        pytest.raises(CobraError, match=r"holds other things \(.*thesis.tex.*\) and no study"),
+        open_study(tmp_path, plan, fresh=fresh),
+    ):
+        pass
+    assert (tmp_path / "runs").is_dir()
+    assert not (tmp_path / "manifest.json").exists()
+
+
+def test_a_file_in_its_place_is_told(plan: StudyPlan, tmp_path: Path) -> None:
+    (tmp_path / "study").write_text("")
+    with pytest.raises(CobraError, match="cannot make the study folder"), open_study(tmp_path / "study", plan):
+        pass
+
+
+def test_a_damaged_manifest_is_told(plan: StudyPlan, tmp_path: Path) -> None:
+    with open_study(tmp_path / "study", plan):
+        (tmp_path / "study" / "manifest.json").write_text("{")
+    with pytest.raises(CobraError, match=r"manifest is damaged[\s\S]*--fresh"), open_study(tmp_path / "study", plan):
+        pass
+
+
+def hold(recipe: Path, folder: Path, held: Any, done: Any) -> None:
+    """Holds a study until `done` is set."""
+    with open_study(folder, make_plan(load_recipe(recipe))):
+        held.set()
+        done.wait(60)
+
+
+def test_a_second_process_is_told_who_holds_it_and_harms_nothing(
+    context: ForkServerContext, plan: StudyPlan, recipe: Path, tmp_path: Path
+) -> None:
+    study = tmp_path / "study"
+    held, done = context.Event(), context.Event()
+    process = context.Process(target=hold, args=(recipe, study, held, done))
+    process.start()
+    try:
+        assert held.wait(60)
+        before = {path: path.read_bytes() for path in study.iterdir()}
+        with (
+            pytest.raises(CobraError, match=rf"another process is working on this study: process {process.pid} on "),
+            open_study(study, plan, fresh=True),
+        ):
+            pass
+        assert {path: path.read_bytes() for path in study.iterdir()} == before
+        process.kill()
+        process.join(60)
+        with open_study(study, plan):  # the lock of a killed process is gone with it
+            assert str(os.getpid()) in (study / ".lock").read_text()
+    finally:
+        done.set()
+        process.join(60)
