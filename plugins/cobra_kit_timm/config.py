@@ -224,3 +224,8 @@ class DinoSiglipTinyConfig(TwoTowersConfig):
 
     siglip: TinySizes = TinySizes()
     """Sizes of the second tower."""
+
+    @classmethod
+    def tiny(cls) -> Self:
+        """Returns the defaults, with random weights."""
+        return cls(weights="none")
