@@ -1,0 +1,20 @@
+"""What every test starts from, whatever ran before it and whoever started pytest."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from cobra_kit import _plugins
+
+# A shell that starts pytest in the background makes it ignore Ctrl-C, and its children too; the tests send some.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def installed_plugins() -> Iterator[None]:
+    """Undoes what a test told the process about plugins (`--plugin`, `--no-plugins`)."""
+    yield
+    _plugins.configure()
