@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from cobra_kit.data.lock import locked
 from cobra_kit.errors import CobraError
 from cobra_kit.events import Message, Reporter, silent
 
@@ -27,39 +28,29 @@ def exclusive(folder: Path, report: Reporter = silent) -> Iterator[None]:
     Raises:
         CobraError: Another process holds it; says which one.
     """
-    try:
-        import fcntl
-    except ImportError:  # not a POSIX system
-        report(Message(text=_UNLOCKED, level="warning"))
-        yield
-        return
     path = folder / LOCK
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CobraError(
-                f"another process is working on this study: {_holder(path)}",
-                where=str(folder),
-                hint="Wait until it is done, stop it, or give this one a folder of its own with --out.",
-            ) from None
-        except OSError:  # such as a network file system without locks
+
+    def refuse() -> None:
+        raise CobraError(
+            f"another process is working on this study: {_holder(path)}",
+            where=str(folder),
+            hint="Wait until it is done, stop it, or give this one a folder of its own with --out.",
+        )
+
+    with locked(path, refuse) as held:
+        if not held:
             report(Message(text=_UNLOCKED, level="warning"))
-        _sign(descriptor)
+        _sign(path)
         yield
-    finally:
-        os.close(descriptor)
 
 
 _UNLOCKED = "this file system has no locks: see to it yourself that no other process works on the study"
 
 
-def _sign(descriptor: int) -> None:
+def _sign(path: Path) -> None:
     who = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now().isoformat(timespec="seconds")}
     try:
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(who).encode(), 0)
+        path.write_text(json.dumps(who), encoding="utf-8")
     except OSError:
         return  # a full disk: the lock holds without a name on it
 
