@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written beside their place, flushed to the disk, then renamed."""
+"""Files that are whole or absent: written beside their place, flushed, then renamed; and where the cache is."""
 
 from __future__ import annotations
 
@@ -14,6 +14,15 @@ from typing import Any
 from cobra_kit.errors import CobraError
 
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
+
+
+def user_cache() -> Path:
+    """Returns `$COBRA_KIT_CACHE`, else `$XDG_CACHE_HOME/cobra-kit`, else `~/.cache/cobra-kit`."""
+    if chosen := os.environ.get("COBRA_KIT_CACHE"):
+        return Path(chosen).expanduser()
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "cobra-kit"
+    return Path(os.path.expanduser("~")) / ".cache" / "cobra-kit"  # unlike Path.home(), without a home too
 
 
 @contextmanager

@@ -23,6 +23,8 @@ from importlib import resources
 from pathlib import Path
 from typing import TypeVar
 
+from cobra_kit.store import user_cache
+
 logger = logging.getLogger("cobra_kit.mamba")
 
 T = TypeVar("T")
@@ -64,13 +66,7 @@ class Compiler:
 
 def cache_folder() -> Path:
     """Returns the folder of compiled kernels; it need not exist."""
-    if chosen := os.environ.get("COBRA_KIT_CACHE"):
-        root = Path(chosen).expanduser()
-    elif xdg := os.environ.get("XDG_CACHE_HOME"):
-        root = Path(xdg) / "cobra-kit"
-    else:
-        root = Path(os.path.expanduser("~")) / ".cache" / "cobra-kit"
-    return root / "mamba"
+    return user_cache() / "mamba"
 
 
 def find_compiler() -> Compiler:

@@ -17,7 +17,7 @@ into files; `generation`, `pictures`, `worker`, `crew`, `write`, `cache`, `datas
 
 from __future__ import annotations
 
-from cobra_kit.data.scenes.cache import cache_key, user_cache
+from cobra_kit.data.scenes.cache import cache_key
 from cobra_kit.data.scenes.captions import caption
 from cobra_kit.data.scenes.dataset import SceneDataset, scenes_dataset
 from cobra_kit.data.scenes.dense import DenseTargets, dense_targets
@@ -29,6 +29,7 @@ from cobra_kit.data.scenes.oracle import Reach, reach
 from cobra_kit.data.scenes.params import SceneParams
 from cobra_kit.data.scenes.prompts import Benchmark, prompt, reply
 from cobra_kit.data.scenes.vocabulary import SPLITS, Split
+from cobra_kit.store import user_cache
 
 __all__ = [
     "BENCHMARKS",

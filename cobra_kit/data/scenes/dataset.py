@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cobra_kit.data.scenes.cache import cache_key, user_cache
+from cobra_kit.data.scenes.cache import cache_key
 from cobra_kit.data.scenes.generation import MANIFEST, Progress, generate, identity, is_whole
 from cobra_kit.data.scenes.held_out import BENCHMARKS
 from cobra_kit.data.scenes.layout import Scene
@@ -23,6 +23,7 @@ from cobra_kit.data.scenes.prompts import Benchmark
 from cobra_kit.data.scenes.vocabulary import Split
 from cobra_kit.data.scenes.write import ROWS_FILE, SCENES_FILE, SLICES_FILE
 from cobra_kit.errors import CobraError, ImageError
+from cobra_kit.store import user_cache
 
 
 def scenes_dataset(
