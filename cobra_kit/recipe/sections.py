@@ -114,6 +114,8 @@ class ValidationSection(Section):
     """Optimiser steps between two looks."""
     questions: Count = 128
     """Questions asked per look."""
+    keep: Literal["last", "best"] = "last"
+    """Weights that a stage ends with: the last (the paper's), or those of the look with the best mean accuracy."""
 
 
 class EvaluateSection(Section):

@@ -14,6 +14,7 @@ from cobra_kit.evaluate.validation import Validator
 from cobra_kit.events import Event, Progress, Reporter, for_arm
 from cobra_kit.model import VisionLanguageModel, compose
 from cobra_kit.model.seeding import derive_seed
+from cobra_kit.recipe.sections import ValidationSection
 from cobra_kit.study.events import RunDone, RunStarted
 from cobra_kit.study.folder import StudyFolder
 from cobra_kit.study.loading import load
@@ -96,13 +97,19 @@ def _trained(
         seed=run.seed,
         report=report,
         feature_folder=folder.features,
-        pace=replace(pace, validate_steps=validation.every_steps if validation else None),
+        pace=_validated(pace, validation),
         validate=validator,
     )
     model.save_pretrained(place)
     training = _figures(run, model, result)
     write_training(place, training)
     return model, training
+
+
+def _validated(pace: Pace, validation: ValidationSection | None) -> Pace:
+    if validation is None:
+        return pace
+    return replace(pace, validate_steps=validation.every_steps, keep_best=validation.keep == "best")
 
 
 def _validator(run: RunPlan, model: VisionLanguageModel, shared: Shared, report: Reporter) -> Validator | None:

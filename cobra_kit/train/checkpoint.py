@@ -59,13 +59,14 @@ class Checkpoints:
         """Returns the checkpoints, oldest first."""
         return sorted(self._folder.glob("*.safetensors"))
 
-    def save(self, name: str, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> Path:
+    def save(self, name: str, tensors: Mapping[str, Tensor], state: Mapping[str, Any], keep: str | None = None) -> Path:
         """Writes a checkpoint, then removes all but the newest `KEPT`.
 
         Args:
             name: Later checkpoints have later names, in the order of text.
             tensors: Tensors by name.
             state: Anything that JSON has.
+            keep: Name of an older one that stays too.
 
         Raises:
             TrainingError: It cannot be written, as on a full disk; earlier checkpoints are untouched.
@@ -83,8 +84,25 @@ class Checkpoints:
                 hint=f"Make room on the disk. {safe}the same command goes on from there.",
             ) from error
         for old in self.files()[:-KEPT]:
-            old.unlink(missing_ok=True)
+            if old.stem != keep:
+                old.unlink(missing_ok=True)
         return path
+
+    def read(self, name: str) -> Checkpoint:
+        """Returns the checkpoint of this name.
+
+        Raises:
+            TrainingError: It is not there, or damaged.
+        """
+        path = self._folder / f"{name}.safetensors"
+        try:
+            return _read(path)
+        except WeightsError as error:
+            raise TrainingError(
+                f"the checkpoint with the best weights cannot be read: {error.message}",
+                where=str(path),
+                hint="Delete the run's folder to train it again, or set evaluate.validation.keep to last.",
+            ) from error
 
     def newest(self) -> Checkpoint | None:
         """Returns the newest checkpoint that is whole, or None where there is none at all.

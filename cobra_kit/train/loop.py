@@ -32,6 +32,9 @@ from cobra_kit.train.tally import Speed, Tally
 Validate = Callable[[VisionLanguageModel], Mapping[str, float]]
 Save = Callable[[Stage, int, Mapping[str, Tensor], Mapping[str, Any]], None]
 
+MEAN = "mean"
+"""The figure of a validation that selection goes by."""
+
 _MOST_TIME_SAVING = 0.05
 
 
@@ -43,11 +46,13 @@ class Pace:
         log_steps: Steps between two lines of metrics.
         save_seconds: Seconds between two checkpoints, more where saving itself takes long; 0: after every step.
         validate_steps: Steps between two validations.
+        keep_best: End with the weights of the best validation, not of the last step.
     """
 
     log_steps: int = 10
     save_seconds: float = 20.0
     validate_steps: int | None = None
+    keep_best: bool = False
 
 
 class StageLoop:
@@ -142,6 +147,7 @@ class StageLoop:
             seconds=done.seconds,
             tokens=done.tokens,
             padded_tokens=done.padded_tokens,
+            selected_step=done.best_step if self._pace.keep_best else None,
         )
 
     def _step(self) -> StepOutcome:
@@ -206,6 +212,9 @@ class StageLoop:
         set_stage(self._model, self._stage)
         load_random_state(self._random)
         self._metrics.write(stage=self._stage.name, step=self._tally.step, validation=figures)
+        last = self._tally.step == self.steps
+        if self._pace.keep_best and self._tally.is_best(figures[MEAN]) and not last:
+            self._save()  # this checkpoint is kept until the stage ends
 
     def _save_is_due(self) -> bool:
         wait = self._pace.save_seconds

@@ -18,6 +18,7 @@ class StageResult:
         seconds: Spent in steps, over all processes; validation and saving are not counted.
         tokens: Real tokens that went through the model, padding not counted.
         padded_tokens: The same with padding.
+        selected_step: The step whose weights were kept by validation; None: the last step's, unasked.
     """
 
     stage: str
@@ -28,6 +29,7 @@ class StageResult:
     seconds: float
     tokens: int
     padded_tokens: int
+    selected_step: int | None = None
 
     @property
     def padding_share(self) -> float:

@@ -127,6 +127,8 @@ class _Run:
         with postponed_interrupts() as interrupt:
             result = loop.run(interrupt)
             if result is not None:
+                if result.selected_step not in (None, result.steps):
+                    self._take(self._checkpoints.read(_name(stage, result.selected_step)))
                 self.results.append(result)
                 self._save(stage, result.steps, {}, {})
         if interrupt.requested():  # and whoever handles the signal in this program let it pass
@@ -160,9 +162,9 @@ class _Run:
             if kind in stage.trains
             for name, tensor in parts[kind].state_dict().items()
         }
-        number = list(STAGES).index(stage.name)
+        best = state["tally"]["best_step"] if state else None
         self._checkpoints.save(
-            f"{number}-{stage.name}-{step:08d}{'' if state else '-end'}",
+            _name(stage, step) + ("" if state else "-end"),
             {**trained, **tensors},
             {
                 **state,
@@ -171,6 +173,7 @@ class _Run:
                 "results": [asdict(result) for result in self.results],
                 "identity": self._identity,
             },
+            keep=None if best is None else _name(stage, best),
         )
 
     def _load(self) -> Checkpoint | None:
@@ -180,15 +183,19 @@ class _Run:
             self._metrics.rewind({})
             return None
         self._check_identity(found)
-        weights = self._model.state_dict()
-        for name, tensor in found.tensors.items():
-            if name.startswith("model/"):
-                weights[name.removeprefix("model/")].copy_(tensor)
+        self._take(found)
         self.results = [StageResult(**result) for result in found.state["results"]]
         stage, step = found.state["stage"], found.state["step"]
         self.resumed_at = f"{stage}/{step}"
         self._metrics.rewind({**{result.stage: result.steps for result in self.results}, stage: step})
         return found if "tally" in found.state else None
+
+    def _take(self, found: Checkpoint) -> None:
+        """Gives the model a checkpoint's weights."""
+        weights = self._model.state_dict()
+        for name, tensor in found.tensors.items():
+            if name.startswith("model/"):
+                weights[name.removeprefix("model/")].copy_(tensor)
 
     def _check_identity(self, found: Checkpoint) -> None:
         differing = differences(found.state["identity"], self._identity)
@@ -198,6 +205,11 @@ class _Run:
                 where=str(found.path.parent),
                 hint="Use the settings they were made with, another folder, or delete this one to start over.",
             )
+
+
+def _name(stage: Stage, step: int) -> str:
+    """Returns a checkpoint's name; later ones sort later."""
+    return f"{list(STAGES).index(stage.name)}-{stage.name}-{step:08d}"
 
 
 def _identity(model: VisionLanguageModel, source: DataSource, section: TrainSection, seed: int) -> dict[str, Any]:

@@ -20,6 +20,8 @@ class Tally:
         loss_sum: Losses since the last logged step.
         loss_count: How many they are.
         last_loss: Mean loss of the last logged stretch.
+        best_accuracy: Highest mean accuracy of a look at the validation split, 0 to 1; None before the first.
+        best_step: After which step that was.
     """
 
     step: int = 0
@@ -29,6 +31,8 @@ class Tally:
     loss_sum: float = 0.0
     loss_count: int = 0
     last_loss: float = 0.0
+    best_accuracy: float | None = None
+    best_step: int | None = None
 
     def add(self, loss: float, tokens: int, padded_tokens: int, seconds: float) -> None:
         """Counts one step."""
@@ -38,6 +42,13 @@ class Tally:
         self.padded_tokens += padded_tokens
         self.loss_sum += loss
         self.loss_count += 1
+
+    def is_best(self, accuracy: float) -> bool:
+        """Notes the accuracy after this step, and returns whether it is the highest so far; a tie is not."""
+        if self.best_accuracy is not None and accuracy <= self.best_accuracy:
+            return False
+        self.best_accuracy, self.best_step = accuracy, self.step
+        return True
 
     def mean_loss(self) -> float:
         """Returns the mean loss since the last call and starts anew."""

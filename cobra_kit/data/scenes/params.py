@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from cobra_kit.data.scenes.prompts import Style
-from cobra_kit.data.scenes.questions import Ability
+from cobra_kit.data.scenes.questions import ABILITIES, MAX_LEVEL, Ability
 from cobra_kit.data.scenes.vocabulary import SPLITS, Split
 from cobra_kit.errors import CobraError
 
 _LIMIT = 1_000_000
+
+Level = Annotated[int, Field(ge=1, le=MAX_LEVEL)]
 
 DEFAULT_ABILITIES: dict[Ability, float] = {
     "color": 1.5,
@@ -57,14 +59,20 @@ class SceneParams(BaseModel):
     abilities: Mapping[Ability, float] = Field(default_factory=lambda: dict(DEFAULT_ABILITIES))
     """Weight of each ability among the training questions; one that is left out is not trained."""
 
-    max_level: int = Field(default=3, ge=1, le=3)
-    """Hardest level of the training questions; held-out questions keep all levels."""
+    max_level: Mapping[Ability, Level] = Field(default_factory=dict)
+    """Hardest level of the training questions per ability (3 where one is not named), or one number for all of
+    them. Held-out questions keep all levels."""
 
     prompts: Style = "short"
     """Wording of prompts in training rows; evaluation must use the same."""
 
     disagreement: float = Field(default=0.1, ge=0, le=1)
     """Share of open held-out questions on which the ten annotators are split (`annotators.py`)."""
+
+    @field_validator("max_level", mode="before")
+    @classmethod
+    def _per_ability(cls, value: Any) -> Any:
+        return dict.fromkeys(ABILITIES, value) if isinstance(value, int) else value
 
     @field_validator("abilities")
     @classmethod
@@ -99,6 +107,10 @@ class SceneParams(BaseModel):
     def size(self, split: Split) -> int:
         """Returns the number of pictures of a split."""
         return int(getattr(self, split))
+
+    def hardest(self, ability: Ability) -> int:
+        """Returns the hardest level of an ability's training questions."""
+        return self.max_level.get(ability, MAX_LEVEL)
 
 
 def _explain(place: tuple[int | str, ...], message: str, value: object) -> str:

@@ -37,7 +37,7 @@ def _questions(scene: Scene, index: int, params: SceneParams, balancer: Balancer
     for ability in ABILITIES:  # in this order, whatever the order of the weights
         if not params.abilities.get(ability):
             continue
-        candidates = [question for question in ASK[ability](scene, rng) if question.level <= params.max_level]
+        candidates = [question for question in ASK[ability](scene, rng) if question.level <= params.hardest(ability)]
         if candidates:
             open_to_ask[ability] = candidates
     chosen: list[Question] = []

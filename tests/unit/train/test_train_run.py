@@ -289,6 +289,66 @@ def test_validation_is_written_and_changes_nothing(make_model, source, section, 
     assert found[0] == {"stage": "finetune", "step": 5, "validation": {"accuracy": 0.5}}
 
 
+BEST = Pace(log_steps=1, save_seconds=0, validate_steps=2, keep_best=True)
+
+
+def looks(*accuracies):
+    """A validation that finds these mean accuracies, one after another, and knows the weights it saw."""
+    seen = []
+
+    def look(model):
+        seen.append(weights(model))
+        return {"mean": accuracies[len(seen) - 1]}
+
+    return look, seen
+
+
+def test_the_weights_of_the_best_validation_are_kept(make_model, source, section, tmp_path):
+    look, seen = looks(0.1, 0.4, 0.2, 0.4, 0.3, 0.2)
+    model = make_model()
+    result = train_run(model, source, section(), tmp_path / "run", seed=1, pace=BEST, validate=look)
+    assert result.stages[0].selected_step == 4  # the earlier of two equal ones
+    assert len(same(weights(model), seen[1])) == len(seen[1])
+    again = make_model()
+    train_run(again, source, section(), tmp_path / "run", seed=1, pace=BEST)
+    assert len(same(weights(again), seen[1])) == len(seen[1])
+
+
+def test_the_last_weights_may_be_the_best(make_model, source, section, tmp_path):
+    look, seen = looks(0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+    model = make_model()
+    result = train_run(model, source, section(), tmp_path / "run", seed=1, pace=BEST, validate=look)
+    assert result.stages[0].selected_step == 12
+    assert len(same(weights(model), seen[-1])) == len(seen[-1])
+
+
+@pytest.mark.parametrize("step", [4, 5, 7, 11])
+def test_the_best_is_remembered_over_a_stop(make_model, source, section, tmp_path, step):
+    accuracies = (0.1, 0.4, 0.2, 0.3, 0.3, 0.2)
+    look, seen = looks(*accuracies)
+    with pytest.raises(Stop):
+        train_run(make_model(), source, section(), tmp_path, seed=1, pace=BEST, validate=look, report=stop_at(step))
+    seen_before = len(seen)
+    resumed = make_model()
+    done = (step - 1) // 2  # looks whose checkpoint was written before the stop
+    rest, seen_after = looks(*accuracies[done:])
+    result = train_run(resumed, source, section(), tmp_path, seed=1, pace=BEST, validate=rest)
+    best = seen[1] if seen_before > 1 else seen_after[1 - done]
+    assert result.stages[0].selected_step == 4
+    assert len(same(weights(resumed), best)) == len(best)
+
+
+def test_a_damaged_best_checkpoint_is_an_error_and_never_passed_over(make_model, source, section, tmp_path):
+    def report(event):
+        if isinstance(event, StepDone) and event.step == 11:
+            (tmp_path / "checkpoints" / "1-finetune-00000002.safetensors").write_bytes(b"x" * 50)
+
+    look, _ = looks(0.9, 0.4, 0.2, 0.3, 0.3, 0.2)
+    with pytest.raises(TrainingError, match="the checkpoint with the best weights cannot be read") as caught:
+        train_run(make_model(), source, section(), tmp_path, seed=1, pace=BEST, validate=look, report=report)
+    assert "set evaluate.validation.keep to last" in str(caught.value)
+
+
 def test_rows_that_teach_nothing_are_left_out_and_counted(model, section, tmp_path):
     source = ToySource(200, broken=(4, 9))
     events = []

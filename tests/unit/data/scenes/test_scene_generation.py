@@ -124,6 +124,13 @@ def test_rows_follow_turns_levels_and_abilities(tmp_path: Path) -> None:
     assert max(len(row["conversations"]) for row in world.rows) == 4
 
 
+def test_an_ability_may_have_its_own_hardest_level(tmp_path: Path) -> None:
+    weights = {"spatial": 1, "box": 1, "count": 1}
+    params = SceneParams.checked(train=200, val=0, test=0, max_level={"spatial": 1, "box": 2}, abilities=weights)
+    asked = {name for names in scenes_dataset(params, tmp_path).turn_slices.values() for name in names}
+    assert asked == {"spatial/1", "box/1", "box/2", "count/1", "count/2"}
+
+
 def test_a_killed_generation_is_never_taken_for_a_whole_one(tmp_path: Path) -> None:
     code = (
         "from pathlib import Path; from cobra_kit.data.scenes import *\n"
@@ -208,6 +215,8 @@ def test_a_failing_worker_is_an_error_with_its_last_line(tmp_path: Path, monkeyp
         ({"trian": 5}, r"trian: Extra inputs are not permitted \(got 5\)\n +Parameters: seed, train"),
         ({"train": 0, "val": 0, "test": 0}, "no split has a picture: train, val, test, towers are all 0"),
         ({"abilities": {"smell": 1}}, "abilities.smell"),
+        ({"max_level": {"spatial": 4}}, "max_level.spatial: Input should be less than or equal to 3"),
+        ({"max_level": "all"}, r"max_level: Input should be a valid (mapping|dictionary)"),
         ({"abilities": {"color": 0}}, "at least one ability needs a weight above 0"),
         ({"abilities": {"color": float("nan")}}, "weights are finite numbers"),
         ({"prompts": "long"}, "prompts: Input should be 'short' or 'paper'"),
