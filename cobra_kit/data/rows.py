@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from PIL.Image import Image
@@ -61,6 +61,7 @@ class Benchmark:
         groups: Per question the part of the benchmark it belongs to, such as `color/1`; empty without parts.
         floor: What answers without the picture reach, in the rule's main figure; None where it is unknown.
         ceiling: What disagreeing annotators leave; None where it is unknown.
+        group_floors: The floor of single groups, where it is known.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Benchmark:
     groups: Sequence[str] = ()
     floor: float | None = None
     ceiling: float | None = None
+    group_floors: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, values in (("annotations", self.annotations), ("groups", self.groups)):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ class Scored:
         mean_of_groups: Whether the number to report is the mean of the groups' means.
         summary: The rule's numbers, the one to report first.
         scores: One per question.
+        group_floors: What is reached without the picture in single groups.
     """
 
     benchmark: str
@@ -37,6 +38,7 @@ class Scored:
     mean_of_groups: bool
     summary: dict[str, float | None]
     scores: Sequence[QuestionScore]
+    group_floors: Mapping[str, float] = field(default_factory=dict)
 
     def entry(self, file: str) -> dict[str, Any]:
         """Returns what `scores.json` says about it.
@@ -51,6 +53,7 @@ class Scored:
             "floor": self.floor,
             "ceiling": self.ceiling,
             "mean_of_groups": self.mean_of_groups,
+            "group_floors": dict(self.group_floors),
             "file": file,
         }
 
@@ -89,6 +92,7 @@ def score(benchmark: Benchmark, predictions: Sequence[Prediction]) -> Scored:
         mean_of_groups=rule.mean_of_groups,
         summary=rule.summary(scores),
         scores=scores,
+        group_floors=benchmark.group_floors,
     )
 
 

@@ -11,7 +11,7 @@ from cobra_kit.report.build import build_table
 from cobra_kit.report.markdown import render_markdown
 from cobra_kit.report.results import ArmResult, Benchmark, PaperReference
 from cobra_kit.report.serial import table_from_json, table_to_json
-from cobra_kit.report.table import AblationTable, Cost, Difference, Estimate, PaperNote, Row
+from cobra_kit.report.table import AblationTable, Cost, Difference, Estimate, PaperNote, Part, Row
 from cobra_kit.report.terminal import render_text, styled_text
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Estimate",
     "PaperNote",
     "PaperReference",
+    "Part",
     "Row",
     "build_table",
     "render_markdown",

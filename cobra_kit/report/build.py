@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cobra_kit.errors import CobraError
 from cobra_kit.paper import column_label, paper_column, paper_table
 from cobra_kit.report.results import ArmResult, Benchmark, PaperReference
-from cobra_kit.report.table import AblationTable, Cost, Difference, Estimate, PaperNote, Row
+from cobra_kit.report.table import AblationTable, Cost, Difference, Estimate, PaperNote, Part, Row
 from cobra_kit.statistics import (
     Aligned,
     QuestionScore,
@@ -138,7 +138,30 @@ def _row(
             for arm in scored
             if _complete(arm.control.get(benchmark.name), seeds)
         },
+        parts=_parts(aligned, matrices, benchmark, level, resamples),
     )
+
+
+def _parts(
+    aligned: Aligned, matrices: Mapping[str, NDArray[np.float64]], benchmark: Benchmark, level: float, resamples: int
+) -> tuple[Part, ...]:
+    """Returns the benchmark's groups in the order of their names; none where all questions are of one."""
+    if len(aligned.group_names) < 2:
+        return ()
+    found = []
+    for number, name in sorted(enumerate(aligned.group_names), key=lambda item: item[1]):
+        inside = aligned.groups == number
+        clusters = np.unique(aligned.clusters[inside], return_inverse=True)[1]
+        compare = _Comparison(clusters, None, level, resamples)
+        found.append(
+            Part(
+                name=name,
+                questions=int(inside.sum()),
+                floor=_points(benchmark.group_floors.get(name)),
+                scores={arm: compare.estimate(matrix[:, inside]) for arm, matrix in matrices.items()},
+            )
+        )
+    return tuple(found)
 
 
 def _control(arm: ArmResult, benchmark: Benchmark, seeds: tuple[int, ...], level: float, resamples: int) -> Difference:

@@ -73,9 +73,12 @@ def _holm(table: AblationTable) -> str | None:
 
 
 def _at_floor(table: AblationTable) -> str | None:
-    names = [row.benchmark for row in table.rows if row.at_floor]
-    if not names:
+    rows = [row for row in table.rows if row.at_floor]
+    if not rows:
         return None
-    if not table.others:
-        return f"Not above the floor on {', '.join(names)}."
-    return f"No arm is above the floor on {', '.join(names)}: differences there say nothing."
+    names = ", ".join(row.benchmark for row in rows)
+    text = f"Not above the floor on {names}"
+    if table.others:
+        text = f"No arm is above the floor on {names}: differences there say nothing"
+    above = [grid.part_name(row, part) for row in rows for part in row.parts if not part.at_floor]
+    return f"{text}. Parts that are above it: {', '.join(above)}." if above else f"{text}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from cobra_kit.report.table import Difference, Estimate, Row
+from cobra_kit.report.table import Difference, Estimate, Part, Row
 
 NONE = "-"
 MARKS = {"higher": "*", "lower": "*", "tie": "tie", "unknown": "?"}
@@ -82,6 +82,12 @@ def label(row: Row, name_width: int = 0) -> str:
     if not row.label or row.label.lower() == row.benchmark.lower():
         return row.benchmark
     return f"{row.benchmark:<{name_width}} ({row.label})"
+
+
+def part_name(row: Row, part: Part) -> str:
+    """Returns `spatial 1` or `presence, adversarial`."""
+    ability, _, level = part.name.partition("/")
+    return f"{ability} {level}" if level else f"{row.benchmark}, {part.name}"
 
 
 def count(number: int | None) -> str:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from cobra_kit.report import grid
-from cobra_kit.report.table import AblationTable, Cost, Difference, Row
+from cobra_kit.report.table import AblationTable, Cost, Difference, Part, Row
+
+PARTS = "by part (level 1 is the easiest)"
 
 
 def scores(table: AblationTable, width: int) -> list[str]:
@@ -34,6 +36,34 @@ def controls(table: AblationTable, width: int) -> list[str]:
     if _fits(lines, width):
         return lines
     return _blocks(title, rows, [(_arm_name(table, arm), arm) for arm in arms])
+
+
+def parts(table: AblationTable, width: int) -> list[str]:
+    """Returns the lines with the scores of each benchmark's parts; none where no benchmark has parts."""
+    found = [part for row in table.rows for part in row.parts]
+    if not found:
+        return []
+    header = [PARTS, *(_arm_name(table, arm) for arm in table.arms), "floor", "questions"]
+    body = [
+        [
+            grid.part_name(row, part),
+            *(grid.estimate(part.scores.get(arm)) for arm in table.arms),
+            grid.points(part.floor),
+            f"{part.questions:,}",
+        ]
+        for row in table.rows
+        for part in row.parts
+    ]
+    lines = grid.grid([header, *body], "l" + "r" * (len(table.arms) + 2))
+    if _fits(lines, width):
+        return lines
+    return [PARTS, *(line for row in table.rows for part in row.parts for line in _stacked_part(table, row, part))]
+
+
+def _stacked_part(table: AblationTable, row: Row, part: Part) -> list[str]:
+    floor = "" if part.floor is None else f": floor {grid.points(part.floor)}"
+    scores = [["  " + _arm_name(table, arm), grid.estimate(part.scores.get(arm))] for arm in table.arms]
+    return [grid.part_name(row, part) + floor, *grid.grid(scores, "lr")]
 
 
 def _side_by_side(table: AblationTable) -> list[str]:

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from cobra_kit.paper import column_label
 from cobra_kit.report import grid
 from cobra_kit.report.footnotes import footnotes
+from cobra_kit.report.layout import PARTS
 from cobra_kit.report.table import AblationTable, PaperNote
 
 
 def render_markdown(table: AblationTable) -> str:
     """Returns the table, its notes and the paper's rows as Markdown; what has no text is left out."""
-    blocks = [f"## {table.title}", _scores(table), _costs(table), _controls(table)]
+    blocks = [f"## {table.title}", _scores(table), _parts(table), _costs(table), _controls(table)]
     blocks.append("\n".join(f"- {_escape(line)}" for line in footnotes(table)))
     if table.paper is not None:
         blocks.append(_paper(table.paper))
@@ -32,6 +33,21 @@ def _scores(table: AblationTable) -> str:
             cells.append(f"{grid.difference(one)} {grid.mark(one)}".strip())
         rows.append([*cells, grid.points(row.floor), grid.points(row.ceiling), grid.points(row.detectable)])
     return _table(header, rows, left=2)
+
+
+def _parts(table: AblationTable) -> str:
+    header = [PARTS, "questions", *(_arm(table, arm) for arm in table.arms), "floor"]
+    rows = [
+        [
+            grid.part_name(row, part),
+            f"{part.questions:,}",
+            *(grid.estimate(part.scores.get(arm)) for arm in table.arms),
+            grid.points(part.floor),
+        ]
+        for row in table.rows
+        for part in row.parts
+    ]
+    return _table(header, rows, left=1) if rows else ""
 
 
 def _costs(table: AblationTable) -> str:

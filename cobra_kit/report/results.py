@@ -21,6 +21,7 @@ class Benchmark:
         floor: What is reached without looking at the picture, 0 to 1.
         ceiling: The most that can be reached where annotators disagree, 0 to 1.
         mean_of_groups: Whether its number is the mean of the groups' means, as the rule says.
+        group_floors: What is reached without looking in single groups, 0 to 1.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Benchmark:
     floor: float | None = None
     ceiling: float | None = None
     mean_of_groups: bool = False
+    group_floors: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

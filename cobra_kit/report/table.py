@@ -58,6 +58,28 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One group of a benchmark's questions, such as a level of difficulty or a POPE split.
+
+    Args:
+        name: Such as `spatial/1` (level 1 is the easiest) or `adversarial`.
+        questions: Number of questions.
+        floor: Points reached without looking at the picture.
+        scores: Arm to score.
+    """
+
+    name: str
+    questions: int
+    floor: float | None
+    scores: Mapping[str, Estimate]
+
+    @property
+    def at_floor(self) -> bool:
+        """Whether no arm is surely above what a model without the picture reaches."""
+        return _at_floor(self.floor, self.scores)
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One benchmark.
 
@@ -72,6 +94,7 @@ class Row:
         scores: Arm to score.
         differences: Arm to difference; the reference arm is left out.
         controls: Arm to its score with the right pictures minus that with wrong ones.
+        parts: The groups of its questions; none where there is only one.
     """
 
     benchmark: str
@@ -84,14 +107,12 @@ class Row:
     scores: Mapping[str, Estimate]
     differences: Mapping[str, Difference]
     controls: Mapping[str, Difference]
+    parts: tuple[Part, ...] = ()
 
     @property
     def at_floor(self) -> bool:
         """Whether no arm is surely above what a model without the picture reaches."""
-        return self.floor is not None and all(
-            (estimate.value if estimate.low is None else estimate.low) <= self.floor
-            for estimate in self.scores.values()
-        )
+        return _at_floor(self.floor, self.scores)
 
     @property
     def detectable(self) -> float | None:
@@ -183,3 +204,7 @@ class AblationTable:
     def comparisons(self) -> tuple[tuple[Row, str, Difference], ...]:
         """Every difference of the table."""
         return tuple((row, arm, one) for row in self.rows for arm, one in row.differences.items())
+
+
+def _at_floor(floor: float | None, scores: Mapping[str, Estimate]) -> bool:
+    return floor is not None and all((one.value if one.low is None else one.low) <= floor for one in scores.values())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cobra_kit.report import grid
 from cobra_kit.report.footnotes import footnotes, paper_lines
-from cobra_kit.report.layout import controls, scores
+from cobra_kit.report.layout import controls, parts, scores
 from cobra_kit.report.table import AblationTable
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def render_text(table: AblationTable, width: int = 80) -> str:
     """
     blocks = [
         [table.title, *scores(table, width)],
+        parts(table, width),
         controls(table, width),
         _notes(table, width),
         _paper(paper_lines(table), width),

@@ -43,12 +43,14 @@ class Aligned:
         clusters: `[questions]`, the picture of each question as an integer.
         groups: `[questions]`, the group of each question as an integer.
         question_ids: The questions, in the order of the columns.
+        group_names: The groups by their integers.
     """
 
     scores: NDArray[np.float64]
     clusters: NDArray[np.intp]
     groups: NDArray[np.intp]
     question_ids: tuple[str, ...]
+    group_names: tuple[str, ...]
 
 
 def align(runs: Sequence[Sequence[QuestionScore]], names: Sequence[str] | None = None) -> Aligned:
@@ -78,6 +80,7 @@ def align(runs: Sequence[Sequence[QuestionScore]], names: Sequence[str] | None =
         clusters=codes(first[key].picture for key in order),
         groups=codes(first[key].group for key in order),
         question_ids=tuple(order),
+        group_names=tuple(dict.fromkeys(first[key].group for key in order)),
     )
 
 

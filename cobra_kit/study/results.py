@@ -140,6 +140,7 @@ def _benchmark(name: str, entry: Mapping[str, Any]) -> Benchmark:
         floor=entry["floor"],
         ceiling=entry["ceiling"],
         mean_of_groups=entry["mean_of_groups"],
+        group_floors=entry.get("group_floors", {}),
     )
 
 

@@ -167,6 +167,7 @@ class ScenesSource:
             groups=tuple(item.group or item.slice for item in items),
             floor=None if bounds is None else bounds[0],
             ceiling=None if bounds is None else bounds[1],
+            group_floors={} if bounds is None else self._group_floors(split, ability, items),
         )
 
     def _items(self, split: HeldOutSplit, form: Form, group: str, choices: tuple[str, ...]) -> Iterator[_Item]:
@@ -190,6 +191,16 @@ class ScenesSource:
             parts = [part for form in ability.forms.values() if (part := found[form]).questions]
             weights = [1.0] * len(parts)
         return _mean([p.floor for p in parts], weights), _mean([p.ceiling for p in parts], weights)
+
+    def _group_floors(self, split: HeldOutSplit, ability: _Ability, items: Sequence[_Item]) -> dict[str, float]:
+        """Returns the floor of each group, 0 to 1."""
+        found = self._reach(split)
+        form = next(iter(ability.forms.values()))
+        bounds = {
+            item.group or item.slice: ability.forms[item.group] if item.group else f"{form}:{item.slice}"
+            for item in items
+        }
+        return {group: found[name].floor / 100 for group, name in bounds.items()}
 
     def _compute_reach(self, split: HeldOutSplit) -> dict[str, Reach]:
         return reach(self.dataset, split)

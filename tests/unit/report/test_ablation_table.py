@@ -90,6 +90,22 @@ def test_groups_of_unequal_size_weigh_alike_where_the_rule_says_so() -> None:
     assert build([one], plain).rows[0].scores["mlp"].value == pytest.approx(200 / 3)
 
 
+def test_the_parts_of_a_benchmark_stand_beside_it_with_their_own_floors() -> None:
+    scores = [
+        *(QuestionScore(f"1/{n}", f"p{n}", 1.0, "", "", "spatial/1") for n in range(30)),
+        *(QuestionScore(f"2/{n}", f"p{n}", float(n % 2), "", "", "spatial/2") for n in range(20)),
+    ]
+    bounds = Benchmark(name="spatial", rule="vsr/first-token", floor=0.8, group_floors={"spatial/2": 0.5})
+    (row,) = build([ArmResult(name="mlp", scores={"spatial": {7: scores[::-1]}})], bounds).rows
+    assert [(part.name, part.questions, part.floor) for part in row.parts] == [
+        ("spatial/1", 30, None),
+        ("spatial/2", 20, 50),
+    ]
+    assert [part.scores["mlp"].value for part in row.parts] == pytest.approx([100, 50])
+    assert [part.at_floor for part in row.parts] == [False, True]
+    assert build([arm("mlp", 0.5)], READING).rows[0].parts == ()
+
+
 def test_arms_that_answer_alike_tie() -> None:
     same = arm("mlp", 0.8)
     table = build([same, replace(same, name="ldpv2")], PRESENCE)

@@ -10,6 +10,7 @@ from cobra_kit.report import (
     Difference,
     Estimate,
     PaperNote,
+    Part,
     Row,
     grid,
     render_markdown,
@@ -124,6 +125,33 @@ def test_the_table_says_what_does_not_survive_holm_and_what_is_at_the_floor() ->
     assert "After Holm's correction for 2 comparisons no * stays." in text
     assert "No arm is above the floor on reading: differences there say nothing." in text
     assert "Not scored yet: boxes." in text
+
+
+def with_parts(*others: str) -> AblationTable:
+    found = table(*others)
+    scores = {arm: Estimate(90.0 - 30 * place, 80.0 - 30 * place, 95.0, None) for place, arm in enumerate(found.arms)}
+    parts = (
+        Part("spatial/1", 250, 50.1, scores),
+        Part("adversarial", 1_450, 94.0, scores),
+    )
+    rows = (found.rows[0], replace(found.rows[1], floor=88.0, parts=parts))
+    return replace(found, rows=rows)
+
+
+def test_parts_have_lines_of_their_own_at_any_width() -> None:
+    wide, narrow = (render_text(with_parts("ldpv2"), width) for width in (80, 40))
+    assert (
+        "by part (level 1 is the easiest)  mlp (ref)  ldpv2  floor  questions\n"
+        "spatial 1                              90.0   60.0   50.1        250\n"
+        "reading, adversarial                   90.0   60.0   94.0      1,450\n"
+    ) in wide
+    assert "spatial 1: floor 50.1\n  mlp (ref)  90.0\n  ldpv2      60.0\n" in narrow
+    assert "spatial 1 | 250 | 90.0 | 60.0 | 50.1" in render_markdown(with_parts("ldpv2"))
+
+
+def test_a_benchmark_at_the_floor_names_its_parts_that_are_above_it() -> None:
+    text = render_text(with_parts("ldpv2"), 200)
+    assert "on reading: differences there say nothing. Parts that are above it: spatial 1." in text
 
 
 def test_seeds_are_named_with_their_method() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,15 @@ def test_floors_are_those_of_the_text_only_oracle(source: ScenesSource) -> None:
     weighted = sum(one.floor * one.questions for one in slices) / sum(one.questions for one in slices)
     assert found["attribute"].floor == pytest.approx(weighted / 100)
     assert all(one.ceiling == pytest.approx(1.0) for one in found.values())  # nobody disagrees here
+
+
+def test_every_group_of_questions_has_its_floor(source: ScenesSource) -> None:
+    for one in source.benchmarks("test").values():
+        assert set(one.group_floors) == set(one.groups), one.name
+        shares = Counter(one.groups)
+        if one.name != "presence":  # whose floor is the mean over its groups
+            mean = sum(one.group_floors[name] * number for name, number in shares.items()) / shares.total()
+            assert mean == pytest.approx(one.floor), one.name
 
 
 def test_an_empty_split_is_told(cache: Path) -> None:
