@@ -1,0 +1,232 @@
+"""The trials of a study, as every worker of it sees them: who works on which, what is waiting, what is done.
+
+A trial is a point: an arm and a seed, or a set of suggested parameters. It is recorded once and ends once. A worker
+takes a waiting trial (the storage lets only one of them do so), holds a lease while it works, and ends it. A trial
+whose worker has gone silent goes back to waiting with its parameters, so the next worker goes on from its checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cobra_kit.data.lock import locked
+from cobra_kit.errors import CobraError
+from cobra_kit.study.trials.lease import LEASE, Lease, LeaseLostError, Mark, SilenceWatch, Terms, read_mark
+from cobra_kit.study.trials.owner import Owner, this_process
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.trial import FrozenTrial, Trial
+
+NAME, REASON, ERROR = "cobra_kit:name", "cobra_kit:reason", "cobra_kit:error"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A trial that is to be run.
+
+    Args:
+        name: Identifies it within the study, and names its folder.
+        params: Values that are fixed; all others are the sampler's to suggest.
+        attributes: Anything JSON has, kept with the trial.
+    """
+
+    name: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+class HeldTrial:
+    """A trial that this worker works on.
+
+    Args:
+        trial: Optuna's trial: `suggest_*`, `report`, `should_prune`.
+        lease: The right to work on it.
+        resumed: Whether another worker began it.
+    """
+
+    def __init__(self, trial: Trial, lease: Lease, resumed: bool) -> None:
+        self.trial, self.lease, self.resumed = trial, lease, resumed
+
+    @property
+    def number(self) -> int:
+        """Returns the trial's number in the study."""
+        return self.trial.number
+
+    @property
+    def name(self) -> str:
+        """Returns the name of its point."""
+        return str(self.trial.user_attrs[NAME])
+
+    def check(self) -> None:
+        """Raises `LeaseLostError` if the trial is another worker's; cheap enough for every step."""
+        self.lease.check()
+
+
+class TrialBoard:
+    """One worker's view of a study's trials.
+
+    Args:
+        study: Optuna's study, with its sampler and pruner.
+        folder: The study's folder; workers that share it never take a trial over at the same moment.
+        terms: How long a silent worker is waited for.
+        owner: This worker.
+    """
+
+    def __init__(self, study: Study, folder: Path, terms: Terms | None = None, owner: Owner | None = None) -> None:
+        import optuna
+
+        self.study, self._folder = study, folder
+        self._terms, self._owner = terms or Terms(), owner or this_process()
+        self._storage, self._states = study._storage, optuna.trial.TrialState
+        self._watch = SilenceWatch(self._terms)
+
+    def provide(self, points: Sequence[Point]) -> None:
+        """Records the points that are not there yet, in this order; one that only failed is recorded anew."""
+        import optuna
+
+        with self._alone():
+            there = {str(one.user_attrs.get(NAME)) for one in self.trials() if one.state != self._states.FAIL}
+            for point in points:
+                if point.name in there:
+                    continue
+                self.study.add_trial(
+                    optuna.trial.create_trial(
+                        state=self._states.WAITING,
+                        system_attrs={"fixed_params": dict(point.params)} if point.params else {},
+                        user_attrs={**point.attributes, NAME: point.name},
+                    )
+                )
+
+    def trials(self) -> list[FrozenTrial]:
+        """Returns all trials as they are now."""
+        return self.study.get_trials(deepcopy=False)
+
+    def take(self) -> HeldTrial | None:
+        """Returns a waiting trial for this worker, or None if none waits now.
+
+        Trials of workers that have gone silent are put back first.
+        """
+        from optuna.exceptions import UpdateFinishedTrialError
+
+        self.put_back()
+        trials = self.trials()
+        for frozen in trials:
+            if frozen.state != self._states.WAITING:
+                continue
+            trial_id = self._id(frozen)
+            try:
+                if not self._storage.set_trial_state_values(trial_id, state=self._states.RUNNING):
+                    continue  # another worker was faster
+            except UpdateFinishedTrialError:
+                continue
+            held = self._hold(frozen, trial_id)
+            first = next(t.number for t in trials if _same_point(t, frozen) and t.state != self._states.FAIL)
+            if first == frozen.number:
+                return held
+            self.fail(held, f"recorded twice; trial {first} counts")
+        return None
+
+    def put_back(self) -> list[int]:
+        """Puts trials whose workers have gone silent back to waiting, and returns their numbers."""
+        running = [one for one in self.trials() if one.state == self._states.RUNNING]
+        silent = [one for one in running if self._watch.silent(one)]
+        if not silent:
+            return []
+        found = []
+        with self._alone():
+            now = {one.number: one for one in self.trials()}
+            for one in silent:
+                mark = read_mark(one.user_attrs)
+                fresh = now[one.number]
+                if fresh.state != self._states.RUNNING or read_mark(fresh.user_attrs) != mark:
+                    continue
+                # Our own mark first: from here on the others see a living worker there, and wait.
+                epoch = mark.epoch + 1 if mark else 1
+                trial_id = self._id(one)
+                self._storage.set_trial_user_attr(trial_id, LEASE, asdict(Mark(self._owner, epoch, 0)))
+                self._storage.set_trial_state_values(trial_id, state=self._states.WAITING)
+                found.append(one.number)
+        return found
+
+    def is_finished(self) -> bool:
+        """Returns whether every trial has ended."""
+        return all(one.state.is_finished() for one in self.trials())
+
+    def complete(self, held: HeldTrial, values: Sequence[float]) -> None:
+        """Ends a trial with its objective values.
+
+        Raises:
+            LeaseLostError: It is another worker's by now; nothing was recorded.
+        """
+        self._end(held, lambda: self.study.tell(held.trial, list(values)))
+
+    def prune(self, held: HeldTrial, reason: str) -> None:
+        """Ends a trial that is not worth going on with; the reason is kept.
+
+        Raises:
+            LeaseLostError: It is another worker's by now.
+        """
+        self._end(held, lambda: self._tell(held, REASON, reason, self._states.PRUNED))
+
+    def fail(self, held: HeldTrial, error: str) -> None:
+        """Ends a trial that went wrong; the error is kept.
+
+        Raises:
+            LeaseLostError: It is another worker's by now.
+        """
+        self._end(held, lambda: self._tell(held, ERROR, error, self._states.FAIL))
+
+    def give_back(self, held: HeldTrial) -> None:
+        """Puts this worker's own trial back to waiting, as on Ctrl-C: the next one need not wait for silence."""
+        try:
+            held.lease.confirm()
+        except LeaseLostError:
+            return
+        held.lease.__exit__(None, None, None)
+        self._storage.set_trial_state_values(held.trial._trial_id, state=self._states.WAITING)
+
+    def _hold(self, frozen: FrozenTrial, trial_id: int) -> HeldTrial:
+        import optuna
+
+        before = read_mark(frozen.user_attrs)
+        mark = Mark(self._owner, before.epoch + 1 if before else 1, 0)
+        lease = Lease(self._storage, trial_id, mark, self._terms).__enter__()
+        return HeldTrial(optuna.Trial(self.study, trial_id), lease, resumed=before is not None)
+
+    def _tell(self, held: HeldTrial, key: str, text: str, state: Any) -> None:
+        held.trial.set_user_attr(key, text)
+        self.study.tell(held.trial, state=state)
+
+    def _end(self, held: HeldTrial, tell: Callable[[], object]) -> None:
+        from optuna.exceptions import UpdateFinishedTrialError
+
+        held.lease.confirm()
+        try:
+            tell()
+        except UpdateFinishedTrialError as error:
+            raise LeaseLostError("another worker has ended the trial") from error
+        except ValueError as error:
+            if "Cannot tell" not in str(error):
+                raise CobraError(f"the trial's result is no number: {error}") from error
+            raise LeaseLostError(f"another worker has the trial: {error}") from error
+        finally:
+            held.lease.__exit__(None, None, None)
+
+    def _id(self, trial: FrozenTrial) -> int:
+        return trial._trial_id
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Holds the folder's lock: what is read within is still so when it is written."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with locked(self._folder / ".trials.lock", lambda: None):
+            yield
+
+
+def _same_point(one: FrozenTrial, other: FrozenTrial) -> bool:
+    return bool(one.user_attrs.get(NAME) == other.user_attrs.get(NAME))
