@@ -144,7 +144,7 @@ class TestBadCheckpoints:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
         (tmp_path / name).touch()
-        monkeypatch.setattr("cobra_kit.weights.load_file", refuse)
+        monkeypatch.setattr("cobra_kit.weights.reading.load_file", refuse)
         monkeypatch.setattr(torch, "load", refuse)
         with pytest.raises(WeightsError, match=rf"{name}: cannot be read: .*Permission denied"):
             load_tensors(tmp_path / name)

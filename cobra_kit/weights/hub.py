@@ -1,0 +1,130 @@
+"""Files of a Hugging Face hub repository, whole or not at all, and an error that says how to do without the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from cobra_kit.errors import WeightsError
+from cobra_kit.weights.listing import listed
+
+
+def hub_folder(repository: str, *, patterns: Sequence[str], revision: str | None = None, where: str) -> Path:
+    """Returns the local folder with files of a hub repository, downloaded first where they are not there yet.
+
+    They are kept in huggingface_hub's own cache (`HF_HOME`), shared with timm, open_clip and transformers. A file
+    appears there under its name only when it has been received to the last byte; what an interrupted download left is
+    fetched again by the next call, and never returned.
+
+    Args:
+        repository: `owner/name`.
+        patterns: Which files, `fnmatch` patterns on paths in the repository; at least one file must match.
+        revision: Branch, tag or commit; None: the main branch.
+        where: The setting that asks for it, such as `siglip/so400m-384: weights: hub`, for messages.
+
+    Raises:
+        WeightsError: No network, no such repository, one that needs a login, an incomplete download.
+    """
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = Path(snapshot_download(repository, revision=revision, allow_patterns=list(patterns)))
+    except Exception as error:  # the client raises its HTTP library's errors beside its own and the system's
+        message = f"{_wanted(repository, patterns, revision)}, {_reason(error)}"
+        raise WeightsError(message, where=where, hint=_remedy(error, repository)) from error
+    problem = _incomplete(folder, patterns)
+    if problem:
+        message = f"{_wanted(repository, patterns, revision)}, but {problem}"
+        raise WeightsError(message, where=where, hint=_without_hub(repository))
+    return folder
+
+
+def _wanted(repository: str, patterns: Sequence[str], revision: str | None) -> str:
+    at = f" at {revision}" if revision else ""
+    return f"wanted {listed(patterns)} of the hub repository {repository}{at}"
+
+
+def _reason(error: Exception) -> str:
+    """Returns why the files could not be had, in words."""
+    from huggingface_hub import constants, errors
+
+    if isinstance(error, errors.GatedRepoError):
+        return "which is gated: its owner grants access to accounts that asked for it"
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return "which does not exist there, or is private"
+    if isinstance(error, errors.RevisionNotFoundError):
+        return "which has no such revision"
+    if isinstance(error, errors.IncompleteSnapshotError):
+        return f"of which an interrupted download left only a part in {error.snapshot_path}; {_no_network(error)}"
+    if isinstance(error, errors.LocalEntryNotFoundError):
+        return f"which is not in {constants.HF_HUB_CACHE}; {_no_network(error)}"
+    if isinstance(error, errors.HFValidationError):
+        return f"which is no repository name: {_first_line(error)}"
+    return f"but the download failed: {type(error).__name__}: {_first_line(error)}"
+
+
+def _no_network(error: Exception) -> str:
+    from huggingface_hub import constants
+
+    if constants.is_offline_mode():
+        return "the network may not be used (HF_HUB_OFFLINE)"
+    cause = error.__cause__
+    return f"{constants.ENDPOINT} cannot be reached" + (
+        f" ({type(cause).__name__}: {_first_line(cause)})" if cause else ""
+    )
+
+
+def _remedy(error: Exception, repository: str) -> str:
+    from huggingface_hub import constants, errors
+
+    if isinstance(error, errors.GatedRepoError):
+        page = f"{constants.ENDPOINT}/{repository}"
+        return f"Ask for access at {page}, then log in: hf auth login, or HF_TOKEN.\n{_without_hub(repository)}"
+    if isinstance(error, (errors.RepositoryNotFoundError, errors.HFValidationError)):
+        return f"Check its name; a private one needs a login: hf auth login, or HF_TOKEN.\n{_without_hub(repository)}"
+    if isinstance(error, errors.RevisionNotFoundError):
+        return "Check the revision; None is the main branch."
+    again = "With the hub in reach, run the same again: what is there already is not fetched twice."
+    return f"{again}\n{_without_hub(repository)}"
+
+
+def _without_hub(repository: str) -> str:
+    name = repository.rpartition("/")[2]
+    return (
+        f"Without the hub: fetch it elsewhere (hf download {repository} --local-dir {name}), copy the folder here and name "
+        f"it in the recipe (weights: PATH/{name}); or set HF_HOME to a cache that has it."
+    )
+
+
+def _incomplete(folder: Path, patterns: Sequence[str]) -> str | None:
+    """Returns what is wrong with a snapshot that the client took for good, or None."""
+    links = [path for path in folder.rglob("*") if path.is_symlink() or path.is_file()] if folder.is_dir() else []
+    names = {path.relative_to(folder).as_posix(): path for path in links}
+    matching = {n: p for n, p in names.items() if any(fnmatchcase(n, pattern) for pattern in patterns)}
+    broken = sorted(name for name, path in matching.items() if not path.exists())
+    if broken:
+        return f"the files behind {listed(broken)} are gone from its cache {folder}"
+    if not matching:
+        return f"it has none of them (its other files: {listed(sorted(names)) or 'none'})"
+    # With the repository's own list of files at hand the client has compared; without it (a cache written by an
+    # older client, and no network) an unfinished download is the only sign that a file may be lacking.
+    unfinished = [] if _has_file_list(folder) else _unfinished(folder)
+    if unfinished:
+        return f"an interrupted download left {listed(unfinished)} in {folder.parents[1] / 'blobs'}"
+    return None
+
+
+def _has_file_list(folder: Path) -> bool:
+    return (folder.parents[1] / "trees" / f"{folder.name}.json").is_file()
+
+
+def _unfinished(folder: Path) -> list[str]:
+    """Returns partly downloaded files that no later download completed."""
+    blobs = folder.parents[1] / "blobs"
+    parts = sorted(path for path in blobs.glob("*.incomplete"))
+    return [path.name for path in parts if not (blobs / path.name.partition(".")[0]).exists()]
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0]
