@@ -92,8 +92,8 @@ def _remedy(error: Exception, repository: str) -> str:
 def _without_hub(repository: str) -> str:
     name = repository.rpartition("/")[2]
     return (
-        f"Without the hub: fetch it elsewhere (hf download {repository} --local-dir {name}), copy the folder here and name "
-        f"it in the recipe (weights: PATH/{name}); or set HF_HOME to a cache that has it."
+        f"Without the hub: fetch it elsewhere (hf download {repository} --local-dir {name}), copy the folder here and "
+        f"name it in the recipe (weights: PATH/{name}); or set HF_HOME to a cache that has it."
     )
 
 

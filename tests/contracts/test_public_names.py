@@ -52,6 +52,16 @@ FROZEN = {
         "compose",
         "processor_of",
     },
+    "cobra_kit.weights": {
+        "FILE_NAMES",
+        "available_memory",
+        "check_memory",
+        "hub_folder",
+        "load_into",
+        "load_metadata",
+        "load_tensors",
+        "save_tensors",
+    },
 }
 HOOKS = {
     "cobra_backbones",
