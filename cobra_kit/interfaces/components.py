@@ -49,6 +49,10 @@ class Component(nn.Module, ABC):
             WeightsError: The weights cannot be found, read, or do not fit.
         """
 
+    def unused_parameters(self) -> Mapping[str, int]:
+        """Returns how many parameters never run, by what they belong to, such as a head that a checkpoint brings."""
+        return {}
+
     def blocks(self) -> Sequence[nn.Module]:
         """Returns the repeated units, for sharding, activation checkpointing and compilation."""
         return ()

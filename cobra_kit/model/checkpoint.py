@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from cobra_kit.errors import WeightsError
-from cobra_kit.model.placement import place
+from cobra_kit.model.placement import part_dtypes, place
 from cobra_kit.store import write_json, write_text
 from cobra_kit.weights import load_into, load_metadata, load_tensors, save_tensors
 
@@ -50,10 +50,12 @@ def from_pretrained(folder: Path, *, device: torch.device | str, dtype: torch.dt
             f"{folder / WEIGHTS} was not written for the {RECIPE} beside it",
             hint="The recipe was edited, or saving was interrupted. Save the model again into an empty folder.",
         )
-    model = compose(load_recipe(folder / RECIPE), pretrained=False)
+    recipe = load_recipe(folder / RECIPE)
+    model = compose(recipe, pretrained=False)
     load_into(model, load_tensors(folder / WEIGHTS), source=str(folder / WEIGHTS))
-    for module in model.parts().values():
-        place(module, torch.device(device), dtype)
+    dtypes = part_dtypes(recipe, torch.device(device), dtype)
+    for kind, module in model.parts().items():
+        place(module, torch.device(device), dtypes[kind])
     return model
 
 

@@ -11,11 +11,12 @@ import torch
 
 from cobra_kit.errors import CobraError, PluginError, ShapeError
 from cobra_kit.interfaces import Backbone, FusionScheme, Projector, VisionEncoder
-from cobra_kit.model.placement import place
+from cobra_kit.model.placement import part_dtypes, peak_bytes, place
 from cobra_kit.model.processor import Processor, make_processor
 from cobra_kit.model.seeding import part_generator
 from cobra_kit.model.vision_language_model import VisionLanguageModel
 from cobra_kit.recipe import Recipe, ResolvedPart, ResolvedRecipe, load_recipe, resolve, resolve_arms
+from cobra_kit.weights import check_memory
 
 if TYPE_CHECKING:
     from cobra_kit.interfaces import Component
@@ -30,6 +31,7 @@ def compose(
     overrides: Sequence[str] = (),
     device: torch.device | str = "cpu",
     dtype: torch.dtype | None = None,
+    encoder_dtype: torch.dtype | None = None,
     seed: int | None = None,
     pretrained: bool = True,
 ) -> VisionLanguageModel:
@@ -43,6 +45,8 @@ def compose(
         device: Where the weights go; `"meta"` builds shapes only and costs no memory.
         dtype: Floating-point type of the weights; None: float32. Parameters that a backbone lists as
             `never_quantise` stay float32.
+        encoder_dtype: Floating-point type of the vision encoder; None: `dtype`, and where that is None too, bfloat16
+            for one that is frozen and on a GPU.
         seed: Seed of random weights; None: the recipe's.
         pretrained: Whether to load the weights that components name.
 
@@ -50,7 +54,7 @@ def compose(
         RecipeError: The recipe is wrong.
         PluginError: A component cannot be found or loaded.
         ShapeError: Two parts do not fit.
-        WeightsError: Weights cannot be loaded.
+        WeightsError: Weights cannot be loaded, or there is not enough memory for them.
     """
     resolved = _resolved(recipe, arm=arm, profile=profile, overrides=overrides)
     parts = resolved.parts
@@ -66,9 +70,12 @@ def compose(
     }
     if torch.device(device).type != "meta":
         chosen = resolved.recipe.seed if seed is None else seed
+        dtypes = part_dtypes(resolved.recipe, torch.device(device), dtype, encoder_dtype)
+        needed = peak_bytes(list(modules.values()), torch.device(device), [dtypes[kind] for kind in modules])
+        check_memory(needed, where=", ".join(part.component.qualified for part in parts.values()))
         for kind, module in modules.items():
             _fill(module, kind, chosen, pretrained=pretrained)
-            place(module, torch.device(device), dtype)
+            place(module, torch.device(device), dtypes[kind])
     model = VisionLanguageModel(
         encoder,
         projector,

@@ -2,8 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import torch
 from torch import nn
+
+if TYPE_CHECKING:
+    from cobra_kit.plugin import Kind
+    from cobra_kit.recipe import Recipe
+
+
+def part_dtypes(
+    recipe: Recipe, device: torch.device, dtype: torch.dtype | None, encoder_dtype: torch.dtype | None = None
+) -> dict[Kind, torch.dtype | None]:
+    """Returns the floating-point type of each part; None leaves a part's types as they are.
+
+    Where nobody chose, a frozen vision encoder on a GPU takes bfloat16, as in the authors' code (PAPER.md 1.1). One
+    that a stage trains keeps its type, and so does any on a CPU, where bfloat16 is slower.
+
+    Args:
+        recipe: What is composed; its stages say whether the encoder is trained.
+        device: Where the parts run.
+        dtype: The type that was asked for, or None.
+        encoder_dtype: The type that was asked for the vision encoder, or None.
+    """
+    trained = recipe.train is not None and recipe.train.full_finetune is not None
+    usual = torch.bfloat16 if device.type == "cuda" and not trained else None
+    encoder = encoder_dtype or dtype or usual
+    return {"vision_encoder": encoder, "projector": dtype, "fusion": dtype, "backbone": dtype}
+
+
+def peak_bytes(modules: Sequence[nn.Module], device: torch.device, dtypes: Sequence[torch.dtype | None]) -> int:
+    """Returns the CPU memory that it takes to fill modules one after another, each placed before the next.
+
+    A module is filled on the CPU in its own type (float32), then converted and moved; checkpoints that are read
+    meanwhile come on top.
+    """
+    settled = peak = 0
+    for module, dtype in zip(modules, dtypes, strict=True):
+        peak = max(peak, settled + _bytes(module, None))
+        if device.type == "cpu":
+            settled += _bytes(module, dtype)
+    return peak
 
 
 def place(module: nn.Module, device: torch.device, dtype: torch.dtype | None) -> None:
@@ -21,3 +62,12 @@ def place(module: nn.Module, device: torch.device, dtype: torch.dtype | None) ->
                 if tensor.is_floating_point() and name not in keep:
                     tensor.data = tensor.data.to(dtype)
     module.to(device)
+
+
+def _bytes(module: nn.Module, dtype: torch.dtype | None) -> int:
+    """Returns the bytes of a module's parameters and buffers, of floating-point ones as if they had type `dtype`."""
+    total = 0
+    for tensor in (*module.parameters(), *module.buffers()):
+        converted = dtype is not None and tensor.is_floating_point()
+        total += tensor.numel() * (dtype.itemsize if converted and dtype else tensor.element_size())
+    return total

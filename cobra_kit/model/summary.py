@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,18 +14,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PartSummary:
-    """One part: its kind, its component, and parameters in total and trainable (tied ones counted once)."""
+    """One part: its kind, its component, and parameters in total and trainable (tied ones counted once).
+
+    `unused` are those of the total that never run, by what they belong to.
+    """
 
     kind: str
     component: str
     parameters: int
     trainable: int
+    unused: Mapping[str, int] = field(default_factory=dict)
 
 
 def summarise(model: VisionLanguageModel) -> tuple[PartSummary, ...]:
     """Returns one summary per part, in the order data flows."""
     return tuple(
-        PartSummary(kind, model.components[kind], *count_parameters(module)) for kind, module in model.parts().items()
+        PartSummary(kind, model.components[kind], *count_parameters(module), _unused(module))
+        for kind, module in model.parts().items()
     )
 
 
@@ -35,15 +41,27 @@ def count_parameters(module: nn.Module) -> tuple[int, int]:
 
 
 def render_summary(parts: tuple[PartSummary, ...]) -> str:
-    """Returns the printout: a line per part, `frozen` or `trainable`, and the totals."""
+    """Returns the printout: a line per part, `frozen` or `trainable`, and the totals.
+
+    Where parameters never run, a further line per group of them gives the total without it (and those above it).
+    """
     rows = [(part.kind.replace("_", " "), part.component, _state(part), f"{part.parameters:,}") for part in parts]
     total, trainable = sum(p.parameters for p in parts), sum(p.trainable for p in parts)
     rows.append(("total", "", f"{trainable:,} trainable", f"{total:,}"))
+    for part in parts:
+        for group, count in part.unused.items():
+            total -= count
+            rows.append(("without", f"{group.replace('_', ' ')} of {part.component}", "never run", f"{total:,}"))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     return "\n".join(
         f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:<{widths[2]}}  {row[3]:>{widths[3]}}".rstrip()
         for row in rows
     )
+
+
+def _unused(module: nn.Module) -> dict[str, int]:
+    groups: Mapping[str, int] = getattr(module, "unused_parameters", dict)()
+    return {group: count for group, count in sorted(groups.items(), reverse=True) if count}
 
 
 def _state(part: PartSummary) -> str:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from cobra_kit.errors import WeightsError
 from cobra_kit.weights.listing import listed
+from cobra_kit.weights.memory import check_memory
 
 FILE_NAMES = (
     "model.safetensors.index.json",
@@ -112,6 +113,7 @@ def _load_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _load_pickle(path: Path) -> dict[str, Tensor]:
+    check_memory(path.stat().st_size, where=str(path))  # read whole; a safetensors file is mapped, and read on demand
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:

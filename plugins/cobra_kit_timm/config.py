@@ -39,8 +39,8 @@ Weights = Annotated[
     str,
     Field(
         description="`none` (random), `packaged` (comes with the plugin, tiny encoders only), `hub` (published), or "
-        "a path: of a safetensors file or a folder with one; two towers take a folder with `dinov2.safetensors` and "
-        "`siglip.safetensors`."
+        "a path: of a checkpoint file or a folder with one; two towers take a folder that holds, of each, "
+        "`dinov2.safetensors` and `siglip.safetensors`, or the folders of their hub repositories."
     ),
 ]
 
@@ -114,6 +114,10 @@ class EncoderConfig(ComponentConfig):
     letterbox pads with the mean colour."""
 
     weights: Weights = "none"
+
+    keep_unused: bool = True
+    """Whether the modules that never run (the last block, the final norm, SigLIP's pooling head) are built, as in the
+    authors' code; without them an encoder takes less memory and returns the same."""
 
     @property
     def pixels(self) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -13,7 +14,8 @@ from cobra_kit_timm.checks import images_of
 from cobra_kit_timm.config import TwoTowersConfig
 from cobra_kit_timm.families import DINOV2, SIGLIP
 from cobra_kit_timm.preprocess import TowerPixels
-from cobra_kit_timm.pretrained import load_tower, two_files
+from cobra_kit_timm.pretrained import load_tower
+from cobra_kit_timm.sources import two_files
 from cobra_kit_timm.tower import Tower
 
 _FAMILIES = (DINOV2, SIGLIP)  # the order of the channels, PAPER.md 1.1 (paper, equation 5)
@@ -27,8 +29,8 @@ class DinoSiglipEncoder(VisionEncoder):
         self.config = config
         self._shape = self.max_shape(config)
         self.width = config.dinov2.width + config.siglip.width
-        self.dinov2 = Tower(DINOV2, config.dinov2, config.pixels)
-        self.siglip = Tower(SIGLIP, config.siglip, config.pixels)
+        self.dinov2 = Tower(DINOV2, config.dinov2, config.pixels, keep_unused=config.keep_unused)
+        self.siglip = Tower(SIGLIP, config.siglip, config.pixels, keep_unused=config.keep_unused)
 
     @classmethod
     def preprocess(cls, config: TwoTowersConfig) -> TowerPixels:
@@ -61,13 +63,16 @@ class DinoSiglipEncoder(VisionEncoder):
         """Loads the two files that `weights` names.
 
         Raises:
-            NotFinishedError: `weights` is `hub`.
-            WeightsError: A file is missing, damaged, or does not fit.
+            WeightsError: A file cannot be had, is damaged, or does not fit.
         """
         files = two_files(self.config)
         if files is not None:
             load_tower(self.dinov2, files[0])
             load_tower(self.siglip, files[1])
+
+    def unused_parameters(self) -> Mapping[str, int]:
+        """Returns the parameters of both last blocks and of SigLIP's pooling head, which never run."""
+        return Counter(self.dinov2.unused_parameters()) + Counter(self.siglip.unused_parameters())
 
     def blocks(self) -> Sequence[nn.Module]:
         """Returns the blocks of both towers that run."""

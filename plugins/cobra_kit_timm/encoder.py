@@ -13,7 +13,8 @@ from cobra_kit_timm.checks import images_of
 from cobra_kit_timm.config import TowerConfig
 from cobra_kit_timm.families import DINOV2, SIGLIP, Family
 from cobra_kit_timm.preprocess import TowerPixels
-from cobra_kit_timm.pretrained import load_tower, one_file
+from cobra_kit_timm.pretrained import load_tower
+from cobra_kit_timm.sources import one_file
 from cobra_kit_timm.tower import Tower
 
 
@@ -26,7 +27,7 @@ class OneTowerEncoder(VisionEncoder):
         super().__init__(config)
         self.config = config
         self.width = config.width
-        self.tower = Tower(self.family, config, config.pixels)
+        self.tower = Tower(self.family, config, config.pixels, keep_unused=config.keep_unused)
         self._shape = self.max_shape(config)
 
     @classmethod
@@ -48,12 +49,15 @@ class OneTowerEncoder(VisionEncoder):
         """Loads the file that `weights` names.
 
         Raises:
-            NotFinishedError: `weights` is `hub`.
-            WeightsError: The file is missing, damaged, or does not fit.
+            WeightsError: The file cannot be had, is damaged, or does not fit.
         """
-        path = one_file(self.config)
+        path = one_file(self.config, self.family)
         if path is not None:
             load_tower(self.tower, path)
+
+    def unused_parameters(self) -> Mapping[str, int]:
+        """Returns the parameters of the last block and of the pooling head, which never run."""
+        return self.tower.unused_parameters()
 
     def blocks(self) -> Sequence[nn.Module]:
         """Returns the tower's blocks that run."""

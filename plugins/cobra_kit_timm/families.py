@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cobra_kit.images import Interpolation
 
 Channels = tuple[float, float, float]
 
@@ -15,19 +19,30 @@ class Family:
         key: Name of the prepared tensor, as the authors' `pixel_values` name it (PAPER.md 1.2).
         timm_name: The timm model whose settings every size of the family takes (class token, registers,
             layer scale, pooling head); only sizes are replaced.
+        tag: timm's name of the published weights.
         mean: Mean of red, green and blue, pixels in 0..1.
         std: Standard deviation of red, green and blue.
+        interpolation: The filter that resizes pictures.
         layer_scale: Value that timm's layer scales start with (`init_values`); None where there are none.
     """
 
     key: str
     timm_name: str
+    tag: str
     mean: Channels
     std: Channels
+    interpolation: Interpolation = "bicubic"
     layer_scale: float | None = None
 
 
 # Names: cobra/models/backbones/vision/dinosiglip_vit.py at 4b81082. Statistics and bicubic resizing: the `mean`, `std`
 # and `interpolation` of timm 1.0.31's default_cfgs for `.webli` and `.lvd142m`; a test compares them with timm's.
-SIGLIP = Family("siglip", "vit_so400m_patch14_siglip_384", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-DINOV2 = Family("dino", "vit_large_patch14_reg4_dinov2", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), layer_scale=1e-5)
+SIGLIP = Family("siglip", "vit_so400m_patch14_siglip_384", "webli", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+DINOV2 = Family(
+    "dino",
+    "vit_large_patch14_reg4_dinov2",
+    "lvd142m",
+    (0.485, 0.456, 0.406),
+    (0.229, 0.224, 0.225),
+    layer_scale=1e-5,
+)

@@ -39,6 +39,7 @@ class TowerPixels:
         """
         tensors = {}
         for family in self.families:
-            resized = resize(image, self.pixels, self.how, fill=mean_colour(family.mean))
+            fill = mean_colour(family.mean)
+            resized = resize(image, self.pixels, self.how, fill=fill, interpolation=family.interpolation)
             tensors[family.key] = to_tensor(resized, family.mean, family.std)
         return PreparedImage(tensors, self.shape)

@@ -18,13 +18,14 @@ class Tower(nn.Module):
     """Pixels `[k 3 h w]` -> patch tokens `[k n width]` of the penultimate block.
 
     As in the authors' code, prefix tokens (class token, registers) are dropped and the final norm is not applied
-    (PAPER.md 1.1). The last block, the final norm and SigLIP's pooling head are never run; they stay in the module so
-    that published weights load strictly and a tower can be pretrained. `unused_parameters` counts them.
+    (PAPER.md 1.1). The last block, the final norm and SigLIP's pooling head are never run; `unused_parameters` counts
+    them. With `keep_unused` they stay in the module, as in the authors' code.
 
     Args:
         family: Whose settings to take from timm.
         sizes: The sizes to take instead of timm's.
         pixels: (height, width) of the input.
+        keep_unused: Whether to build what never runs.
 
     Attributes:
         vit: timm's `VisionTransformer`; its names are those of timm's checkpoints.
@@ -32,7 +33,7 @@ class Tower(nn.Module):
         layer: Index of the block whose output is taken.
     """
 
-    def __init__(self, family: Family, sizes: VitSizes, pixels: tuple[int, int]) -> None:
+    def __init__(self, family: Family, sizes: VitSizes, pixels: tuple[int, int], *, keep_unused: bool) -> None:
         import timm
 
         super().__init__()
@@ -53,6 +54,8 @@ class Tower(nn.Module):
         )
         if sizes.stem == "conv":
             self.vit.get_submodule("patch_embed").proj = ConvStem(sizes.patch_size, sizes.width)
+        if not keep_unused:
+            self.vit.prune_intermediate_layers([self.layer], prune_norm=True)  # type: ignore[operator]  # no types
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Fills the tower after timm's scheme, see `initialise`."""
@@ -64,13 +67,16 @@ class Tower(nn.Module):
 
     def unused_parameters(self) -> dict[str, int]:
         """Returns how many parameters never run: `last_block` (with the final norm) and `pooling_head`."""
-        last_block = [self.vit.get_submodule(f"blocks.{self.layer + 1}"), self.vit.get_submodule("norm")]
-        head = [module for name, module in self.vit.named_children() if name == "attn_pool"]
-        return {"last_block": _count(last_block), "pooling_head": _count(head)}
+        sizes = {name: parameter.numel() for name, parameter in self.vit.named_parameters()}
+        groups = {"last_block": (self._last_block(), "norm."), "pooling_head": ("attn_pool.",)}
+        return {
+            group: sum(size for name, size in sizes.items() if name.startswith(prefixes))
+            for group, prefixes in groups.items()
+        }
 
     def unused_names(self) -> list[str]:
         """Returns patterns of the names, within `vit`, of parameters that never run."""
-        return [f"blocks.{self.layer + 1}.*", "norm.*", "attn_pool.*"]
+        return [f"{self._last_block()}*", "norm.*", "attn_pool.*"]
 
     def forward(self, images: Tensor) -> Tensor:
         """Returns the patch tokens of images of the tower's size.
@@ -96,6 +102,5 @@ class Tower(nn.Module):
         )
         return features[0]
 
-
-def _count(modules: Sequence[nn.Module]) -> int:
-    return sum(parameter.numel() for module in modules for parameter in module.parameters())
+    def _last_block(self) -> str:
+        return f"blocks.{self.layer + 1}."

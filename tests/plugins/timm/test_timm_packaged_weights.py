@@ -17,7 +17,7 @@ from cobra_kit.interfaces import VisionEncoder
 from cobra_kit.train.encoders.probe import probe_tokens
 from cobra_kit.train.encoders.things import Things, things_of
 from cobra_kit.weights import load_metadata
-from cobra_kit_timm import pretrained
+from cobra_kit_timm import pretrained, sources
 from cobra_kit_timm.config import (
     DinoSiglipTinyConfig,
     Dinov2TinyConfig,
@@ -81,6 +81,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     copy = tmp_path / "weights"
     shutil.copytree(pretrained.PACKAGED, copy)
     monkeypatch.setattr(pretrained, "PACKAGED", copy)
+    monkeypatch.setattr(sources, "PACKAGED", copy)
     return copy
 
 

@@ -31,10 +31,9 @@ def prepare(family: Family, pixels: tuple[int, int], how: Literal["naive", "crop
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.key)
 def test_statistics_are_timms(family: Family) -> None:
-    tag = {"siglip": "webli", "dino": "lvd142m"}[family.key]
-    published = get_pretrained_cfg(f"{family.timm_name}.{tag}")
+    published = get_pretrained_cfg(f"{family.timm_name}.{family.tag}")
     assert (published.mean, published.std) == (family.mean, family.std)
-    assert published.interpolation == "bicubic"
+    assert published.interpolation == family.interpolation
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.key)

@@ -21,9 +21,9 @@ SHRUNKEN: dict[str, VitSizes] = {
 }
 
 
-def build(family: Family, sizes: VitSizes, pixels: tuple[int, int], seed: int = 0) -> Tower:
+def build(family: Family, sizes: VitSizes, pixels: tuple[int, int], seed: int = 0, keep_unused: bool = True) -> Tower:
     with torch.device("meta"):
-        tower = Tower(family, sizes, pixels)
+        tower = Tower(family, sizes, pixels, keep_unused=keep_unused)
     tower.to_empty(device="cpu")
     tower.reset_parameters(torch.Generator().manual_seed(seed))
     return tower.eval()
@@ -84,6 +84,21 @@ def test_the_last_block_does_not_matter(family: Family) -> None:
     assert len(tower.blocks()) == 2
 
 
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.key)
+@torch.no_grad()
+def test_without_what_never_runs_a_tower_returns_the_same(family: Family) -> None:
+    whole = loud(build(family, TinySizes(), (64, 64)))
+    lean = build(family, TinySizes(), (64, 64), keep_unused=False)
+    wanted = {name: tensor for name, tensor in whole.state_dict().items() if name in lean.state_dict()}
+    lean.load_state_dict(wanted, strict=True)
+    images = torch.randn(2, 3, 64, 64)
+    assert torch.equal(lean(images), whole(images))
+    assert sum(lean.unused_parameters().values()) == 0
+    sizes = [sum(p.numel() for p in tower.parameters()) for tower in (lean, whole)]
+    assert sizes[1] - sizes[0] == sum(whole.unused_parameters().values()) > 0
+    assert len(lean.blocks()) == len(whole.blocks())
+
+
 def test_every_used_parameter_gets_a_gradient() -> None:
     for family in FAMILIES:
         tower = loud(build(family, TinySizes(), (64, 64)))
@@ -94,7 +109,7 @@ def test_every_used_parameter_gets_a_gradient() -> None:
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.key)
 def test_reset_fills_everything_and_repeats(family: Family) -> None:
-    first, second = (Tower(family, TinySizes(), (64, 64)) for _ in range(2))
+    first, second = (Tower(family, TinySizes(), (64, 64), keep_unused=True) for _ in range(2))
     for tower in (first, second):
         for tensor in (*tower.parameters(), *tower.buffers()):
             tensor.data.fill_(torch.nan)
@@ -111,7 +126,7 @@ def test_reset_fills_everything_and_repeats(family: Family) -> None:
 def test_the_scheme_is_timms(family: Family) -> None:
     sizes = TinySizes(width=192)
     torch.manual_seed(0)
-    timms = Tower(family, sizes, (64, 64))  # timm fills the values itself
+    timms = Tower(family, sizes, (64, 64), keep_unused=True)  # timm fills the values itself
     ours = build(family, sizes, (64, 64))
     pairs = zip(timms.named_parameters(), ours.named_parameters(), strict=True)
     for (name, theirs), (_, mine) in pairs:
@@ -126,7 +141,7 @@ def test_the_scheme_is_timms(family: Family) -> None:
 
 
 def test_a_tensor_that_timm_adds_is_named() -> None:
-    tower = Tower(SIGLIP, TinySizes(), (64, 64))
+    tower = Tower(SIGLIP, TinySizes(), (64, 64), keep_unused=True)
     tower.vit.register_parameter("surprise", nn.Parameter(torch.zeros(2)))
     tower.vit.get_submodule("blocks.0").register_buffer("table", torch.zeros(2))
     with pytest.raises(PluginError, match=r"cannot initialise: blocks\.0\.table, surprise") as caught:
