@@ -3,7 +3,7 @@
 Public, so that no plugin carries its own copy.
 """
 
-from cobra_kit.weights.hub import hub_folder
+from cobra_kit.weights.hub import hub_file, hub_folder
 from cobra_kit.weights.loading import load_into
 from cobra_kit.weights.memory import available_memory, check_memory
 from cobra_kit.weights.reading import FILE_NAMES, load_metadata, load_tensors
@@ -13,6 +13,7 @@ __all__ = [
     "FILE_NAMES",
     "available_memory",
     "check_memory",
+    "hub_file",
     "hub_folder",
     "load_into",
     "load_metadata",

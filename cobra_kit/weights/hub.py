@@ -40,6 +40,27 @@ def hub_folder(repository: str, *, patterns: Sequence[str], revision: str | None
     return folder
 
 
+def hub_file(repository: str, names: Sequence[str], *, revision: str | None = None, where: str) -> Path:
+    """Returns the first of the named files that a hub repository has; the others are not downloaded.
+
+    Args:
+        repository: `owner/name`.
+        names: Paths in the repository, the preferred one first, such as safetensors before a pickle.
+        revision: Branch, tag or commit; None: the main branch.
+        where: The setting that asks for it, for messages.
+
+    Raises:
+        WeightsError: See `hub_folder`; the message is that of the preferred file.
+    """
+    first: WeightsError | None = None
+    for name in names:
+        try:
+            return hub_folder(repository, patterns=[name], revision=revision, where=where) / name
+        except WeightsError as error:
+            first = first or error
+    raise first or WeightsError(f"wanted a file of {repository}, but none was named", where=where)
+
+
 def _wanted(repository: str, patterns: Sequence[str], revision: str | None) -> str:
     at = f" at {revision}" if revision else ""
     return f"wanted {listed(patterns)} of the hub repository {repository}{at}"

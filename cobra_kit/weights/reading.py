@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -113,9 +114,12 @@ def _load_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _load_pickle(path: Path) -> dict[str, Tensor]:
-    check_memory(path.stat().st_size, where=str(path))  # read whole; a safetensors file is mapped, and read on demand
+    # Mapped, as safetensors files are: what nobody looks at (a text tower) is never read. The older form cannot be.
+    mapped = zipfile.is_zipfile(path)
+    if not mapped:
+        check_memory(path.stat().st_size, where=str(path))
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except UnpicklingError as error:
         if "global" in str(error).lower():
             raise _refused(path, error) from error

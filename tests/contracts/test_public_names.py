@@ -56,6 +56,7 @@ FROZEN = {
         "FILE_NAMES",
         "available_memory",
         "check_memory",
+        "hub_file",
         "hub_folder",
         "load_into",
         "load_metadata",

@@ -1,0 +1,132 @@
+"""What open_clip knows of a model: its vision tower's settings, how it prepares pictures, where its weights are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from cobra_kit.errors import RecipeError
+from cobra_kit_openclip.config import OpenClipConfig
+
+if TYPE_CHECKING:
+    from cobra_kit.images import Interpolation, ResizeRule
+
+_RESIZE_RULES: dict[str, ResizeRule] = {"squash": "naive", "shortest": "crop"}
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """One model of open_clip.
+
+    Args:
+        embed_dim: Channels of open_clip's pooled output.
+        vision: Its `vision_cfg`.
+        quick_gelu: Whether blocks take x * sigmoid(1.702 x) for GELU; timm's towers never do.
+        mean: Mean of red, green and blue, pixels in 0..1.
+        std: Standard deviation of red, green and blue.
+        interpolation: The filter that resizes pictures.
+        resize: The rule that open_clip resizes pictures by.
+        hub: Hub repository and file of the published weights, `owner/name/file`, the file empty where open_clip's usual
+            names are meant; None where none are published.
+    """
+
+    embed_dim: int
+    vision: Mapping[str, Any]
+    quick_gelu: bool
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    interpolation: Interpolation
+    resize: ResizeRule
+    hub: str | None
+
+    @property
+    def pixels(self) -> tuple[int, int]:
+        """Returns (height, width) of the model's own input, in pixels."""
+        size = self.vision.get("image_size", 224)
+        height, width = size if isinstance(size, (list, tuple)) else (size, size)
+        return int(height), int(width)
+
+
+def describe(config: OpenClipConfig) -> Description:
+    """Returns what open_clip knows of the model that a config names.
+
+    Raises:
+        RecipeError: It knows no such model, or no weights of that tag, or the file is no model config.
+    """
+    return _describe(config.model, config.pretrained, config.component)
+
+
+@cache
+def _describe(model: str, pretrained: str | None, component: str) -> Description:
+    from open_clip.transform import PreprocessCfg
+
+    found = _from_file(Path(model).expanduser(), component) if model.endswith(".json") else _built_in(model, component)
+    settings, prepared = found
+    published = _published(model, pretrained, component)
+    pixels = {**vars(PreprocessCfg()), **prepared, **published}
+    return Description(
+        embed_dim=settings["embed_dim"],
+        vision=settings["vision_cfg"],
+        # The weights decide: open_clip itself only warns where a model's setting is not that of its weights.
+        quick_gelu=published.get("quick_gelu", False) if published else settings.get("quick_gelu", False),
+        mean=tuple(pixels["mean"]),
+        std=tuple(pixels["std"]),
+        interpolation=cast("Interpolation", pixels["interpolation"]),
+        resize=_RESIZE_RULES[pixels["resize_mode"]],
+        hub=published.get("hf_hub") or None,
+    )
+
+
+def _built_in(model: str, component: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    import open_clip
+
+    names = open_clip.list_models()
+    if model not in names:
+        raise RecipeError(
+            f"open_clip {open_clip.__version__} has no model {model!r}",
+            where=f"{component}: model",
+            hint=_nearest(model, names),
+        )
+    return open_clip.get_model_config(model), {}
+
+
+def _from_file(path: Path, component: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns `model_cfg` and `preprocess_cfg` of a file; open_clip's own files have the first alone, bare."""
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        settings = content.get("model_cfg", content)
+        return {"embed_dim": settings["embed_dim"], **settings, "vision_cfg": settings["vision_cfg"]}, content.get(
+            "preprocess_cfg", {}
+        )
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise RecipeError(
+            f"{path} is no model config of open_clip: {type(error).__name__}: {error}",
+            where=f"{component}: model",
+            hint="It is a JSON file with embed_dim and vision_cfg, as in open_clip/model_configs.",
+        ) from error
+
+
+def _published(model: str, pretrained: str | None, component: str) -> dict[str, Any]:
+    import open_clip
+
+    if pretrained is None:
+        return {}
+    found: dict[str, Any] = open_clip.get_pretrained_cfg(model, pretrained)
+    if not found:
+        tags = open_clip.list_pretrained_tags_by_model(model)
+        raise RecipeError(
+            f"open_clip {open_clip.__version__} has no weights {pretrained!r} of {model}",
+            where=f"{component}: pretrained",
+            hint=f"Its tags: {', '.join(tags)}." if tags else "None are published: set pretrained: null.",
+        )
+    return found
+
+
+def _nearest(model: str, names: list[str]) -> str:
+    near = get_close_matches(model, names, n=4, cutoff=0.4)
+    return f"Near it: {', '.join(near)}." if near else "open_clip.list_models() has the names."
