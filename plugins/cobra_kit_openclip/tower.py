@@ -127,7 +127,7 @@ def _build(description: Description, pixels: tuple[int, int]) -> nn.Module:
 
     settings = {**description.vision, "timm_model_pretrained": False}
     if "timm_model_name" not in settings:
-        settings["image_size"] = pixels
+        settings["image_size"] = pixels[0] if pixels[0] == pixels[1] else pixels  # its ResNets take no pair
     visual: nn.Module = _build_vision_tower(description.embed_dim, settings, description.quick_gelu)
     if "timm_model_name" in settings and pixels != getattr(_patches(visual), "img_size", pixels):
         visual.set_input_size(pixels)  # type: ignore[operator]  # open_clip has no types
