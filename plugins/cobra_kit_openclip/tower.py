@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -90,22 +91,36 @@ def dissect(visual: nn.Module, config: OpenClipConfig) -> Anatomy:
     from open_clip.transformer import VisionTransformer
 
     if isinstance(visual, VisionTransformer):
-        depth = len(visual.get_submodule("transformer.resblocks")._modules)
-        unused = (f"transformer.resblocks.{depth - 1}.*", "ln_post.*", "proj", "attn_pool.*", "attn_pool_contrastive.*")
-        return _checked(
-            Anatomy(visual.conv1.out_channels, visual.grid_size, depth, "transformer.resblocks", unused), config
-        )
-    trunk = visual.trunk if isinstance(visual, TimmModel) else visual
+        anatomy: Anatomy | None = _clip_anatomy(visual)
+    else:
+        anatomy = _timm_anatomy(visual.trunk) if isinstance(visual, TimmModel) else None
+    where = f"{config.component}: model"
+    if anatomy is None:
+        kind = type(getattr(visual, "trunk", visual)).__name__
+        message = f"{config.model} is a {kind}: it has no second-to-last block of patch tokens"
+        hint = "Choose a vision Transformer, such as ViT-B-32, ViT-B-16-SigLIP or EVA02-B-16."
+        raise RecipeError(message, where=where, hint=hint)
+    if anatomy.depth < 2:
+        raise RecipeError(f"{config.model} has {anatomy.depth} block: there is no second-to-last one", where=where)
+    return anatomy
+
+
+def _clip_anatomy(visual: Any) -> Anatomy:
+    """Returns the parts of open_clip's own vision Transformer."""
+    blocks = "transformer.resblocks"
+    depth = len(visual.transformer.resblocks)
+    unused = (f"{blocks}.{depth - 1}.*", "ln_post.*", "proj", "attn_pool.*", "attn_pool_contrastive.*")
+    return Anatomy(visual.conv1.out_channels, tuple(visual.grid_size), depth, blocks, unused)
+
+
+def _timm_anatomy(trunk: Any) -> Anatomy | None:
+    """Returns the parts of a timm model, or None where it is no vision Transformer."""
     blocks, grid = getattr(trunk, "blocks", None), getattr(getattr(trunk, "patch_embed", None), "grid_size", None)
     if not isinstance(blocks, (nn.Sequential, nn.ModuleList)) or grid is None:
-        raise RecipeError(
-            f"{config.model} is a {type(trunk).__name__}: it has no second-to-last block of patch tokens",
-            where=f"{config.component}: model",
-            hint="Choose a vision Transformer, such as ViT-B-32, ViT-B-16-SigLIP or EVA02-B-16.",
-        )
-    parts = ("norm", "fc_norm", "attn_pool", "head")
-    unused = (f"trunk.blocks.{len(blocks) - 1}.*", *(f"trunk.{part}.*" for part in parts), "head.*")
-    return _checked(Anatomy(trunk.embed_dim, tuple(grid), len(blocks), "trunk.blocks", unused), config)
+        return None
+    heads = ("trunk.norm.*", "trunk.fc_norm.*", "trunk.attn_pool.*", "trunk.head.*", "head.*")
+    unused = (f"trunk.blocks.{len(blocks) - 1}.*", *heads)
+    return Anatomy(trunk.embed_dim, tuple(grid), len(blocks), "trunk.blocks", unused)
 
 
 def features(visual: nn.Module, layer: int, images: Tensor) -> Tensor:
@@ -138,18 +153,11 @@ def _patches(visual: nn.Module) -> object:
     return getattr(getattr(visual, "trunk", None), "patch_embed", None)
 
 
-def _prune(visual: nn.Module, anatomy: Anatomy) -> None:
+def _prune(visual: Any, anatomy: Anatomy) -> None:
     trunk = getattr(visual, "trunk", None)
     if trunk is None:
-        visual.prune_intermediate_layers([anatomy.layer], prune_norm=True)  # type: ignore[operator]
+        visual.prune_intermediate_layers([anatomy.layer], prune_norm=True)
         visual.attn_pool = visual.attn_pool_contrastive = None
     else:
         trunk.prune_intermediate_layers([anatomy.layer], prune_norm=True, prune_head=True)
         visual.head = nn.Identity()
-
-
-def _checked(anatomy: Anatomy, config: OpenClipConfig) -> Anatomy:
-    if anatomy.depth < 2:
-        message = f"{config.model} has {anatomy.depth} block: there is no last but one"
-        raise RecipeError(message, where=f"{config.component}: model")
-    return anatomy

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cobra_kit.errors import WeightsError
-from cobra_kit.weights import hub_folder
+from cobra_kit.weights import hub_file
 from cobra_kit_timm.config import EncoderConfig
 from cobra_kit_timm.families import DINOV2, SIGLIP, Family
 
@@ -13,7 +13,7 @@ PACKAGED = Path(__file__).parent / "weights"
 """The folder of the weights that come with the plugin; the cards there say how they were made."""
 
 _NAMES = {DINOV2.key: "dinov2", SIGLIP.key: "siglip"}
-_HUB_FILE = "model.safetensors"
+_HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 
 
 def one_file(config: EncoderConfig, family: Family) -> Path | None:
@@ -54,7 +54,7 @@ def _provided(config: EncoderConfig, family: Family) -> Path | None:
         if tiny:
             hint = "Use weights: packaged (comes with the plugin), none (random), or the path of a checkpoint."
             raise WeightsError("no weights of the tiny encoders are published", where=where, hint=hint)
-        return hub_folder(hub_repository(family), patterns=[_HUB_FILE], where=where) / _HUB_FILE
+        return hub_file(hub_repository(family), _HUB_FILES, where=where)
     if config.weights == "packaged":
         if not tiny:
             hint = "Use weights: hub (published), none (random), or the path of a checkpoint."

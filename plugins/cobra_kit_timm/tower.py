@@ -55,7 +55,7 @@ class Tower(nn.Module):
         if sizes.stem == "conv":
             self.vit.get_submodule("patch_embed").proj = ConvStem(sizes.patch_size, sizes.width)
         if not keep_unused:
-            self.vit.prune_intermediate_layers([self.layer], prune_norm=True)  # type: ignore[operator]  # no types
+            self.vit.prune_intermediate_layers([self.layer], prune_norm=True)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Fills the tower after timm's scheme, see `initialise`."""

@@ -299,6 +299,9 @@ class TestModels:
         (tmp_path / "mine.json").write_text(json.dumps({"embed_dim": 8, "vision_cfg": vision}))
         config = AnyConfig(model=str(tmp_path / "mine.json"), pretrained=None, weights="none")
         assert tokens_of(build(config), torch.zeros(1, 3, 32, 32)).shape == (1, 16, 32)
+        (tmp_path / "flat.json").write_text(json.dumps({"embed_dim": 8, "vision_cfg": {**vision, "layers": 1}}))
+        with pytest.raises(RecipeError, match=r"flat\.json has 1 block: there is no second-to-last one"):
+            OpenClipEncoder.max_shape(config.model_copy(update={"model": str(tmp_path / "flat.json")}))
         (tmp_path / "mine.json").write_text('{"embed_dim": 8}')
         with pytest.raises(RecipeError, match=r"mine\.json is no model config of open_clip: KeyError: 'vision_cfg'"):
             build(config.model_copy(update={"model": f"{tmp_path}/./mine.json"}))

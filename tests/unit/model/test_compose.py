@@ -85,3 +85,16 @@ def test_precision_of_a_dtype_spares_what_must_not_be_quantised(recipe, monkeypa
     model = compose(recipe, dtype=torch.bfloat16)
     assert model.backbone.mix.weight.dtype == torch.bfloat16
     assert model.backbone.mix.bias.dtype == torch.float32
+
+
+def test_the_summary_tells_what_never_runs(recipe, monkeypatch):
+    from cobra_kit.interfaces import VisionEncoder
+
+    unused = {"last_block": 5, "pooling_head": 2, "nothing": 0}
+    monkeypatch.setattr(VisionEncoder, "unused_parameters", lambda _: unused)
+    model = compose(recipe)
+    lines = [line.split() for line in model.summary().splitlines()]
+    total = sum(p.numel() for p in model.parameters())
+    assert lines[-3][-1] == f"{total:,}"
+    assert lines[-2] == ["without", "pooling", "head", "of", "toy-plugin/patches", "never", "run", f"{total - 2:,}"]
+    assert lines[-1] == ["without", "last", "block", "of", "toy-plugin/patches", "never", "run", f"{total - 7:,}"]

@@ -11,7 +11,7 @@ from fake_hub import COMMIT, FakeHub, etag, fill_cache, use_cache, use_server
 from safetensors.torch import save
 
 from cobra_kit.errors import WeightsError
-from cobra_kit.weights import hub_folder, load_tensors
+from cobra_kit.weights import hub_file, hub_folder, load_tensors
 
 REPOSITORY = "somebody/model"
 FILES = {
@@ -151,6 +151,17 @@ class TestDownloads:
             use_server(monkeypatch, address)
         with pytest.raises(WeightsError, match=rf"which is not in {cache}; {address} cannot be reached \(ConnectError"):
             hub_folder(REPOSITORY, **ASK)
+
+    def test_of_several_names_the_first_that_is_there(self, hub: FakeHub) -> None:
+        hub.files["old.bin"] = b"x"
+        where = "openclip/any: weights: hub"
+        assert hub_file(REPOSITORY, ["model.safetensors", "old.bin"], where=where).name == "model.safetensors"
+        assert hub.received == ["model.safetensors"]
+        assert hub_file(REPOSITORY, ["none.safetensors", "old.bin"], where=where).read_bytes() == b"x"
+        with pytest.raises(
+            WeightsError, match=r"any: weights: hub: wanted a\.safetensors of .*, but it has none of them"
+        ):
+            hub_file(REPOSITORY, ["a.safetensors", "a.bin"], where=where)
 
     def test_no_name(self, cache: Path) -> None:
         with pytest.raises(WeightsError, match=r"which is no repository name: .*\n +Check its name"):

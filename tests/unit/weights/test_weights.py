@@ -154,6 +154,12 @@ class TestBadCheckpoints:
         with pytest.raises(WeightsError, match="holds no named tensors but a list"):
             load_tensors(tmp_path / "w.pt")
 
+    def test_a_pickle_of_the_old_form_is_measured_first(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        torch.save(some_tensors(), tmp_path / "w.bin", _use_new_zipfile_serialization=False)
+        monkeypatch.setattr("cobra_kit.weights.memory.available_memory", lambda: 10)
+        with pytest.raises(WeightsError, match=r"w\.bin: loading needs .* GiB of memory, and 0\.0 GiB are available"):
+            load_tensors(tmp_path / "w.bin")
+
     def test_missing_shards(self, tmp_path: Path) -> None:
         sharded(tmp_path)
         (tmp_path / "model-1.safetensors").unlink()
