@@ -33,7 +33,11 @@ def hub_folder(repository: str, *, patterns: Sequence[str], revision: str | None
     except Exception as error:  # the client raises its HTTP library's errors beside its own and the system's
         message = f"{_wanted(repository, patterns, revision)}, {_reason(error)}"
         raise WeightsError(message, where=where, hint=_remedy(error, repository)) from error
-    problem = _incomplete(folder, patterns)
+    names = _matching(folder, patterns)
+    if not names:
+        message = f"{_wanted(repository, patterns, revision)}, but it has no such file"
+        raise _NoSuchFile(message, where=where, hint=_without_hub(repository))
+    problem = _incomplete(folder, names)
     if problem:
         message = f"{_wanted(repository, patterns, revision)}, but {problem}"
         raise WeightsError(message, where=where, hint=_without_hub(repository))
@@ -50,15 +54,18 @@ def hub_file(repository: str, names: Sequence[str], *, revision: str | None = No
         where: The setting that asks for it, for messages.
 
     Raises:
-        WeightsError: See `hub_folder`; the message is that of the preferred file.
+        WeightsError: See `hub_folder`. Only where the repository lacks a file is the next one tried.
     """
-    first: WeightsError | None = None
-    for name in names:
+    for name in names[:-1]:
         try:
             return hub_folder(repository, patterns=[name], revision=revision, where=where) / name
-        except WeightsError as error:
-            first = first or error
-    raise first or WeightsError(f"wanted a file of {repository}, but none was named", where=where)
+        except _NoSuchFile:
+            continue
+    return hub_folder(repository, patterns=names[-1:], revision=revision, where=where) / names[-1]
+
+
+class _NoSuchFile(WeightsError):
+    """The repository can be had, and has no file of that name."""
 
 
 def _wanted(repository: str, patterns: Sequence[str], revision: str | None) -> str:
@@ -118,16 +125,18 @@ def _without_hub(repository: str) -> str:
     )
 
 
-def _incomplete(folder: Path, patterns: Sequence[str]) -> str | None:
+def _matching(folder: Path, patterns: Sequence[str]) -> list[str]:
+    """Returns the paths in a snapshot that match, links to nothing included."""
+    paths = (path for path in folder.rglob("*") if path.is_symlink() or path.is_file())
+    names = sorted(path.relative_to(folder).as_posix() for path in paths)
+    return [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
+
+
+def _incomplete(folder: Path, names: Sequence[str]) -> str | None:
     """Returns what is wrong with a snapshot that the client took for good, or None."""
-    links = [path for path in folder.rglob("*") if path.is_symlink() or path.is_file()] if folder.is_dir() else []
-    names = {path.relative_to(folder).as_posix(): path for path in links}
-    matching = {n: p for n, p in names.items() if any(fnmatchcase(n, pattern) for pattern in patterns)}
-    broken = sorted(name for name, path in matching.items() if not path.exists())
+    broken = [name for name in names if not (folder / name).exists()]
     if broken:
         return f"the files behind {listed(broken)} are gone from its cache {folder}"
-    if not matching:
-        return f"it has none of them (its other files: {listed(sorted(names)) or 'none'})"
     # With the repository's own list of files at hand the client has compared; without it (a cache written by an
     # older client, and no network) an unfinished download is the only sign that a file may be lacking.
     unfinished = [] if _has_file_list(folder) else _unfinished(folder)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from cobra_kit.errors import ShapeError
 from cobra_kit.interfaces import TokenShape, VisionEncoder, VisualTokens
 from cobra_kit_openclip.config import OpenClipConfig
-from cobra_kit_openclip.models import describe
+from cobra_kit_openclip.models import describe, published_rule
 from cobra_kit_openclip.preprocess import KEY, Pixels
 from cobra_kit_openclip.pretrained import load_visual, weights_file
 from cobra_kit_openclip.tower import anatomy_of, build_visual, features, pixels_of, running_blocks
@@ -34,7 +34,7 @@ class OpenClipEncoder(VisionEncoder):
     def preprocess(cls, config: OpenClipConfig) -> Pixels:
         """Returns the callable that prepares one RGB picture, with the statistics that open_clip lists."""
         described = describe(config)
-        how = described.resize if config.resize == "published" else config.resize
+        how = published_rule(config) if config.resize == "published" else config.resize
         shape = cls.max_shape(config)
         return Pixels(pixels_of(config), how, described.mean, described.std, described.interpolation, shape)
 
@@ -53,7 +53,7 @@ class OpenClipEncoder(VisionEncoder):
         own = (*self.visual.named_parameters(), *self.visual.named_buffers())
         values = dict((*fresh.named_parameters(), *fresh.named_buffers()))
         for name, tensor in own:
-            tensor.copy_(values[name])
+            tensor.data = values[name].data.to(tensor)  # taken over, so that memory holds them once
 
     def load_pretrained(self) -> None:
         """Loads the weights that `weights` names.

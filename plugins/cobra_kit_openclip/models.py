@@ -30,7 +30,7 @@ class Description:
         mean: Mean of red, green and blue, pixels in 0..1.
         std: Standard deviation of red, green and blue.
         interpolation: The filter that resizes pictures.
-        resize: The rule that open_clip resizes pictures by.
+        resize_mode: open_clip's name of the rule that it resizes pictures by.
         hub: Hub repository and file of the published weights, `owner/name/file`, the file empty where open_clip's usual
             names are meant; None where none are published.
     """
@@ -41,7 +41,7 @@ class Description:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     interpolation: Interpolation
-    resize: ResizeRule
+    resize_mode: str
     hub: str | None
 
     @property
@@ -61,6 +61,20 @@ def describe(config: OpenClipConfig) -> Description:
     return _describe(config.model, config.pretrained, config.component)
 
 
+def published_rule(config: OpenClipConfig) -> ResizeRule:
+    """Returns the resize rule that open_clip itself follows.
+
+    Raises:
+        RecipeError: It is none of the three.
+    """
+    mode = describe(config).resize_mode
+    if mode not in _RESIZE_RULES:
+        message = f"open_clip resizes pictures of {config.model} in its mode {mode!r}, which is none of these rules"
+        hint = "Choose resize: naive, crop or letterbox (open_clip's `longest` is a letterbox with black bars)."
+        raise RecipeError(message, where=f"{config.component}: resize: published", hint=hint)
+    return _RESIZE_RULES[mode]
+
+
 @cache
 def _describe(model: str, pretrained: str | None, component: str) -> Description:
     from open_clip.transform import PreprocessCfg
@@ -77,7 +91,7 @@ def _describe(model: str, pretrained: str | None, component: str) -> Description
         mean=tuple(pixels["mean"]),
         std=tuple(pixels["std"]),
         interpolation=cast("Interpolation", pixels["interpolation"]),
-        resize=_RESIZE_RULES[pixels["resize_mode"]],
+        resize_mode=pixels["resize_mode"],
         hub=published.get("hf_hub") or None,
     )
 

@@ -300,6 +300,11 @@ class TestModels:
         config = AnyConfig(model=str(tmp_path / "mine.json"), pretrained=None, weights="none")
         assert tokens_of(build(config), torch.zeros(1, 3, 32, 32)).shape == (1, 16, 32)
         (tmp_path / "flat.json").write_text(json.dumps({"embed_dim": 8, "vision_cfg": {**vision, "layers": 1}}))
+        own = {"model_cfg": {"embed_dim": 8, "vision_cfg": vision}, "preprocess_cfg": {"resize_mode": "longest"}}
+        (tmp_path / "long.json").write_text(json.dumps(own))
+        long = config.model_copy(update={"model": str(tmp_path / "long.json"), "resize": "published"})
+        with pytest.raises(RecipeError, match=r"openclip/any: resize: published: .* its mode 'longest', which is none"):
+            OpenClipEncoder.preprocess(long)
         with pytest.raises(RecipeError, match=r"flat\.json has 1 block: there is no second-to-last one"):
             OpenClipEncoder.max_shape(config.model_copy(update={"model": str(tmp_path / "flat.json")}))
         (tmp_path / "mine.json").write_text('{"embed_dim": 8}')

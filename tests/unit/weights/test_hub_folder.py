@@ -72,7 +72,7 @@ class TestInTheCache:
 
     def test_none_of_the_wanted_files(self, cache: Path) -> None:
         fill_cache(cache, REPOSITORY, {"README.md": b"x"})
-        with pytest.raises(WeightsError, match=r"but it has none of them \(its other files: README\.md\)"):
+        with pytest.raises(WeightsError, match=r"repository somebody/model, but it has no such file\n"):
             hub_folder(REPOSITORY, **ASK)
 
     def test_a_link_to_a_blob_that_is_gone(self, cache: Path) -> None:
@@ -158,10 +158,18 @@ class TestDownloads:
         assert hub_file(REPOSITORY, ["model.safetensors", "old.bin"], where=where).name == "model.safetensors"
         assert hub.received == ["model.safetensors"]
         assert hub_file(REPOSITORY, ["none.safetensors", "old.bin"], where=where).read_bytes() == b"x"
-        with pytest.raises(
-            WeightsError, match=r"any: weights: hub: wanted a\.safetensors of .*, but it has none of them"
-        ):
+        with pytest.raises(WeightsError, match=r"any: weights: hub: wanted a\.bin of .*, but it has no such file"):
             hub_file(REPOSITORY, ["a.safetensors", "a.bin"], where=where)
+
+    def test_another_file_is_no_stand_in_for_one_that_was_interrupted(
+        self, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("time.sleep", lambda _: None)
+        hub.files["old.bin"] = b"x"
+        hub.cut = {"model.safetensors"}
+        with pytest.raises(WeightsError, match=r"wanted model\.safetensors of .*, but the download failed"):
+            hub_file(REPOSITORY, ["model.safetensors", "old.bin"], where="x")
+        assert "old.bin" not in hub.received
 
     def test_no_name(self, cache: Path) -> None:
         with pytest.raises(WeightsError, match=r"which is no repository name: .*\n +Check its name"):
