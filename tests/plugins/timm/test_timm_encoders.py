@@ -165,7 +165,7 @@ def test_full_size_heads() -> None:
 
 
 def test_the_two_totals_of_cobra_3b() -> None:
-    """3,548 M and 3,533 M: the second leaves out the pooling head (a timm that builds none, or a count without it)."""
+    """3,548 M and 3,533 M: the second leaves out SigLIP's pooling head alone."""
     with torch.device("meta"):
         encoder = DinoSiglipEncoder(DinoSiglipSo400m384Config())
     total = sum(p.numel() for p in encoder.parameters()) + 47_789_568 + 2_768_345_600
