@@ -6,6 +6,7 @@ The weights carry the hash of the recipe they belong to, so files of two models 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,11 +53,21 @@ def from_pretrained(folder: Path, *, device: torch.device | str, dtype: torch.dt
         )
     recipe = load_recipe(folder / RECIPE)
     model = compose(recipe, pretrained=False)
-    load_into(model, load_tensors(folder / WEIGHTS), source=str(folder / WEIGHTS))
+    tensors = load_tensors(folder / WEIGHTS)
+    load_into(model, tensors, source=str(folder / WEIGHTS))
+    if dtype is None:
+        _take_dtypes(model, tensors)
     dtypes = part_dtypes(recipe, torch.device(device), dtype)
     for kind, module in model.parts().items():
         place(module, torch.device(device), dtypes[kind])
     return model
+
+
+def _take_dtypes(model: VisionLanguageModel, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Gives the model's tensors the floating-point types that they were saved in."""
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        if name in tensors and tensor.is_floating_point():
+            tensor.data = tensor.data.to(tensors[name].dtype)
 
 
 def _digest(text: str) -> str:
