@@ -84,8 +84,12 @@ def check_description(given: Mapping[str, Any], recipe: ResolvedRecipe, *, keys:
         return
     lines = [f"{key}: {given[key]} in the checkpoint, {wanted[key]} in the recipe" for key in differing]
     settings = [f"--set {_SETTINGS[key]}={value}" for key in differing if (value := _setting(key, given[key]))]
-    hint = f"To take what the checkpoint has: {' '.join(settings)}" if settings else "Choose the recipe it belongs to."
-    raise WeightsError("the checkpoint has other parts than the recipe", where=where, hint="\n".join([*lines, hint]))
+    lines.append(
+        f"To compose what the checkpoint has: {' '.join(settings)}" if settings else "Choose the recipe it belongs to."
+    )
+    if not keys:
+        lines.append("To take its projector alone: --format prismatic")
+    raise WeightsError("the checkpoint has other parts than the recipe", where=where, hint="\n".join(lines))
 
 
 def _id(key: str, component: str) -> str:

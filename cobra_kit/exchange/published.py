@@ -29,19 +29,26 @@ class RecipeModel(nn.Module):
         super().__init__()
         self.tensors = tensors
 
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]  # no destination
         """Returns the tensors themselves, not copies."""
         return dict(self.tensors)
 
 
-def tensors_of(model: VisionLanguageModel, layout: Layout, kinds: Collection[Kind]) -> dict[str, Tensor]:
-    """Returns the tensors of some parts, by the names that a layout's files have them under.
+def tensors_of(
+    model: VisionLanguageModel, layout: Layout, kinds: Collection[Kind] | None = None
+) -> dict[str, Tensor]:
+    """Returns a model's tensors by the names that a layout's files have them under.
+
+    Args:
+        model: The model.
+        layout: The layout.
+        kinds: Of which parts; None: of all that the layout has.
 
     Raises:
         PluginError: A component's `published_names` are not one to one with its tensors.
     """
     tensors: dict[str, Tensor] = {}
-    for kind in kinds:
+    for kind in layout.parts if kinds is None else kinds:
         part = cast("Component", model.parts()[kind])
         own = {name: value for name, value in part.state_dict(keep_vars=True).items() if isinstance(value, Tensor)}
         published = part.published_names()

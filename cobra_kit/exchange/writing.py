@@ -59,7 +59,7 @@ def write_cobra(model: VisionLanguageModel, folder: Path) -> list[str]:
             f"the authors' form has no place for {fusion}: it always means all images first",
             hint="Export with --format huggingface.",
         )
-    names = tensors_of(model, COBRA, ("projector", "backbone"))
+    names = tensors_of(model, COBRA)
     parts = {
         "projector": _without("model.projector.", names),
         "llm_backbone": _without("model.llm_backbone.", names),
@@ -70,21 +70,21 @@ def write_cobra(model: VisionLanguageModel, folder: Path) -> list[str]:
 
 def write_prismatic(model: VisionLanguageModel, folder: Path) -> list[str]:
     """Writes the projector alone, as an align stage of Prismatic or Cobra does."""
-    parts = {"projector": _without("model.projector.", tensors_of(model, PRISMATIC, ("projector",)))}
+    parts = {"projector": _without("model.projector.", tensors_of(model, PRISMATIC))}
     _write_run(model, folder, parts, stage="align")
     return []
 
 
 def write_llava(model: VisionLanguageModel, folder: Path) -> list[str]:
     """Writes `mm_projector.bin`."""
-    _save_pickle(folder / "mm_projector.bin", _plain(tensors_of(model, LLAVA, ("projector",))))
+    _save_pickle(folder / "mm_projector.bin", _plain(tensors_of(model, LLAVA)))
     return []
 
 
 def write_projector(model: VisionLanguageModel, folder: Path) -> list[str]:
     """Writes `projector.safetensors`."""
     header = {"component": model.components["projector"], "cobra_kit": __version__}
-    tensors = tensors_of(model, PROJECTOR, ("projector",))
+    tensors = tensors_of(model, PROJECTOR)
     save_tensors(folder / "projector.safetensors", _plain(tensors), metadata=header)
     return []
 

@@ -93,7 +93,9 @@ class CobraKitModel(PreTrainedModel, GenerationMixin):  # type: ignore[misc]  # 
         model = VisionLanguageModel.from_pretrained(
             folder, device=_device(device_map), dtype=_dtype(torch_dtype if dtype is None else dtype)
         )
-        return cls(CobraKitConfig.from_pretrained(folder) if config is None else config, model).eval()
+        opened = cls(CobraKitConfig.from_pretrained(folder) if config is None else config, model)
+        opened.eval()
+        return opened
 
     def save_pretrained(self, save_directory: str | os.PathLike[str], **_: Any) -> None:
         """Writes all files of an exported folder, the weights last."""
@@ -133,7 +135,9 @@ class CobraKitModel(PreTrainedModel, GenerationMixin):  # type: ignore[misc]  # 
                 "generate needs the inputs that the folder's processor makes",
                 hint="inputs = AutoProcessor.from_pretrained(folder, trust_remote_code=True)(images=.., text=..)",
             )
-        _refuse({name for name, value in options.items() if value is not None and _GREEDY.get(name) != value}, "generate")
+        _refuse(
+            {name for name, value in options.items() if value is not None and _GREEDY.get(name) != value}, "generate"
+        )
         eos = self.model.processor.codec.tokenizer.eos_id
         rows = greedy_decode(self.model, batch.to(self.device), max_new_tokens=max_new_tokens, stop_ids=[eos])
         width = min(max_new_tokens, 1 + max(len(row) for row in rows))  # the end token of the longest answer

@@ -8,8 +8,8 @@ try:
     from cobra_kit.exchange.huggingface.processor import CobraKitProcessor
 except ImportError as error:
     raise ImportError(
-        "this model was exported by cobra-kit and needs it (pip install cobra-kit), with the plugins that its lock.json "
-        f"names. The import failed with: {error}"
+        "this model was exported by cobra-kit and needs it: pip install cobra-kit (and plugins that lock.json names). "
+        f"The import failed with: {error}"
     ) from error
 
 __all__ = ["CobraKitConfig", "CobraKitModel", "CobraKitProcessor"]
