@@ -159,8 +159,8 @@ def _dtype(wanted: torch.dtype | str | None) -> torch.dtype | None:
     if wanted is None or wanted == "auto" or isinstance(wanted, torch.dtype):
         return wanted if isinstance(wanted, torch.dtype) else None
     found = getattr(torch, wanted.removeprefix("torch."), None)
-    if not isinstance(found, torch.dtype):
-        raise CobraError(f"no dtype named {wanted!r}", hint="Such as bfloat16.")
+    if not isinstance(found, torch.dtype) or not found.is_floating_point:
+        raise CobraError(f"no floating-point dtype named {wanted!r}", hint="Such as bfloat16.")
     return found
 
 
