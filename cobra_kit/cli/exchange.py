@@ -55,7 +55,7 @@ def import_(
     ],
     out: OutOption,
     form: Annotated[
-        Read | None, typer.Option("--format", help="What to read; told by the names of the tensors unless given.")
+        Read | None, typer.Option("--format", help="What to read; told by the names in the file unless given.")
     ] = None,
     profile: ProfileOption = None,
     arm: Annotated[str | None, typer.Option("--arm", help="One arm of an ablation.")] = None,

@@ -34,9 +34,7 @@ class RecipeModel(nn.Module):
         return dict(self.tensors)
 
 
-def tensors_of(
-    model: VisionLanguageModel, layout: Layout, kinds: Collection[Kind] | None = None
-) -> dict[str, Tensor]:
+def tensors_of(model: VisionLanguageModel, layout: Layout, kinds: Collection[Kind] | None = None) -> dict[str, Tensor]:
     """Returns a model's tensors by the names that a layout's files have them under.
 
     Args:

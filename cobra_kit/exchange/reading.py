@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 IMPORTED = "imported.json"
 _FILES = ("checkpoints/latest-checkpoint.pt", "latest-checkpoint.pt", "mm_projector.bin", "projector.safetensors")
+_FORMAT_OF = {"mm_projector.bin": "llava", "projector.safetensors": "projector"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def import_checkpoint(
         path: The checkpoint: a file, or its folder.
         recipe: Says which parts the model has.
         out: The folder to write; `cobra_kit.load` opens it.
-        format: A name of `FORMATS`; None: told by the names of the tensors.
+        format: A name of `FORMATS`; None: told by the names of the file and its tensors.
         profile: Which profile of the recipe; None: its default.
         arm: Which arm of an ablation; None: the recipe's own model.
         overrides: `a.b=c` settings of the recipe, as `--set` takes them.
@@ -141,6 +142,8 @@ def _readable(name: str) -> Format:
 
 
 def _recognised(tensors: Mapping[str, Tensor], file: Path) -> Format:
+    if file.name in _FORMAT_OF:
+        return FORMATS[_FORMAT_OF[file.name]]
     for form in FORMATS.values():
         if form.layout and any(name.startswith(referenced(form.layout).begins) for name in tensors):
             return form

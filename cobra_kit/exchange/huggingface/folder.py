@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cobra_kit import __version__
 from cobra_kit.exchange.writing import recipe_of
+from cobra_kit.model.checkpoint import TOKENIZER
 from cobra_kit.store import write_json, write_text
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _write_tokenizer(codec: TextCodec, folder: Path) -> list[str]:
     definition: str | None = getattr(codec.tokenizer, "definition", None)
     if definition is None:
         return ["no tokenizer.json: this backbone's tokenizer has no such form. AutoProcessor works, AutoTokenizer not"]
-    write_text(folder / "tokenizer.json", definition)
+    write_text(folder / TOKENIZER, definition)
     eos = _token(definition, codec.tokenizer.eos_id)
     special = {name: eos for name in ("bos_token", "eos_token", "pad_token", "unk_token")}
     settings = {

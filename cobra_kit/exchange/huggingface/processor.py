@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,9 +14,8 @@ from cobra_kit.errors import CobraError
 from cobra_kit.exchange.huggingface.locate import local_folder
 from cobra_kit.interfaces import Tokenizer
 from cobra_kit.model import Processor, processor_of
-from cobra_kit.model.checkpoint import RECIPE
+from cobra_kit.model.checkpoint import resolved_here
 from cobra_kit.model.prompts import ImageInput, prompt_rows
-from cobra_kit.recipe import load_recipe, resolve
 
 
 class CobraKitProcessor:
@@ -35,8 +33,7 @@ class CobraKitProcessor:
         cls, name_or_path: str | os.PathLike[str], *, revision: str | None = None, **_: Any
     ) -> CobraKitProcessor:
         """Returns the processor of an exported folder; no weights are read."""
-        recipe: Path = local_folder(name_or_path, revision) / RECIPE
-        return cls(processor_of(resolve(load_recipe(recipe))))
+        return cls(processor_of(resolved_here(local_folder(name_or_path, revision))))
 
     @classmethod
     def register_for_auto_class(cls, auto_class: str = "AutoProcessor") -> None:
