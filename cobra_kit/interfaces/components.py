@@ -53,6 +53,10 @@ class Component(nn.Module, ABC):
         """Returns how many parameters never run, by what they belong to, such as a head that a checkpoint brings."""
         return {}
 
+    def blocks(self) -> Sequence[nn.Module]:
+        """Returns the repeated units, for sharding, activation checkpointing and compilation."""
+        return ()
+
     def published_names(self) -> Mapping[str, str]:
         """Returns, per name of the own `state_dict()`, the name of that tensor in the published layout; one to one.
 
@@ -61,10 +65,6 @@ class Component(nn.Module, ABC):
         (`backbone.layers.0.mixer.D`, `lm_head.weight`). The default: the own names are the published ones.
         """
         return {name: name for name in self.state_dict()}
-
-    def blocks(self) -> Sequence[nn.Module]:
-        """Returns the repeated units, for sharding, activation checkpointing and compilation."""
-        return ()
 
 
 class VisionEncoder(Component):
