@@ -42,7 +42,7 @@ def export(
     from cobra_kit.exchange.output import check_output
     from cobra_kit.study import load
 
-    check_output(out, force=force)
+    check_output(out, force=force, source=Path(model))
     loaded = load(model, dtype=None if dtype is None else getattr(torch, dtype.name))
     notes = export_model(loaded, format=form.name, out=out, force=force)
     _say([*notes, f"wrote {out}"])

@@ -30,12 +30,19 @@ _OURS = {
 """What imports and exports write; a folder with anything else in it is never replaced."""
 
 
-def check_output(path: Path, *, force: bool) -> None:
+def check_output(path: Path, *, force: bool, source: Path | None = None) -> None:
     """Looks whether a folder may be written, before any work is done for it.
+
+    Args:
+        path: The folder to write.
+        force: Whether a folder that an earlier import or export wrote may be replaced.
+        source: What is read; a folder is never replaced by something made of it.
 
     Raises:
         CobraError: Something is there and `force` is not given, or it holds what no import or export wrote.
     """
+    if source is not None and path.resolve() in (source.resolve(), *source.resolve().parents):
+        raise CobraError("this is where the model is read from", where=str(path), hint="Choose another --out.")
     if path.is_symlink() or (path.exists() and not path.is_dir()):
         raise CobraError("is there already and is no folder", where=str(path), hint="Choose a new folder with --out.")
     inside = sorted(entry.name for entry in path.iterdir()) if path.is_dir() else []
@@ -68,6 +75,7 @@ def whole_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
     Raises:
         CobraError: See `check_output`; or the folder cannot be written.
     """
+    path = Path(os.path.abspath(path))  # `.` has no name to write beside
     check_output(path, force=force)
     mark = f"{os.getpid()}-{secrets.token_hex(4)}"
     temporary = path.with_name(f".{path.name}.{mark}.tmp")

@@ -82,7 +82,7 @@ def import_checkpoint(
         CobraError: The folder cannot be written, or the recipe is wrong.
     """
     folder = Path(out)
-    check_output(folder, force=force)
+    check_output(folder, force=force, source=Path(path))
     form = None if format is None else _readable(format)
     found = find_checkpoint(Path(path))
     plan = compose(recipe, profile=profile, arm=arm, overrides=overrides, device="meta")

@@ -51,6 +51,8 @@ def test_errors_are_a_line_and_hints(saved: Path, tmp_path: Path, capsys: pytest
     )
     assert main(["export", str(tmp_path), "--format", "llava", "--out", str(tmp_path / "x")]) == 1
     assert "no trained model here" in capsys.readouterr().err
+    assert main(["export", str(saved), "--format", "llava", "--out", str(saved), "--force"]) == 1
+    assert "this is where the model is read from" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("command", "doing"), [("export", "writes"), ("import", "reads")])

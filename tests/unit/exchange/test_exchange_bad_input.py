@@ -187,6 +187,22 @@ def test_a_folder_is_replaced_only_by_force_and_only_if_it_is_one_of_ours(model,
         export_model(model, format="llava", out=tmp_path / "file", force=True)
 
 
+def test_nothing_replaces_what_it_is_made_from(theirs, recipe, tmp_path, monkeypatch):
+    for out in (theirs, theirs / "checkpoints" / "..", tmp_path):
+        with pytest.raises(CobraError, match="this is where the model is read from"):
+            import_checkpoint(theirs / LATEST, recipe=recipe, out=out, force=True)
+    monkeypatch.chdir(theirs)
+    with pytest.raises(CobraError, match="this is where the model is read from"):
+        import_checkpoint(LATEST, recipe=recipe, out=".", force=True)
+
+
+def test_the_working_folder_can_be_written(model, tmp_path, monkeypatch):
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    export_model(model, format="projector", out=".")
+    assert [entry.name for entry in (tmp_path / "empty").iterdir()] == ["projector.safetensors"]
+
+
 def test_an_error_while_writing_leaves_what_was_there(model, tmp_path, monkeypatch):
     out = tmp_path / "theirs"
     export_model(model, format="huggingface", out=out)

@@ -12,6 +12,9 @@ from torch import nn
 
 import cobra_kit
 from cobra_kit.exchange import FORMATS, export_model, import_checkpoint
+from cobra_kit.exchange.layouts import COBRA
+from cobra_kit.exchange.parts import described
+from cobra_kit.exchange.published import tensors_of
 from cobra_kit.model import VisionLanguageModel, compose
 
 PROJECTORS = ("mlp/fused", "ldpv2/fused")
@@ -87,6 +90,23 @@ def test_the_authors_names(projector, recipe_with, tmp_path):
         "arch_specifier": {"mlp/fused": "fused-gelu-mlp", "ldpv2/fused": "fused-ldpnet"}[projector],
         "vision_backbone_id": "siglip/tiny",
         "llm_backbone_id": "mamba/tiny",
+        "image_resize_strategy": "resize-naive",
+        "llm_max_length": 2048,
+    }
+
+
+def test_the_authors_checkpoint_at_full_size():
+    """PAPER.md 2.2: what is trained, and stored, of Cobra-3B: 2,816,135,168 numbers, a tied head counted once."""
+    model = compose("cobra_3b", profile="paper", device="meta")
+    tensors = tensors_of(model, COBRA)
+    numbers = {id(tensor): tensor.numel() for tensor in tensors.values()}
+    assert len(tensors) == 6 + 3 + 64 * 10
+    assert sum(numbers.values()) == 2_816_135_168
+    assert described(model.recipe) == {
+        "model_id": "cobra_3b",
+        "arch_specifier": "fused-gelu-mlp",
+        "vision_backbone_id": "dinosiglip-vit-so-384px",
+        "llm_backbone_id": "mamba-2.8b-zephyr",
         "image_resize_strategy": "resize-naive",
         "llm_max_length": 2048,
     }
