@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,7 +72,6 @@ def _config(model: VisionLanguageModel, codec: TextCodec) -> dict[str, Any]:
         "dtype": str(next(model.backbone.parameters()).dtype).removeprefix("torch."),
         "hidden_size": model.backbone.hidden_size,
         "vocab_size": model.backbone.vocab_size,
-        "bos_token_id": eos,
         "eos_token_id": eos,
         "pad_token_id": eos,
         "cobra_kit": {"version": __version__, "components": dict(model.components)},
@@ -84,25 +82,23 @@ def _write_tokenizer(codec: TextCodec, folder: Path) -> list[str]:
     definition: str | None = getattr(codec.tokenizer, "definition", None)
     if definition is None:
         return ["no tokenizer.json: this backbone's tokenizer has no such form. AutoProcessor works, AutoTokenizer not"]
-    write_text(folder / TOKENIZER, definition)
-    eos = _token(definition, codec.tokenizer.eos_id)
-    special = {name: eos for name in ("bos_token", "eos_token", "pad_token", "unk_token")}
+    from tokenizers import Tokenizer
+
+    eos = Tokenizer.from_str(definition).id_to_token(codec.tokenizer.eos_id)
+    # What a template puts before every text, such as LLaMA's <s>: a backbone that looks it up here finds it again.
+    begin = getattr(codec.template, "begin_of_text", "")
     settings = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": codec.max_text_tokens,
         "padding_side": "right",
         "clean_up_tokenization_spaces": False,
-        **special,
+        "eos_token": eos,
+        "pad_token": eos,
+        **({"bos_token": begin, "add_bos_token": True} if begin else {}),
     }
+    write_text(folder / TOKENIZER, definition)
     write_json(folder / "tokenizer_config.json", settings)
     return []
-
-
-def _token(definition: str, token_id: int) -> str:
-    added = {each["id"]: each["content"] for each in json.loads(definition).get("added_tokens", [])}
-    vocabulary = json.loads(definition)["model"]["vocab"]
-    found: str = added[token_id] if token_id in added else {i: token for token, i in vocabulary.items()}[token_id]
-    return found
 
 
 def _card(model: VisionLanguageModel) -> str:

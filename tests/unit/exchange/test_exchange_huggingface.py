@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import exchange_reader
 import pytest
@@ -18,8 +19,10 @@ import cobra_kit
 from cobra_kit.errors import CobraError, WeightsError
 from cobra_kit.exchange import export_model
 from cobra_kit.exchange.huggingface import locate
+from cobra_kit.exchange.huggingface.folder import _write_tokenizer
 from cobra_kit.exchange.huggingface.model import CobraKitConfig, CobraKitModel
 from cobra_kit.exchange.huggingface.processor import CobraKitProcessor
+from cobra_kit.interfaces import TextCodec
 from cobra_kit.model.decode import greedy_decode
 from cobra_kit.model.prompts import prompt_batches
 from cobra_kit.weights import load_tensors
@@ -118,6 +121,16 @@ def test_an_incomplete_folder(folder, name):
     (folder / name).unlink()
     with pytest.raises(WeightsError, match=f"is not a saved model: {name} not found"):
         CobraKitModel.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("begin", ["", "<s>"])
+def test_the_tokenizer_s_files_say_what_begins_and_ends_a_text(model, tmp_path, begin):
+    codec = model.processor.codec
+    template = SimpleNamespace(begin_of_text=begin)
+    assert _write_tokenizer(TextCodec(codec.tokenizer, template, codec.max_text_tokens), tmp_path) == []
+    said = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    assert (said["eos_token"], said["pad_token"]) == ("<|endoftext|>", "<|endoftext|>")
+    assert (said.get("bos_token"), said.get("add_bos_token")) == ((begin, True) if begin else (None, None))
 
 
 def test_a_tokenizer_without_a_definition_is_said(model, tmp_path, monkeypatch):
