@@ -67,13 +67,6 @@ def from_pretrained(folder: Path, *, device: torch.device | str, dtype: torch.dt
     dtypes = part_dtypes(recipe, torch.device(device), dtype)
     for kind, module in model.parts().items():
         place(module, torch.device(device), dtypes[kind])
-    tensors = load_tensors(folder / WEIGHTS)
-    load_into(model, tensors, source=str(folder / WEIGHTS))
-    if dtype is None:
-        _take_dtypes(model, tensors)
-    dtypes = part_dtypes(recipe, torch.device(device), dtype)
-    for kind, module in model.parts().items():
-        place(module, torch.device(device), dtypes[kind])
     return model
 
 
