@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cobra_kit._plugins import Registry
+from cobra_kit.exchange import FORMATS
 from cobra_kit.plugin import KINDS
 from cobra_kit.recipe import builtin_recipes, load_recipe
 
@@ -38,6 +39,12 @@ def recipe_table() -> str:
     return markdown_table(("recipe", "what it is"), rows)
 
 
+def format_table() -> str:
+    """Returns every form of checkpoint that is read or written."""
+    rows = [(f"`{name}`", form.reads or "", form.writes or "") for name, form in FORMATS.items()]
+    return markdown_table(("format", "import reads", "export writes"), rows)
+
+
 def command_help(*command: str) -> str:
     """Returns the help text of a command at 80 columns, as a code block."""
     done = subprocess.run(
@@ -59,6 +66,7 @@ def markdown_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 BLOCKS: dict[str, Callable[[], str]] = {
     "components": component_table,
     "recipes": recipe_table,
+    "formats": format_table,
     "help": command_help,
     "help plugins list": lambda: command_help("plugins", "list"),
     "help recipes": lambda: command_help("recipes"),

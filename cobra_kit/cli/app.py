@@ -13,7 +13,7 @@ import typer
 
 from cobra_kit import __version__
 from cobra_kit._plugins import configure
-from cobra_kit.cli import data, plugins, recipes
+from cobra_kit.cli import data, exchange, plugins, recipes
 from cobra_kit.cli.pretrain import pretrain
 from cobra_kit.cli.run import run
 
@@ -31,6 +31,8 @@ app.add_typer(data.app, name="data")
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(recipes.app, name="recipes")
 app.command("pretrain")(pretrain)
+app.command("export", epilog=exchange.formats("writes"))(exchange.export)
+app.command("import", epilog=exchange.formats("reads"))(exchange.import_)
 
 
 def _show_version(wanted: bool) -> None:

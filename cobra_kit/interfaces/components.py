@@ -57,6 +57,15 @@ class Component(nn.Module, ABC):
         """Returns the repeated units, for sharding, activation checkpointing and compilation."""
         return ()
 
+    def published_names(self) -> Mapping[str, str]:
+        """Returns, per name of the own `state_dict()`, the name of that tensor in the published layout; one to one.
+
+        Checkpoints of others are read and written under these names: a projector's are those of Cobra and Prismatic
+        (`projector.0.weight`), a backbone's those of the published language model, head included
+        (`backbone.layers.0.mixer.D`, `lm_head.weight`). The default: the own names are the published ones.
+        """
+        return {name: name for name in self.state_dict()}
+
 
 class VisionEncoder(Component):
     """Image -> tensors (no weights needed), tensors -> visual tokens `[k n d]`.

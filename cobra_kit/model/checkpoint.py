@@ -6,6 +6,8 @@ The weights carry the hash of the recipe they belong to, so files of two models 
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
     from cobra_kit.recipe import ResolvedRecipe
 
 RECIPE, LOCK, WEIGHTS = "recipe.yaml", "lock.json", "model.safetensors"
+TOKENIZER = "tokenizer.json"
+"""In exported folders: the tokenizer, of which a recipe says only where it was found."""
+
+PACKAGED_TOKENIZER = "small"
+"""What a backbone's `tokenizer` says for the one that comes with the toolkit (and what no such key means too)."""
 
 
 def save_pretrained(model: VisionLanguageModel, recipe: ResolvedRecipe, folder: Path) -> None:
@@ -36,7 +43,7 @@ def save_pretrained(model: VisionLanguageModel, recipe: ResolvedRecipe, folder: 
 def from_pretrained(folder: Path, *, device: torch.device | str, dtype: torch.dtype | None) -> VisionLanguageModel:
     """Returns the model of a folder that `save_pretrained` wrote."""
     from cobra_kit.model.composition import compose
-    from cobra_kit.recipe import load_recipe
+    from cobra_kit.recipe import load_recipe, resolve
 
     missing = [name for name in (RECIPE, WEIGHTS) if not (folder / name).is_file()]
     if missing:
@@ -51,12 +58,38 @@ def from_pretrained(folder: Path, *, device: torch.device | str, dtype: torch.dt
             hint="The recipe was edited, or saving was interrupted. Save the model again into an empty folder.",
         )
     recipe = load_recipe(folder / RECIPE)
-    model = compose(recipe, pretrained=False)
-    load_into(model, load_tensors(folder / WEIGHTS), source=str(folder / WEIGHTS))
+    model = compose(resolved_here(folder), pretrained=False)
+    model.recipe = resolve(recipe)  # as it was saved, without paths of this machine
+    tensors = load_tensors(folder / WEIGHTS)
+    load_into(model, tensors, source=str(folder / WEIGHTS))
+    if dtype is None:
+        _take_dtypes(model, tensors)
     dtypes = part_dtypes(recipe, torch.device(device), dtype)
     for kind, module in model.parts().items():
         place(module, torch.device(device), dtypes[kind])
     return model
+
+
+def resolved_here(folder: Path) -> ResolvedRecipe:
+    """Returns the recipe of a saved model, resolved; a tokenizer that lies in the folder is the one that is used.
+
+    So an exported model needs neither the path nor the hub repository that its recipe had the tokenizer from.
+    """
+    from cobra_kit.recipe import load_recipe, resolve
+
+    recipe = load_recipe(folder / RECIPE)
+    named = recipe.part("backbone").settings().get("tokenizer", PACKAGED_TOKENIZER)
+    if named == PACKAGED_TOKENIZER or not (folder / TOKENIZER).is_file():
+        return resolve(recipe)
+    here = json.dumps(str((folder / TOKENIZER).absolute()))
+    return resolve(load_recipe(folder / RECIPE, overrides=[f"model.backbone.tokenizer={here}"]))
+
+
+def _take_dtypes(model: VisionLanguageModel, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Gives the model's tensors the floating-point types that they were saved in."""
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        if name in tensors and tensor.is_floating_point():
+            tensor.data = tensor.data.to(tensors[name].dtype)
 
 
 def _digest(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
@@ -10,7 +11,7 @@ from PIL.Image import Image
 
 from cobra_kit.errors import TextError
 from cobra_kit.images import open_image
-from cobra_kit.model.batch import Batch
+from cobra_kit.model.batch import Batch, PreparedRow
 from cobra_kit.model.processor import Processor
 
 Picture: TypeAlias = Image | str | Path
@@ -28,16 +29,22 @@ def prompt_batches(
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+    rows = prompt_rows(processor, images, questions)
+    while batch := list(islice(rows, batch_size)):
+        yield processor.collate(batch, for_generation=True)
+
+
+def prompt_rows(processor: Processor, images: ImageInput, questions: str | Sequence[str]) -> Iterator[PreparedRow]:
+    """Yields the prompts one by one, each prepared when it is asked for.
+
+    Raises:
+        TextError: Images and questions do not match in number.
+        ImageError: A picture cannot be read.
+    """
     asked = [questions] if isinstance(questions, str) else list(questions)
     pictures = _per_question(images, asked, single=isinstance(questions, str))
-    for start in range(0, len(asked), batch_size):
-        rows = [
-            processor.row([(question, None)], [open_image(p) for p in row], for_generation=True)
-            for question, row in zip(
-                asked[start : start + batch_size], pictures[start : start + batch_size], strict=True
-            )
-        ]
-        yield processor.collate(rows, for_generation=True)
+    for question, row in zip(asked, pictures, strict=True):
+        yield processor.row([(question, None)], [open_image(p) for p in row], for_generation=True)
 
 
 def _per_question(images: ImageInput, questions: Sequence[str], *, single: bool) -> list[list[Picture]]:

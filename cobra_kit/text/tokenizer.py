@@ -80,6 +80,11 @@ class BpeTokenizer:
         """Returns one more than the largest id the tokenizer can produce."""
         return self._vocab_size
 
+    @property
+    def definition(self) -> str:
+        """Returns the content of a `tokenizer.json` of this tokenizer."""
+        return self._tokenizer.to_str()
+
     def encode(self, text: str) -> list[int]:
         """Returns the ids of `text`; nothing is added in front or behind.
 
@@ -116,7 +121,7 @@ class BpeTokenizer:
         return self._tokenizer.encode(text, add_special_tokens=False)
 
     def __reduce__(self) -> tuple[type[BpeTokenizer], tuple[str, str]]:
-        return type(self), (self._tokenizer.to_str(), self._eos_token)
+        return type(self), (self.definition, self._eos_token)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, BpeTokenizer):
@@ -131,7 +136,7 @@ class BpeTokenizer:
 
     def _identity(self) -> tuple[object, str]:
         # Parsed, so that the order of keys does not matter.
-        return json.loads(self._tokenizer.to_str()), self._eos_token
+        return json.loads(self.definition), self._eos_token
 
 
 @cache

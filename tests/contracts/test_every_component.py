@@ -67,6 +67,14 @@ def test_reset_gives_every_tensor_a_value_that_depends_on_the_seed_only(componen
         assert torch.equal(tensor, states[1][name]), name
 
 
+@pytest.mark.parametrize("component", FINISHED, ids=named)
+def test_published_names_are_one_to_one_with_the_tensors(component):
+    module = build(component)
+    published = module.published_names()
+    assert set(published) == set(module.state_dict())
+    assert len(set(published.values())) == len(published)
+
+
 @pytest.mark.parametrize("component", [c for c in COMPONENTS if c.spec.unfinished], ids=named)
 def test_what_is_not_finished_says_so(component):
     from cobra_kit.errors import NotFinishedError

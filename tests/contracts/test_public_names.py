@@ -18,6 +18,7 @@ FROZEN = {
         "load_recipe",
         "run",
     },
+    "cobra_kit.exchange": {"FORMATS", "Format", "export_model", "import_checkpoint"},
     "cobra_kit.interfaces": {
         "Backbone",
         "Component",

@@ -1,0 +1,110 @@
+"""What the authors' `config.json` says of a model's parts, and what a recipe says of them. Imports no torch.
+
+Ids: cobra/models/materialize.py and cobra/conf/models.py of h-zhao1997/cobra at eb0294d, which Prismatic shares. A
+component that has no such id goes by its own name, `plugin/component`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from cobra_kit.errors import WeightsError
+
+if TYPE_CHECKING:
+    from cobra_kit.recipe import ResolvedRecipe
+
+_IDS = {
+    "vision_backbone_id": {
+        "dinosiglip/so400m-384": "dinosiglip-vit-so-384px",
+        "siglip/so400m-384": "siglip-vit-so400m-384px",
+        "openclip/clip-l-336": "clip-vit-l-336px",
+    },
+    "arch_specifier": {
+        "mlp/linear": "linear",
+        "mlp/gelu": "gelu-mlp",
+        "mlp/fused": "fused-gelu-mlp",
+        "ldpv2/fused": "fused-ldpnet",
+        "ldpv2/plain": "ldpnet",
+    },
+    "llm_backbone_id": {
+        "mamba/1.4b": "mamba-1.4b",
+        "mamba/2.8b": "mamba-2.8b",
+        "mamba/2.8b-slimpj": "mamba-2.8b-slimpj",
+        "mamba/2.8b-zephyr": "mamba-2.8b-zephyr",
+    },
+}
+_RESIZE = {"naive": "resize-naive", "crop": "resize-crop", "letterbox": "letterbox"}
+_SETTINGS = {
+    "vision_backbone_id": "model.vision_encoder.use",
+    "arch_specifier": "model.projector.use",
+    "llm_backbone_id": "model.backbone.use",
+    "image_resize_strategy": "model.vision_encoder.resize",
+    "llm_max_length": "model.backbone.max_text_tokens",
+}
+PROJECTOR_KEYS = ("arch_specifier", "vision_backbone_id")
+"""What must agree where only the projector is taken."""
+
+
+def described(recipe: ResolvedRecipe) -> dict[str, Any]:
+    """Returns a recipe's parts as the section `model` of the authors' `config.json` has them."""
+    parts = recipe.parts
+    encoder, backbone = parts["vision_encoder"], parts["backbone"]
+    found: dict[str, Any] = {
+        "model_id": recipe.recipe.name,
+        "arch_specifier": _id("arch_specifier", parts["projector"].component.qualified),
+        "vision_backbone_id": _id("vision_backbone_id", encoder.component.qualified),
+        "llm_backbone_id": _id("llm_backbone_id", backbone.component.qualified),
+    }
+    resize = getattr(encoder.config, "resize", None)
+    if resize in _RESIZE:
+        found["image_resize_strategy"] = _RESIZE[resize]
+    length = getattr(backbone.config, "max_text_tokens", None)
+    if length is not None:
+        found["llm_max_length"] = length
+    return found
+
+
+def check_description(given: Mapping[str, Any], recipe: ResolvedRecipe, *, keys: tuple[str, ...], where: str) -> None:
+    """Compares what a checkpoint says it is made of with a recipe.
+
+    Args:
+        given: The section `model` of its `config.json`; keys that it lacks are not compared.
+        recipe: The recipe.
+        keys: Which keys must agree; none: all that both have.
+        where: The file, for the message.
+
+    Raises:
+        WeightsError: They differ; the message names every key, both values, and the settings that would agree.
+    """
+    wanted = described(recipe)
+    compared = [key for key in (keys or tuple(_SETTINGS)) if key in given and key in wanted]
+    differing = [key for key in compared if _plain(key, given[key]) != wanted[key]]
+    if not differing:
+        return
+    lines = [f"{key}: {given[key]} in the checkpoint, {wanted[key]} in the recipe" for key in differing]
+    settings = [f"--set {_SETTINGS[key]}={value}" for key in differing if (value := _setting(key, given[key]))]
+    lines.append(
+        f"To compose what the checkpoint has: {' '.join(settings)}" if settings else "Choose the recipe it belongs to."
+    )
+    if not keys:
+        lines.append("To take its projector alone: --format prismatic")
+    raise WeightsError("the checkpoint has other parts than the recipe", where=where, hint="\n".join(lines))
+
+
+def _id(key: str, component: str) -> str:
+    return _IDS[key].get(component, component)
+
+
+def _plain(key: str, value: Any) -> Any:
+    # `no-align+fused-gelu-mlp`: what stands before the plus says how it was trained, not what it is.
+    return value.rpartition("+")[2] if key == "arch_specifier" and isinstance(value, str) else value
+
+
+def _setting(key: str, value: Any) -> Any:
+    """Returns how a recipe writes what `config.json` says, or None where it cannot."""
+    plain = _plain(key, value)
+    table = _RESIZE if key == "image_resize_strategy" else _IDS.get(key)
+    if table is None:
+        return plain
+    return next((ours for ours, theirs in table.items() if theirs == plain), plain if "/" in str(plain) else None)
