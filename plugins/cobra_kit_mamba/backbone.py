@@ -1,104 +1,85 @@
-"""Mamba-1 as a backbone: state-spaces' `MambaLMHeadModel` over embeddings, with a decode state of constant size."""
+"""Mamba as a backbone: state-spaces' `MambaLMHeadModel` over embeddings, with a decode state of constant size."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import ClassVar, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
-from cobra_kit.errors import KernelError, NotFinishedError, ShapeError, WeightsError
+from cobra_kit.errors import KernelError, ShapeError
 from cobra_kit.interfaces import Backbone, DecodeState, FusedSequence, KernelReport, TextCodec
-from cobra_kit.weights import load_into, load_tensors
 from cobra_kit_mamba.block import MambaBlock, RMSNorm
-from cobra_kit_mamba.config import MambaConfig
+from cobra_kit_mamba.config import MambaConfig, MambaFamilyConfig
 from cobra_kit_mamba.initialise import initialise
+from cobra_kit_mamba.pretrained import load_published
 from cobra_kit_mamba.reports import kernel_reports
 from cobra_kit_mamba.selection import compute_dtype
+from cobra_kit_mamba.tokenizer import family_codec
 
-Self = TypeVar("Self", bound="MambaBackbone")
+Self = TypeVar("Self", bound="MambaLanguageModel")
 
 
 class MambaLayers(nn.Module):
     """The parameters under `backbone.`: embedding, blocks, last norm."""
 
-    def __init__(self, config: MambaConfig, vocab_size: int) -> None:
+    def __init__(self, config: MambaFamilyConfig, vocab_size: int, blocks: Sequence[nn.Module]) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocab_size, config.d_model)
-        self.layers = nn.ModuleList(MambaBlock(config) for _ in range(config.n_layer))
+        self.layers = nn.ModuleList(blocks)
         self.norm_f = RMSNorm(config.d_model, config.norm_eps)
 
 
-class MambaBackbone(Backbone):
-    """A Mamba-1 language model.
+class MambaLanguageModel(Backbone):
+    """What the two generations of Mamba share: everything around the mixer.
 
     The embedding has more rows than the tokenizer has ids; the logits of the further ones mean nothing.
 
     Gradients do not flow through a `DecodeState`: it is for decoding, not for training on long rows in parts.
     """
 
-    lora_targets: ClassVar[tuple[str, ...]] = ("in_proj", "x_proj", "out_proj")
-    never_quantise: ClassVar[tuple[str, ...]] = ("A_log", "D", "dt_proj.weight", "dt_proj.bias")
+    never_quantise: ClassVar[tuple[str, ...]] = ("A_log", "D")
 
-    def __init__(self, config: MambaConfig) -> None:
+    def __init__(self, config: MambaFamilyConfig) -> None:
         super().__init__(config)
         self.config = config
-        multiple = config.pad_vocab_multiple
         tokens = config.vocab_size or self.text_codec(config).tokenizer.vocab_size
         self.hidden_size = config.d_model
-        self.vocab_size = -(-tokens // multiple) * multiple
-        self.backbone = MambaLayers(config, self.vocab_size)
+        self.vocab_size = config.padded(tokens)
+        self.backbone = MambaLayers(config, self.vocab_size, [self.new_block() for _ in range(config.n_layer)])
         self.lm_head = nn.Linear(config.d_model, self.vocab_size, bias=False)
         self._tie()
 
-    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Fills all parameters as `initialise.py` says."""
-        layers = self.backbone
-        initialise(self.config, layers.embedding, self.blocks(), layers.norm_f, generator)
+    @abstractmethod
+    def new_block(self) -> MambaBlock:
+        """Returns a residual block around this generation's mixer."""
+
+    @abstractmethod
+    def state_shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Returns the shapes of a layer's two states for one row: of the convolution and of the state space."""
 
     def load_pretrained(self) -> None:
-        """Loads state-spaces' names from the path that `config.weights` gives; nothing where it is `none`.
+        """Loads what `config.weights` names, in either published form; see `pretrained.load_published`.
 
         Raises:
-            NotFinishedError: `weights` is `hub`.
             WeightsError: The weights cannot be found, read, or do not fit.
         """
-        weights, hub_id = self.config.weights, self.config.hub_id
-        if weights == "none":
-            return
-        if weights == "hub" and hub_id is not None:
-            raise NotFinishedError(
-                f"reading the published weights of {hub_id} is not in this version",
-                hint="give a file or folder of state-spaces' form as `weights`, or `weights: none` for random values",
-            )
-        if weights in ("hub", "packaged"):
-            raise WeightsError(
-                f"this backbone has no weights of the kind {weights!r}",
-                hint="give a file or folder as `weights`, or `weights: none` for random values",
-            )
-        load_into(self, load_tensors(weights), source=weights)
+        load_published(self, self.config)
 
     def blocks(self) -> Sequence[nn.Module]:
         """Returns the residual blocks."""
         return list(self.backbone.layers)
 
     @classmethod
-    def text_codec(cls, config: MambaConfig) -> TextCodec:
-        """Returns tokenizer and template, without weights.
+    def text_codec(cls, config: MambaFamilyConfig) -> TextCodec:
+        """Returns tokenizer and template, without weights; see `tokenizer.family_codec`.
 
         Raises:
-            NotFinishedError: The weights go with a tokenizer that this version does not have.
+            TextError: The tokenizer cannot be found or read, or has more ids than the embedding has rows.
         """
-        from cobra_kit.text.templates import BaseTemplate, ChatTemplate
-        from cobra_kit.text.tokenizer import small_tokenizer
-
-        if config.tokenizer != "small":
-            raise NotFinishedError(
-                f"the tokenizer {config.tokenizer} is not in this version", hint="use mamba/tiny, or `tokenizer: small`"
-            )
-        template = ChatTemplate() if config.template == "chat" else BaseTemplate()
-        return TextCodec(small_tokenizer(), template, config.max_text_tokens)
+        return family_codec(config)
 
     def embed(self, ids: Tensor) -> Tensor:
         """Returns the embeddings `[t d]` of ids `[t]`."""
@@ -142,13 +123,13 @@ class MambaBackbone(Backbone):
     def new_state(self, batch: int, max_length: int, *, device: torch.device, dtype: torch.dtype) -> DecodeState:
         """Returns an empty state; its size does not depend on `max_length`.
 
-        `conv.N` is `[b d_inner d_conv]` in `dtype`, `ssm.N` `[b d_inner d_state]` in float32 (float64 if `dtype` is).
+        `conv.N` is in `dtype`, `ssm.N` in float32 (float64 if `dtype` is); `state_shapes` has their shapes.
         """
-        inner, config = self.config.d_inner, self.config
+        conv, ssm = self.state_shapes()
         tensors: dict[str, Tensor] = {}
-        for i in range(config.n_layer):
-            tensors[f"conv.{i}"] = torch.zeros(batch, inner, config.d_conv, device=device, dtype=dtype)
-            tensors[f"ssm.{i}"] = torch.zeros(batch, inner, config.d_state, device=device, dtype=compute_dtype(dtype))
+        for i in range(self.config.n_layer):
+            tensors[f"conv.{i}"] = torch.zeros(batch, *conv, device=device, dtype=dtype)
+            tensors[f"ssm.{i}"] = torch.zeros(batch, *ssm, device=device, dtype=compute_dtype(dtype))
         return DecodeState(tensors, torch.zeros(batch, device=device, dtype=torch.int32))
 
     @torch.no_grad()
@@ -160,10 +141,6 @@ class MambaBackbone(Backbone):
         state.lengths.add_(1)
         normed: Tensor = self.backbone.norm_f(residual)
         return normed
-
-    def kernels(self) -> Sequence[KernelReport]:
-        """Returns which kernels the layers would use on the device and in the dtype of the parameters."""
-        return kernel_reports(self.config, self.backbone.embedding.weight)
 
     def _tie(self) -> None:
         self.lm_head.weight = self.backbone.embedding.weight
@@ -186,3 +163,32 @@ class MambaBackbone(Backbone):
             raise ShapeError(f"the layout is {list(segment_ids.shape)}, but the embeddings {list(hidden.shape)}")
         if state is not None and state.lengths.shape[0] != hidden.shape[0]:
             raise ShapeError(f"the state has {state.lengths.shape[0]} rows, but the embeddings {hidden.shape[0]}")
+
+
+class MambaBackbone(MambaLanguageModel):
+    """A Mamba-1 language model."""
+
+    lora_targets: ClassVar[tuple[str, ...]] = ("in_proj", "x_proj", "out_proj")
+    never_quantise: ClassVar[tuple[str, ...]] = ("A_log", "D", "dt_proj.weight", "dt_proj.bias")
+    config: MambaConfig
+
+    def __init__(self, config: MambaConfig) -> None:
+        super().__init__(config)
+
+    def new_block(self) -> MambaBlock:
+        """Returns a block with the Mamba-1 mixer."""
+        return MambaBlock(self.config)
+
+    def state_shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Returns `[d_inner d_conv]` and `[d_inner d_state]`."""
+        config = self.config
+        return (config.d_inner, config.d_conv), (config.d_inner, config.d_state)
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Fills all parameters as `initialise.py` says."""
+        layers = self.backbone
+        initialise(self.config, layers.embedding, self.blocks(), layers.norm_f, generator)
+
+    def kernels(self) -> Sequence[KernelReport]:
+        """Returns which kernels the layers would use on the device and in the dtype of the parameters."""
+        return kernel_reports(self.config, self.backbone.embedding.weight)

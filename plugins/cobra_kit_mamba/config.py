@@ -1,4 +1,4 @@
-"""The sizes of Mamba-1 language models. Imports no torch.
+"""The sizes of Mamba language models: what both generations share, and Mamba-1. Imports no torch.
 
 Sizes: `config.json` of the repositories that each class names in `hub_id`; PAPER.md 1.5 for the ones Cobra uses.
 """
@@ -23,23 +23,31 @@ StateInit = Annotated[
     ),
 ]
 TokenizerName = Annotated[
-    Literal["small", "gpt-neox-20b"], Field(description="The tokenizer that the weights go with.")
+    str,
+    Field(
+        min_length=1,
+        description="`small` (packaged), `gpt-neox-20b` (looked for in the folder of the weights, then on the hub), or "
+        "the path of a tokenizer.json or of a folder with one.",
+    ),
 ]
 TemplateName = Annotated[Literal["base", "chat"], Field(description="The prompt template that the weights go with.")]
 Weights = Annotated[
     str,
     Field(
         description="`none` (random), `hub` (published), or the path of a safetensors or .bin file or of a folder "
-        "with one."
+        "with one, in the form of state-spaces or of transformers."
     ),
 ]
 
 
-class MambaConfig(ComponentConfig):
-    """Mamba-1 in the form of state-spaces' `MambaLMHeadModel`: tied head, RMSNorm, no bias in linear layers."""
+class MambaFamilyConfig(ComponentConfig):
+    """What Mamba-1 and Mamba-2 share, in state-spaces' form: tied head, RMSNorm, no bias in linear layers."""
 
     hub_id: ClassVar[str | None] = None
     """The Hugging Face repository of the published weights, or None."""
+
+    hub_files: ClassVar[tuple[str, ...]] = ("config.json", "pytorch_model.bin")
+    """Which of its files are the model, as `fnmatch` patterns: repositories that hold two forms are read once."""
 
     d_model: Width
     n_layer: Depth
@@ -53,9 +61,6 @@ class MambaConfig(ComponentConfig):
     d_conv: int = Field(default=4, gt=0)
     """Taps of the causal convolution, in tokens, the current one included."""
 
-    dt_rank: Annotated[int, Field(gt=0)] | Literal["auto"] = "auto"
-    """Rank of the time step's projection; `auto` is d_model / 16, rounded up."""
-
     vocab_size: VocabSize = None
 
     pad_vocab_multiple: int = Field(default=8, gt=0)
@@ -67,7 +72,6 @@ class MambaConfig(ComponentConfig):
     residual_in_fp32: bool = True
     """Whether the residual stream stays in float32 under half-precision weights."""
 
-    state_init: StateInit = "standard"
     tokenizer: TokenizerName = "gpt-neox-20b"
     template: TemplateName = "base"
 
@@ -82,14 +86,32 @@ class MambaConfig(ComponentConfig):
         return self.expand * self.d_model
 
     @property
-    def resolved_dt_rank(self) -> int:
-        """Returns the rank of the time step's projection as a number."""
-        return -(-self.d_model // 16) if self.dt_rank == "auto" else self.dt_rank
+    def padded_vocab_size(self) -> int | None:
+        """Returns the rows of the embedding; None where the tokenizer decides."""
+        return None if self.vocab_size is None else self.padded(self.vocab_size)
+
+    def padded(self, tokens: int) -> int:
+        """Returns the rows of an embedding for so many tokens."""
+        return -(-tokens // self.pad_vocab_multiple) * self.pad_vocab_multiple
 
     @classmethod
     def tiny(cls) -> Self:
         """Returns a config that builds in milliseconds on a CPU, without weights, for checks."""
         return cls(d_model=64, n_layer=2, vocab_size=None, tokenizer="small", weights="none")
+
+
+class MambaConfig(MambaFamilyConfig):
+    """Mamba-1, as state-spaces' `MambaLMHeadModel` has it."""
+
+    dt_rank: Annotated[int, Field(gt=0)] | Literal["auto"] = "auto"
+    """Rank of the time step's projection; `auto` is d_model / 16, rounded up."""
+
+    state_init: StateInit = "standard"
+
+    @property
+    def resolved_dt_rank(self) -> int:
+        """Returns the rank of the time step's projection as a number."""
+        return -(-self.d_model // 16) if self.dt_rank == "auto" else self.dt_rank
 
 
 class MambaTinyConfig(MambaConfig):
@@ -171,9 +193,10 @@ class Mamba2800mZephyrConfig(Mamba2800mConfig):
 
 
 class Mamba7bConfig(MambaConfig):
-    """TRI-ML/mamba-7b-rw."""
+    """TRI-ML/mamba-7b-rw, which publishes one model twice: transformers' shards, which are read, and a pickle."""
 
     hub_id: ClassVar[str | None] = "TRI-ML/mamba-7b-rw"
+    hub_files: ClassVar[tuple[str, ...]] = ("config.json", "*.safetensors", "model.safetensors.index.json")
     d_model: Width = 4096
     n_layer: Depth = 64
     vocab_size: VocabSize = 50432

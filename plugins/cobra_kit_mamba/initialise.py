@@ -43,26 +43,37 @@ def initialise(
 
 def _initialise_mixer(config: MambaConfig, mixer: MambaMixer, generator: Generator | None) -> None:
     strong = config.state_init == "strong"
-    _uniform(mixer.in_proj.weight, config.d_model, generator)
-    _uniform(mixer.conv1d.weight, config.d_conv, generator)
+    uniform_(mixer.in_proj.weight, config.d_model, generator)
+    uniform_(mixer.conv1d.weight, config.d_conv, generator)
     if mixer.conv1d.bias is not None:
-        _uniform(mixer.conv1d.bias, config.d_conv, generator)
-    _uniform(mixer.x_proj.weight, config.d_inner, generator)
-    _uniform(mixer.dt_proj.weight, config.resolved_dt_rank, generator)
-    _uniform(mixer.out_proj.weight, config.d_inner, generator)
+        uniform_(mixer.conv1d.bias, config.d_conv, generator)
+    uniform_(mixer.x_proj.weight, config.d_inner, generator)
+    uniform_(mixer.dt_proj.weight, config.resolved_dt_rank, generator)
+    uniform_(mixer.out_proj.weight, config.d_inner, generator)
     mixer.out_proj.weight.div_(math.sqrt(config.n_layer))  # one residual addition per block
 
-    dt = torch.rand(config.d_inner, generator=generator, dtype=torch.float32, device="cpu")
-    dt = torch.exp(dt * math.log(DT_MAX / DT_MIN) + math.log(DT_MIN)).clamp(min=DT_FLOOR)
+    dt = time_steps(config.d_inner, generator)
     rate = torch.arange(1, config.d_state + 1, dtype=torch.float32, device="cpu")
     if strong:
         mixer.x_proj.weight[config.resolved_dt_rank :].mul_(STRONG_SELECTION)
         dt, rate = dt * STRONG_DT, rate * STRONG_DECAY
-    mixer.dt_proj.bias.copy_(dt + torch.log(-torch.expm1(-dt)))  # the inverse of softplus
+    mixer.dt_proj.bias.copy_(before_softplus(dt))
     mixer.A_log.copy_(torch.log(rate).expand_as(mixer.A_log))
     mixer.D.fill_(1.0)
 
 
-def _uniform(weight: Tensor, fan_in: int, generator: Generator | None) -> None:
+def time_steps(count: int, generator: Generator | None) -> Tensor:
+    """Draws time steps between `DT_MIN` and `DT_MAX`, evenly on a logarithmic scale."""
+    dt = torch.rand(count, generator=generator, dtype=torch.float32, device="cpu")
+    return torch.exp(dt * math.log(DT_MAX / DT_MIN) + math.log(DT_MIN)).clamp(min=DT_FLOOR)
+
+
+def before_softplus(dt: Tensor) -> Tensor:
+    """Returns what softplus turns into `dt`."""
+    return dt + torch.log(-torch.expm1(-dt))
+
+
+def uniform_(weight: Tensor, fan_in: int, generator: Generator | None) -> None:
+    """Fills a weight as PyTorch's linear and convolution layers do."""
     bound = 1 / math.sqrt(fan_in)
     weight.uniform_(-bound, bound, generator=generator)

@@ -62,7 +62,7 @@ class MambaMixer(nn.Module):
         )
         with torch.no_grad():
             ssm_state.copy_(last)
-            conv_state.copy_(_last_inputs(conv_state, inputs, real.sum(1)))
+            conv_state.copy_(last_inputs(conv_state, inputs, real.sum(1)))
         return self._out(mixed)
 
     def step(self, hidden: Tensor, conv_state: Tensor, ssm_state: Tensor) -> Tensor:
@@ -92,7 +92,7 @@ class MambaMixer(nn.Module):
         return projected
 
 
-def _last_inputs(state: Tensor, inputs: Tensor, lengths: Tensor) -> Tensor:
+def last_inputs(state: Tensor, inputs: Tensor, lengths: Tensor) -> Tensor:
     """Returns the last `d_conv` inputs `[b d d_conv]` of each row after `lengths` more tokens of `inputs` `[b s d]`."""
     seen = torch.cat([state.transpose(1, 2), inputs.to(state.dtype)], dim=1)
     taps = state.shape[2]

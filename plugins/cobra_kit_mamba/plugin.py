@@ -8,10 +8,6 @@ from cobra_kit.plugin import BackboneSpec, hookimpl
 
 _MAMBA1 = "cobra_kit_mamba.backbone:MambaBackbone"
 _MAMBA2 = "cobra_kit_mamba.mamba2:Mamba2Backbone"
-_MAMBA2_UNFINISHED = (
-    "Mamba-2 has another mixer (heads, one decay per head, chunked SSD form), which this version does not have; "
-    "use a Mamba-1 backbone of about the same size, such as mamba/130m or mamba/2.8b"
-)
 
 _MAMBA1_SIZES = {
     "130m": ("130M parameters, the Pile", "Mamba130mConfig"),
@@ -24,6 +20,7 @@ _MAMBA1_SIZES = {
     "7b": ("7B parameters, RefinedWeb: Cobra-8B's base model", "Mamba7bConfig"),
 }
 _MAMBA2_SIZES = {
+    "mamba2-tiny": ("TINY parameters beside the embedding, for laptops and checks", "MambaTwoTinyConfig"),
     "mamba2-130m": ("130M parameters, the Pile", "MambaTwo130mConfig"),
     "mamba2-370m": ("370M parameters, the Pile", "MambaTwo370mConfig"),
     "mamba2-780m": ("780M parameters, the Pile", "MambaTwo780mConfig"),
@@ -34,7 +31,7 @@ _MAMBA2_SIZES = {
 
 @hookimpl
 def cobra_backbones() -> Iterator[BackboneSpec]:
-    """Yields Mamba-1 in every published size, the tiny one, and Mamba-2 by name only."""
+    """Yields both generations in every published size, and a tiny one of each."""
     yield BackboneSpec(
         name="tiny",
         summary="Mamba-1, 0.23M parameters beside the embedding, for laptops and checks",
@@ -54,5 +51,4 @@ def cobra_backbones() -> Iterator[BackboneSpec]:
             summary=f"Mamba-2, {summary}",
             target=_MAMBA2,
             config=f"cobra_kit_mamba.mamba2_config:{config}",
-            unfinished=_MAMBA2_UNFINISHED,
         )

@@ -1,4 +1,4 @@
-"""Says which kernel each layer of a Mamba-1 model would use."""
+"""Says which kernel each layer of a Mamba model would use."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from torch import Tensor
 
 from cobra_kit.interfaces import KernelReport
 from cobra_kit_mamba.config import MambaConfig
+from cobra_kit_mamba.mamba2_config import MambaTwoConfig
 from cobra_kit_mamba.selection import Choice, choose_conv, choose_scan, compute_dtype
+
+_STEP = "no kernel of its own for one token in this version"
 
 
 def kernel_reports(config: MambaConfig, parameter: Tensor) -> list[KernelReport]:
@@ -19,13 +22,25 @@ def kernel_reports(config: MambaConfig, parameter: Tensor) -> list[KernelReport]
     device, dtype = parameter.device, compute_dtype(parameter.dtype)
     scan = choose_scan(device, dtype, config.d_inner, config.d_state)
     conv = choose_conv(device, dtype, config.d_inner, config.d_conv, bias=True)
-    step = "no kernel of its own for one token in this version"
     reports = []
     for i in range(config.n_layer):
         layer = f"backbone.layers.{i}.mixer"
         reports.append(_report(f"{layer} scan", scan, "chunked PyTorch"))
         reports.append(_report(f"{layer} convolution", conv, "PyTorch"))
-        reports.append(KernelReport(f"{layer} step", "PyTorch, in place", step))
+        reports.append(KernelReport(f"{layer} step", "PyTorch, in place", _STEP))
+    return reports
+
+
+def mamba2_kernel_reports(config: MambaTwoConfig, parameter: Tensor) -> list[KernelReport]:
+    """Returns the same for Mamba-2, whose state space layer is plain PyTorch everywhere."""
+    conv = choose_conv(parameter.device, compute_dtype(parameter.dtype), config.d_conv_channels, config.d_conv, True)
+    matrices = "matrix products over chunks; this version has no kernel of its own for them"
+    reports = []
+    for i in range(config.n_layer):
+        layer = f"backbone.layers.{i}.mixer"
+        reports.append(KernelReport(f"{layer} state space", "chunked PyTorch", matrices))
+        reports.append(_report(f"{layer} convolution", conv, "PyTorch"))
+        reports.append(KernelReport(f"{layer} step", "PyTorch, in place", _STEP))
     return reports
 
 

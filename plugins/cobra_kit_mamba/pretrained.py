@@ -1,0 +1,86 @@
+"""Published Mamba weights into a model: from the hub or a folder, in either published form, nothing converted by hand.
+
+Of each tensor there is one copy in memory beside the file: what is read is a view of the file (the system takes its
+pages back as it likes), copied into the module one tensor after the other, converted to the module's dtype on the way.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from cobra_kit.errors import WeightsError
+from cobra_kit.weights import hub_folder, load_into, load_tensors
+from cobra_kit_mamba.config import MambaFamilyConfig
+from cobra_kit_mamba.published import check_published
+
+_LAST_NORM = "norm_f.weight"
+
+
+def load_published(model: nn.Module, config: MambaFamilyConfig) -> None:
+    """Loads what `config.weights` names into a model, all of it or nothing.
+
+    Two forms are known, whole or in shards, as safetensors or as a PyTorch file: state-spaces'
+    (`backbone.embedding.weight`) and transformers' (`backbone.embeddings.weight`). A folder's `config.json` is
+    compared with the model's sizes first.
+
+    Raises:
+        WeightsError: The weights cannot be found, read, or do not fit.
+    """
+    if config.weights == "none":
+        return
+    path = _path(config)
+    if path.is_dir():
+        check_published(_read_config(path), config, where=str(path / "config.json"))
+    load_into(model, own_names(load_tensors(path)), source=str(path))
+
+
+def own_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Returns published tensors under the names of this plugin's modules, which are state-spaces'.
+
+    Renamed are transformers' `embeddings`, and the prefix of a model that was saved inside another (open_lm's
+    `model.`, DistributedDataParallel's `module.`) or without its head. What is not known keeps its name.
+    """
+    root = next((name.removesuffix(_LAST_NORM) for name in tensors if name.endswith(_LAST_NORM)), "backbone.")
+    head = root.removesuffix("backbone.")
+    renamed = {}
+    for name, tensor in tensors.items():
+        if name.startswith(root):
+            inner = name.removeprefix(root)
+            renamed["backbone." + inner.replace("embeddings.", "embedding.", 1)] = tensor
+        else:
+            renamed[name.removeprefix(head)] = tensor
+    return renamed
+
+
+def _path(config: MambaFamilyConfig) -> Path:
+    weights, repository = config.weights, config.hub_id
+    if weights == "hub" and repository is not None:
+        return hub_folder(repository, patterns=config.hub_files, where=f"{repository}: weights: hub")
+    if weights in ("hub", "packaged"):
+        raise WeightsError(
+            f"this backbone has no weights of the kind {weights!r}",
+            hint="give a file or folder as `weights`, or `weights: none` for random values",
+        )
+    return Path(weights)
+
+
+def _read_config(folder: Path) -> Mapping[str, Any]:
+    file = folder / "config.json"
+    try:
+        read = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise WeightsError(
+            "the folder has no config.json, so nothing says what its weights are",
+            where=str(folder),
+            hint="Give the folder as it was published, or name the file with the weights instead of the folder.",
+        ) from error
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"cannot be read: {error}", where=str(file), hint="Fetch the file again.") from error
+    if not isinstance(read, dict):
+        raise WeightsError(f"holds no settings but a {type(read).__name__}", where=str(file))
+    return read

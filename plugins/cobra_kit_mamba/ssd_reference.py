@@ -1,0 +1,50 @@
+"""Mamba-2's state space layer as its definition reads, one token after the other: slow, the oracle of the chunked form.
+
+The recurrence of arXiv 2405.21060 (equation 1 with a scalar A per head, and its section 7.1 for heads and groups):
+
+    dt'_t = softplus(dt_t + dt_bias)
+    h_t   = exp(dt'_t A) h_{t-1} + dt'_t x_t B_t^T
+    y_t   = h_t C_t + D x_t
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def sequential_ssd(
+    x: Tensor,
+    dt: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor,
+    dt_bias: Tensor,
+    initial_state: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Returns the outputs `[b s h p]` and the last state `[b h p n]`, in the dtype of the inputs.
+
+    Args:
+        x: Inputs of every head, `[b s h p]`.
+        dt: Time steps before their bias and softplus, `[b s h]`; minus infinity leaves the state as it is.
+        A: `[h]`, negative.
+        B: `[b s g n]`; a group serves `h / g` neighbouring heads.
+        C: `[b s g n]`.
+        D: The skip's factor, `[h]`.
+        dt_bias: `[h]`.
+        initial_state: `[b h p n]`; None: zeros.
+    """
+    rows, _, heads, width = x.shape
+    per_group = heads // B.shape[2]
+    dt = F.softplus(dt + dt_bias)
+    B, C = B.repeat_interleave(per_group, dim=2), C.repeat_interleave(per_group, dim=2)
+    state = x.new_zeros(rows, heads, width, B.shape[3]) if initial_state is None else initial_state
+    outputs = []
+    for x_t, dt_t, B_t, C_t in zip(x.unbind(1), dt.unbind(1), B.unbind(1), C.unbind(1), strict=True):
+        decay = torch.exp(dt_t * A)[..., None, None]
+        state = decay * state + (dt_t.unsqueeze(-1) * x_t).unsqueeze(-1) * B_t.unsqueeze(2)
+        outputs.append((state @ C_t.unsqueeze(-1)).squeeze(-1))
+    y = torch.stack(outputs, dim=1) if outputs else torch.zeros_like(x)
+    return y + D.unsqueeze(-1) * x, state
