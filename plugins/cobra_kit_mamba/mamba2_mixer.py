@@ -76,7 +76,8 @@ class Mamba2Mixer(nn.Module):
         real = segment_ids != 0
         x, B, C = self._split(causal_conv_silu(inputs, weight, bias, conv_state[:, :, 1:].transpose(1, 2)))
         dt = dt.masked_fill(~real.unsqueeze(-1), -torch.inf)  # softplus gives 0: decay 1, input 0
-        y, last = state_space_dual(x, dt, self._A(), B, C, self.D, self.dt_bias, ssm_state)
+        before = ssm_state.clone()  # autograd keeps it, and the state is about to change in place
+        y, last = state_space_dual(x, dt, self._A(), B, C, self.D, self.dt_bias, before)
         with torch.no_grad():
             ssm_state.copy_(last)
             conv_state.copy_(last_inputs(conv_state, inputs, real.sum(1)))

@@ -20,7 +20,7 @@ _MAMBA1_SIZES = {
     "7b": ("7B parameters, RefinedWeb: Cobra-8B's base model", "Mamba7bConfig"),
 }
 _MAMBA2_SIZES = {
-    "mamba2-tiny": ("TINY parameters beside the embedding, for laptops and checks", "MambaTwoTinyConfig"),
+    "mamba2-tiny": ("0.22M parameters beside the embedding, for laptops and checks", "MambaTwoTinyConfig"),
     "mamba2-130m": ("130M parameters, the Pile", "MambaTwo130mConfig"),
     "mamba2-370m": ("370M parameters, the Pile", "MambaTwo370mConfig"),
     "mamba2-780m": ("780M parameters, the Pile", "MambaTwo780mConfig"),

@@ -94,7 +94,7 @@ def _chunk(x: Tensor, decay: Tensor, B: Tensor, C: Tensor, state: Tensor) -> tup
     mixing = (scores * between.view(rows, groups, per_group, length, length)).flatten(1, 2)
 
     since_start = torch.exp(decay.cumsum(-1)).unsqueeze(-1)  # [b h l 1]
-    grouped = state.view(rows, groups, per_group * width, d_state)  # the heads of a group side by side
+    grouped = state.reshape(rows, groups, per_group * width, d_state)  # the heads of a group side by side
     carried = (C @ grouped.transpose(2, 3)).view(rows, groups, length, per_group, width)
     carried = carried.transpose(2, 3).flatten(1, 2)  # [b h l p]
     y = mixing @ x + since_start * carried

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import cast, overload
 
 import torch
 from torch import Tensor
 
 from cobra_kit.interfaces import FusedSequence, LayoutBatch
-from cobra_kit_mamba.backbone import MambaBackbone
-from cobra_kit_mamba.config import MambaConfig
+from cobra_kit_mamba.backbone import MambaBackbone, MambaLanguageModel
+from cobra_kit_mamba.config import MambaConfig, MambaFamilyConfig
+from cobra_kit_mamba.mamba2 import Mamba2Backbone
+from cobra_kit_mamba.mamba2_config import MambaTwoConfig
 
 NAMES = ("u", "dt", "A", "B", "C", "D", "z", "dt_bias", "initial_state")
 Scan = Callable[..., tuple[Tensor, Tensor]]
@@ -50,13 +53,26 @@ def relative_error(ours: Tensor, reference: Tensor) -> float:
     return float(error.detach() / size.clamp(min=torch.finfo(torch.float64).tiny))
 
 
-def build(config: MambaConfig, seed: int = 0) -> MambaBackbone:
+@overload
+def build(config: MambaConfig, seed: int = 0) -> MambaBackbone: ...
+
+
+@overload
+def build(config: MambaTwoConfig, seed: int = 0) -> Mamba2Backbone: ...
+
+
+def build(config: MambaFamilyConfig, seed: int = 0) -> MambaLanguageModel:
     """Builds a backbone as the core does: meta, allocate, reset."""
     with torch.device("meta"):
-        model = MambaBackbone(config)
+        model = on_meta(config)
     model.to_empty(device="cpu")
     model.reset_parameters(torch.Generator().manual_seed(seed))
     return model.eval()
+
+
+def on_meta(config: MambaFamilyConfig) -> MambaLanguageModel:
+    """Returns the backbone of either generation, on the device of the context."""
+    return Mamba2Backbone(config) if isinstance(config, MambaTwoConfig) else MambaBackbone(cast(MambaConfig, config))
 
 
 def sequence(embeddings: Tensor, lengths: Sequence[int] | None = None) -> FusedSequence:
