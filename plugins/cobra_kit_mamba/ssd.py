@@ -25,6 +25,7 @@ def state_space_dual(
     D: Tensor,
     dt_bias: Tensor,
     initial_state: Tensor | None = None,
+    starts: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Returns the outputs `[b s h p]` in the dtype of x, and the last state `[b h p n]`.
 
@@ -40,6 +41,8 @@ def state_space_dual(
         state = wide.new_zeros(shape) if initial_state is None else initial_state.to(dtype)
         dt = F.softplus(dt + dt_bias)
         decay, inputs = dt * A, dt.unsqueeze(-1) * wide
+        if starts is not None:
+            decay = decay.masked_fill(starts.unsqueeze(-1), -torch.inf)
         outputs = []
         for start in range(0, length, CHUNK):
             part = slice(start, start + CHUNK)

@@ -23,6 +23,7 @@ def sequential_ssd(
     D: Tensor,
     dt_bias: Tensor,
     initial_state: Tensor | None = None,
+    starts: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Returns the outputs `[b s h p]` and the last state `[b h p n]`, in the dtype of the inputs.
 
@@ -35,6 +36,7 @@ def sequential_ssd(
         D: The skip's factor, `[h]`.
         dt_bias: `[h]`.
         initial_state: `[b h p n]`; None: zeros.
+        starts: `[b s]`, true where a token begins a segment and sees nothing before it; None: nowhere.
     """
     rows, _, heads, width = x.shape
     per_group = heads // B.shape[2]
@@ -42,8 +44,12 @@ def sequential_ssd(
     B, C = B.repeat_interleave(per_group, dim=2), C.repeat_interleave(per_group, dim=2)
     state = x.new_zeros(rows, heads, width, B.shape[3]) if initial_state is None else initial_state
     outputs = []
-    for x_t, dt_t, B_t, C_t in zip(x.unbind(1), dt.unbind(1), B.unbind(1), C.unbind(1), strict=True):
-        decay = torch.exp(dt_t * A)[..., None, None]
+    decays = torch.exp(dt * A)
+    if starts is not None:
+        decays = decays.masked_fill(starts.unsqueeze(-1), 0.0)
+    tokens = (tensor.unbind(1) for tensor in (x, dt, decays, B, C))
+    for x_t, dt_t, decay_t, B_t, C_t in zip(*tokens, strict=True):
+        decay = decay_t[..., None, None]
         state = decay * state + (dt_t.unsqueeze(-1) * x_t).unsqueeze(-1) * B_t.unsqueeze(2)
         outputs.append((state @ C_t.unsqueeze(-1)).squeeze(-1))
     y = torch.stack(outputs, dim=1) if outputs else torch.zeros_like(x)

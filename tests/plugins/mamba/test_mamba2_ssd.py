@@ -47,6 +47,24 @@ def test_values_and_gradients_equal_the_definition(length: int, groups: int) -> 
         assert relative_error(ours, results[1][name]) <= 2e-5, name
 
 
+def test_segments_of_a_row_do_not_see_each_other() -> None:
+    given = inputs(2, 150, 4, 3, 2, 5)[:-1]
+    starts = torch.zeros(2, 150, dtype=torch.bool)
+    starts[0, 40] = starts[0, 100] = True
+    leaves = [t.requires_grad_() for t in given]
+    y, state = state_space_dual(*leaves, starts=starts)
+    grads = torch.autograd.grad(y[0, 40:100].sum(), leaves)
+    expected, last = sequential_ssd(*given, starts=starts)
+    torch.testing.assert_close(y, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(state, last, rtol=1e-4, atol=1e-5)
+    alone, _ = state_space_dual(*(t[:1, 40:100] if t.dim() > 2 else t for t in given))
+    torch.testing.assert_close(y[:1, 40:100], alone, rtol=1e-4, atol=1e-5)
+    for grad in (grads[0], grads[1], grads[3], grads[4]):  # of x, dt, B, C
+        assert grad.isfinite().all()
+        assert not grad[0, :40].any()
+        assert not grad[0, 100:].any()
+
+
 def test_a_fresh_start_is_a_state_of_zeros() -> None:
     *given, state = inputs(1, 70, 4, 3, 2, 5)
     for ours, theirs in zip(state_space_dual(*given), state_space_dual(*given, torch.zeros_like(state)), strict=True):
