@@ -56,11 +56,10 @@ def place(module: nn.Module, device: torch.device, dtype: torch.dtype | None) ->
         dtype: Floating-point type; None leaves the types as they are.
     """
     if dtype is not None:
-        keep = tuple(getattr(module, "never_quantise", ()))
-        for owner in module.modules():
-            for name, tensor in (*owner.named_parameters(recurse=False), *owner.named_buffers(recurse=False)):
-                if tensor.is_floating_point() and name not in keep:
-                    tensor.data = tensor.data.to(dtype)
+        keep = tuple(f".{name}" for name in getattr(module, "never_quantise", ()))
+        for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+            if tensor.is_floating_point() and not f".{name}".endswith(keep):
+                tensor.data = tensor.data.to(dtype)
     module.to(device)
 
 

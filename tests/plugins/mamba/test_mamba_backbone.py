@@ -17,6 +17,7 @@ from torch import Tensor
 
 from cobra_kit.errors import KernelError, ShapeError
 from cobra_kit.interfaces import DecodeState, FusedSequence, LayoutBatch
+from cobra_kit.model.placement import place
 from cobra_kit_mamba import config as configs
 from cobra_kit_mamba import mamba2_config as mamba2_configs
 from cobra_kit_mamba import plugin
@@ -301,6 +302,24 @@ def test_bfloat16_keeps_time_steps_and_states_in_float32(tiny: type[MambaTinyCon
     stepped = half.step(x[:, 0].bfloat16(), state)
     assert stepped.dtype == torch.bfloat16
     assert stepped.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("tiny", "kept"),
+    [
+        (MambaTinyConfig, {"A_log", "D", "dt_proj.weight", "dt_proj.bias"}),
+        (MambaTwoTinyConfig, {"A_log", "D", "dt_bias"}),
+    ],
+)
+def test_half_precision_weights_keep_what_the_state_rests_on(
+    tiny: type[MambaTinyConfig | MambaTwoTinyConfig], kept: set[str]
+) -> None:
+    config, x = tiny(vocab_size=64), embeddings(1, 20)
+    exact, half = build(config), build(config)
+    place(half, torch.device("cpu"), torch.bfloat16)
+    wide = {name.split("mixer.")[-1] for name, p in half.named_parameters() if p.dtype == torch.float32}
+    assert wide == kept
+    assert relative_error(half(sequence(x.bfloat16())), exact(sequence(x))) <= 2e-2
 
 
 def test_autocast_trains(model: MambaLanguageModel) -> None:
