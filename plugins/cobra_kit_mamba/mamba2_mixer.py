@@ -73,10 +73,12 @@ class Mamba2Mixer(nn.Module):
             x, B, C = self._split(causal_conv_silu(inputs, weight, bias))
             y, _ = state_space_dual(x, dt, self._A(), B, C, self.D, self.dt_bias)
             return self._out(y, z)
+        # Copies, because autograd keeps what is used, and the states are about to change in place.
+        past = conv_state[:, :, 1:].transpose(1, 2).clone(memory_format=torch.contiguous_format)
+        before = ssm_state.clone()
         real = segment_ids != 0
-        x, B, C = self._split(causal_conv_silu(inputs, weight, bias, conv_state[:, :, 1:].transpose(1, 2)))
+        x, B, C = self._split(causal_conv_silu(inputs, weight, bias, past))
         dt = dt.masked_fill(~real.unsqueeze(-1), -torch.inf)  # softplus gives 0: decay 1, input 0
-        before = ssm_state.clone()  # autograd keeps it, and the state is about to change in place
         y, last = state_space_dual(x, dt, self._A(), B, C, self.D, self.dt_bias, before)
         with torch.no_grad():
             ssm_state.copy_(last)
