@@ -61,9 +61,7 @@ def test_a_published_model_comes_from_the_hubs_cache(tmp_path: Path, monkeypatch
 
 def test_what_the_hubs_cache_lacks_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use_cache(monkeypatch, tmp_path / "cache")
-    with pytest.raises(
-        WeightsError, match=r"wanted config\.json, pytorch_model\.bin of the hub repository xiuyul"
-    ):
+    with pytest.raises(WeightsError, match=r"wanted config\.json, pytorch_model\.bin of the hub repository xiuyul"):
         cobra_kit.compose(recipe(tmp_path, ZEPHYR))
     without = ZEPHYR.replace("}", ", weights: none}")
     with pytest.raises(TextError, match=r"no tokenizer: wanted tokenizer\.json(.|\n)*tokenizer: PATH"):
