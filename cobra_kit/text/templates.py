@@ -16,9 +16,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, ClassVar
 
 from cobra_kit.errors import TextError
+from cobra_kit.text.names import TemplateName
 from cobra_kit.text.tokenizer import END_OF_TEXT
 
 if TYPE_CHECKING:  # interfaces imports torch
@@ -26,9 +27,6 @@ if TYPE_CHECKING:  # interfaces imports torch
 
 Turns = Sequence[tuple[str, str | None]]
 """(question, answer) pairs; the last answer is None where it is to be generated."""
-
-TemplateName = Literal["chat", "base", "vicuna-v1", "mobilevlm-v2", "llava-phi", "tinyllava-phi"]
-"""The names that configs take."""
 
 
 @dataclass(frozen=True)
@@ -218,9 +216,6 @@ def make_template(
     if issubclass(family, LlavaTemplate):
         return family(begin_of_text, end_of_text, "" if writes_blanks else " ")
     return family(begin_of_text, end_of_text)
-
-
-assert set(TEMPLATES) == set(get_args(TemplateName))
 
 
 def check_answers(turns: Turns, *, for_generation: bool) -> None:

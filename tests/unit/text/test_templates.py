@@ -5,12 +5,14 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from cobra_kit.errors import TextError
 from cobra_kit.interfaces import PromptTemplate, TextCodec
 from cobra_kit.text.encode import encode_conversation
+from cobra_kit.text.names import TemplateName
 from cobra_kit.text.templates import TEMPLATES as FAMILIES
 from cobra_kit.text.templates import ChatTemplate, LlavaTemplate, make_template
 from cobra_kit.text.tokenizer import small_tokenizer
@@ -115,9 +117,9 @@ def test_the_llava_forms_put_pictures_on_a_line_before_the_message(questions, nu
         assert decode(row.ids[:slot]) == "".join(texts[:with_pictures]) + codec.template.opening(with_pictures)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_every_form_names_its_source(name):
-    assert " at " in FAMILIES[name].source
+def test_every_name_has_a_form_and_every_form_its_source():
+    assert set(FAMILIES) == set(get_args(TemplateName))
+    assert all(" at " in family.source for family in FAMILIES.values())
 
 
 @pytest.mark.parametrize("template", TEMPLATES.values(), ids=TEMPLATES)
