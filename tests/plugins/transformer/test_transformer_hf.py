@@ -45,7 +45,7 @@ MODELS = {
     "gpt2": hf("gpt2"),
     "qwen2": hf("qwen2", num_key_value_heads=2),
     "mistral": hf("mistral", num_key_value_heads=2, sliding_window=None),
-    "stablelm": hf("stablelm"),
+    "stablelm": hf("stablelm", num_key_value_heads=4),
     "llama-eager": hf("llama").model_copy(update={"attention": "eager"}),
     "pythia": Pythia2800mConfig.tiny(),
     "phi-2": Phi2Config.tiny(),
