@@ -68,7 +68,10 @@ class DecoderBackbone(Backbone):
         Raises:
             ShapeError: A row would outgrow the state, or holds several segments to be continued.
         """
-        layout = sequence.layout
+        embeddings, layout = sequence.embeddings, sequence.layout
+        if any(length < embeddings.shape[1] for length in layout.lengths):
+            # A weight of zero times what is not finite is not zero: what is wrong in the padding must not come here.
+            embeddings = embeddings.masked_fill((layout.segment_ids == 0).unsqueeze(-1), 0.0)
         if state is not None:
             if layout.packed:
                 raise ShapeError(
@@ -77,11 +80,11 @@ class DecoderBackbone(Backbone):
                     hint="Give each segment a row of its own, padded on the right.",
                 )
             real = (layout.segment_ids != 0).sum(dim=1)
-            return self._run_cached(sequence.embeddings, StateCache(state, sequence.embeddings.shape[1], real))
+            return self._run_cached(embeddings, StateCache(state, embeddings.shape[1], real))
         if layout.packed:
-            mask = segment_mask(layout, sequence.embeddings.dtype)
-            return self._run(sequence.embeddings, attention_mask=mask, position_ids=layout.positions)
-        return self._run(sequence.embeddings)
+            mask = segment_mask(layout, embeddings.dtype)
+            return self._run(embeddings, attention_mask=mask, position_ids=layout.positions)
+        return self._run(embeddings)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Returns the logits `[.. vocab_size]` of hidden states `[.. d]`."""
