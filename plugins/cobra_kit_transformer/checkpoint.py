@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from cobra_kit.weights import check_memory, hub_folder, load_into, load_tensors
+from cobra_kit.weights import FILE_NAMES, hub_folder, load_into, load_tensors
 from cobra_kit_transformer.architecture import model_folder, source_of
 from cobra_kit_transformer.hf_config import DecoderConfig, HfConfig
 
@@ -31,13 +31,12 @@ def load_checkpoint(backbone: HfBackbone) -> None:
     """Loads the weights that the config of a backbone names; does nothing for `none`.
 
     Raises:
-        WeightsError: They are missing, damaged, too large for the memory, or do not fit.
+        WeightsError: They are missing, damaged, or do not fit.
     """
     config = backbone.config
     if config.weights == "none":
         return
     path = weights_path(config)
-    check_memory(sum(p.numel() * p.element_size() for p in backbone.parameters()), where=f"{source_of(config)}: {path}")
     extra = [*_COMPUTED, *((backbone.tied_head,) if backbone.tied_head else ())]
     load_into(backbone, renamed(load_tensors(path)), source=str(path), allow_extra=extra)
 
@@ -60,7 +59,10 @@ def weights_path(config: DecoderConfig) -> Path:
         assert config.published is not None
         repository = config.published.repository
     where = f"{source_of(config)}: weights: hub"
-    return hub_folder(repository, patterns=(*_SAFE, *_PICKLED, *_SMALL), where=where)
+    folder = hub_folder(repository, patterns=(*_SAFE, *_SMALL), where=where)
+    if any((folder / name).is_file() for name in FILE_NAMES):
+        return folder  # a repository that has both forms is not fetched twice
+    return hub_folder(repository, patterns=(*_PICKLED, *_SMALL), where=where)
 
 
 def renamed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -79,7 +79,7 @@ class HfBackbone(DecoderBackbone):
         """Loads the weights that the config names.
 
         Raises:
-            WeightsError: They are missing, damaged, too large for the memory, or do not fit.
+            WeightsError: They are missing, damaged, or do not fit.
         """
         load_checkpoint(self)
 
