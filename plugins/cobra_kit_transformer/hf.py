@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -111,7 +111,7 @@ class HfBackbone(DecoderBackbone):
     @property
     def cache_shape(self) -> CacheShape:
         """Returns what a decode state holds per token."""
-        built = self.decoder.config
+        built: Any = self.decoder.config
         heads = getattr(built, "num_key_value_heads", None) or built.num_attention_heads
         head_dim = getattr(built, "head_dim", None) or self.hidden_size // built.num_attention_heads
         return CacheShape(built.num_hidden_layers, heads, head_dim)
