@@ -30,7 +30,7 @@ Turns = Sequence[tuple[str, str | None]]
 
 
 @dataclass(frozen=True)
-class _TurnTemplate(ABC):
+class TurnTemplate(ABC):
     """What all share: each turn is `opening + question + closing`, then `answer + end of text`.
 
     Args:
@@ -85,7 +85,7 @@ class _TurnTemplate(ABC):
 
 
 @dataclass(frozen=True)
-class ChatTemplate(_TurnTemplate):
+class ChatTemplate(TurnTemplate):
     """The template of instruction-tuned backbones (Zephyr's form). The prompt ends with `<|assistant|>` and a newline.
 
     Upstream kept that last newline only from commit 97f91e1 (23 May 2024) on; older checkpoints expect none.
@@ -102,7 +102,7 @@ class ChatTemplate(_TurnTemplate):
 
 
 @dataclass(frozen=True)
-class BaseTemplate(_TurnTemplate):
+class BaseTemplate(TurnTemplate):
     """The template of base backbones. The prompt ends with `Out:` and a blank."""
 
     def opening(self, number: int) -> str:
@@ -116,7 +116,7 @@ class BaseTemplate(_TurnTemplate):
 
 
 @dataclass(frozen=True)
-class LlavaTemplate(_TurnTemplate):
+class LlavaTemplate(TurnTemplate):
     """The template of LLaVA-1.5 and of those that took it over. The prompt ends with `ASSISTANT:` and no blank.
 
     The pictures of a message stand before all of its text, on a line of their own. A caption of the align stage ends
@@ -174,7 +174,7 @@ class LlavaTemplate(_TurnTemplate):
 class TemplateFamily:
     """A prompt form that a config can name: its class, and where its facts are from."""
 
-    template: type[_TurnTemplate]
+    template: type[TurnTemplate]
     source: str
 
 
@@ -203,7 +203,7 @@ TEMPLATES: dict[TemplateName, TemplateFamily] = {
 
 def make_template(
     name: TemplateName, *, begin_of_text: str = "", end_of_text: str = END_OF_TEXT, writes_blanks: bool = False
-) -> _TurnTemplate:
+) -> TurnTemplate:
     """Returns the template of a name, for a tokenizer.
 
     Args:
