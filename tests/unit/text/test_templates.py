@@ -17,7 +17,7 @@ from cobra_kit.text.templates import TEMPLATES as FAMILIES
 from cobra_kit.text.templates import ChatTemplate, LlavaTemplate, make_template
 from cobra_kit.text.tokenizer import small_tokenizer
 
-GOLDEN = sorted((Path(__file__).parents[2] / "golden" / "templates").glob("*.txt"))
+GOLDEN = sorted((Path(__file__).parents[2] / "golden" / "templates").rglob("*.txt"))  # compared/: other systems'
 COBRAS = ("chat", "base")
 LLAMAS = ("vicuna-v1", "mobilevlm-v2")
 TEMPLATES = {
