@@ -17,6 +17,7 @@ from cobra_kit._plugins import Registry
 from cobra_kit.exchange import FORMATS
 from cobra_kit.plugin import KINDS
 from cobra_kit.recipe import builtin_recipes, load_recipe
+from cobra_kit.recipe.not_built import NOT_BUILT
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"(<!-- generated: ([a-z0-9 -]+) -->\n).*?(<!-- end generated -->)", re.DOTALL)
@@ -36,6 +37,7 @@ def component_table() -> str:
 def recipe_table() -> str:
     """Returns every packaged recipe with its title."""
     rows = [(f"`{name}`", load_recipe(path).title) for name, path in sorted(builtin_recipes().items())]
+    rows += [(f"`{one.name}`", f"{one.title}: not built, {one.reason}") for one in NOT_BUILT]
     return markdown_table(("recipe", "what it is"), rows)
 
 

@@ -15,13 +15,18 @@ from cobra_kit.cli.recipes_derived import DerivedSizes
 from cobra_kit.plugin import KINDS
 from cobra_kit.recipe import Difference, ListedRecipe, ResolvedProfile, ResolvedRecipe, arm_differences
 from cobra_kit.recipe.diff import MISSING
+from cobra_kit.recipe.not_built import NOT_BUILT
 
 
 def listing(recipes: Sequence[ListedRecipe], limit: int | None) -> list[str]:
     """Returns one line per recipe, and where to go from there."""
     table = [(one.name, ", ".join(one.profiles) or "-", one.error or one.title) for one in recipes]
     lines = columns.rows([("recipe", "profiles", "title"), *table], flexible=2, indent="", limit=limit)
-    return [typer.style(lines[0], bold=True), *lines[1:], "", "cobra-kit recipes show NAME prints one."]
+    missing = [
+        columns.paragraph(f"Not built: {one.name}, {one.title}: {one.reason}.", indent="", limit=limit)
+        for one in NOT_BUILT
+    ]
+    return [typer.style(lines[0], bold=True), *lines[1:], "", "cobra-kit recipes show NAME prints one.", *missing]
 
 
 def heading(found: ResolvedRecipe) -> str:

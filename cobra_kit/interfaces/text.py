@@ -24,7 +24,11 @@ class TemplateSegment:
 
 @runtime_checkable
 class PromptTemplate(Protocol):
-    """Turns a conversation into text. Picklable, no weights."""
+    """Turns a conversation into text. Picklable, no weights.
+
+    It may have a method `arrange_images(question, positions)` too, which gives back a message and its images' places
+    (characters) as it wants them; without it the images stay where their markers stood.
+    """
 
     def render(self, turns: Sequence[tuple[str, str | None]], *, for_generation: bool) -> Sequence[TemplateSegment]:
         """Returns the segments of (question, answer) turns.

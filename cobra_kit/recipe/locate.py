@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from cobra_kit._plugins import Registry, default_registry
 from cobra_kit.errors import RecipeError
+from cobra_kit.recipe.not_built import NOT_BUILT
 from cobra_kit.recipe.problems import nearest, suggest
 
 _ENDINGS = (".yaml", ".yml")
@@ -109,6 +110,13 @@ def find_recipe(
     plugins = (registry or default_registry()).recipes()
     if name in plugins:
         return RecipeSource(_display(plugins[name]), name.rpartition("/")[2], plugins[name])
+    absent = next((one for one in NOT_BUILT if one.name == name), None)
+    if absent is not None:
+        raise RecipeError(
+            f"{absent.title} is not built: {absent.reason}",
+            where=str(source),
+            hint=f"The nearest recipe is {absent.instead}.",
+        )
     near = nearest(str(path), _siblings(path)) or suggest(name, [*packaged, *plugins], what="packaged recipes")
     start = "the working directory" if relative_to is None else "the folder of the file that names it"
     listing = f"cobra-kit recipes list shows the packaged ones; a path starts at {start}"

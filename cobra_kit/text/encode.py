@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from cobra_kit.errors import TextError
-from cobra_kit.interfaces import IGNORE_INDEX, TemplateSegment, TextCodec, TextRow, Tokenizer
+from cobra_kit.interfaces import IGNORE_INDEX, PromptTemplate, TemplateSegment, TextCodec, TextRow, Tokenizer
 from cobra_kit.text.markers import IMAGE_MARKER, remove_markers
 from cobra_kit.text.templates import check_answers
 
@@ -63,6 +63,7 @@ def encode_conversation(
     """
     questions = [remove_markers(question) for question, _ in turns]
     _check_markers(turns, sum(len(positions) for _, positions in questions), num_images, where)
+    questions = _arranged(questions, codec.template, num_images)
     clean = [(text, answer) for (text, _), (_, answer) in zip(questions, turns, strict=True)]
     with _placed(where):
         check_answers(turns, for_generation=for_generation)
@@ -159,6 +160,18 @@ def _placed(where: str | None) -> Iterator[None]:
         yield
     except TextError as error:
         raise TextError(error.message, where=where, hint=error.hint) from error
+
+
+def _arranged(
+    questions: list[tuple[str, tuple[int, ...]]], template: PromptTemplate, num_images: int
+) -> list[tuple[str, tuple[int, ...]]]:
+    """Returns the questions and their images' places as the template wants them, if it has a wish."""
+    arrange = getattr(template, "arrange_images", None)
+    if arrange is None or not questions:
+        return questions
+    if not any(positions for _, positions in questions):
+        questions = [(questions[0][0], (0,) * num_images), *questions[1:]]
+    return [arrange(text, positions) for text, positions in questions]
 
 
 def _check_markers(turns: Iterable[tuple[str, str | None]], markers: int, num_images: int, where: str | None) -> None:

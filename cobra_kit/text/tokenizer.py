@@ -76,6 +76,11 @@ class BpeTokenizer:
         return self._eos_id
 
     @property
+    def eos_token(self) -> str:
+        """Returns the text of the end-of-text token."""
+        return self._eos_token
+
+    @property
     def vocab_size(self) -> int:
         """Returns one more than the largest id the tokenizer can produce."""
         return self._vocab_size

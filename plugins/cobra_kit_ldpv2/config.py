@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveInt
 
@@ -18,6 +18,10 @@ class PlainConfig(ComponentConfig):
     """Settings of the projector whose hidden layer is as wide as the backbone."""
 
     grid: Grid = None
+
+    init: Literal["recipe", "authors"] = "recipe"
+    """Where the random weights come from: `recipe`, its seed; `authors`, the width of the visual tokens as a seed
+    whatever the recipe's, as in Cobra's code."""
 
 
 class FusedConfig(PlainConfig):

@@ -35,6 +35,7 @@ class PlainLdpV2(Projector):
         super().__init__(config, in_width=in_width, max_shape=max_shape, out_width=out_width)
         self.output_shape(config, max_shape)  # a grid that does not fit is refused before weights are made
         self.config = config
+        self._authors_seed = in_width if config.init == "authors" else None
         hidden = self.hidden_width(config, in_width, out_width)
         # The numbers are the layers' places in upstream's nn.Sequential: 1 is the GELU, 3 the pooling.
         self.projector = nn.ModuleDict(
@@ -85,8 +86,11 @@ class PlainLdpV2(Projector):
         """Draws weights and biases as `nn.Linear` and `nn.Conv2d` do: uniform within 1 / sqrt(inputs of a unit).
 
         Both ask for `kaiming_uniform_(a=sqrt(5))`, whose bound sqrt(6 / (1 + 5) / inputs) is the same. Drawn in the
-        order of construction, so that a generator seeded s gives what `torch.manual_seed(s)` gives upstream.
+        order of construction, so that a generator seeded s gives what `torch.manual_seed(s)` gives upstream. With
+        `init: authors` s is the width of the visual tokens (cobra/models/vlms/cobra.py at 4b81082; PAPER.md 1.3).
         """
+        if self._authors_seed is not None:
+            generator = torch.Generator().manual_seed(self._authors_seed)
         for layer in self.modules():
             if isinstance(layer, nn.Linear | nn.Conv2d):
                 bound = layer.weight[0].numel() ** -0.5

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import PositiveInt
 
 from cobra_kit.config import ComponentConfig
 
 
 class LinearConfig(ComponentConfig):
-    """The linear projector has no settings."""
+    """Settings of the linear projector."""
+
+    init: Literal["recipe", "authors"] = "recipe"
+    """Where the random weights come from: `recipe`, its seed; `authors`, the width of the visual tokens as a seed
+    whatever the recipe's, as in Cobra's code."""
 
 
-class GeluConfig(ComponentConfig):
-    """The two-layer projector has no settings."""
+class GeluConfig(LinearConfig):
+    """Settings of the two-layer projector."""
 
 
-class FusedConfig(ComponentConfig):
+class FusedConfig(LinearConfig):
     """Settings of the three-layer projector."""
 
     expansion: PositiveInt = 4

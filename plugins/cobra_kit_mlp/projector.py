@@ -20,6 +20,10 @@ class _TokenwiseProjector(Projector):
 
     projector: nn.Module
 
+    def __init__(self, config: LinearConfig, *, in_width: int, max_shape: TokenShape, out_width: int) -> None:
+        super().__init__(config, in_width=in_width, max_shape=max_shape, out_width=out_width)
+        self._authors_seed = in_width if config.init == "authors" else None
+
     @classmethod
     def output_shape(cls, config: Any, shape: TokenShape) -> TokenShape:
         """Returns `shape`: tokens keep their number and their grid."""
@@ -35,7 +39,10 @@ class _TokenwiseProjector(Projector):
 
         `nn.Linear` asks for `kaiming_uniform_(a=sqrt(5))`, whose bound sqrt(6 / (1 + 5) / inputs) is the same. Drawn
         in the order of construction, so that a generator seeded s gives what `torch.manual_seed(s)` gives upstream.
+        With `init: authors` s is the width of the visual tokens (cobra/models/vlms/cobra.py at 4b81082; PAPER.md 1.3).
         """
+        if self._authors_seed is not None:
+            generator = torch.Generator().manual_seed(self._authors_seed)
         for layer in self.modules():
             if isinstance(layer, nn.Linear):
                 bound = layer.in_features**-0.5

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from cobra_kit.config import ComponentConfig
+from cobra_kit.text.names import TemplateName
 
 # The fields that a subclass overrides carry their description in the type, so that it is inherited with it.
 Weights = Annotated[
@@ -16,6 +17,7 @@ Weights = Annotated[
         "with one."
     ),
 ]
+Template = Annotated[TemplateName, Field(description="The prompt template.")]
 
 
 class TransformerTinyConfig(ComponentConfig):
@@ -54,8 +56,7 @@ class TransformerTinyConfig(ComponentConfig):
     attention: Literal["sdpa", "eager"] = "sdpa"
     """Attention of transformers: PyTorch's fused one, or plain matrix products."""
 
-    template: Literal["chat", "base"] = "chat"
-    """The prompt template."""
+    template: Template = "chat"
 
     max_text_tokens: PositiveInt = 2048
     """Longer text is cut, in tokens; visual tokens come on top."""
@@ -78,36 +79,3 @@ class TransformerTinyConfig(ComponentConfig):
     def head_dim(self) -> int:
         """Returns the channels of a head."""
         return self.hidden_size // self.num_heads
-
-
-class HfConfig(ComponentConfig):
-    """Any causal language model that transformers can load."""
-
-    repository: str = "EleutherAI/pythia-14m"
-    """Hub repository or local folder of the model and its tokenizer."""
-
-    template: Literal["chat", "base"] = "base"
-    """The prompt template."""
-
-    max_text_tokens: PositiveInt = 2048
-    """Longer text is cut, in tokens; visual tokens come on top."""
-
-    weights: Weights = "hub"
-
-
-class Pythia2800mConfig(ComponentConfig):
-    """Pythia-2.8B: data and tokenizer of Mamba-2.8B, so the matched Transformer arm at full size."""
-
-    max_text_tokens: PositiveInt = 2048
-    """Longer text is cut, in tokens; visual tokens come on top."""
-
-    weights: Weights = "hub"
-
-
-class Phi2Config(ComponentConfig):
-    """Phi-2: the backbone of LLaVA-Phi and TinyLLaVA."""
-
-    max_text_tokens: PositiveInt = 2048
-    """Longer text is cut, in tokens; visual tokens come on top."""
-
-    weights: Weights = "hub"

@@ -7,20 +7,18 @@ from collections.abc import Iterable
 from cobra_kit.plugin import BackboneSpec, hookimpl
 
 _REQUIRES = ("transformers>=5,<6",)
-_UNFINISHED = (
-    "published Transformer backbones come with the full-size parts, not in this version; "
-    "use transformer/tiny, which matches mamba/tiny"
-)
-_LATER = {
-    "hf": ("any causal language model that transformers can load", "HfConfig"),
+_FROM_TRANSFORMERS = {
+    "hf": ("any causal language model that transformers can load, by repository or folder", "HfConfig"),
     "pythia-2.8b": ("Pythia-2.8B: data and tokenizer of mamba/2.8b", "Pythia2800mConfig"),
     "phi-2": ("Phi-2, the backbone of LLaVA-Phi and TinyLLaVA", "Phi2Config"),
+    "vicuna-7b": ("Vicuna-7B v1.5, the backbone of LLaVA-1.5-7B", "Vicuna7bConfig"),
+    "mobilellama-2.7b": ("MobileLLaMA-2.7B, the backbone of MobileVLM V2 3B", "MobileLlama2700mConfig"),
 }
 
 
 @hookimpl
 def cobra_backbones() -> Iterable[BackboneSpec]:
-    """Returns the tiny backbone, and the names that recipes may already use."""
+    """Returns the tiny backbone, any model of transformers, and the published ones that have names."""
     yield BackboneSpec(
         name="tiny",
         summary="GPT-NeoX, 0.23M parameters beside the embedding, the match of mamba/tiny",
@@ -28,12 +26,11 @@ def cobra_backbones() -> Iterable[BackboneSpec]:
         config="cobra_kit_transformer.config:TransformerTinyConfig",
         requires=_REQUIRES,
     )
-    for name, (summary, config) in _LATER.items():
+    for name, (summary, config) in _FROM_TRANSFORMERS.items():
         yield BackboneSpec(
             name=name,
             summary=summary,
             target="cobra_kit_transformer.hf:HfBackbone",
-            config=f"cobra_kit_transformer.config:{config}",
+            config=f"cobra_kit_transformer.hf_config:{config}",
             requires=_REQUIRES,
-            unfinished=_UNFINISHED,
         )

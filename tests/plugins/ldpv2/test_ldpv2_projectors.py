@@ -113,6 +113,17 @@ class TestEveryLdpV2:
             assert torch.equal(drawn.pop(f"{prefix}.bias"), layer.bias)
         assert not drawn
 
+    def test_the_authors_seed_is_the_width_of_the_visual_tokens(self, cls: type[Any], config: Any) -> None:
+        hidden = 20 if cls is FusedLdpV2 else 6
+        with torch.random.fork_rng():
+            torch.manual_seed(5)
+            layers: list[Any] = [nn.Linear(5, hidden), nn.Linear(hidden, 6), nn.Conv2d(6, 6, 3, padding=1, groups=6)]
+        for seed in (0, 1):
+            drawn = build(cls, config.model_copy(update={"init": "authors"}), seed=seed).state_dict()
+            for prefix, layer in zip(("projector.0", "projector.2", "projector.4.peg.0"), layers, strict=True):
+                assert torch.equal(drawn[f"{prefix}.weight"], layer.weight)
+                assert torch.equal(drawn[f"{prefix}.bias"], layer.bias)
+
     def test_from_the_meta_device_every_value_is_set(self, cls: type[Any], config: Any) -> None:
         with torch.device("meta"):
             projector = cls(config, in_width=5, max_shape=shape_of(8, 8), out_width=6)
@@ -197,6 +208,23 @@ def test_parameter_counts_at_the_papers_sizes(cls: type[Any], config: Any, count
     with torch.device("meta"):
         projector = cls(config, in_width=2176, max_shape=shape_of(27, 27), out_width=2560)
     assert sum(p.numel() for p in projector.parameters()) == count
+
+
+@pytest.mark.parametrize(
+    ("cls", "config", "in_width", "side", "out_width", "count", "tokens"),
+    [
+        (FusedLdpV2, FusedConfig(), 2176, 27, 2560, 41_259_008, 196),  # Cobra's ablation
+        (PlainLdpV2, PlainConfig(), 1152, 27, 2560, 9_533_440, 196),
+        (PlainLdpV2, MobileVlmConfig(), 1024, 24, 2560, 9_205_760, 144),  # MobileVLM V2 3B
+    ],
+)
+def test_full_sizes_on_the_meta_device(
+    cls: type[Any], config: Any, in_width: int, side: int, out_width: int, count: int, tokens: int
+) -> None:
+    with torch.device("meta"):
+        projector = cls(config, in_width=in_width, max_shape=shape_of(side, side), out_width=out_width)
+    assert sum(p.numel() for p in projector.parameters()) == count
+    assert cls.output_shape(config, shape_of(side, side)).num_tokens == tokens
 
 
 def test_one_projector_takes_images_of_several_shapes() -> None:

@@ -61,6 +61,14 @@ class TestEveryMlp:
         assert drawn.keys() == {f"projector.{name}" for name in reference}
         assert all(torch.equal(drawn[f"projector.{name}"], value) for name, value in reference.items())
 
+    def test_the_authors_seed_is_the_width_of_the_visual_tokens(self, cls: type[Any], config: Any) -> None:
+        with torch.random.fork_rng():
+            torch.manual_seed(5)
+            reference = plain(cls, 5, 7).state_dict()
+        for seed in (0, 1):
+            drawn = build(cls, type(config)(init="authors"), seed=seed).state_dict()
+            assert all(torch.equal(drawn[f"projector.{name}"], value) for name, value in reference.items())
+
     def test_from_the_meta_device_every_value_is_set_and_depends_on_the_generator_alone(
         self, cls: type[Any], config: Any
     ) -> None:
@@ -106,6 +114,11 @@ class TestEveryMlp:
         build(cls, type(config).tiny())
 
 
+def test_an_unknown_init_is_refused() -> None:
+    with pytest.raises(ValidationError, match="'recipe' or 'authors'"):
+        FusedConfig.model_validate({"init": "zeros"})
+
+
 @pytest.mark.parametrize(
     ("cls", "config", "in_width", "count"),
     [
@@ -118,6 +131,7 @@ def test_parameter_counts_of_the_paper(cls: type[Any], config: Any, in_width: in
     with torch.device("meta"):
         projector = cls(config, in_width=in_width, max_shape=TokenShape(729, (27, 27)), out_width=2560)
     assert sum(p.numel() for p in projector.parameters()) == count
+    assert cls.output_shape(config, TokenShape(729, (27, 27))).num_tokens == 729
 
 
 def test_initial_values_fill_their_bounds_evenly() -> None:

@@ -10,11 +10,12 @@ import pytest
 import torch
 from pydantic import ValidationError
 from torch import Tensor
+from transformer_checks import check_packing, close, full, packed, rows_of, sequence
 from transformers import GPTNeoXForCausalLM
 
 from cobra_kit._plugins import default_registry
-from cobra_kit.errors import NotFinishedError, ShapeError, WeightsError
-from cobra_kit.interfaces import DecodeState, FusedSequence, LayoutBatch
+from cobra_kit.errors import ShapeError, WeightsError
+from cobra_kit.interfaces import DecodeState, FusedSequence
 from cobra_kit.weights import load_tensors, save_tensors
 from cobra_kit_transformer.backbone import GptNeoxBackbone
 from cobra_kit_transformer.config import TransformerTinyConfig
@@ -39,37 +40,6 @@ def build(config: TransformerTinyConfig | None = None, seed: int = 0) -> GptNeox
     backbone.reset_parameters(torch.Generator().manual_seed(seed))
     backbone.load_pretrained()
     return backbone.eval()
-
-
-def sequence(rows: list[Tensor]) -> FusedSequence:
-    """Embeddings of rows [s_i d], padded on the right with noise that must not matter."""
-    lengths = [len(row) for row in rows]
-    longest = max(lengths)
-    embeddings = torch.stack([torch.cat([row, torch.randn(longest - len(row), row.shape[1])]) for row in rows])
-    slots = torch.arange(longest)
-    real = slots < torch.tensor(lengths)[:, None]
-    layout = LayoutBatch(
-        source=torch.zeros(len(rows), longest, dtype=torch.int64),
-        segment_ids=real.int(),
-        positions=torch.where(real, slots, 0),
-        labels=None,
-        cu_seqlens=torch.tensor([0, *lengths]).cumsum(0).int(),
-        lengths=tuple(lengths),
-    )
-    return FusedSequence(embeddings, layout)
-
-
-def rows_of(lengths: list[int], width: int = 128, seed: int = 3) -> list[Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(length, width, generator=generator) for length in lengths]
-
-
-def full(backbone: GptNeoxBackbone, row: Tensor) -> Tensor:
-    return backbone.logits(backbone(sequence([row])))[0]
-
-
-def close(got: Tensor, expected: Tensor) -> None:
-    torch.testing.assert_close(got, expected, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("config", SIZES, ids=range(len(SIZES)))
@@ -253,19 +223,16 @@ def test_a_full_state_refuses_more() -> None:
     assert isinstance(state, DecodeState)
 
 
-def test_packed_rows_come_later() -> None:
+@torch.no_grad()
+def test_packed_rows_are_their_segments_one_by_one() -> None:
+    check_packing(build(LOUD), width=128)
+
+
+def test_a_state_continues_one_segment_per_row() -> None:
     backbone = build()
-    whole = sequence(rows_of([8]))
-    layout = LayoutBatch(
-        source=whole.layout.source,
-        segment_ids=torch.tensor([[1] * 3 + [2] * 5], dtype=torch.int32),
-        positions=torch.tensor([[*range(3), *range(5)]]),
-        labels=None,
-        cu_seqlens=torch.tensor([0, 3, 8], dtype=torch.int32),
-        lengths=(8,),
-    )
-    with pytest.raises(NotFinishedError, match="packed rows come later: 2 segments in 1 rows"):
-        backbone(FusedSequence(whole.embeddings, layout))
+    state = backbone.new_state(1, 8, device=CPU, dtype=torch.float32)
+    with pytest.raises(ShapeError, match="continues one segment per row, not 2 segments in 1 rows"):
+        backbone(packed(rows_of([3, 5])), state)
 
 
 def test_reset_fills_everything_and_repeats() -> None:
@@ -359,7 +326,7 @@ def test_weights_from_a_file(tmp_path: Path) -> None:
         build(TransformerTinyConfig(weights=str(file)))
     with pytest.raises(WeightsError, match="no such checkpoint"):
         build(TransformerTinyConfig(weights=str(tmp_path / "gone.safetensors")))
-    with pytest.raises(NotFinishedError, match="transformer/tiny: weights: hub: no weights are published"):
+    with pytest.raises(WeightsError, match="transformer/tiny: weights: hub: no weights are published"):
         build(TransformerTinyConfig(weights="hub"))
 
 

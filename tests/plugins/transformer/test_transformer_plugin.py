@@ -6,35 +6,27 @@ import importlib
 import subprocess
 import sys
 
-import pytest
-
-from cobra_kit._plugins import default_registry
-from cobra_kit.errors import NotFinishedError
 from cobra_kit_transformer.plugin import cobra_backbones
 
 
 def test_names_and_configs() -> None:
     specs = list(cobra_backbones())
-    assert [spec.name for spec in specs] == ["tiny", "hf", "pythia-2.8b", "phi-2"]
+    names = ["tiny", "hf", "pythia-2.8b", "phi-2", "vicuna-7b", "mobilellama-2.7b"]
+    assert [spec.name for spec in specs] == names
     for spec in specs:
+        assert spec.unfinished is None
         module, name = spec.config.split(":")
         config = getattr(importlib.import_module(module), name)
         assert all(field.description for field in config.model_fields.values())
-        assert config.tiny() == config()
-
-
-@pytest.mark.parametrize("name", ["hf", "pythia-2.8b", "phi-2"])
-def test_building_says_that_it_comes_later(name: str) -> None:
-    with pytest.raises(NotFinishedError, match="come with the full-size parts") as caught:
-        default_registry().get("backbone", f"transformer/{name}").load_class()
-    assert "transformer/tiny" in str(caught.value)
+        assert config.tiny().weights == "none"
 
 
 def test_imports_no_torch() -> None:
     code = (
-        "import sys, cobra_kit_transformer.config as c, cobra_kit_transformer.plugin as p\n"
-        "list(p.cobra_backbones()); c.TransformerTinyConfig()\n"
-        "sys.exit(' '.join(m for m in ('torch', 'transformers') if m in sys.modules) or 0)"
+        "import sys, cobra_kit_transformer.config as c, cobra_kit_transformer.hf_config as h\n"
+        "import cobra_kit_transformer.plugin as p\n"
+        "list(p.cobra_backbones()); c.TransformerTinyConfig(); h.Vicuna7bConfig(); h.HfConfig.tiny()\n"
+        "sys.exit(' '.join(m for m in ('torch', 'transformers', 'tokenizers') if m in sys.modules) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -113,7 +113,7 @@ def test_a_marker_changes_no_token(codec):
 def test_image_stands_where_its_marker_stood(codec, question, before, behind):
     row = encode_conversation([(question, "yes")], codec, num_images=question.count("<image>"))
     left, right = around(row, codec, row.image_slots[-1])
-    head, tail = codec.template.before, codec.template.after.replace("<|endoftext|>", "")
+    head, tail = codec.template.opening(0), codec.template.closing.replace("<|endoftext|>", "")
     assert left.rstrip() == (head + before).rstrip()
     assert right.lstrip() == (behind + tail + "yes").lstrip()
 
@@ -142,17 +142,17 @@ def test_images_without_markers_stand_before_the_first_message(codec):
 
 def test_question_ends_before_its_closing_tokens(codec):
     row = encode_conversation([("How many? ", None)], codec, num_images=0, for_generation=True)
-    assert around(row, codec, row.question_end)[0] == codec.template.before + "How many?"
+    assert around(row, codec, row.question_end)[0] == codec.template.opening(0) + "How many?"
     assert row.answer_start == len(row.ids)
 
 
 def test_generation_has_no_answer_to_learn(codec):
     turns = [("Is it red?", "No"), ("How many?", None)]
     row = encode_conversation(turns, codec, num_images=1, for_generation=True)
-    assert codec.tokenizer.decode(row.ids).endswith(codec.template.after.replace("<|endoftext|>", ""))
+    assert codec.tokenizer.decode(row.ids).endswith(codec.template.closing.replace("<|endoftext|>", ""))
     assert around(row, codec, row.answer_start)[1].startswith("No")
-    assert row.ids[-len(codec.tokenizer.encode(codec.template.after)) :] == tuple(
-        codec.tokenizer.encode(codec.template.after)
+    assert row.ids[-len(codec.tokenizer.encode(codec.template.closing)) :] == tuple(
+        codec.tokenizer.encode(codec.template.closing)
     )
 
 

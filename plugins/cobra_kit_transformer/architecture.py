@@ -1,0 +1,145 @@
+"""A backbone's settings in transformers' terms, and what of transformers' wide range this package takes."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cobra_kit.errors import PluginError, WeightsError
+from cobra_kit_transformer.hf_config import DecoderConfig, HfConfig
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
+_FORWARD = ("inputs_embeds", "attention_mask", "position_ids", "past_key_values", "use_cache")
+_HEAD_EXTRAS = {"final_logit_softcapping": None, "logit_scale": 1, "logits_scaling": 1}
+"""Settings of heads that do more than multiply, and the value with which they do not."""
+
+_GROWING_ROPE = ("dynamic", "longrope")
+
+
+def transformers_config(config: DecoderConfig) -> PreTrainedConfig:
+    """Returns transformers' config of a backbone. Weights are never fetched, `config.json` only where nothing else is.
+
+    Raises:
+        WeightsError: The repository or the folder has no readable `config.json`.
+        PluginError: transformers does not know the architecture, or this package does not take it.
+    """
+    settings = {**_base_settings(config), **config.settings}
+    model_type = settings.pop("model_type", None)
+    from transformers import AutoConfig
+
+    try:
+        built: PreTrainedConfig = AutoConfig.for_model(model_type, **settings)
+    except Exception as error:  # unknown names, values that do not fit: many types
+        raise PluginError(
+            f"transformers cannot build a config of model_type {model_type!r}: {_first_line(error)}",
+            where=source_of(config),
+            hint="Code that a repository brings along is not run; only architectures of transformers itself are built.",
+        ) from error
+    problems = list(_problems(built))
+    if problems:
+        raise PluginError(
+            f"this {built.model_type} model cannot be a backbone: {'; '.join(problems)}",
+            where=source_of(config),
+            hint="Take a decoder with full attention in every layer and a plain head, such as transformer/pythia-2.8b.",
+        )
+    return built
+
+
+def source_of(config: DecoderConfig) -> str:
+    """Returns what messages call the model."""
+    if isinstance(config, HfConfig):
+        return f"transformer/hf: {config.model or config.settings['model_type']}"
+    assert config.published is not None
+    return f"transformer: {config.published.repository}"
+
+
+def model_folder(config: HfConfig) -> Path | None:
+    """Returns the folder that `model` names, or None where it names a hub repository."""
+    path = Path(config.model or "").expanduser()
+    return path if config.model and path.is_dir() else None
+
+
+def hub_file(config: DecoderConfig, repository: str, *patterns: str) -> Path:
+    """Returns the folder with small files of a repository.
+
+    Raises:
+        WeightsError: They cannot be had.
+    """
+    from cobra_kit.weights import hub_folder
+
+    return hub_folder(repository, patterns=patterns, where=source_of(config))
+
+
+def check_forward(decoder: type[Any], *, where: str) -> None:
+    """Checks that a decoder takes embeddings, positions, a mask and a cache.
+
+    Raises:
+        PluginError: It does not.
+    """
+    missing = [name for name in _FORWARD if name not in inspect.signature(decoder.forward).parameters]
+    if missing:
+        raise PluginError(
+            f"{decoder.__name__} cannot be a backbone: its forward takes no {', '.join(missing)}", where=where
+        )
+
+
+def _base_settings(config: DecoderConfig) -> dict[str, Any]:
+    if not isinstance(config, HfConfig):
+        assert config.published is not None
+        return dict(config.published.settings)
+    if config.model is None:
+        return {}
+    folder = model_folder(config) or hub_file(config, config.model, "config.json")
+    return _read_config(folder / "config.json")
+
+
+def _read_config(file: Path) -> dict[str, Any]:
+    try:
+        settings = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise WeightsError(
+            f"no config.json can be read: {error.strerror or error}",
+            where=str(file),
+            hint="A model's folder has it beside the weights; the name of a hub repository is owner/name.",
+        ) from error
+    except ValueError as error:
+        raise WeightsError(f"not JSON: {error}", where=str(file), hint="Fetch the file again.") from error
+    if not isinstance(settings, dict) or not isinstance(settings.get("model_type"), str):
+        raise WeightsError("says no model_type", where=str(file), hint="It must be a config.json of transformers.")
+    return settings
+
+
+def _problems(built: PreTrainedConfig) -> Iterator[str]:
+    from transformers import AutoModelForCausalLM
+
+    def said(name: str) -> Any:
+        return getattr(built, name, None)
+
+    if type(built) not in AutoModelForCausalLM._model_mapping:
+        yield "transformers has no causal language model of this type"
+    if built.is_encoder_decoder:
+        yield "it has an encoder of its own"
+    other = sorted({kind for kind in said("layer_types") or () if kind != "full_attention"})
+    if other:
+        yield f"it has layers of {', '.join(other)}"
+    elif said("sliding_window") and said("use_sliding_window") is not False:
+        yield f"its attention sees the last {said('sliding_window')} tokens only"
+    if said("alibi"):
+        yield "its attention takes distances for positions (ALiBi)"
+    if said("kv_lora_rank"):
+        yield "its keys and values are compressed (latent attention)"
+    rope = (said("rope_parameters") or {}).get("rope_type")
+    if rope in _GROWING_ROPE:
+        yield f"its rotary frequencies depend on the longest row of a batch ({rope})"
+    for name, neutral in _HEAD_EXTRAS.items():
+        if said(name) not in (None, neutral):
+            yield f"its head does more than a matrix product ({name}: {said(name)})"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
