@@ -12,6 +12,7 @@ from torch import Tensor
 from cobra_kit.errors import ShapeError
 from cobra_kit_mamba.native_ops import native_scan
 from cobra_kit_mamba.scan_chunked import chunked_scan
+from cobra_kit_mamba.scan_meta import meta_scan
 from cobra_kit_mamba.selection import choose_scan, compute_dtype
 
 
@@ -86,7 +87,7 @@ def selective_scan(
     given = (u, dt, A, B, C, D, z, dt_bias, initial_state)
     dtype = compute_dtype(*(tensor.dtype for tensor in given if tensor is not None))
     choice = choose_scan(u.device, dtype, u.shape[2], A.shape[1])
-    scan = chunked_scan
+    scan = meta_scan if u.is_meta else chunked_scan
     if choice.library is not None and u.numel() > 0:  # nothing to do is nothing to hand to C
         scan = partial(native_scan, choice.library)
     with torch.autocast(u.device.type, enabled=False):
