@@ -1,0 +1,76 @@
+"""Batches of shapes: what a model is given where only sizes matter, made without a tokenizer and without pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+from PIL import Image
+
+from cobra_kit.interfaces import IGNORE_INDEX, FusionScheme, TextRow, TokenShape, VisionEncoder
+from cobra_kit.model import Batch, VisionLanguageModel
+from cobra_kit.model.batch import ImageGroup, supervised_targets, weigh_targets
+from cobra_kit.recipe import ResolvedRecipe
+from cobra_kit.text.collate import collate_layouts
+
+
+def shape_batch(
+    model: VisionLanguageModel,
+    resolved: ResolvedRecipe,
+    *,
+    rows: int,
+    text_tokens: int,
+    supervised: int,
+    images: int,
+    group: ImageGroup | None,
+) -> Batch:
+    """Returns a batch of equal rows on the meta device.
+
+    Args:
+        model: On the meta device.
+        resolved: What it was composed from.
+        rows: How many.
+        text_tokens: Text tokens of each.
+        supervised: How many of them, the last ones, carry loss.
+        images: Images of each row, all of the largest size.
+        group: `image_group(..)` of all of them; None where there are none.
+    """
+    fusion = resolved.parts["fusion"]
+    scheme = cast("type[FusionScheme]", fusion.component.load_class())
+    start = max(1, text_tokens - supervised)
+    labels = (IGNORE_INDEX,) * start + (0,) * (text_tokens - start)
+    row = TextRow((0,) * text_tokens, labels, (0,) * images, start, start)
+    after = model.image_tokens()
+    layout = scheme.layout(fusion.config, row, [after] * images)
+    batch = collate_layouts(
+        [layout] * rows, text_lengths=[text_tokens] * rows, visual_lengths=[after.num_tokens * images] * rows
+    )
+    positions, targets = supervised_targets(batch)
+    weights = weigh_targets(positions, "token")
+    return Batch(
+        text_ids=torch.zeros(rows * text_tokens, dtype=torch.int64),
+        images=() if group is None else (group,),
+        layout=batch,
+        target_positions=positions,
+        targets=targets,
+        target_weights=weights,
+        total_weight=float(weights.sum()),
+    ).to("meta")
+
+
+def image_group(resolved: ResolvedRecipe, count: int) -> ImageGroup:
+    """Returns `count` prepared images on the meta device, of the size that a square picture comes to."""
+    part = resolved.parts["vision_encoder"]
+    encoder = cast("type[VisionEncoder]", part.component.load_class())
+    prepared = encoder.preprocess(part.config)(Image.new("RGB", (512, 512)))
+    tensors = {
+        name: torch.empty(count, *tensor.shape, device="meta", dtype=tensor.dtype)
+        for name, tensor in prepared.tensors.items()
+    }
+    return ImageGroup(tensors, None, prepared.shape, tuple(range(count)))
+
+
+def feature_group(features: Any, shape: TokenShape, indices: Sequence[int]) -> ImageGroup:
+    """Returns already encoded images, `[k n d]`."""
+    return ImageGroup({}, features, shape, tuple(indices))

@@ -1,0 +1,171 @@
+"""Counts what a piece of code computes, and what it keeps for the backward pass, from the shapes alone.
+
+Matrix products, convolutions, attention, and every operator that registered a formula with torch's flop counter
+(`torch.utils.flop_counter.register_flop_formula`: what an author of a kernel does) count by that formula; whatever
+works element by element counts one FLOP per element it writes, and a reduction one per element it reads. So a part
+nobody here has seen is counted too, in the pass it really makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode, flop_registry
+
+_REDUCTIONS = {
+    getattr(torch.ops.aten, name)
+    for name in ("sum", "mean", "amax", "amin", "var_mean", "var", "cumsum", "_softmax", "_log_softmax", "nll_loss")
+    if hasattr(torch.ops.aten, name)
+} | {torch.ops.aten.native_layer_norm, torch.ops.aten.linalg_vector_norm, torch.ops.aten.logsumexp}
+
+
+class OperationCounter:
+    """Counts FLOPs within `with counter:`.
+
+    Attributes:
+        elementwise: FLOPs beside those that torch's own counter knows.
+    """
+
+    def __init__(self) -> None:
+        self._mode, self._flops = _Elementwise(), FlopCounterMode(display=False)
+        self._stack = ExitStack()
+
+    def __enter__(self) -> OperationCounter:
+        self._stack = ExitStack()
+        for context in (_autocast_on_meta(), self._mode, self._flops):
+            self._stack.enter_context(context)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    @property
+    def elementwise(self) -> int:
+        """Returns the FLOPs of element by element operations and reductions."""
+        return self._mode.count
+
+    @property
+    def total(self) -> int:
+        """Returns all FLOPs."""
+        return int(self._flops.get_total_flops()) + self._mode.count
+
+
+class _Elementwise(TorchDispatchMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        packet = func.overloadpacket
+        if packet in flop_registry:
+            return out
+        if packet in _REDUCTIONS and isinstance(args[0], Tensor):
+            self.count += args[0].numel()
+        elif torch.Tag.pointwise in func.tags and isinstance(out, Tensor):
+            self.count += out.numel()
+        return out
+
+
+@contextmanager
+def _autocast_on_meta() -> Iterator[None]:
+    """Lets parts switch autocast off around sensitive maths (`torch.autocast(x.device.type, enabled=False)`).
+
+    torch refuses that for the meta device, where there is nothing to switch off.
+    """
+    original = torch.autocast
+
+    def autocast(device_type: str, *args: Any, **kwargs: Any) -> Any:
+        return nullcontext() if device_type == "meta" else original(device_type, *args, **kwargs)
+
+    torch.autocast = autocast  # type: ignore[assignment, misc]  # put back below
+    try:
+        yield
+    finally:
+        torch.autocast = original  # type: ignore[misc]
+
+
+class SavedTensors:
+    """Bytes that autograd keeps for the backward pass within `with saved:`; weights are not counted.
+
+    Args:
+        model: Its parameters and buffers are there anyway.
+        blocks: Its repeated units, to tell what activation checkpointing would keep instead.
+    """
+
+    def __init__(self, model: nn.Module, blocks: Sequence[nn.Module]) -> None:
+        self._own = {_storage(t) for t in (*model.parameters(), *model.buffers())}
+        self._kept: dict[int, Tensor] = {}  # the tensors themselves, so that no address is used twice
+        self._bytes, self._before = 0, 0
+        self._in_blocks: list[int] = []
+        self._inputs = 0
+        self._handles = [handle for block in blocks for handle in self._watch(block)]
+        self._hooks = saved_tensors_hooks(self._pack, lambda tensor: tensor)
+
+    def __enter__(self) -> SavedTensors:
+        self._hooks.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._hooks.__exit__(*error)
+        for handle in self._handles:
+            handle.remove()
+
+    @property
+    def bytes(self) -> int:
+        """Returns what is kept without activation checkpointing."""
+        return self._bytes
+
+    @property
+    def bytes_checkpointed(self) -> int:
+        """Returns what is kept where every block keeps its inputs only, with the largest block computed again."""
+        within = sum(self._in_blocks)
+        return self._bytes - within + self._inputs + max(self._in_blocks, default=0)
+
+    def _pack(self, tensor: Tensor) -> Tensor:
+        storage = _storage(tensor)
+        if storage not in self._own and storage not in self._kept:
+            self._kept[storage] = tensor.detach()
+            self._bytes += tensor.untyped_storage().nbytes()
+        return tensor
+
+    def _watch(self, block: nn.Module) -> list[Any]:
+        def before(_: nn.Module, inputs: tuple[Any, ...]) -> None:
+            self._before = self._bytes
+            self._inputs += sum(t.untyped_storage().nbytes() for t in inputs if isinstance(t, Tensor))
+
+        def after(*_: Any) -> None:
+            self._in_blocks.append(self._bytes - self._before)
+
+        return [block.register_forward_pre_hook(before), block.register_forward_hook(after)]
+
+
+def _storage(tensor: Tensor) -> int:
+    return int(tensor.untyped_storage()._cdata)
+
+
+def never_run(module: nn.Module, run: Callable[[], Tensor]) -> list[str]:
+    """Returns the names of parameters that `run`, which uses the module, does not depend on.
+
+    Args:
+        module: On the meta device; its gradients are used and cleared.
+        run: Returns an output of the module.
+    """
+    wanted = {name: p.requires_grad for name, p in module.named_parameters()}
+    module.requires_grad_(True)
+    try:
+        with _autocast_on_meta():
+            run().sum().backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        return [name for name, parameter in module.named_parameters() if parameter.grad is None]
+    finally:
+        for name, parameter in module.named_parameters():
+            parameter.grad = None
+            parameter.requires_grad_(wanted[name])
