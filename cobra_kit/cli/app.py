@@ -14,6 +14,7 @@ import typer
 from cobra_kit import __version__
 from cobra_kit._plugins import configure
 from cobra_kit.cli import data, exchange, plugins, recipes
+from cobra_kit.cli.plan import plan
 from cobra_kit.cli.pretrain import pretrain
 from cobra_kit.cli.run import run
 
@@ -27,6 +28,7 @@ app = typer.Typer(
 
 # Register a command, or a group of commands: one line.
 app.command("run")(run)
+app.command("plan")(plan)
 app.add_typer(data.app, name="data")
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(recipes.app, name="recipes")

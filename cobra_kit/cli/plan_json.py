@@ -1,0 +1,81 @@
+"""A forecast as JSON has it: the same figures, unrounded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from cobra_kit.cli.plan_text import assumptions
+from cobra_kit.estimate.calibration import PAPER_RUN, TEXT_TOKENS, implied_utilisation
+from cobra_kit.estimate.hardware import CPU, HARDWARE
+from cobra_kit.estimate.hours import SMALLEST, cost
+from cobra_kit.estimate.memory import footprints
+from cobra_kit.study.forecast import ArmForecast, Forecast, StageForecast
+from cobra_kit.train.stages import STAGES
+
+
+def to_json(found: Forecast, names: Sequence[str], price: float | None) -> dict[str, Any]:
+    """Returns the forecast as plain data; arguments as in `plan_text.render`."""
+    return {
+        "recipe": found.plan.recipe.name,
+        "profile": found.plan.recipe.profile,
+        "devices": found.devices,
+        "arms": {arm.arm: _arm(found, arm, names, price) for arm in found.arms},
+        "this_cpu_seconds": found.local_seconds() if CPU in names else None,
+        "missing": [asdict(one) for one in found.missing],
+        "utilisation": {
+            "value": implied_utilisation(),
+            "run": asdict(PAPER_RUN),
+            "text_tokens": TEXT_TOKENS,
+        },
+        "assumptions": assumptions(found, names, price),
+    }
+
+
+def _arm(found: Forecast, arm: ArmForecast, names: Sequence[str], price: float | None) -> dict[str, Any]:
+    if arm.count is None:
+        return {"problem": arm.problem}
+    count = arm.count
+    trained = frozenset().union(*(STAGES[stage.work.stage].trains for stage in arm.stages))
+    large = max(stage.device_pass.trainable for stage in arm.stages) >= SMALLEST
+    return {
+        "seeds": arm.seeds,
+        "parameters": {
+            "total": count.total,
+            "trainable": count.trainable(trained),
+            "without_unused_heads": count.without_unused_heads,
+            "running": count.running,
+            "parts": {kind: asdict(part) for kind, part in count.parts.items()},
+        },
+        "image_tokens": count.image_tokens,
+        "stages": [_stage(found, stage, count.image_tokens) for stage in arm.stages],
+        "encoding_flops": arm.encoding_flops,
+        "feature_bytes": arm.feature_bytes,
+        "flops": arm.flops,
+        "hardware": {
+            name: asdict(cost(arm.flops, HARDWARE[name], found.devices, price=price)) if large else None
+            for name in names
+            if name in HARDWARE
+        },
+        "this_cpu": {**asdict(arm.local), "total": arm.local.total} if arm.local else {"problem": arm.local_problem},
+        "missing": [asdict(one) for one in arm.missing],
+    }
+
+
+def _stage(found: Forecast, stage: StageForecast, image_tokens: int) -> dict[str, Any]:
+    one = stage.device_pass
+    return {
+        **asdict(stage.work),
+        "row_tokens": stage.work.row_tokens(image_tokens),
+        "tokens": stage.work.tokens(image_tokens),
+        "rows_per_device": one.rows,
+        "encoder_flops_per_row": one.encoder_flops / one.rows,
+        "forward_flops_per_row": one.forward_flops / one.rows,
+        "backward_flops_per_row": one.backward_flops / one.rows,
+        "flops": stage.flops,
+        "approximate": one.approximate,
+        "memory": [
+            {**asdict(each), "total": each.total} for each in footprints(one, found.devices, mixed=True)
+        ],
+    }

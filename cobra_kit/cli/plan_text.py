@@ -1,0 +1,268 @@
+"""A forecast as text, at 80 columns or more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import typer
+
+from cobra_kit.cli import columns
+from cobra_kit.estimate.calibration import explanation
+from cobra_kit.estimate.hardware import CPU, HARDWARE, Hardware
+from cobra_kit.estimate.hours import SMALLEST, cost
+from cobra_kit.estimate.memory import FITS, footprints, smallest_that_fits
+from cobra_kit.plugin import KINDS
+from cobra_kit.study.forecast import ArmForecast, Forecast, StageForecast
+from cobra_kit.train.stages import STAGES
+
+_GB = 1e9
+
+
+def render(found: Forecast, names: Sequence[str], price: float | None, width: int) -> list[str]:
+    """Returns the lines of a forecast.
+
+    Args:
+        found: The forecast.
+        names: Hardware, as asked for.
+        price: Dollars per device and hour, for all hardware; None: each one's listed price.
+        width: Columns.
+    """
+    lines = _head(found)
+    for arm in found.arms:
+        lines += ["", *_arm(found, arm, names, price, width)]
+    lines += _study(found, names, price)
+    lines += _missing(found, width)
+    return [*lines, "", *_assumptions(found, names, price, width)]
+
+
+def duration(seconds: float) -> str:
+    """Returns a duration as one reads it: `41 s`, `6 min 31 s`, `26.5 h`."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min {int(seconds % 60):02} s"
+    return f"{seconds / 3600:,.1f} h"
+
+
+def _head(found: Forecast) -> list[str]:
+    recipe = found.plan.recipe
+    profile = f"    profile {recipe.profile}" if recipe.profile else ""
+    shared = f"{found.devices} accelerators" if found.devices > 1 else "1 accelerator"
+    return [f"recipe  {recipe.name}{profile}    {shared}"]
+
+
+def _arm(found: Forecast, arm: ArmForecast, names: Sequence[str], price: float | None, width: int) -> list[str]:
+    reference = " (reference)" if len(found.arms) > 1 and arm.arm == found.plan.reference else ""
+    seeds = f", trained {arm.seeds} times" if arm.seeds > 1 else ""
+    lines = [typer.style(f"arm {arm.arm}{reference}{seeds}" if len(found.arms) > 1 else "model", bold=True)]
+    if arm.count is None:
+        return [*lines, columns.paragraph(f"no forecast: {arm.problem}", indent="  ", limit=width)]
+    lines += _parameters(arm)
+    lines += ["", *_stages(arm)]
+    if any(name in HARDWARE for name in names):
+        lines += ["", *_memory(found, arm, [HARDWARE[name] for name in names if name in HARDWARE], width)]
+    return [*lines, "", *_time(found, arm, names, price, width)]
+
+
+def _parameters(arm: ArmForecast) -> list[str]:
+    assert arm.count is not None
+    count = arm.count
+    trained = frozenset().union(*(STAGES[stage.work.stage].trains for stage in arm.stages))
+    table = [("part", "component", f"{'parameters':>13}", f"{'trained':>13}")]
+    for kind in KINDS:
+        part = count.parts[kind]
+        mine = part.total if kind in trained else 0
+        table.append((kind.replace("_", " "), part.component, f"{part.total:>13,}", f"{mine:>13,}"))
+    table.append(("total", "", f"{count.total:>13,}", f"{count.trainable(trained):>13,}"))
+    if count.without_unused_heads != count.total:
+        table.append(("without the encoder's unused heads", "", f"{count.without_unused_heads:>13,}", ""))
+    if count.running != count.total:
+        table.append(("without anything that never runs", "", f"{count.running:>13,}", ""))
+    return _rows(table)
+
+
+def _stages(arm: ArmForecast) -> list[str]:
+    assert arm.count is not None
+    image = arm.count.image_tokens
+    table = [("stage", "steps", "rows/step", "tokens/row", "image+text", "tokens", "forward", "backward", "all FLOPs")]
+    for stage in arm.stages:
+        work, one = stage.work, stage.device_pass
+        table.append(
+            (
+                work.stage,
+                f"{work.steps:,}",
+                f"{work.batch_size:,}",
+                f"{work.row_tokens(image):,}",
+                f"{work.row.images * image}+{work.row.text_tokens}",
+                f"{work.tokens(image):.3g}",
+                f"{one.forward_flops / one.rows:.3g}",
+                f"{one.backward_flops / one.rows:.3g}",
+                f"{stage.flops:.3g}",
+            )
+        )
+    lines = _rows(table)
+    if arm.encoding_flops:
+        pictures = max(stage.work.pictures for stage in arm.stages)
+        lines.append(
+            f"  features of {pictures:,} pictures, once: {arm.encoding_flops:.3g} FLOPs, "
+            f"{arm.feature_bytes / _GB:,.1f} GB on disk"
+        )
+    return lines
+
+
+def _memory(found: Forecast, arm: ArmForecast, hardware: Sequence[Hardware], width: int) -> list[str]:
+    stage = hardest(arm, found.devices)
+    one = stage.device_pass
+    rows = f"{one.rows} row{'s' if one.rows > 1 else ''} at a time"
+    head = (f"GB per device, {stage.work.stage}, {rows}", "weights", "grads", "AdamW", "kept", "sum", "fits")
+    table = [head]
+    for each in footprints(one, found.devices, mixed=True):
+        fits = " ".join(kind.name for kind in hardware if each.fits(kind.memory)) or "none"
+        sizes = (each.weights, each.gradients, each.optimiser, each.activations, each.total)
+        cells = [f"{size / _GB:,.1f}" if size is not None else "?" for size in sizes]
+        table.append((each.words, *cells, fits if each.activations is not None else "?"))
+    lines = _rows(table)
+    if one.approximate is None and not any(
+        each.fits(kind.memory) for each in footprints(one, found.devices, mixed=True) for kind in hardware
+    ):
+        lines.append(columns.paragraph(_what_would_fit(stage, hardware), indent="  ", limit=width))
+    if one.approximate is not None:
+        words = f"approximate, two FLOPs per parameter and token: it cannot be counted ({one.approximate})"
+        lines.append(columns.paragraph(words, indent="  ", limit=width))
+    return lines
+
+
+def hardest(arm: ArmForecast, devices: int) -> StageForecast:
+    """Returns the stage that takes the most memory."""
+    return max(arm.stages, key=lambda stage: footprints(stage.device_pass, devices, mixed=True)[-1].total)
+
+
+def _what_would_fit(stage: StageForecast, hardware: Sequence[Hardware]) -> str:
+    largest = max(hardware, key=lambda kind: kind.memory)
+    needed = smallest_that_fits(stage.device_pass, largest.memory)
+    if needed is None:
+        return "It fits on none of these, however many: lower micro_batch_size, or take a smaller backbone."
+    return f"It does not fit. With full-shard and checkpointing, {needed} x {largest.label} would (--devices {needed})."
+
+
+def _time(found: Forecast, arm: ArmForecast, names: Sequence[str], price: float | None, width: int) -> list[str]:
+    lines: list[str] = []
+    table = [("hardware", "time", "price")]
+    for name in names:
+        if name != CPU:
+            table.append((_device_words(found.devices, HARDWARE[name]), *_on_device(found, arm, HARDWARE[name], price)))
+        elif arm.local is not None:
+            table.append(("this CPU", duration(arm.local.total), "-"))
+    if len(table) > 1:
+        lines += _rows(table)
+    if CPU in names:
+        if arm.local is not None:
+            local = arm.local
+            parts = {
+                "drawing": local.drawing,
+                "features": local.features,
+                "preparing": local.preparing,
+                "training": local.training,
+                "validation": local.validation,
+                "evaluation": local.evaluation,
+            }
+            words = ", ".join(f"{name} {duration(value)}" for name, value in parts.items() if value)
+            lines.append(columns.paragraph(f"this CPU: {words}", indent="  ", limit=width))
+        else:
+            lines.append(columns.paragraph(f"this CPU: {arm.local_problem}", indent="  ", limit=width))
+    return lines
+
+
+def _device_words(devices: int, hardware: Hardware) -> str:
+    return f"{devices} x {hardware.label}"
+
+
+def _on_device(found: Forecast, arm: ArmForecast, hardware: Hardware, price: float | None) -> tuple[str, str]:
+    if max(stage.device_pass.trainable for stage in arm.stages) < SMALLEST:
+        return "too small to say", "-"
+    took = cost(arm.flops, hardware, found.devices, price=price)
+    return f"{took.hours:,.1f} h", f"${took.price:,.0f}"
+
+
+def _study(found: Forecast, names: Sequence[str], price: float | None) -> list[str]:
+    if len(found.arms) * len(found.plan.seeds) < 2:
+        return []
+    lines = ["", typer.style("all arms and seeds", bold=True)]
+    known = [arm for arm in found.arms if arm.count is not None]
+    table = []
+    for name in names:
+        if name == CPU:
+            seconds = found.local_seconds()
+            if seconds is not None:
+                table.append(("this CPU", duration(seconds), "-"))
+            continue
+        if any(max(s.device_pass.trainable for s in arm.stages) < SMALLEST for arm in known) or not known:
+            continue
+        costs = [cost(arm.flops * arm.seeds, HARDWARE[name], found.devices, price=price) for arm in known]
+        hours, dollars = sum(one.hours for one in costs), sum(one.price for one in costs)
+        table.append((_device_words(found.devices, HARDWARE[name]), f"{hours:,.1f} h", f"${dollars:,.0f}"))
+    return [*lines, *_rows([("hardware", "time", "price"), *table])] if table else []
+
+
+def _missing(found: Forecast, width: int) -> list[str]:
+    if not found.missing:
+        return ["", "nothing is missing on this machine"]
+    lines = ["", typer.style("missing on this machine", bold=True)]
+    for one in found.missing:
+        lines.append(columns.paragraph(one.what, indent="  ", limit=width))
+        lines += [f"    {remedy}" for remedy in one.remedies]  # whole, to be copied
+    return lines
+
+
+def _assumptions(found: Forecast, names: Sequence[str], price: float | None, width: int) -> Iterator[str]:
+    yield typer.style("what this rests on", bold=True)
+    for text in assumptions(found, names, price):
+        yield columns.paragraph(text, indent="  ", limit=width)
+
+
+def assumptions(found: Forecast, names: Sequence[str], price: float | None) -> list[str]:
+    """Returns what was assumed, a sentence or two each."""
+    texts = [f"Rows: {note}." for note in found.notes]
+    devices = [HARDWARE[name] for name in names if name in HARDWARE]
+    if devices:
+        peaks = ", ".join(f"{one.label} {one.peak_flops / 1e12:,.0f} ({one.source})" for one in devices)
+        texts += [
+            f"Time on accelerators: training and encoder features alone; {explanation()}. The same share is assumed "
+            f"of every accelerator. Peak TFLOP/s, dense bfloat16: {peaks}.",
+            f"Models with fewer than {SMALLEST:,} trained parameters get no hours on accelerators: starting kernels, "
+            "not computing, takes their time.",
+            _price_words(devices, price),
+            "Memory: float32 weights, gradients and AdamW moments, bfloat16 computing, frozen parts bfloat16 on every "
+            f"device; rows of mean length; what plain PyTorch keeps; {FITS:.0%} of a device may be planned with. This "
+            "version trains in one process; the sharded rows say what sharding would take.",
+        ]
+    local = next((arm.local for arm in found.arms if arm.local is not None), None)
+    if local is not None:
+        from cobra_kit.study.speed import machine
+
+        texts.append(
+            f"This CPU ({machine()}): measured {local.speed.measured} at a load of {local.speed.load:.1f}; "
+            "--fresh measures again. Whatever else runs then slows both the measurement and the run."
+        )
+    return texts
+
+
+def _price_words(devices: Sequence[Hardware], price: float | None) -> str:
+    if price is not None:
+        return f"Price: ${price:g} per device and hour, as given."
+    listed = ", ".join(f"{one.label} ${one.price:g}" for one in devices)
+    return f"Price per device and hour: {listed} ({devices[0].price_source}); --price gives another."
+
+
+def _rows(table: Sequence[Sequence[str]]) -> list[str]:
+    """Returns a table with its numbers to the right."""
+    widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
+    aligned = [
+        [cell.rjust(size) if _is_number(table, place) else cell for place, (cell, size) in enumerate(zip(row, widths, strict=True))]
+        for row in table
+    ]
+    return columns.rows(aligned, flexible=0)
+
+
+def _is_number(table: Sequence[Sequence[str]], column: int) -> bool:
+    return column > 0 and all(not row[column] or row[column].strip()[0] in "0123456789$?-t" for row in table[1:])

@@ -1,0 +1,172 @@
+"""How much there is to learn: rows, their length, optimiser steps; measured on the data, or assumed and said so."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+
+from cobra_kit.data.rows import DataSource, TrainingRow
+from cobra_kit.data.sources import source_settings
+from cobra_kit.errors import CobraError
+from cobra_kit.estimate.calibration import TEXT_TOKENS
+from cobra_kit.estimate.counting import Row
+from cobra_kit.estimate.datasets import ROW_COUNTS
+from cobra_kit.estimate.sample import Sample
+from cobra_kit.interfaces import VisionEncoder
+from cobra_kit.model import CachedFeatures, processor_of
+from cobra_kit.recipe import Recipe, ResolvedRecipe
+from cobra_kit.recipe.sections import StageSection
+
+_LOOKED_AT = 300
+_CAPTION_TOKENS = 20
+_BYTES_PER_TOKEN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Assumed:
+    """What the user knows better than the defaults; None where nothing was said.
+
+    Args:
+        rows: Training rows.
+        text_tokens: Text tokens per row.
+    """
+
+    rows: int | None = None
+    text_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What a stage has to do.
+
+    Args:
+        stage: Its name.
+        steps: Optimiser steps.
+        batch_size: Rows per step.
+        micro_batch: Rows per forward pass, as the recipe has it.
+        rows: Training rows.
+        pictures: Training pictures.
+        row: The mean row.
+        basis: Where rows and lengths come from, as a sentence.
+    """
+
+    stage: str
+    steps: int
+    batch_size: int
+    micro_batch: int
+    rows: int
+    pictures: int
+    row: Row
+    basis: str
+
+    def row_tokens(self, image_tokens: int) -> int:
+        """Returns the length of the mean row, visual tokens included."""
+        return self.row.text_tokens + self.row.images * image_tokens
+
+    def tokens(self, image_tokens: int) -> int:
+        """Returns how many tokens the stage reads."""
+        return self.steps * self.batch_size * self.row_tokens(image_tokens)
+
+
+def workload(
+    resolved: ResolvedRecipe,
+    stage: str,
+    settings: StageSection,
+    sample: Sample | None,
+    *,
+    captions: bool,
+    text_only: bool = False,
+    assumed: Assumed = Assumed(),
+) -> Workload:
+    """Returns what a stage has to do.
+
+    Args:
+        resolved: The arm.
+        stage: The stage's name.
+        settings: Of the stage.
+        sample: The data, or None where they are not here.
+        captions: Whether the stage learns captions.
+        text_only: Whether its rows have no pictures.
+        assumed: What to take instead of what was found.
+    """
+    if sample is None:
+        rows, pictures, row, basis = _assumed(resolved.recipe, captions, text_only)
+    else:
+        listed = sample.source.caption_rows if captions else sample.source.rows
+        row, basis = _measured(listed, resolved, captions, sample)
+        rows = round(len(listed) * sample.times["train"])
+        pictures = round(_pictures(sample.source) * sample.times["train"])
+    if assumed.rows is not None:
+        rows, pictures, basis = assumed.rows, min(pictures, assumed.rows), f"{basis}; --rows"
+    if assumed.text_tokens is not None:
+        supervised = max(1, round(assumed.text_tokens * row.supervised / max(1, row.text_tokens)))
+        row, basis = Row(assumed.text_tokens, supervised, row.images), f"{basis}; --text-tokens"
+    per_epoch = math.ceil(rows / settings.batch_size)
+    steps = settings.steps or math.ceil((settings.epochs or 0) * per_epoch)
+    return Workload(
+        stage=stage,
+        steps=steps,
+        batch_size=settings.batch_size,
+        micro_batch=settings.micro_batch_size or settings.batch_size,
+        rows=rows,
+        pictures=pictures,
+        row=row,
+        basis=basis,
+    )
+
+
+def _assumed(recipe: Recipe, captions: bool, text_only: bool) -> tuple[int, int, Row, str]:
+    """Returns rows, pictures, the row and the words for data that are not here: the paper's."""
+    own_file = captions and getattr(source_settings(recipe), "captions", None) is not None
+    rows = ROW_COUNTS["captions" if own_file else "rows"]
+    text = _CAPTION_TOKENS if captions else TEXT_TOKENS
+    supervised = text if captions else text // 2
+    images = 0 if text_only else 1
+    words = f"assumed, for the data are not here: {rows:,} rows (the paper's), {text} text tokens each"
+    return rows, rows * images, Row(text, supervised, images), words
+
+
+def _pictures(source: DataSource) -> int:
+    return len(source.picture_ids("train"))
+
+
+def _measured(
+    rows: Sequence[TrainingRow], resolved: ResolvedRecipe, captions: bool, sample: Sample
+) -> tuple[Row, str]:
+    """Returns the mean row, and where it comes from."""
+    step = max(1, len(rows) // _LOOKED_AT)
+    some = rows[::step]
+    images = round(sum(len(row.images) for row in some) / max(1, len(some)))
+    try:
+        processor = processor_of(resolved)
+    except CobraError:
+        text = round(sum(_bytes(row, captions) for row in some) / _BYTES_PER_TOKEN / max(1, len(some)))
+        words = f"{sample.words}; the tokenizer is not here: {_BYTES_PER_TOKEN} bytes of text per token assumed"
+        return Row(max(2, text), max(1, text if captions else text // 2), images), words
+    shape = _encoder(resolved).max_shape(resolved.parts["vision_encoder"].config)
+    text_tokens = supervised = 0
+    for row in some:
+        stand_in = [CachedFeatures(torch.empty(0), shape)] * len(row.images)
+        if captions:
+            prepared = processor.caption_row(row.turns[0][1], stand_in)
+        else:
+            prepared = processor.row(row.turns, stand_in)
+        text_tokens += len(prepared.text.ids)
+        supervised += prepared.num_supervised
+    count = max(1, len(some))
+    return Row(max(2, round(text_tokens / count)), max(1, round(supervised / count)), images), (
+        f"measured on {sample.words}"
+    )
+
+
+def _encoder(resolved: ResolvedRecipe) -> type[VisionEncoder]:
+    return cast("type[VisionEncoder]", resolved.parts["vision_encoder"].component.load_class())
+
+
+def _bytes(row: TrainingRow, captions: bool) -> int:
+    turns = row.turns[:1] if captions else row.turns
+    return sum(len(answer.encode()) + (0 if captions else len(question.encode())) for question, answer in turns)
