@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from cobra_kit.cli.plan_text import assumptions
+from cobra_kit.cli.plan_text import assumptions, trained_kinds
 from cobra_kit.estimate.calibration import PAPER_RUN, TEXT_TOKENS, implied_utilisation
 from cobra_kit.estimate.hardware import CPU, HARDWARE
 from cobra_kit.estimate.hours import SMALLEST, cost
 from cobra_kit.estimate.memory import footprints
 from cobra_kit.study.forecast import ArmForecast, Forecast, StageForecast
-from cobra_kit.train.stages import STAGES
 
 
 def to_json(found: Forecast, names: Sequence[str], price: float | None) -> dict[str, Any]:
@@ -37,13 +36,12 @@ def _arm(found: Forecast, arm: ArmForecast, names: Sequence[str], price: float |
     if arm.count is None:
         return {"problem": arm.problem}
     count = arm.count
-    trained = frozenset().union(*(STAGES[stage.work.stage].trains for stage in arm.stages))
     large = max(stage.device_pass.trainable for stage in arm.stages) >= SMALLEST
     return {
         "seeds": arm.seeds,
         "parameters": {
             "total": count.total,
-            "trainable": count.trainable(trained),
+            "trainable": count.trainable(trained_kinds(arm)),
             "without_unused_heads": count.without_unused_heads,
             "running": count.running,
             "parts": {kind: asdict(part) for kind, part in count.parts.items()},
@@ -75,7 +73,5 @@ def _stage(found: Forecast, stage: StageForecast, image_tokens: int) -> dict[str
         "backward_flops_per_row": one.backward_flops / one.rows,
         "flops": stage.flops,
         "approximate": one.approximate,
-        "memory": [
-            {**asdict(each), "total": each.total} for each in footprints(one, found.devices, mixed=True)
-        ],
+        "memory": [{**asdict(each), "total": each.total} for each in footprints(one, found.devices, mixed=True)],
     }

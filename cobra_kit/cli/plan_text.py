@@ -15,7 +15,7 @@ from cobra_kit.plugin import KINDS
 from cobra_kit.study.forecast import ArmForecast, Forecast, StageForecast
 from cobra_kit.train.stages import STAGES
 
-_GB = 1e9
+_GB, _MB = 1e9, 1e6
 
 
 def render(found: Forecast, names: Sequence[str], price: float | None, width: int) -> list[str]:
@@ -67,68 +67,70 @@ def _arm(found: Forecast, arm: ArmForecast, names: Sequence[str], price: float |
 def _parameters(arm: ArmForecast) -> list[str]:
     assert arm.count is not None
     count = arm.count
-    trained = frozenset().union(*(STAGES[stage.work.stage].trains for stage in arm.stages))
-    table = [("part", "component", f"{'parameters':>13}", f"{'trained':>13}")]
+    trained = trained_kinds(arm)
+    table = [("part", "component", "parameters", "trained")]
     for kind in KINDS:
         part = count.parts[kind]
         mine = part.total if kind in trained else 0
-        table.append((kind.replace("_", " "), part.component, f"{part.total:>13,}", f"{mine:>13,}"))
-    table.append(("total", "", f"{count.total:>13,}", f"{count.trainable(trained):>13,}"))
+        table.append((kind.replace("_", " "), part.component, f"{part.total:,}", f"{mine:,}"))
+    table.append(("total", "", f"{count.total:,}", f"{count.trainable(trained):,}"))
     if count.without_unused_heads != count.total:
-        table.append(("without the encoder's unused heads", "", f"{count.without_unused_heads:>13,}", ""))
-    if count.running != count.total:
-        table.append(("without anything that never runs", "", f"{count.running:>13,}", ""))
-    return _rows(table)
+        table.append(("without heads", "that never run", f"{count.without_unused_heads:,}", ""))
+    if count.running not in (count.total, count.without_unused_heads):
+        table.append(("and blocks", "that never run", f"{count.running:,}", ""))
+    return grid(table, numbers=2)
+
+
+def trained_kinds(arm: ArmForecast) -> frozenset[str]:
+    """Returns the kinds of part that some stage trains."""
+    return frozenset(kind for stage in arm.stages for kind in STAGES[stage.work.stage].trains)
 
 
 def _stages(arm: ArmForecast) -> list[str]:
     assert arm.count is not None
     image = arm.count.image_tokens
-    table = [("stage", "steps", "rows/step", "tokens/row", "image+text", "tokens", "forward", "backward", "all FLOPs")]
+    table: list[tuple[str, ...]] = [("stage", "steps", "rows/step", "tokens/row", "image", "text", "tokens in all")]
+    flops: list[tuple[str, ...]] = [("FLOPs", "forward/row", "backward/row", "in all")]
     for stage in arm.stages:
         work, one = stage.work, stage.device_pass
-        table.append(
-            (
-                work.stage,
-                f"{work.steps:,}",
-                f"{work.batch_size:,}",
-                f"{work.row_tokens(image):,}",
-                f"{work.row.images * image}+{work.row.text_tokens}",
-                f"{work.tokens(image):.3g}",
-                f"{one.forward_flops / one.rows:.3g}",
-                f"{one.backward_flops / one.rows:.3g}",
-                f"{stage.flops:.3g}",
-            )
-        )
-    lines = _rows(table)
-    if arm.encoding_flops:
-        pictures = max(stage.work.pictures for stage in arm.stages)
-        lines.append(
-            f"  features of {pictures:,} pictures, once: {arm.encoding_flops:.3g} FLOPs, "
-            f"{arm.feature_bytes / _GB:,.1f} GB on disk"
-        )
-    return lines
+        lengths = (work.row_tokens(image), work.row.images * image, work.row.text_tokens)
+        numbers = (work.steps, work.batch_size, *lengths, work.tokens(image))
+        table.append((work.stage, *(f"{number:,}" for number in numbers)))
+        per_row = (one.forward_flops / one.rows, one.backward_flops / one.rows)
+        flops.append((work.stage, *(f"{number:.3g}" for number in (*per_row, stage.flops))))
+    lines = [*grid(table, numbers=1), ""]
+    if not arm.encoding_flops:
+        return lines + grid(flops, numbers=1)
+    pictures = max(stage.work.pictures for stage in arm.stages)
+    flops.append(("features", f"{arm.encoding_flops / pictures:.3g}", "0", f"{arm.encoding_flops:.3g}"))
+    kept = f"  features: each of {pictures:,} pictures once, then {_size(arm.feature_bytes)} on disk"
+    return [*lines, *grid(flops, numbers=1), kept]
+
+
+def _size(count: float) -> str:
+    return f"{count / _GB:,.1f} GB" if count >= _GB else f"{count / _MB:,.1f} MB"
 
 
 def _memory(found: Forecast, arm: ArmForecast, hardware: Sequence[Hardware], width: int) -> list[str]:
     stage = hardest(arm, found.devices)
     one = stage.device_pass
+    ways = footprints(one, found.devices, mixed=True)
+    unit, name = (_GB, "GB") if max(way.total for way in ways) >= _GB else (_MB, "MB")
     rows = f"{one.rows} row{'s' if one.rows > 1 else ''} at a time"
-    head = (f"GB per device, {stage.work.stage}, {rows}", "weights", "grads", "AdamW", "kept", "sum", "fits")
-    table = [head]
-    for each in footprints(one, found.devices, mixed=True):
-        fits = " ".join(kind.name for kind in hardware if each.fits(kind.memory)) or "none"
-        sizes = (each.weights, each.gradients, each.optimiser, each.activations, each.total)
-        cells = [f"{size / _GB:,.1f}" if size is not None else "?" for size in sizes]
-        table.append((each.words, *cells, fits if each.activations is not None else "?"))
-    lines = _rows(table)
-    if one.approximate is None and not any(
-        each.fits(kind.memory) for each in footprints(one, found.devices, mixed=True) for kind in hardware
-    ):
-        lines.append(columns.paragraph(_what_would_fit(stage, hardware), indent="  ", limit=width))
+    table: list[tuple[str, ...]] = [("sharding", "weights", "grads", "AdamW", "kept", "sum", "fits")]
+    for way in ways:
+        fits = " ".join(kind.name for kind in hardware if way.fits(kind.memory)) or "none"
+        sizes = (way.weights, way.gradients, way.optimiser, way.activations, way.total)
+        cells = [f"{size / unit:,.1f}" if size is not None else "?" for size in sizes]
+        label = f"{way.sharding} + ckpt" if way.checkpointed else way.sharding
+        table.append((label, *cells, fits if way.activations is not None else "?"))
+    lines = [f"  {name} per device in {stage.work.stage}, {rows} (ckpt: activation checkpointing)"]
+    lines += grid(table, numbers=1, last_is_text=True)
     if one.approximate is not None:
         words = f"approximate, two FLOPs per parameter and token: it cannot be counted ({one.approximate})"
         lines.append(columns.paragraph(words, indent="  ", limit=width))
+    elif not any(way.fits(kind.memory) for way in ways for kind in hardware):
+        lines.append(columns.paragraph(_what_would_fit(stage, hardware), indent="  ", limit=width))
     return lines
 
 
@@ -154,7 +156,7 @@ def _time(found: Forecast, arm: ArmForecast, names: Sequence[str], price: float 
         elif arm.local is not None:
             table.append(("this CPU", duration(arm.local.total), "-"))
     if len(table) > 1:
-        lines += _rows(table)
+        lines += grid(table, numbers=1)
     if CPU in names:
         if arm.local is not None:
             local = arm.local
@@ -201,7 +203,7 @@ def _study(found: Forecast, names: Sequence[str], price: float | None) -> list[s
         costs = [cost(arm.flops * arm.seeds, HARDWARE[name], found.devices, price=price) for arm in known]
         hours, dollars = sum(one.hours for one in costs), sum(one.price for one in costs)
         table.append((_device_words(found.devices, HARDWARE[name]), f"{hours:,.1f} h", f"${dollars:,.0f}"))
-    return [*lines, *_rows([("hardware", "time", "price"), *table])] if table else []
+    return [*lines, *grid([("hardware", "time", "price"), *table], numbers=1)] if table else []
 
 
 def _missing(found: Forecast, width: int) -> list[str]:
@@ -210,7 +212,8 @@ def _missing(found: Forecast, width: int) -> list[str]:
     lines = ["", typer.style("missing on this machine", bold=True)]
     for one in found.missing:
         lines.append(columns.paragraph(one.what, indent="  ", limit=width))
-        lines += [f"    {remedy}" for remedy in one.remedies]  # whole, to be copied
+        for remedy in one.remedies:
+            lines.append(columns.paragraph(remedy, indent="    ", limit=width))
     return lines
 
 
@@ -224,18 +227,25 @@ def assumptions(found: Forecast, names: Sequence[str], price: float | None) -> l
     """Returns what was assumed, a sentence or two each."""
     texts = [f"Rows: {note}." for note in found.notes]
     devices = [HARDWARE[name] for name in names if name in HARDWARE]
-    if devices:
+    large = any(stage.device_pass.trainable >= SMALLEST for arm in found.arms for stage in arm.stages)
+    if devices and not large:
+        texts.append(
+            f"No hours on accelerators: below {SMALLEST:,} trained parameters starting kernels, not computing, takes "
+            "the time."
+        )
+    if devices and large:
         peaks = ", ".join(f"{one.label} {one.peak_flops / 1e12:,.0f} ({one.source})" for one in devices)
         texts += [
             f"Time on accelerators: training and encoder features alone; {explanation()}. The same share is assumed "
             f"of every accelerator. Peak TFLOP/s, dense bfloat16: {peaks}.",
-            f"Models with fewer than {SMALLEST:,} trained parameters get no hours on accelerators: starting kernels, "
-            "not computing, takes their time.",
             _price_words(devices, price),
+        ]
+    if devices:
+        texts.append(
             "Memory: float32 weights, gradients and AdamW moments, bfloat16 computing, frozen parts bfloat16 on every "
             f"device; rows of mean length; what plain PyTorch keeps; {FITS:.0%} of a device may be planned with. This "
-            "version trains in one process; the sharded rows say what sharding would take.",
-        ]
+            "version trains in one process; the sharded rows say what sharding would take."
+        )
     local = next((arm.local for arm in found.arms if arm.local is not None), None)
     if local is not None:
         from cobra_kit.study.speed import machine
@@ -254,15 +264,21 @@ def _price_words(devices: Sequence[Hardware], price: float | None) -> str:
     return f"Price per device and hour: {listed} ({devices[0].price_source}); --price gives another."
 
 
-def _rows(table: Sequence[Sequence[str]]) -> list[str]:
-    """Returns a table with its numbers to the right."""
+def grid(table: Sequence[Sequence[str]], *, numbers: int, last_is_text: bool = False) -> list[str]:
+    """Returns a table, its numbers to the right.
+
+    Args:
+        table: Rows of equal length, the first one the headings.
+        numbers: The first column that holds numbers.
+        last_is_text: Whether the last column is words.
+    """
     widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
-    aligned = [
-        [cell.rjust(size) if _is_number(table, place) else cell for place, (cell, size) in enumerate(zip(row, widths, strict=True))]
-        for row in table
-    ]
-    return columns.rows(aligned, flexible=0)
-
-
-def _is_number(table: Sequence[Sequence[str]], column: int) -> bool:
-    return column > 0 and all(not row[column] or row[column].strip()[0] in "0123456789$?-t" for row in table[1:])
+    text = {*range(numbers), *([len(widths) - 1] if last_is_text else [])}
+    lines = []
+    for row in table:
+        cells = [
+            cell.ljust(size) if place in text else cell.rjust(size)
+            for place, (cell, size) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append(f"  {'  '.join(cells)}".rstrip())
+    return lines

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 TEXT_TOKENS = 250
-"""Text tokens per row of the paper's data. Not published: an assumption, and every estimate that rests on it says so."""
+"""Text tokens per row of the paper's data. Not published: an assumption, named with every estimate that rests on it."""
 
 TEXT_TOKENS_RANGE = (120, 350)
 """What the text may well be instead; `implied_utilisation` at both ends shows how much hangs on it."""
@@ -103,8 +103,13 @@ def cobra_3b_flops(text_tokens: int, supervised: int, image_tokens: int = PAPER_
     sizes = MambaSizes()
     length = image_tokens + text_tokens
     first = 2 * image_tokens * 2176 * 8704  # nothing flows back into frozen features
-    return encoder + 3 * projector - first + language + length * sizes.backward_flops() + 2 * supervised * (
-        sizes.head_flops()
+    return (
+        encoder
+        + 3 * projector
+        - first
+        + language
+        + length * sizes.backward_flops()
+        + 2 * supervised * (sizes.head_flops())
     )
 
 

@@ -114,7 +114,7 @@ class PassCount:
     frozen: int
     largest_block: int
     outside_blocks: int
-    approximate: str | None = None
+    approximate: str | None
 
     @property
     def step_flops(self) -> float:
@@ -135,7 +135,7 @@ def count_model(resolved: ResolvedRecipe) -> tuple[VisionLanguageModel, ModelCou
     model = compose(resolved, device="meta")
     encoder = model.vision_encoder
     unused = _unused(model, resolved)
-    parts = {
+    parts: dict[str, PartCount] = {
         kind: PartCount(model.components[kind], count_parameters(module)[0]) for kind, module in model.parts().items()
     }
     sizes = {name: p.numel() for name, p in encoder.named_parameters()}
@@ -225,6 +225,7 @@ def _counted(
         backward_flops=counter.total - forward - (encoder_flops if group is not None and group.tensors else 0),
         activations=saved.bytes,
         activations_checkpointed=saved.bytes_checkpointed if blocks else saved.bytes,
+        approximate=None,
         **_sizes(model, blocks),
     )
 

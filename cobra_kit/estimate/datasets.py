@@ -46,9 +46,7 @@ IMAGES = (
     Download("coco/val2017 (LVIS)", "http://images.cocodataset.org/zips/val2017.zip"),
     Download("gqa/images", "https://downloads.cs.stanford.edu/nlp/data/gqa/images.zip"),
     Download("ocr_vqa/images", "https://huggingface.co/datasets/qnguyen3/ocr_vqa/resolve/main/ocr_vqa.zip"),
-    Download(
-        "textvqa/train_images", "https://dl.fbaipublicfiles.com/textvqa/images/train_val_images.zip"
-    ),
+    Download("textvqa/train_images", "https://dl.fbaipublicfiles.com/textvqa/images/train_val_images.zip"),
     Download("vg/VG_100K", "https://cs.stanford.edu/people/rak248/VG_100K_2/images.zip"),
     Download("vg/VG_100K_2", "https://cs.stanford.edu/people/rak248/VG_100K_2/images2.zip"),
 )

@@ -60,7 +60,5 @@ def check_names(names: Sequence[str]) -> tuple[str, ...]:
     found = dict.fromkeys(name.strip().lower() for name in names)
     for name in found:
         if name not in NAMES:
-            raise CobraError(
-                f"no hardware named {name!r}", where="--hardware", hint=suggest(name, NAMES, what="known")
-            )
+            raise CobraError(f"no hardware named {name!r}", where="--hardware", hint=suggest(name, NAMES, what="known"))
     return tuple(found) or NAMES

@@ -5,17 +5,17 @@ from __future__ import annotations
 import shlex
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from pydantic import BaseModel
 
 from cobra_kit.data.sources import source_settings
 from cobra_kit.errors import CobraError
 from cobra_kit.estimate.datasets import BY_SETTING
-from cobra_kit.interfaces import Backbone
+from cobra_kit.interfaces import Backbone, Component
 from cobra_kit.model import VisionLanguageModel
 from cobra_kit.recipe import Recipe, ResolvedRecipe
 
@@ -63,26 +63,42 @@ def missing_weights(model: VisionLanguageModel, resolved: ResolvedRecipe) -> lis
         resolved: What it was composed from.
     """
     found: list[Missing] = []
-    wanted: dict[tuple[str, tuple[str, ...]], str] = {}
+    wanted: dict[_Request, str] = {}
     for kind, module in model.parts().items():
         part = resolved.parts[kind]
-        weights = getattr(part.config, "weights", "none")
-        name = part.component.qualified
+        name, weights = part.component.qualified, getattr(part.config, "weights", "none")
         if weights == "hub":
-            asked = _asked_of_hub(module.load_pretrained)  # type: ignore[arg-type]  # parts are components
+            asked = _asked_of_hub(cast("Component", module).load_pretrained) or _declared(part.config)
             wanted |= dict.fromkeys(asked, f"weights of {name}")
-            hub_id = getattr(part.config, "hub_id", None)
             if not asked:
-                wanted[(str(hub_id), ())] = f"weights of {name}" if hub_id else ""
+                found.append(Missing(f"weights of {name}: from the hub, it does not say which", ()))
         elif weights not in ("none", "packaged") and not Path(str(weights)).expanduser().exists():
             found.append(Missing(f"weights of {name}: {weights} is not there", ("Give the path of a file or folder.",)))
-    found += _missing_tokenizer(resolved, wanted)
-    for (repository, patterns), what in wanted.items():
-        if not what:
-            found.append(Missing("weights from the hub; the component does not say which", ()))
-        elif not _cached(repository, patterns):
-            found.append(Missing(f"{what}: {repository}", (_download(repository, patterns),)))
+    found += _tokenizer(resolved, wanted)
+    for request, what in wanted.items():
+        if not _cached(request):
+            found.append(Missing(f"{what}: {request.repository}", (request.command(),)))
     return found
+
+
+class _Request(NamedTuple):
+    """Files of a hub repository."""
+
+    repository: str
+    patterns: tuple[str, ...]
+
+    def command(self) -> str:
+        """Returns the command that fetches them."""
+        words = ["hf", "download", self.repository]
+        for pattern in self.patterns:
+            words += ["--include", pattern]
+        return shlex.join(words)
+
+
+def _declared(config: object) -> list[_Request]:
+    """Returns the repository that a config names as `hub_id`, where asking for the weights told nothing."""
+    hub_id = getattr(config, "hub_id", None)
+    return [_Request(hub_id, ())] if isinstance(hub_id, str) else []
 
 
 def _paths(settings: BaseModel) -> Iterator[tuple[str, Path]]:
@@ -92,50 +108,50 @@ def _paths(settings: BaseModel) -> Iterator[tuple[str, Path]]:
             yield name, value
 
 
-def _missing_tokenizer(
-    resolved: ResolvedRecipe, wanted: dict[tuple[str, tuple[str, ...]], str]
-) -> list[Missing]:
+def _tokenizer(resolved: ResolvedRecipe, wanted: dict[_Request, str]) -> list[Missing]:
+    """Adds what the backbone's tokenizer wants of the hub, or returns why there is none."""
     part = resolved.parts["backbone"]
     backbone = cast("type[Backbone]", part.component.load_class())
-    problem: list[CobraError] = []
+    name = part.component.qualified
+    problems: list[CobraError] = []
 
     def ask() -> None:
         try:
             backbone.text_codec(part.config)
         except CobraError as error:
-            problem.append(error)
+            problems.append(error)
             raise
 
     asked = _asked_of_hub(ask)
-    wanted |= {one: f"tokenizer of {part.component.qualified}" for one in asked if one not in wanted}
-    if asked or not problem:
+    for request in asked:
+        wanted.setdefault(request, f"tokenizer of {name}")
+    if asked or not problems:
         return []
-    error = problem[0]
-    return [Missing(f"tokenizer of {part.component.qualified}: {error.message}", tuple((error.hint or "").splitlines()))]
+    hint = tuple((problems[0].hint or "").splitlines())
+    return [Missing(f"tokenizer of {name}: {problems[0].message}", hint)]
 
 
-def _asked_of_hub(ask: Callable[[], object]) -> list[tuple[str, tuple[str, ...]]]:
-    """Returns (repository, file patterns) that `ask` wants of the hub; whatever it does with empty files is ignored."""
+def _asked_of_hub(ask: Callable[[], object]) -> list[_Request]:
+    """Returns what `ask` wants of the hub; what it does with empty files is ignored."""
     with tempfile.TemporaryDirectory() as folder, _recording(Path(folder)) as asked:
-        try:
+        # Of a stranger's component, on files without content, any error may come.
+        with suppress(Exception):
             ask()
-        except Exception:  # of a stranger's component, on files without content: anything may come
-            pass
         return list(dict.fromkeys(asked))
 
 
 @contextmanager
-def _recording(folder: Path) -> Iterator[list[tuple[str, tuple[str, ...]]]]:
+def _recording(folder: Path) -> Iterator[list[_Request]]:
     """Replaces the hub's download by one that notes what is wanted and gives empty files."""
     import huggingface_hub
 
-    asked: list[tuple[str, tuple[str, ...]]] = []
+    asked: list[_Request] = []
     original = huggingface_hub.snapshot_download
 
     def snapshot_download(repo_id: str, *args: Any, **options: Any) -> str:
         patterns = options.get("allow_patterns") or ()
         patterns = (patterns,) if isinstance(patterns, str) else tuple(patterns)
-        asked.append((repo_id, patterns))
+        asked.append(_Request(repo_id, patterns))
         place = folder / repo_id.replace("/", "--")
         place.mkdir(exist_ok=True)
         for pattern in patterns:
@@ -151,21 +167,15 @@ def _recording(folder: Path) -> Iterator[list[tuple[str, tuple[str, ...]]]]:
         huggingface_hub.snapshot_download = original
 
 
-def _cached(repository: str, patterns: Sequence[str]) -> bool:
+def _cached(request: _Request) -> bool:
     from huggingface_hub import snapshot_download
 
+    wanted = list(request.patterns) or None
     try:
-        folder = Path(snapshot_download(repository, allow_patterns=list(patterns) or None, local_files_only=True))
+        folder = Path(snapshot_download(request.repository, allow_patterns=wanted, local_files_only=True))
     except Exception:  # the client raises its HTTP library's errors beside its own
         return False
-    return all(any(folder.glob(pattern)) for pattern in patterns)
-
-
-def _download(repository: str, patterns: Sequence[str]) -> str:
-    words = ["hf", "download", repository]
-    for pattern in patterns:
-        words += ["--include", pattern]
-    return shlex.join(words)
+    return all(any(folder.glob(pattern)) for pattern in request.patterns)
 
 
 def by_what(found: Sequence[Missing]) -> Mapping[str, Missing]:

@@ -134,9 +134,7 @@ def _pictures(source: DataSource) -> int:
     return len(source.picture_ids("train"))
 
 
-def _measured(
-    rows: Sequence[TrainingRow], resolved: ResolvedRecipe, captions: bool, sample: Sample
-) -> tuple[Row, str]:
+def _measured(rows: Sequence[TrainingRow], resolved: ResolvedRecipe, captions: bool, sample: Sample) -> tuple[Row, str]:
     """Returns the mean row, and where it comes from."""
     step = max(1, len(rows) // _LOOKED_AT)
     some = rows[::step]
@@ -151,10 +149,7 @@ def _measured(
     text_tokens = supervised = 0
     for row in some:
         stand_in = [CachedFeatures(torch.empty(0), shape)] * len(row.images)
-        if captions:
-            prepared = processor.caption_row(row.turns[0][1], stand_in)
-        else:
-            prepared = processor.row(row.turns, stand_in)
+        prepared = processor.caption_row(row.turns[0][1], stand_in) if captions else processor.row(row.turns, stand_in)
         text_tokens += len(prepared.text.ids)
         supervised += prepared.num_supervised
     count = max(1, len(some))

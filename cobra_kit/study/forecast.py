@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from cobra_kit.errors import CobraError, DataError, ImageError
 from cobra_kit.estimate.counting import ModelCount, PassCount, count_model, count_pass
@@ -76,10 +76,11 @@ class ArmForecast:
     @property
     def encoding_flops(self) -> float:
         """Returns the FLOPs of encoding every training picture once, where features are kept."""
-        frozen = [one for one in self.stages if one.encoder_frozen]
+        frozen = [one for one in self.stages if one.encoder_frozen and one.work.row.images]
         if not frozen:
             return 0.0
-        per_image = max(one.device_pass.encoder_flops / one.device_pass.rows / max(1, one.work.row.images) for one in frozen)
+        images = [one.device_pass.rows * one.work.row.images for one in frozen]
+        per_image = max(one.device_pass.encoder_flops / count for one, count in zip(frozen, images, strict=True))
         return per_image * max(one.work.pictures for one in frozen)
 
     @property
@@ -231,8 +232,6 @@ def device_rows(settings: StageSection, devices: int) -> int:
 
 
 def _with_local(found: ArmForecast, run: RunPlan, sample: Sample | None, fresh: bool) -> ArmForecast:
-    from dataclasses import replace
-
     if found.missing or sample is None:
         return replace(found, local_problem="not measured: something it needs is not here")
     longest = too_long([stage.local_pass for stage in found.stages if stage.local_pass is not None])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from cobra_kit.data.rows import Split
 from cobra_kit.estimate.counting import PassCount
 from cobra_kit.estimate.memory import footprints
 from cobra_kit.estimate.sample import Sample
@@ -70,8 +71,8 @@ def local_time(run: RunPlan, works: Sequence[Workload], sample: Sample, *, fresh
         share = curriculum.share if curriculum else 0.0
         training += work.steps * (share * pace.first + (1 - share) * pace.rest)
         preparing += work.rows * pace.tokenising * (2 if curriculum else 1)
-    pictures = {split: len(sample.source.picture_ids(split)) * sample.times[split] for split in ("train", "val", "test")}
-    encoded = pictures["train"] + pictures["test"] + (pictures["val"] if run.evaluate.validation else 0)
+    splits: tuple[Split, ...] = ("train", "val", "test") if run.evaluate.validation else ("train", "test")
+    encoded = sum(len(sample.source.picture_ids(split)) * sample.times[split] for split in splits)
     return LocalTime(
         drawing=sample.to_draw * speed.drawing,
         features=encoded * speed.features,

@@ -126,8 +126,7 @@ def measure(run: RunPlan, sample: Sample) -> Speed:
         composing = time.perf_counter() - started
         pictures, features = _pictures(run, model, sample, Path(folder))
         stages = {
-            name: _stage_speed(name, settings, model, sample, pictures)
-            for name, settings in run.train.stages().items()
+            name: _stage_speed(name, settings, model, sample, pictures) for name, settings in run.train.stages().items()
         }
         return Speed(
             measured=datetime.now(UTC).isoformat(timespec="seconds"),

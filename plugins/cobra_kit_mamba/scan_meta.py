@@ -79,9 +79,9 @@ _scan_shapes.register_autograd(_backward, setup_context=_save)
 
 @register_flop_formula(torch.ops.cobra_kit_mamba.scan_shapes)
 def _forward_flops(u: Any, dt: Any, A: Any, *_: Any, **__: Any) -> int:
-    return FORWARD_FLOPS * u[0] * u[1] * u[2] * A[1]
+    return int(FORWARD_FLOPS * u[0] * u[1] * u[2] * A[1])
 
 
 @register_flop_formula(torch.ops.cobra_kit_mamba.scan_shapes_backward)
 def _backward_flops(grad: Any, u: Any, dt: Any, A: Any, *_: Any, **__: Any) -> int:
-    return BACKWARD_FLOPS * u[0] * u[1] * u[2] * A[1]
+    return int(BACKWARD_FLOPS * u[0] * u[1] * u[2] * A[1])
