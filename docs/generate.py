@@ -71,6 +71,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "formats": format_table,
     "help": command_help,
     "help plugins list": lambda: command_help("plugins", "list"),
+    "help plan": lambda: command_help("plan"),
     "help recipes": lambda: command_help("recipes"),
 }
 

@@ -161,6 +161,7 @@ def _time(found: Forecast, arm: ArmForecast, names: Sequence[str], price: float 
         if arm.local is not None:
             local = arm.local
             parts = {
+                "starting": local.starting,
                 "drawing": local.drawing,
                 "features": local.features,
                 "preparing": local.preparing,

@@ -10,9 +10,11 @@ import typer
 
 from cobra_kit.cli import columns, recipes_text
 from cobra_kit.cli.recipes_derived import DerivedSizes, derived_sizes
+from cobra_kit.data.sources import source_settings
 from cobra_kit.errors import CobraError, RecipeError
 from cobra_kit.recipe import (
     Difference,
+    RecipeProblems,
     ResolvedProfile,
     ResolvedRecipe,
     arm_differences,
@@ -61,6 +63,7 @@ def validate(recipe: str, *, profile: str | None, changes: Sequence[str], as_jso
         RecipeError: It holds under some profile not; everything that is wrong, together.
     """
     profiles = resolve_profiles(recipe, profile=profile, overrides=changes)
+    _check_data(recipe, profiles)
     sizes = _all_sizes(recipe, profiles)
     if as_json:
         _print_json([_profile_json(found, derived) for found, derived in zip(profiles, sizes, strict=True)])
@@ -108,6 +111,20 @@ def _arm(recipe: str, arm: str, arms: Mapping[str, ResolvedRecipe]) -> ResolvedR
     if arm not in arms:
         raise RecipeError(f"no arm named {arm!r}", where=recipe, hint=f"arms: {', '.join(arms) or 'none'}")
     return arms[arm]
+
+
+def _check_data(recipe: str, profiles: Sequence[ResolvedProfile]) -> None:
+    """Raises what is wrong with the settings of the data sources of any profile and arm; nothing is opened."""
+    problems: list[RecipeError] = []
+    for one in profiles:
+        for resolved in (one.model, *one.arms.values()):
+            if resolved.recipe.data is None:
+                continue
+            try:
+                source_settings(resolved.recipe)
+            except RecipeError as error:
+                problems += error.problems if isinstance(error, RecipeProblems) else [error]
+    raise_problems(recipe, problems)
 
 
 def _all_sizes(recipe: str, profiles: Sequence[ResolvedProfile]) -> list[dict[str, DerivedSizes]]:

@@ -130,7 +130,7 @@ class Forecast:
             run = next(run for run in self.plan.runs if run.arm == arm.arm)
             encoder = json.dumps(run.resolved.parts["vision_encoder"].plain(), sort_keys=True)
             shared = arm.local.features if encoder not in seen else 0.0
-            shared += arm.local.drawing if not seen else 0.0
+            shared += arm.local.starting + arm.local.drawing if not seen else 0.0
             seen.add(encoder)
             total += shared + arm.seeds * arm.local.per_training
         return total

@@ -26,6 +26,7 @@ class LocalTime:
     """Seconds of one run on this machine.
 
     Args:
+        starting: Until the process is ready; once per study.
         drawing: Pictures that are not drawn yet; once per study.
         features: Encoder features of all splits; once per encoder.
         preparing: Composing the model and tokenising the rows.
@@ -35,6 +36,7 @@ class LocalTime:
         speed: What it was computed from.
     """
 
+    starting: float
     drawing: float
     features: float
     preparing: float
@@ -51,7 +53,7 @@ class LocalTime:
     @property
     def total(self) -> float:
         """Returns the sum."""
-        return self.drawing + self.features + self.per_training
+        return self.starting + self.drawing + self.features + self.per_training
 
 
 def local_time(run: RunPlan, works: Sequence[Workload], sample: Sample, *, fresh: bool = False) -> LocalTime:
@@ -74,6 +76,7 @@ def local_time(run: RunPlan, works: Sequence[Workload], sample: Sample, *, fresh
     splits: tuple[Split, ...] = ("train", "val", "test") if run.evaluate.validation else ("train", "test")
     encoded = sum(len(sample.source.picture_ids(split)) * sample.times[split] for split in splits)
     return LocalTime(
+        starting=speed.starting,
         drawing=sample.to_draw * speed.drawing,
         features=encoded * speed.features,
         preparing=speed.composing + preparing,

@@ -11,6 +11,8 @@ import hashlib
 import json
 import os
 import platform
+import subprocess
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -40,6 +42,7 @@ from cobra_kit.train.optimiser import make_optimiser
 from cobra_kit.train.stages import STAGES, set_stage
 from cobra_kit.train.step import optimiser_step
 
+_START = "import sys, cobra_kit.study.work as work; work.compose(sys.argv[1], device='meta')"
 _WARM_UP = 3
 _STEPS = 12
 _SECONDS = 3.0
@@ -82,6 +85,7 @@ class Speed:
     Args:
         measured: When, ISO 8601.
         load: The machine's load average then; above its number of cores others were using it.
+        starting: Seconds until a new process has imported what a run needs; 0 where that could not be tried.
         composing: Seconds until the model stands.
         drawing: Seconds per picture.
         features: Seconds per picture; 0 where the encoder is trained.
@@ -91,6 +95,7 @@ class Speed:
 
     measured: str
     load: float
+    starting: float
     composing: float
     drawing: float
     features: float
@@ -131,12 +136,25 @@ def measure(run: RunPlan, sample: Sample) -> Speed:
         return Speed(
             measured=datetime.now(UTC).isoformat(timespec="seconds"),
             load=load,
+            starting=_starting(run, Path(folder)),
             composing=composing,
             drawing=sample.drawing_seconds,
             features=features,
             stages=stages,
             benchmarks=dict(_answering(run, model, sample, Path(folder))),
         )
+
+
+def _starting(run: RunPlan, folder: Path) -> float:
+    """Returns how long another process takes to import everything and to build the model's shapes."""
+    recipe = folder / "recipe.yaml"
+    recipe.write_text(run.resolved.to_yaml(), encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+    started = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", _START, str(recipe)], env=environment, capture_output=True, check=False
+    )
+    return time.perf_counter() - started if done.returncode == 0 else 0.0
 
 
 def _pictures(run: RunPlan, model: VisionLanguageModel, sample: Sample, folder: Path) -> tuple[Pictures, float]:
