@@ -172,6 +172,12 @@ def _check_ablation(tree: Node, recipe: Recipe) -> list[RecipeError]:
     for name in ablation.paper.rows if ablation.paper else ():
         if name not in names:
             refuse(("paper", "rows", name), name, f"no arm named {name!r}", names, "arms")
+    for name in ablation.not_meaningful:
+        if name not in names:
+            refuse(("not_meaningful", name), name, f"no arm named {name!r}", names, "arms")
+    if ablation.reference in ablation.not_meaningful:
+        message = "the reference must be run, or there is nothing to compare with"
+        problems.append(problem(tree, ("ablation", "not_meaningful", ablation.reference), message))
     for arm, changes in ablation.arms.items():
         for key in changes or ():
             if key not in ARM_SECTIONS:

@@ -69,6 +69,8 @@ class Ablation(Section):
     """Per arm what it changes, written like the recipe itself; `{}` changes nothing."""
     seeds: list[int] = Field(default=[7], min_length=1)
     """Every arm is trained once per seed."""
+    not_meaningful: dict[ArmName, Annotated[str, Field(min_length=1)]] = Field(default={})
+    """Arms that would say nothing here, with the reason: they are not run, and tables say why."""
     paper: PaperRows | None = None
     """What the paper found for the same factor."""
 

@@ -57,7 +57,7 @@ class StudyPlan:
     Args:
         resolved: The recipe with its ablation, data settings complete.
         reference: The arm that the others are compared with.
-        runs: Seed by seed, and within a seed arm by arm, so that a study that is stopped early can compare.
+        runs: Without arms that are not meaningful. Seed by seed, and within a seed arm by arm, so that a study that is stopped early can compare.
     """
 
     resolved: ResolvedRecipe
@@ -88,6 +88,11 @@ class StudyPlan:
     def seeds(self) -> tuple[int, ...]:
         """Returns the seeds in the recipe's order."""
         return tuple(dict.fromkeys(run.seed for run in self.runs))
+
+    @property
+    def left_out(self) -> Mapping[str, str]:
+        """Returns the arms that are not run, with the reason."""
+        return self.recipe.ablation.not_meaningful if self.recipe.ablation else {}
 
     @property
     def paper(self) -> PaperReference | None:
@@ -134,7 +139,12 @@ def make_plan(recipe: Recipe, registry: Registry | None = None) -> StudyPlan:
     return StudyPlan(
         resolved=_with_data(resolve(recipe, registry)) if recipe.data else resolve(recipe, registry),
         reference=ablation.reference if ablation else ONLY_ARM,
-        runs=tuple(RunPlan(arm, seed, _with_seed(one, seed)) for seed in seeds for arm, one in complete.items()),
+        runs=tuple(
+            RunPlan(arm, seed, _with_seed(one, seed))
+            for seed in seeds
+            for arm, one in complete.items()
+            if ablation is None or arm not in ablation.not_meaningful
+        ),
     )
 
 
