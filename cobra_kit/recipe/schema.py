@@ -49,6 +49,15 @@ class ModelSection(Section):
     """The language model."""
 
 
+class PublishedRow(Section):
+    """The row of a published table that a model stands beside."""
+
+    table: str
+    """Id of a packaged table, such as `v4_table2_main`."""
+    row: str
+    """The name of the row."""
+
+
 class PaperRows(Section):
     """The rows of a published table that an ablation stands beside."""
 
@@ -116,6 +125,8 @@ class Recipe(Section):
     """How it is trained."""
     evaluate: EvaluateSection | None = None
     """How it is evaluated."""
+    paper: PublishedRow | None = None
+    """What the paper found for a single model; an ablation has rows of its own."""
     ablation: Ablation | None = None
     """Models to compare."""
 

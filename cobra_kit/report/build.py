@@ -66,7 +66,7 @@ def build_table(
     seeds, notes = _common_seeds(ordered)
     rows = [_row(ordered, benchmark, seeds, level, resamples) for benchmark in benchmarks]
     kept = tuple(row for row in rows if row is not None)
-    notes += [f"{arm} is not run, {reason.rstrip('.')}" for arm, reason in (left_out or {}).items()]
+    notes += [f"{arm} is not run: {reason.rstrip('.')}" for arm, reason in (left_out or {}).items()]
     missing = [one.name for one, row in zip(benchmarks, rows, strict=True) if row is None]
     if missing:
         notes.append(f"not scored yet: {', '.join(missing)}")

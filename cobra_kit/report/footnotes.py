@@ -23,7 +23,12 @@ def footnotes(table: AblationTable) -> list[str]:
 def paper_lines(table: AblationTable) -> list[str]:
     """Returns what the paper found: one line or, where several arms are compared, one per arm."""
     note = table.paper
-    if note is None or not note.differences:
+    if note is None:
+        return []
+    if not table.others:
+        found = ", ".join(f"{column_label(c)} {grid.points(v)}" for c, v in note.scores[table.reference].items())
+        return [f"The paper ({note.title}, {note.rows[table.reference]}): {found}"] if found else []
+    if not note.differences:
         return []
     head = f"The paper, same factor ({note.title}):"
     found = {arm: _found(note, arm) for arm in note.differences}

@@ -97,7 +97,10 @@ class StudyPlan:
     @property
     def paper(self) -> PaperReference | None:
         """Returns the published rows to compare with."""
-        paper = self.recipe.ablation.paper if self.recipe.ablation else None
+        if self.recipe.ablation is None:
+            row = self.recipe.paper
+            return PaperReference(table=row.table, rows={ONLY_ARM: row.row}) if row else None
+        paper = self.recipe.ablation.paper
         return PaperReference(table=paper.table, rows=paper.rows) if paper else None
 
     def lock(self) -> dict[str, str]:
@@ -110,7 +113,7 @@ class StudyPlan:
     def identity(self) -> dict[str, Any]:
         """Returns what must be equal for two processes to work on one study; titles do not matter."""
         plain = self.resolved.plain()
-        words = ("title", "description")
+        words = ("title", "description", "paper")
         return {
             "profile": self.recipe.profile,
             **{key: value for key, value in plain.items() if key not in words},

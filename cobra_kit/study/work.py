@@ -188,9 +188,7 @@ class _Counted:
         self._before += self._sizes.pop(0)
 
 
-def _figures(
-    run: RunPlan, model: VisionLanguageModel, result: TrainResult, begun: Sequence[SharedStage]
-) -> Training:
+def _figures(run: RunPlan, model: VisionLanguageModel, result: TrainResult, begun: Sequence[SharedStage]) -> Training:
     shared = {one.result.stage: {"shared": one.key, "made_by": one.made_by} for one in begun}
     kinds = {kind for stage in run.train.stages() for kind in STAGES[stage].trains}
     parts = model.parts()

@@ -8,4 +8,14 @@ from cobra_kit.train.results import StageResult, TrainResult
 from cobra_kit.train.run import train_run
 from cobra_kit.train.stages import STAGES, Stage, set_stage
 
-__all__ = ["STAGES", "Pace", "Stage", "StageResult", "TrainResult", "Validate", "set_stage", "train_run", "training_identity"]
+__all__ = [
+    "STAGES",
+    "Pace",
+    "Stage",
+    "StageResult",
+    "TrainResult",
+    "Validate",
+    "set_stage",
+    "train_run",
+    "training_identity",
+]

@@ -68,9 +68,7 @@ def facts(scene: Scene, rng: Random) -> list[str]:
     shapes = Counter(item.shape for item in scene.objects)
     colors = Counter(item.color for item in scene.objects)
     found = [f"the {item.shape} is {item.color}" for item in scene.objects if shapes[item.shape] == 1]
-    found += [
-        f"the {item.color} object is {article(item.shape)}" for item in scene.objects if colors[item.color] == 1
-    ]
+    found += [f"the {item.color} object is {article(item.shape)}" for item in scene.objects if colors[item.color] == 1]
     found += [f"there is {article(item.name)}" for item in scene.objects]
     hard = absent(scene, "adversarial", ())
     found += [f"there is no {color} {shape}" for color, shape in rng.sample(hard, min(len(hard), len(scene.objects)))]
