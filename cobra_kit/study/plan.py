@@ -57,7 +57,8 @@ class StudyPlan:
     Args:
         resolved: The recipe with its ablation, data settings complete.
         reference: The arm that the others are compared with.
-        runs: Without arms that are not meaningful. Seed by seed, and within a seed arm by arm, so that a study that is stopped early can compare.
+        runs: Seed by seed, and within a seed arm by arm, so that a study that is stopped early can compare; without
+            arms that are not meaningful.
     """
 
     resolved: ResolvedRecipe

@@ -1,8 +1,8 @@
 """The world in words alone: passages about scenes, and conversations in which a sentence stands for the picture.
 
 Their scenes are those of the split `towers`, so no layout of a training, validation or test picture is among them.
-Nothing is drawn. Whatever is asked or stated follows from the sentence that comes first, so what a language model learns
-here is to find the asked-for thing in what it has read.
+Nothing is drawn. Whatever is asked or stated follows from the sentence that comes first, so what a language model
+learns here is to find the asked-for thing in what it has read.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Stages that runs have in common: trained once, by whoever comes first, and the same as if each had trained its own."""
+"""Stages that runs have in common: trained once by whoever comes first, the same as if each had trained its own."""
 
 from __future__ import annotations
 

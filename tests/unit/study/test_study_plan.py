@@ -14,6 +14,7 @@ from cobra_kit.statistics import QuestionScore
 from cobra_kit.study.plan import make_plan
 from cobra_kit.study.runner import study_path
 
+SCORES = {"presence": {7: [QuestionScore("1", "p1", 1.0, "yes", "yes"), QuestionScore("2", "p2", 0.0, "no", "yes")]}}
 RUNNABLE = [
     pytest.param(name, profile, id=f"{name}-{profile}")
     for name in sorted(builtin_recipes())
@@ -95,10 +96,7 @@ def test_an_arm_that_is_not_meaningful_is_not_run_and_the_table_says_why(recipe:
     plan = make_plan(load_recipe(recipe, overrides=["ablation.not_meaningful.linear=it has nothing to say."]))
     assert plan.arms == ("mlp",)
     assert plan.left_out == {"linear": "it has nothing to say."}
-    scores = {
-        "presence": {7: [QuestionScore("1", "p1", 1.0, "yes", "yes"), QuestionScore("2", "p2", 0.0, "no", "yes")]}
-    }
-    arms = [ArmResult(name="mlp", scores=scores)]
+    arms = [ArmResult(name="mlp", scores=SCORES)]
     table = build_table(
         arms, [Benchmark(name="presence", rule="r")], reference="mlp", factor="f", profile="", left_out=plan.left_out
     )
@@ -109,11 +107,8 @@ def test_an_arm_that_is_not_meaningful_is_not_run_and_the_table_says_why(recipe:
 def test_a_single_model_stands_beside_its_row_of_the_main_table() -> None:
     plan = make_plan(load_recipe("cobra_8b"))
     assert plan.paper == PaperReference(table="v4_table2_main", rows={"model": "Cobra-8B"})
-    scores = {
-        "presence": {7: [QuestionScore("1", "p1", 1.0, "yes", "yes"), QuestionScore("2", "p2", 0.0, "no", "yes")]}
-    }
     table = build_table(
-        [ArmResult(name="model", scores=scores)],
+        [ArmResult(name="model", scores=SCORES)],
         [Benchmark(name="presence", rule="r")],
         reference="model",
         factor="",
