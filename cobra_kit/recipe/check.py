@@ -28,7 +28,7 @@ def check_structure(tree: Node) -> tuple[Recipe | None, list[RecipeError]]:
     if recipe is None:
         return None, problems
     if recipe.paper is not None:
-        problems += _check_published(tree, ("paper",), recipe.paper.table, {("row",): recipe.paper.row})
+        problems += _check_published(tree, ("paper",), recipe.paper.table, {"row": recipe.paper.row})
     if recipe.ablation is not None:
         problems += _check_ablation(tree, recipe)
     return (None if problems else recipe), problems
@@ -177,8 +177,8 @@ def _check_ablation(tree: Node, recipe: Recipe) -> list[RecipeError]:
         if name not in names:
             refuse(("paper", "rows", name), name, f"no arm named {name!r}", names, "arms")
     if ablation.paper is not None:
-        rows = {("rows", arm): row for arm, row in ablation.paper.rows.items()}
-        problems += _check_published(tree, ("ablation", "paper"), ablation.paper.table, rows)
+        paper = ablation.paper
+        problems += _check_published(tree, ("ablation", "paper"), paper.table, paper.rows, below=("rows",))
     for name in ablation.not_meaningful:
         if name not in names:
             refuse(("not_meaningful", name), name, f"no arm named {name!r}", names, "arms")
@@ -192,14 +192,16 @@ def _check_ablation(tree: Node, recipe: Recipe) -> list[RecipeError]:
     return problems
 
 
-def _check_published(tree: Node, path: PathKeys, table: str, rows: Mapping[tuple[str, ...], str]) -> list[RecipeError]:
+def _check_published(
+    tree: Node, path: PathKeys, table: str, rows: Mapping[str, str], below: PathKeys = ()
+) -> list[RecipeError]:
     """Returns what is wrong with the names of a published table and its rows: known now, not after the training."""
     try:
         known = paper_table(table).rows
     except CobraError as error:
         return [problem(tree, (*path, "table"), error.message, error.hint)]
     return [
-        problem(tree, (*path, *keys), f"{table} has no row {row!r}", suggest(row, known, what="its rows"))
-        for keys, row in rows.items()
+        problem(tree, (*path, *below, key), f"{table} has no row {row!r}", suggest(row, known, what="its rows"))
+        for key, row in rows.items()
         if row not in known
     ]

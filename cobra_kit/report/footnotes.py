@@ -26,8 +26,8 @@ def paper_lines(table: AblationTable) -> list[str]:
     if note is None:
         return []
     if not table.others:
-        found = ", ".join(f"{column_label(c)} {grid.points(v)}" for c, v in note.scores[table.reference].items())
-        return [f"The paper ({note.title}, {note.rows[table.reference]}): {found}"] if found else []
+        known = ", ".join(f"{column_label(c)} {grid.points(v)}" for c, v in note.scores[table.reference].items())
+        return [f"The paper ({note.title}, {note.rows[table.reference]}): {known}"] if known else []
     if not note.differences:
         return []
     head = f"The paper, same factor ({note.title}):"
