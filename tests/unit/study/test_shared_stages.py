@@ -88,6 +88,15 @@ def test_a_text_stage_asks_neither_for_encoder_nor_projector(
     assert len(shared(plan(tmp_path, text))) == expected
 
 
+def test_align_is_shared_by_arms_that_go_on_otherwise(tmp_path: Path) -> None:
+    text = with_stage(ALIGN) + (
+        "ablation: {factor: train.finetune.steps, reference: a, arms: {a: {}, b: {train: {finetune: {steps: 9}}}}}\n"
+    )
+    found = plan(tmp_path, text)
+    assert shared(found) == {keys(found)["a-s7"][0]}
+    assert keys(found)["a-s7"][1] != keys(found)["b-s7"][1]
+
+
 def test_other_data_are_another_stage(tmp_path: Path) -> None:
     found = plan(tmp_path)
     assert not shared_keys(found.runs, {run.name: run.name for run in found.runs})

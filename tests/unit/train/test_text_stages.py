@@ -9,6 +9,7 @@ from toy_source import ToySource
 from cobra_kit.data.rows import TrainingRow
 from cobra_kit.errors import DataError
 from cobra_kit.events import StepDone
+from cobra_kit.recipe import sections
 from cobra_kit.train import Pace, train_run, training_identity
 from cobra_kit.train.stages import STAGES, trained_until
 
@@ -109,6 +110,7 @@ def test_what_each_stage_has_trained():
     assert trained_until(stages, "align") == {"backbone", "projector"}
     assert trained_until(stages, "finetune") == {"backbone", "projector", "fusion"}
     assert trained_until(["align"], "align") == {"projector"}
+    assert tuple(STAGES) == sections.STAGES
     assert all(stage.trains <= stage.involves for stage in STAGES.values())
 
 
