@@ -7,6 +7,9 @@ from cobra_kit.report import grid
 from cobra_kit.report.table import AblationTable, PaperNote
 
 
+_SHARED = "Shared training time: of stages that several runs begin with. They were trained once; each arm shows them."
+
+
 def footnotes(table: AblationTable) -> list[str]:
     """Returns what a reader must know to read the numbers, one paragraph each."""
     lines = [_method(table)] if table.comparisons or any(row.controls for row in table.rows) else []
@@ -16,6 +19,8 @@ def footnotes(table: AblationTable) -> list[str]:
         lines.append(one)
     if one := _at_floor(table):
         lines.append(one)
+    if any(cost.shared_seconds for cost in table.costs.values()):
+        lines.append(_SHARED)
     lines.extend(note[:1].upper() + note[1:] + "." for note in table.notes)
     return lines
 

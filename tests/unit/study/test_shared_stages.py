@@ -154,6 +154,7 @@ def test_shared_time_is_told_apart(study: Study) -> None:
         assert table.costs[arm].shared_seconds == trained[arm]["shared_seconds"] > 0
     assert trained["chat"]["shared_seconds"] == trained["base"]["shared_seconds"]
     assert trained["none"]["shared_seconds"] == 0
+    assert "They were trained once; each arm shows them." in render_markdown(table)
     assert render_markdown(table).count(" shared |") == render_text(table, 200).count(" shared") == 2
 
 
