@@ -6,7 +6,6 @@ from cobra_kit.paper import column_label
 from cobra_kit.report import grid
 from cobra_kit.report.table import AblationTable, PaperNote
 
-
 _SHARED = "Shared training time: of stages that several runs begin with. They were trained once; each arm shows them."
 
 
