@@ -27,7 +27,7 @@ from cobra_kit.train.interrupt import postponed_interrupts
 from cobra_kit.train.loop import Pace, StageLoop, Validate
 from cobra_kit.train.metrics import Metrics
 from cobra_kit.train.results import StageResult, TrainResult
-from cobra_kit.train.stages import STAGES, Stage, trained_until
+from cobra_kit.train.stages import STAGES, Stage, stage_rows, trained_until
 
 
 def train_run(
@@ -114,7 +114,7 @@ class _Run:
         resume: Checkpoint | None,
     ) -> None:
         pictures = self._pictures(stage)
-        rows = self._rows(stage)
+        rows = stage_rows(stage, self._source)
         first = settings.curriculum and rows_of_kinds(rows, settings.curriculum.kinds)
         loop = StageLoop(
             self._model,
@@ -139,11 +139,6 @@ class _Run:
                 self._save(stage, result.steps, {}, {})
         if interrupt.requested():  # and whoever handles the signal in this program let it pass
             raise KeyboardInterrupt
-
-    def _rows(self, stage: Stage) -> Sequence[TrainingRow]:
-        if stage.text:
-            return self._source.text_rows("passages" if stage.captions else "conversations")
-        return self._source.caption_rows if stage.captions else self._source.rows
 
     def _training_set(
         self, rows: Sequence[TrainingRow], pictures: Pictures, stage: Stage, settings: StageSection

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from cobra_kit.data.rows import DataSource, TrainingRow
 from cobra_kit.model import VisionLanguageModel
 
 
@@ -50,6 +51,13 @@ STAGES = {
     )
 }
 """The stages by name, in the order they run."""
+
+
+def stage_rows(stage: Stage, source: DataSource) -> Sequence[TrainingRow]:
+    """Returns what a stage learns from."""
+    if stage.text:
+        return source.text_rows("passages" if stage.captions else "conversations")
+    return source.caption_rows if stage.captions else source.rows
 
 
 def trained_until(stages: Iterable[str], last: str) -> frozenset[str]:
