@@ -28,7 +28,7 @@ class StageStarted(Event):
     """A stage of training begins or goes on.
 
     Args:
-        stage: `align`, `finetune` or `full_finetune`.
+        stage: Such as `align` or `finetune`.
         steps: Optimiser steps of the whole stage.
         step: Steps that were done before, in an earlier process.
         rows: Training rows.

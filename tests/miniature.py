@@ -42,7 +42,7 @@ def without_times(table: Any) -> dict[str, Any]:
 
     plain: dict[str, Any] = json.loads(table_to_json(table))
     for cost in plain["costs"].values():
-        del cost["training_seconds"], cost["tokens_per_second"]
+        del cost["training_seconds"], cost["tokens_per_second"], cost["shared_seconds"]
     return plain
 
 
@@ -62,6 +62,18 @@ def run_and_die(recipe: str, out: str, events: int, delay: float) -> None:
     cobra_kit.run(recipe, out=out, control="shuffled-images", report=report, pace=Pace(log_steps=1, save_seconds=0.0))
     sys.stdout.flush()
     os.kill(os.getpid(), signal.SIGKILL)  # a timer may still be waiting
+
+
+def run_and_die_in(recipe: str, out: str, stage: str, step: int) -> None:
+    """Runs a study in this process and kills the process with SIGKILL at a step of a stage."""
+    import cobra_kit
+    from cobra_kit.train import Pace
+
+    def report(event: object, /) -> None:
+        if (getattr(event, "stage", ""), getattr(event, "step", 0)) == (stage, step):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    cobra_kit.run(recipe, out=out, report=report, pace=Pace(log_steps=1, save_seconds=0.0))
 
 
 def write(folder: Path, text: str = ABLATION, name: str = "miniature") -> Path:

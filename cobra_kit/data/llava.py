@@ -16,7 +16,7 @@ from PIL.Image import Image
 from pydantic import BaseModel, ConfigDict
 
 from cobra_kit.data.rejects import Rejects
-from cobra_kit.data.rows import Benchmark, HeldOutSplit, Split, TrainingRow, used_pictures
+from cobra_kit.data.rows import Benchmark, HeldOutSplit, Split, TextForm, TrainingRow, used_pictures
 from cobra_kit.errors import DataError, ImageError, TextError
 from cobra_kit.events import Reporter, silent
 from cobra_kit.images import open_image
@@ -73,6 +73,22 @@ class LlavaSource:
         for name in used_pictures((*self.rows, *self.caption_rows)):
             digest.update(f"\0{name}\0{_size(self._folder / name)}".encode())
         return digest.hexdigest()
+
+    def text_rows(self, form: TextForm) -> Sequence[TrainingRow]:
+        """Returns the rows without pictures; LLaVA's form has no plain text.
+
+        Raises:
+            DataError: No row is without a picture, or plain text is asked for.
+        """
+        found = tuple(row for row in self.rows if not row.images)
+        if form == "conversations" and found:
+            return found
+        raise DataError(
+            "rows in LLaVA's form are conversations, no plain text" if found else "every row has a picture",
+            where=str(self._file),
+            hint="Leave the text stages out (train.pretrain_text, train.instruct_text) and begin with a language model "
+            "that has read enough.",
+        )
 
     def picture(self, image_id: str) -> Image:
         """Returns a picture as RGB.

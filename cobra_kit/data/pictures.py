@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 from cobra_kit.data.keys import preparation_key, shape_from_json, shape_to_json
@@ -34,6 +35,20 @@ class Pictures(Protocol):
     def load(self, image_id: str) -> PreparedImage | CachedFeatures:
         """Returns the picture, prepared or encoded."""
         ...
+
+
+class NoPictures:
+    """The pictures of rows that have none."""
+
+    unreadable: Mapping[str, str] = MappingProxyType({})
+
+    def shape(self, image_id: str) -> TokenShape:
+        """Raises KeyError: there is no picture."""
+        raise KeyError(image_id)
+
+    def load(self, image_id: str) -> PreparedImage | CachedFeatures:
+        """Raises KeyError: there is no picture."""
+        raise KeyError(image_id)
 
 
 class LivePictures:

@@ -27,8 +27,9 @@ class TrainingSet:
         rows: The data source's rows.
         processor: Of the model to be trained.
         pictures: The pictures, readable ones only.
-        captions: Learn the first answer as a caption and leave the prompt out (the align stage); rows without a
-            picture are left out, since they teach a projector nothing.
+        captions: Learn the first answer alone and leave the prompt out (a caption, or a passage of text).
+        text: The rows have no pictures; else captions without a picture are left out, since they teach a projector
+            nothing.
         loss_unit: What counts the same in the loss, `token` or `answer`.
         report: Told about progress and about rows that are left out.
 
@@ -47,10 +48,11 @@ class TrainingSet:
         pictures: Pictures,
         *,
         captions: bool = False,
+        text: bool = False,
         loss_unit: LossUnit = "token",
         report: Reporter = silent,
     ) -> None:
-        self._loss_unit = loss_unit
+        self._loss_unit, self._text = loss_unit, text
         self._processor, self._pictures, self._captions = processor, pictures, captions
         self._rows: list[PreparedRow] = []
         self._images: list[tuple[str, ...]] = []
@@ -79,7 +81,7 @@ class TrainingSet:
         unreadable = [name for name in row.images if name in self._pictures.unreadable]
         if unreadable:
             return self.rejects.add(f"row {row.row_id}", f"its picture {unreadable[0]} cannot be read")
-        if self._captions and not row.images:
+        if self._captions and not row.images and not self._text:
             return self.rejects.add(f"row {row.row_id}", "no picture, so nothing for the projector to learn")
         try:
             prepared = self._lay_out(row)

@@ -10,6 +10,7 @@ from PIL.Image import Image
 
 HeldOutSplit = Literal["val", "test"]
 Split = Literal["train", "val", "test"]
+TextForm = Literal["passages", "conversations"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,17 @@ class DataSource(Protocol):
     @property
     def caption_rows(self) -> Sequence[TrainingRow]:
         """Returns the rows of the align stage: a picture and, as the first answer, its caption."""
+        ...
+
+    def text_rows(self, form: TextForm) -> Sequence[TrainingRow]:
+        """Returns rows without pictures for the text stages.
+
+        Args:
+            form: `passages`: plain text, as the first answer of each row; `conversations`: questions and answers.
+
+        Raises:
+            DataError: The source has none.
+        """
         ...
 
     def picture(self, image_id: str) -> Image:

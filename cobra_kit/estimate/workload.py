@@ -96,10 +96,10 @@ def workload(
     if sample is None:
         rows, pictures, row, basis = _assumed(resolved.recipe, captions, text_only)
     else:
-        listed = sample.source.caption_rows if captions else sample.source.rows
+        listed = _rows(sample.source, captions, text_only)
         row, basis = _measured(listed, resolved, captions, sample)
         rows = round(len(listed) * sample.times["train"])
-        pictures = round(_pictures(sample.source) * sample.times["train"])
+        pictures = 0 if text_only else round(_pictures(sample.source) * sample.times["train"])
     if assumed.rows is not None:
         rows, pictures, basis = assumed.rows, min(pictures, assumed.rows), f"{basis}; --rows"
     if assumed.text_tokens is not None:
@@ -128,6 +128,12 @@ def _assumed(recipe: Recipe, captions: bool, text_only: bool) -> tuple[int, int,
     images = 0 if text_only else 1
     words = f"assumed, for the data are not here: {rows:,} rows (the paper's), {text} text tokens each"
     return rows, rows * images, Row(text, supervised, images), words
+
+
+def _rows(source: DataSource, captions: bool, text_only: bool) -> Sequence[TrainingRow]:
+    if text_only:
+        return source.text_rows("passages" if captions else "conversations")
+    return source.caption_rows if captions else source.rows
 
 
 def _pictures(source: DataSource) -> int:

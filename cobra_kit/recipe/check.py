@@ -9,7 +9,8 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from cobra_kit.errors import RecipeError
+from cobra_kit.errors import CobraError, RecipeError
+from cobra_kit.paper import paper_table
 from cobra_kit.recipe.problems import problem, suggest
 from cobra_kit.recipe.schema import ARM_SECTIONS, LATER_SECTIONS, Recipe, RecipeFile
 from cobra_kit.recipe.tree import Node, PathKeys, dotted
@@ -24,9 +25,12 @@ def check_structure(tree: Node) -> tuple[Recipe | None, list[RecipeError]]:
         tree: A merged recipe without `extends` and `profiles`.
     """
     recipe, problems = validate(Recipe, tree, (), extra_known=RecipeFile.model_fields)
-    if recipe is None or recipe.ablation is None:
-        return recipe, problems
-    problems = _check_ablation(tree, recipe)
+    if recipe is None:
+        return None, problems
+    if recipe.paper is not None:
+        problems += _check_published(tree, ("paper",), recipe.paper.table, {"row": recipe.paper.row})
+    if recipe.ablation is not None:
+        problems += _check_ablation(tree, recipe)
     return (None if problems else recipe), problems
 
 
@@ -172,8 +176,32 @@ def _check_ablation(tree: Node, recipe: Recipe) -> list[RecipeError]:
     for name in ablation.paper.rows if ablation.paper else ():
         if name not in names:
             refuse(("paper", "rows", name), name, f"no arm named {name!r}", names, "arms")
+    if ablation.paper is not None:
+        paper = ablation.paper
+        problems += _check_published(tree, ("ablation", "paper"), paper.table, paper.rows, below=("rows",))
+    for name in ablation.not_meaningful:
+        if name not in names:
+            refuse(("not_meaningful", name), name, f"no arm named {name!r}", names, "arms")
+    if ablation.reference in ablation.not_meaningful:
+        message = "the reference must be run, or there is nothing to compare with"
+        problems.append(problem(tree, ("ablation", "not_meaningful", ablation.reference), message))
     for arm, changes in ablation.arms.items():
         for key in changes or ():
             if key not in ARM_SECTIONS:
                 refuse(("arms", arm, key), key, "an arm cannot change this", ARM_SECTIONS, "it can change")
     return problems
+
+
+def _check_published(
+    tree: Node, path: PathKeys, table: str, rows: Mapping[str, str], below: PathKeys = ()
+) -> list[RecipeError]:
+    """Returns what is wrong with the names of a published table and its rows: known now, not after the training."""
+    try:
+        known = paper_table(table).rows
+    except CobraError as error:
+        return [problem(tree, (*path, "table"), error.message, error.hint)]
+    return [
+        problem(tree, (*path, *below, key), f"{table} has no row {row!r}", suggest(row, known, what="its rows"))
+        for key, row in rows.items()
+        if row not in known
+    ]

@@ -49,6 +49,15 @@ class ModelSection(Section):
     """The language model."""
 
 
+class PublishedRow(Section):
+    """The row of a published table that a model stands beside."""
+
+    table: str
+    """Id of a packaged table, such as `v4_table2_main`."""
+    row: str
+    """The name of the row."""
+
+
 class PaperRows(Section):
     """The rows of a published table that an ablation stands beside."""
 
@@ -69,6 +78,8 @@ class Ablation(Section):
     """Per arm what it changes, written like the recipe itself; `{}` changes nothing."""
     seeds: list[int] = Field(default=[7], min_length=1)
     """Every arm is trained once per seed."""
+    not_meaningful: dict[ArmName, Annotated[str, Field(min_length=1)]] = Field(default={})
+    """Arms that would say nothing here, with the reason: they are not run, and tables say why."""
     paper: PaperRows | None = None
     """What the paper found for the same factor."""
 
@@ -114,6 +125,8 @@ class Recipe(Section):
     """How it is trained."""
     evaluate: EvaluateSection | None = None
     """How it is evaluated."""
+    paper: PublishedRow | None = None
+    """What the paper found for a single model; an ablation has rows of its own."""
     ablation: Ablation | None = None
     """Models to compare."""
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-STAGES = ("align", "finetune", "full_finetune")
+STAGES = ("pretrain_text", "instruct_text", "align", "finetune", "full_finetune")
 """The stages of training, in the order they run."""
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -88,6 +88,10 @@ class StageSection(Section):
 class TrainSection(Section):
     """The stages of training, run in this order; one that is absent or null is not run."""
 
+    pretrain_text: StageSection | None = None
+    """The backbone alone learns to go on with plain text (a base model), without pictures."""
+    instruct_text: StageSection | None = None
+    """The backbone alone learns from conversations without pictures (a chat model)."""
     align: StageSection | None = None
     """The projector alone learns to caption: first answers, prompts thrown away."""
     finetune: StageSection | None = None

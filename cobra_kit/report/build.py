@@ -37,6 +37,7 @@ def build_table(
     profile: str,
     split: str = "test",
     paper: PaperReference | None = None,
+    left_out: Mapping[str, str] | None = None,
     level: float = 0.95,
     resamples: int = 10_000,
 ) -> AblationTable:
@@ -53,6 +54,7 @@ def build_table(
         profile: The recipe's profile.
         split: The split that was scored.
         paper: Rows of a published table to print below.
+        left_out: Arms that are not run because they would say nothing, with the reason.
         level: Of the intervals.
         resamples: Of the bootstrap.
 
@@ -64,6 +66,7 @@ def build_table(
     seeds, notes = _common_seeds(ordered)
     rows = [_row(ordered, benchmark, seeds, level, resamples) for benchmark in benchmarks]
     kept = tuple(row for row in rows if row is not None)
+    notes += [f"{arm} is not run: {reason.rstrip('.')}" for arm, reason in (left_out or {}).items()]
     missing = [one.name for one, row in zip(benchmarks, rows, strict=True) if row is None]
     if missing:
         notes.append(f"not scored yet: {', '.join(missing)}")
@@ -77,7 +80,13 @@ def build_table(
         level=level,
         rows=_with_holm(kept),
         costs={
-            arm.name: Cost(arm.image_tokens, arm.parameters_trained, arm.training_seconds, arm.tokens_per_second)
+            arm.name: Cost(
+                arm.image_tokens,
+                arm.parameters_trained,
+                arm.training_seconds,
+                arm.tokens_per_second,
+                arm.shared_seconds,
+            )
             for arm in ordered
         },
         paper=_paper_note(paper, reference, benchmarks) if paper else None,

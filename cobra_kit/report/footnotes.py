@@ -6,6 +6,8 @@ from cobra_kit.paper import column_label
 from cobra_kit.report import grid
 from cobra_kit.report.table import AblationTable, PaperNote
 
+_SHARED = "Shared training time: of stages that several runs begin with. They were trained once; each arm shows them."
+
 
 def footnotes(table: AblationTable) -> list[str]:
     """Returns what a reader must know to read the numbers, one paragraph each."""
@@ -16,6 +18,8 @@ def footnotes(table: AblationTable) -> list[str]:
         lines.append(one)
     if one := _at_floor(table):
         lines.append(one)
+    if any(cost.shared_seconds for cost in table.costs.values()):
+        lines.append(_SHARED)
     lines.extend(note[:1].upper() + note[1:] + "." for note in table.notes)
     return lines
 
@@ -23,7 +27,12 @@ def footnotes(table: AblationTable) -> list[str]:
 def paper_lines(table: AblationTable) -> list[str]:
     """Returns what the paper found: one line or, where several arms are compared, one per arm."""
     note = table.paper
-    if note is None or not note.differences:
+    if note is None:
+        return []
+    if not table.others:
+        known = ", ".join(f"{column_label(c)} {grid.points(v)}" for c, v in note.scores[table.reference].items())
+        return [f"The paper ({note.title}, {note.rows[table.reference]}): {known}"] if known else []
+    if not note.differences:
         return []
     head = f"The paper, same factor ({note.title}):"
     found = {arm: _found(note, arm) for arm in note.differences}

@@ -109,6 +109,11 @@ def duration(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def training_time(own: float | None, shared: float) -> str:
+    """Returns a duration, with that of stages that other runs use too behind it: `3:05 + 0:40 shared`."""
+    return f"{duration(own)} + {duration(shared)} shared" if own is not None and shared else duration(own)
+
+
 def rate(per_second: float | None) -> str:
     """Returns tokens per second, such as `4.2k`."""
     if per_second is None:

@@ -125,7 +125,7 @@ def _costs(table: AblationTable) -> Mapping[str, list[str]]:
     listed = {
         "image tokens": [_tokens(cost) for cost in costs],
         "parameters trained": [grid.count(cost.parameters_trained) for cost in costs],
-        "training time": [grid.duration(cost.training_seconds) for cost in costs],
+        "training time": [grid.training_time(cost.training_seconds, cost.shared_seconds) for cost in costs],
         "tokens/s": [grid.rate(cost.tokens_per_second) for cost in costs],
     }
     return {name: cells for name, cells in listed.items() if set(cells) != {grid.NONE}}

@@ -61,7 +61,7 @@ def _costs(table: AblationTable) -> str:
                 _arm(table, arm),
                 tokens,
                 grid.count(cost.parameters_trained),
-                grid.duration(cost.training_seconds),
+                grid.training_time(cost.training_seconds, cost.shared_seconds),
                 grid.rate(cost.tokens_per_second),
             ]
         )

@@ -42,7 +42,8 @@ class ArmResult:
         control: The same questions asked with wrong pictures, where that was done.
         image_tokens: Tokens of one picture in the language model's input.
         parameters_trained: How many parameters training changed.
-        training_seconds: Seconds of training, mean over seeds.
+        training_seconds: Seconds of training, mean over seeds, without stages that other runs use too.
+        shared_seconds: Seconds of those stages, mean over seeds.
         tokens_per_second: Tokens trained on per second, mean over seeds.
     """
 
@@ -53,6 +54,7 @@ class ArmResult:
     parameters_trained: int | None = None
     training_seconds: float | None = None
     tokens_per_second: float | None = None
+    shared_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

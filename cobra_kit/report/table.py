@@ -129,6 +129,7 @@ class Cost:
     parameters_trained: int | None
     training_seconds: float | None
     tokens_per_second: float | None
+    shared_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Where a study is kept.
 
-STUDY/recipe.yaml, lock.json, manifest.json, table.md, table.json, features/
+STUDY/recipe.yaml, lock.json, manifest.json, table.md, table.json, features/, shared/stages/<key>/ (see `stages`)
 STUDY/runs/<arm>-s<seed>/recipe.yaml, lock.json, manifest.json, metrics.jsonl, checkpoints/, model.safetensors,
     training.json, predictions/<split>[-control]/<benchmark>.jsonl, scores/<the same>, scores.json
 """
@@ -27,7 +27,7 @@ from cobra_kit.study.plan import RunPlan, StudyPlan
 MANIFEST = "manifest.json"
 _RECIPE, _LOCK_FILE = "recipe.yaml", "lock.json"
 _FORM = 1
-_OURS = (_RECIPE, _LOCK_FILE, MANIFEST, "table.md", "table.json", "report.html", "features", "runs")
+_OURS = (_RECIPE, _LOCK_FILE, MANIFEST, "table.md", "table.json", "report.html", "features", "shared", "runs")
 _SHOWN = 8
 
 
@@ -41,6 +41,7 @@ class StudyFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.features = path / "features"
+        self.stages = path / "shared" / "stages"
         self.table_json = path / "table.json"
         self.table_markdown = path / "table.md"
 

@@ -211,7 +211,7 @@ def _arm(
             settings,
             sample,
             captions=stage.captions,
-            text_only=bool(getattr(stage, "text", False)),
+            text_only=stage.text,
             assumed=assumed,
         )
         local = None

@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,6 +20,7 @@ from cobra_kit.errors import DataError
 from cobra_kit.store import write_json
 from cobra_kit.study.folder import MANIFEST
 from cobra_kit.study.plan import RunPlan
+from cobra_kit.study.stages import SharedStage
 
 _PACKAGES = ("torch", "numpy", "pillow", "timm", "open_clip_torch", "transformers", "tokenizers", "safetensors")
 _FORM = 1
@@ -55,6 +57,16 @@ def begin_session(folder: Path, run: RunPlan, fingerprint: str) -> None:
     }
     manifest["sessions"].append(session())
     write_json(path, manifest)
+
+
+def note_shared_stages(folder: Path, stages: Sequence[SharedStage]) -> None:
+    """Notes in a run's manifest which stages it shares with other runs, where they are kept, and who made them."""
+    if not stages:
+        return
+    manifest = _read(folder / MANIFEST)
+    assert manifest is not None  # begin_session wrote it
+    manifest["shared_stages"] = {one.result.stage: {"key": one.key, "made_by": one.made_by} for one in stages}
+    write_json(folder / MANIFEST, manifest)
 
 
 def session() -> dict[str, Any]:

@@ -57,7 +57,8 @@ class StudyPlan:
     Args:
         resolved: The recipe with its ablation, data settings complete.
         reference: The arm that the others are compared with.
-        runs: Seed by seed, and within a seed arm by arm, so that a study that is stopped early can compare.
+        runs: Seed by seed, and within a seed arm by arm, so that a study that is stopped early can compare; without
+            arms that are not meaningful.
     """
 
     resolved: ResolvedRecipe
@@ -90,9 +91,17 @@ class StudyPlan:
         return tuple(dict.fromkeys(run.seed for run in self.runs))
 
     @property
+    def left_out(self) -> Mapping[str, str]:
+        """Returns the arms that are not run, with the reason."""
+        return self.recipe.ablation.not_meaningful if self.recipe.ablation else {}
+
+    @property
     def paper(self) -> PaperReference | None:
         """Returns the published rows to compare with."""
-        paper = self.recipe.ablation.paper if self.recipe.ablation else None
+        if self.recipe.ablation is None:
+            row = self.recipe.paper
+            return PaperReference(table=row.table, rows={ONLY_ARM: row.row}) if row else None
+        paper = self.recipe.ablation.paper
         return PaperReference(table=paper.table, rows=paper.rows) if paper else None
 
     def lock(self) -> dict[str, str]:
@@ -105,7 +114,7 @@ class StudyPlan:
     def identity(self) -> dict[str, Any]:
         """Returns what must be equal for two processes to work on one study; titles do not matter."""
         plain = self.resolved.plain()
-        words = ("title", "description")
+        words = ("title", "description", "paper")
         return {
             "profile": self.recipe.profile,
             **{key: value for key, value in plain.items() if key not in words},
@@ -134,7 +143,12 @@ def make_plan(recipe: Recipe, registry: Registry | None = None) -> StudyPlan:
     return StudyPlan(
         resolved=_with_data(resolve(recipe, registry)) if recipe.data else resolve(recipe, registry),
         reference=ablation.reference if ablation else ONLY_ARM,
-        runs=tuple(RunPlan(arm, seed, _with_seed(one, seed)) for seed in seeds for arm, one in complete.items()),
+        runs=tuple(
+            RunPlan(arm, seed, _with_seed(one, seed))
+            for seed in seeds
+            for arm, one in complete.items()
+            if ablation is None or arm not in ablation.not_meaningful
+        ),
     )
 
 

@@ -27,12 +27,13 @@ class Training:
     """What training a run took. JSON-able by `asdict`.
 
     Args:
-        seconds: In optimiser steps, over all processes.
+        seconds: In optimiser steps of the run's own stages, over all processes.
         tokens: Real tokens that went through the model.
         padding_share: Share of all positions that was padding.
         parameters_trained: How many parameters some stage trained.
         image_tokens: Tokens of one picture in the language model's input.
-        stages: The stages' own figures.
+        stages: The stages' own figures; of one that other runs use too, also its key (`shared`) and which run made it.
+        shared_seconds: In stages that were trained once for this run and others.
     """
 
     seconds: float
@@ -41,11 +42,13 @@ class Training:
     parameters_trained: int
     image_tokens: int
     stages: list[dict[str, Any]]
+    shared_seconds: float = 0.0
 
     @property
     def tokens_per_second(self) -> float | None:
         """Returns real tokens per second of training."""
-        return self.tokens / self.seconds if self.seconds else None
+        seconds = self.seconds + self.shared_seconds
+        return self.tokens / seconds if seconds else None
 
 
 def condition(control: str | None) -> str:
@@ -98,6 +101,7 @@ def study_table(plan: StudyPlan, folder: StudyFolder) -> AblationTable:
         profile=plan.recipe.profile or "",
         split=SPLIT,
         paper=plan.paper,
+        left_out=plan.left_out,
     )
 
 
@@ -129,6 +133,7 @@ def _arm(plan: StudyPlan, folder: StudyFolder, arm: str, summaries: Mapping[str,
         image_tokens=trainings[0].image_tokens if trainings else None,
         parameters_trained=trainings[0].parameters_trained if trainings else None,
         training_seconds=fmean(one.seconds for one in trainings) if trainings else None,
+        shared_seconds=fmean(one.shared_seconds for one in trainings) if trainings else 0.0,
         tokens_per_second=fmean(rates) if rates else None,
     )
 

@@ -83,7 +83,7 @@ def run_plan(
         from cobra_kit.study.shared import Shared
         from cobra_kit.study.work import execute
 
-        shared = Shared(folder, report)
+        shared = Shared(folder, plan.runs, report)
         for one in plan.runs:
             execute(one, folder, shared, control=control, report=report, pace=pace)
         table = study_table(plan, folder)

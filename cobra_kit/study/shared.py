@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 from cobra_kit.data.features import FeatureCache
 from cobra_kit.data.pictures import LivePictures, Pictures
@@ -16,6 +17,7 @@ from cobra_kit.model import VisionLanguageModel
 from cobra_kit.recipe.problems import problem, suggest
 from cobra_kit.study.folder import StudyFolder
 from cobra_kit.study.plan import RunPlan
+from cobra_kit.study.stages import shared_keys
 from cobra_kit.train import STAGES
 
 
@@ -24,12 +26,20 @@ class Shared:
 
     Args:
         folder: The study's folder.
+        runs: All runs of the study.
         report: Told about long work.
     """
 
-    def __init__(self, folder: StudyFolder, report: Reporter) -> None:
-        self._folder, self._report = folder, report
+    def __init__(self, folder: StudyFolder, runs: Sequence[RunPlan], report: Reporter) -> None:
+        self._folder, self._runs, self._report = folder, runs, report
         self._sources: dict[str, DataSource] = {}
+
+    @cached_property
+    def stage_keys(self) -> frozenset[str]:
+        """The keys of the stages that several runs share. Where every run has one stage, no data are opened for it."""
+        if all(len(run.train.stages()) == 1 for run in self._runs):
+            return frozenset()
+        return shared_keys(self._runs, {run.name: self.source(run).fingerprint for run in self._runs})
 
     def source(self, run: RunPlan) -> DataSource:
         """Returns a run's data, made on first use."""

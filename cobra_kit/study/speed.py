@@ -39,7 +39,7 @@ from cobra_kit.recipe.sections import StageSection
 from cobra_kit.store import user_cache, write_json
 from cobra_kit.study.plan import RunPlan
 from cobra_kit.train.optimiser import make_optimiser
-from cobra_kit.train.stages import STAGES, set_stage
+from cobra_kit.train.stages import STAGES, Stage, set_stage, stage_rows
 from cobra_kit.train.step import optimiser_step
 
 _START = "import sys, cobra_kit.study.work as work; work.compose(sys.argv[1], device='meta')"
@@ -173,19 +173,19 @@ def _stage_speed(
     name: str, settings: StageSection, model: VisionLanguageModel, sample: Sample, pictures: Pictures
 ) -> StageSpeed:
     stage = STAGES[name]
-    listed = sample.source.caption_rows if stage.captions else sample.source.rows
+    listed = stage_rows(stage, sample.source)
     there = set(list(sample.source.picture_ids("train"))[:_PICTURES])
     rows = list(islice((row for row in listed if there.issuperset(row.images)), _ROWS))
     set_stage(model, stage)
     first = settings.curriculum and rows_of_kinds(rows, settings.curriculum.kinds)
-    rest, tokenising = _seconds_per_step(rows, stage.captions, settings, model, pictures)
-    start = _seconds_per_step(first, stage.captions, settings, model, pictures)[0] if first else rest
+    rest, tokenising = _seconds_per_step(rows, stage, settings, model, pictures)
+    start = _seconds_per_step(first, stage, settings, model, pictures)[0] if first else rest
     return StageSpeed(start, rest, tokenising)
 
 
 def _seconds_per_step(
     rows: Iterable[TrainingRow],
-    captions: bool,
+    stage: Stage,
     settings: StageSection,
     model: VisionLanguageModel,
     pictures: Pictures,
@@ -193,7 +193,9 @@ def _seconds_per_step(
     """Returns the seconds of a step, and those of tokenising a row."""
     listed = list(rows)
     started = time.perf_counter()
-    prepared = TrainingSet(listed, model.processor, pictures, captions=captions, loss_unit=settings.loss_unit)
+    prepared = TrainingSet(
+        listed, model.processor, pictures, captions=stage.captions, text=stage.text, loss_unit=settings.loss_unit
+    )
     tokenising = (time.perf_counter() - started) / len(listed)
     sampler = LengthGroupedSampler(prepared.lengths, settings.batch_size, seed=0)
     optimiser = make_optimiser(model, settings)

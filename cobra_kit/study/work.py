@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from cobra_kit.recipe.sections import ValidationSection
 from cobra_kit.study.events import RunDone, RunStarted
 from cobra_kit.study.folder import StudyFolder
 from cobra_kit.study.loading import load
-from cobra_kit.study.manifest import begin_session
+from cobra_kit.study.manifest import begin_session, note_shared_stages
 from cobra_kit.study.plan import RunPlan
 from cobra_kit.study.results import (
     SPLIT,
@@ -30,6 +30,7 @@ from cobra_kit.study.results import (
     write_training,
 )
 from cobra_kit.study.shared import Shared, readable
+from cobra_kit.study.stages import SharedStage, shared_stages
 from cobra_kit.train import STAGES, Pace, TrainResult, train_run
 
 
@@ -86,9 +87,20 @@ def _trained(
     if training is not None:
         return load(place), training
     model = compose(run.resolved, seed=run.seed)
-    validation = run.evaluate.validation
     validator = _validator(run, model, shared, report)
-    pace = pace or Pace()
+    pace = _validated(pace or Pace(), run.evaluate.validation)
+    begun = shared_stages(
+        run,
+        model,
+        shared.source(run),
+        shared.stage_keys,
+        folder.stages,
+        feature_folder=folder.features,
+        report=report,
+        pace=pace,
+        validate=validator,
+    )
+    note_shared_stages(place, begun)
     result = train_run(
         model,
         shared.source(run),
@@ -97,11 +109,12 @@ def _trained(
         seed=run.seed,
         report=report,
         feature_folder=folder.features,
-        pace=_validated(pace, validation),
+        pace=pace,
         validate=validator,
+        done=[one.result for one in begun],
     )
     model.save_pretrained(place)
-    training = _figures(run, model, result)
+    training = _figures(run, model, result, begun)
     write_training(place, training)
     return model, training
 
@@ -175,17 +188,19 @@ class _Counted:
         self._before += self._sizes.pop(0)
 
 
-def _figures(run: RunPlan, model: VisionLanguageModel, result: TrainResult) -> Training:
+def _figures(run: RunPlan, model: VisionLanguageModel, result: TrainResult, begun: Sequence[SharedStage]) -> Training:
+    shared = {one.result.stage: {"shared": one.key, "made_by": one.made_by} for one in begun}
     kinds = {kind for stage in run.train.stages() for kind in STAGES[stage].trains}
     parts = model.parts()
     parameters = {id(p): p.numel() for kind, part in parts.items() if kind in kinds for p in part.parameters()}
     padded = sum(stage.padded_tokens for stage in result.stages)
     tokens = sum(stage.tokens for stage in result.stages)
     return Training(
-        seconds=result.seconds,
+        seconds=sum(stage.seconds for stage in result.stages if stage.stage not in shared),
+        shared_seconds=sum(one.result.seconds for one in begun),
         tokens=tokens,
         padding_share=1 - tokens / padded if padded else 0.0,
         parameters_trained=sum(parameters.values()),
         image_tokens=model.image_tokens().num_tokens,
-        stages=[asdict(stage) for stage in result.stages],
+        stages=[{**asdict(stage), **shared.get(stage.stage, {})} for stage in result.stages],
     )

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from cobra_kit.train.identity import training_identity
 from cobra_kit.train.loop import Pace, Validate
 from cobra_kit.train.results import StageResult, TrainResult
 from cobra_kit.train.run import train_run
-from cobra_kit.train.stages import STAGES, Stage, set_stage
+from cobra_kit.train.stages import STAGES, Stage, set_stage, stage_rows
 
-__all__ = ["STAGES", "Pace", "Stage", "StageResult", "TrainResult", "Validate", "set_stage", "train_run"]
+__all__ = [
+    "STAGES",
+    "Pace",
+    "Stage",
+    "StageResult",
+    "TrainResult",
+    "Validate",
+    "set_stage",
+    "stage_rows",
+    "train_run",
+    "training_identity",
+]

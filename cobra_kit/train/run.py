@@ -13,7 +13,7 @@ from torch import Tensor
 
 from cobra_kit.data.curriculum import rows_of_kinds
 from cobra_kit.data.features import FeatureCache
-from cobra_kit.data.pictures import LivePictures, Pictures
+from cobra_kit.data.pictures import LivePictures, NoPictures, Pictures
 from cobra_kit.data.prepared import TrainingSet
 from cobra_kit.data.rows import DataSource, TrainingRow
 from cobra_kit.errors import TrainingError
@@ -22,11 +22,12 @@ from cobra_kit.model import VisionLanguageModel
 from cobra_kit.recipe.diff import differences
 from cobra_kit.recipe.sections import StageSection, TrainSection
 from cobra_kit.train.checkpoint import Checkpoint, Checkpoints
+from cobra_kit.train.identity import training_identity
 from cobra_kit.train.interrupt import postponed_interrupts
 from cobra_kit.train.loop import Pace, StageLoop, Validate
 from cobra_kit.train.metrics import Metrics
 from cobra_kit.train.results import StageResult, TrainResult
-from cobra_kit.train.stages import STAGES, Stage
+from cobra_kit.train.stages import STAGES, Stage, stage_rows, trained_until
 
 
 def train_run(
@@ -40,6 +41,7 @@ def train_run(
     feature_folder: Path | None = None,
     pace: Pace | None = None,
     validate: Validate | None = None,
+    done: Sequence[StageResult] = (),
 ) -> TrainResult:
     """Trains a model in place and returns what it took.
 
@@ -55,14 +57,16 @@ def train_run(
         report: Told about everything that takes time.
         feature_folder: Where encoder features are kept, to be shared by the runs of a study; None: in `folder`.
         pace: How often to log, save and validate.
-        validate: Called now and then with the model in eval mode; its figures go to the metrics.
+        validate: Called now and then with the model in eval mode; its figures go to the metrics. Not in stages without
+            pictures.
+        done: The first stages, if they were trained elsewhere: their results; the model has their weights.
 
     Raises:
         TrainingError: The loss is not finite, the folder belongs to other settings, or cannot be written.
         DataError: Rows or pictures are missing or broken.
         KeyboardInterrupt: Somebody pressed Ctrl-C; everything is saved.
     """
-    run = _Run(model, source, section, folder, seed, report, feature_folder or folder / "features")
+    run = _Run(model, source, section, folder, seed, report, feature_folder or folder / "features", done)
     with _own_random_state(model.device):
         run.run(pace or Pace(), validate)
     model.eval()
@@ -81,13 +85,15 @@ class _Run:
         seed: int,
         report: Reporter,
         feature_folder: Path,
+        done: Sequence[StageResult],
     ) -> None:
         self._model, self._source, self._section, self._seed, self._report = model, source, section, seed, report
         self._folder, self._feature_folder = folder, feature_folder
         self._checkpoints = Checkpoints(folder / "checkpoints", report)
         self._metrics = Metrics(folder / "metrics.jsonl")
-        self._identity = _identity(model, source, section, seed)
-        self.results: list[StageResult] = []
+        parts = {} if model.recipe is None else model.recipe.parts
+        self._identity = training_identity(model.components, parts, source.fingerprint, section, seed)
+        self.results = list(done)
         self.resumed_at: str | None = None
 
     def run(self, pace: Pace, validate: Validate | None) -> None:
@@ -108,7 +114,7 @@ class _Run:
         resume: Checkpoint | None,
     ) -> None:
         pictures = self._pictures(stage)
-        rows = self._source.caption_rows if stage.captions else self._source.rows
+        rows = stage_rows(stage, self._source)
         first = settings.curriculum and rows_of_kinds(rows, settings.curriculum.kinds)
         loop = StageLoop(
             self._model,
@@ -121,7 +127,7 @@ class _Run:
             save=self._save,
             report=self._report,
             pace=pace,
-            validate=validate,
+            validate=None if stage.text else validate,
             resume=resume,
         )
         with postponed_interrupts() as interrupt:
@@ -142,11 +148,14 @@ class _Run:
             self._model.processor,
             pictures,
             captions=stage.captions,
+            text=stage.text,
             loss_unit=settings.loss_unit,
             report=self._report,
         )
 
     def _pictures(self, stage: Stage) -> Pictures:
+        if stage.text:
+            return NoPictures()
         names = self._source.picture_ids("train")  # of every stage, so that they share one cache
         if stage.frozen_encoder:
             return FeatureCache.of(self._model, self._source, names, self._feature_folder, report=self._report)
@@ -156,10 +165,11 @@ class _Run:
     def _save(self, stage: Stage, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Writes a checkpoint; one without `state` marks the end of the stage and needs no optimiser."""
         parts = self._model.parts()
+        kinds = trained_until(self._section.stages(), stage.name)
         trained = {
             f"model/{kind}.{name}": tensor.detach()
             for kind in parts
-            if kind in stage.trains
+            if kind in kinds
             for name, tensor in parts[kind].state_dict().items()
         }
         best = state["tally"]["best_step"] if state else None
@@ -210,17 +220,6 @@ class _Run:
 def _name(stage: Stage, step: int) -> str:
     """Returns a checkpoint's name; later ones sort later."""
     return f"{list(STAGES).index(stage.name)}-{stage.name}-{step:08d}"
-
-
-def _identity(model: VisionLanguageModel, source: DataSource, section: TrainSection, seed: int) -> dict[str, Any]:
-    """Returns what a checkpoint must agree on to be gone on with."""
-    return {
-        "components": dict(model.components),
-        "model": {} if model.recipe is None else {k: p.plain() for k, p in model.recipe.parts.items()},
-        "data": source.fingerprint,
-        "train": section.model_dump(mode="json", exclude_none=True),
-        "seed": seed,
-    }
 
 
 @contextmanager

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from cobra_kit.data.rows import DataSource, TrainingRow
 from cobra_kit.model import VisionLanguageModel
 
 
@@ -14,30 +16,54 @@ class Stage:
     Args:
         name: Its key in recipes.
         trains: The parts that learn; the others are frozen and in eval mode.
-        captions: Whether it learns bare captions (first answers) instead of conversations.
+        captions: Whether it learns bare text (first answers) instead of conversations.
+        text: Whether its rows have no pictures.
     """
 
     name: str
     trains: frozenset[str]
     captions: bool = False
+    text: bool = False
 
     @property
     def frozen_encoder(self) -> bool:
         """Returns whether the encoder stays as it is, so that its features can be computed once."""
         return "vision_encoder" not in self.trains
 
+    @property
+    def involves(self) -> frozenset[str]:
+        """Returns the parts that the outcome depends on; without pictures, neither encoder nor projector."""
+        return _READING if self.text else _READING | _SEEING
 
+
+_SEEING, _READING = frozenset({"vision_encoder", "projector"}), frozenset({"fusion", "backbone"})
 _LANGUAGE = frozenset({"projector", "fusion", "backbone"})
+_BACKBONE = frozenset({"backbone"})
 
 STAGES = {
     stage.name: stage
     for stage in (
+        Stage("pretrain_text", _BACKBONE, captions=True, text=True),
+        Stage("instruct_text", _BACKBONE, text=True),
         Stage("align", frozenset({"projector"}), captions=True),
         Stage("finetune", _LANGUAGE),
         Stage("full_finetune", _LANGUAGE | {"vision_encoder"}),
     )
 }
-"""The stages by name, in the order they run; each trains at least what the one before it did."""
+"""The stages by name, in the order they run."""
+
+
+def stage_rows(stage: Stage, source: DataSource) -> Sequence[TrainingRow]:
+    """Returns what a stage learns from."""
+    if stage.text:
+        return source.text_rows("passages" if stage.captions else "conversations")
+    return source.caption_rows if stage.captions else source.rows
+
+
+def trained_until(stages: Iterable[str], last: str) -> frozenset[str]:
+    """Returns the parts that have been trained when `last` of these stages ends."""
+    order = list(STAGES)
+    return frozenset().union(*(STAGES[one].trains for one in stages if order.index(one) <= order.index(last)))
 
 
 def set_stage(model: VisionLanguageModel, stage: Stage) -> None:

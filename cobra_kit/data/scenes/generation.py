@@ -27,7 +27,7 @@ from cobra_kit.data.scenes.write import write_held_out, write_json, write_labels
 from cobra_kit.errors import CobraError
 
 GENERATOR_VERSION = 1
-"""Counts up with every change that changes a picture or a question."""
+"""Counts up with every change that changes a picture, a question or a text."""
 
 MANIFEST = "manifest.json"
 

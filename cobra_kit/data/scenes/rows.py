@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from random import Random
 from typing import Any
 
 from cobra_kit.data.scenes.balance import Balancer
@@ -15,24 +16,27 @@ from cobra_kit.data.scenes.questions import ABILITIES, ASK, Ability, Question
 from cobra_kit.data.scenes.questions.box import box_text
 from cobra_kit.data.scenes.splits import picture_rng
 
-_SLACK = 2
+SLACK = 2
+"""By how much an answer may be ahead of the rarest answer to the same words; see `Balancer`."""
+
 _LARGEST_SHARE = 0.375
 """Of a row, for one ability: else statements about places, which are many, would fill the rows."""
 
 
 def train_rows(scenes: Iterable[Scene], params: SceneParams) -> Iterator[tuple[dict[str, Any] | None, list[str]]]:
     """Yields per picture its row (None where there is nothing to ask) and the slice of each question."""
-    balancer = Balancer(_SLACK)
+    balancer = Balancer(SLACK)
     for index, scene in enumerate(scenes):
-        questions = _questions(scene, index, params, balancer)
+        rng = picture_rng(params.seed, "train", index, "questions")
+        questions = choose_questions(scene, rng, params, balancer)
         yield (
             (_row(index, questions, params) if questions else None),
             [question.slice for question in questions],
         )
 
 
-def _questions(scene: Scene, index: int, params: SceneParams, balancer: Balancer) -> list[Question]:
-    rng = picture_rng(params.seed, "train", index, "questions")
+def choose_questions(scene: Scene, rng: Random, params: SceneParams, balancer: Balancer) -> list[Question]:
+    """Returns the questions of one row: abilities drawn by weight, answers balanced, no text twice."""
     open_to_ask: dict[Ability, list[Question]] = {}
     for ability in ABILITIES:  # in this order, whatever the order of the weights
         if not params.abilities.get(ability):

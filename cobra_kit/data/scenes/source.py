@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from random import Random
 from typing import Any
 
 from PIL.Image import Image
 
-from cobra_kit.data.rows import Benchmark, HeldOutSplit, Question, Split, TrainingRow
+from cobra_kit.data.rows import Benchmark, HeldOutSplit, Question, Split, TextForm, TrainingRow
 from cobra_kit.data.scenes.cache import cache_key
 from cobra_kit.data.scenes.captions import caption
 from cobra_kit.data.scenes.dataset import SceneDataset, scenes_dataset
@@ -24,6 +24,7 @@ from cobra_kit.data.scenes.oracle import Reach, reach
 from cobra_kit.data.scenes.params import SceneParams
 from cobra_kit.data.scenes.prompts import Benchmark as Form
 from cobra_kit.data.scenes.prompts import prompt, reply
+from cobra_kit.data.scenes.texts import conversations, passages
 from cobra_kit.data.scenes.vocabulary import PICTURE
 from cobra_kit.errors import DataError
 from cobra_kit.events import Message, Progress, Reporter, silent
@@ -128,6 +129,21 @@ class ScenesSource:
             if scene.objects or scene.text is not None
         )
         return tuple(TrainingRow(f"{name}/caption", (name,), (("", text),)) for name, text in captioned)
+
+    def text_rows(self, form: TextForm) -> Sequence[TrainingRow]:
+        """Returns passages or conversations about scenes of which there is no picture, as many as training pictures.
+
+        They are made anew in seconds at each call.
+
+        Raises:
+            DataError: There are no training pictures.
+        """
+        params = self.dataset.params
+        if not params.train:
+            raise DataError("no described scenes", where="data.train", hint="As many are described as `train` says.")
+        if form == "passages":
+            return tuple(passages(params))
+        return tuple(replace(row, kinds=tuple(map(_kind, row.kinds))) for row in conversations(params))
 
     def picture(self, image_id: str) -> Image:
         """Returns a picture as RGB.

@@ -97,3 +97,12 @@ def test_pictures_missing_or_outside_the_folder_are_errors(write, tmp_path):
     Image.new("RGB", (4, 4)).save(tmp_path / "secret.png")
     with pytest.raises(ImageError, match="leads out of the picture folder"):
         source.picture("../secret.png")
+
+
+def test_rows_without_a_picture_serve_the_stage_of_conversations(write):
+    source = open_source(write([row(1), row(2, image=None, turns=("Hi", "Hello"))]))
+    assert [r.row_id for r in source.text_rows("conversations")] == ["2"]
+    with pytest.raises(DataError, match=r"conversations, no plain text\n +Leave the text stages out"):
+        source.text_rows("passages")
+    with pytest.raises(DataError, match="every row has a picture"):
+        open_source(write([row(1)])).text_rows("conversations")

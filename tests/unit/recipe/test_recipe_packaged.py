@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from cobra_kit._plugins import default_registry
+from cobra_kit.paper import paper_table
 from cobra_kit.recipe import builtin_recipes, load_recipe, resolve, resolve_arms
 from cobra_kit.recipe.diff import flatten
 
@@ -23,7 +24,8 @@ WITH_PROFILES = [
 
 
 def test_the_first_recipes_are_there() -> None:
-    assert {"cobra_tiny", "cobra_3b", "ablation_projector", "ablation_encoder", "ablation_fusion"} <= set(SHIPPED)
+    ablations = {"projector", "encoder", "fusion", "llm_init", "epochs", "backbone"}
+    assert {"cobra_tiny", "cobra_3b", "cobra_8b", *(f"ablation_{factor}" for factor in ablations)} <= set(SHIPPED)
 
 
 @pytest.mark.parametrize("source", ["cobra_tiny", "cobra_tiny.yaml", "recipes/cobra_tiny.yaml"])
@@ -57,6 +59,52 @@ def test_shipped_recipes_use_qualified_names_only(name: str) -> None:
 def test_arms_have_the_same_names_in_every_profile(name: str) -> None:
     names = {profile: list(resolve_arms(load_recipe(name, profile=profile))) for profile in ("laptop", "paper")}
     assert names["laptop"] == names["paper"]
+
+
+def test_every_row_of_the_ablation_table_has_an_arm_under_both_profiles() -> None:
+    table = paper_table("v4_table5_ablation")
+    for profile in ("laptop", "paper"):
+        found = {}
+        for name in SHIPPED:
+            if not name.startswith("ablation_"):
+                continue
+            ablation = load_recipe(name, profile=profile).ablation
+            if ablation.paper is not None:
+                assert ablation.paper.rows[ablation.reference] == "full"
+                run = {arm: row for arm, row in ablation.paper.rows.items() if arm not in ablation.not_meaningful}
+                found |= {row: (name, arm) for arm, row in run.items()}
+        assert set(found) == set(table.rows)
+
+
+def test_both_models_of_the_main_table_have_a_recipe() -> None:
+    rows = {load_recipe(name).paper.row for name in ("cobra_3b", "cobra_8b")}
+    assert rows == {"Cobra-3.5B", "Cobra-8B"}
+
+
+@pytest.mark.parametrize("name", ["cobra_3b", "cobra_8b", *(name for name in SHIPPED if name.startswith("ablation_"))])
+def test_the_paper_profile_has_the_paper_s_hyper_parameters(name: str) -> None:
+    recipe = load_recipe(name, profile="paper")
+    for arm, resolved in (resolve_arms(recipe) or {"": resolve(recipe)}).items():
+        stages = resolved.recipe.train.stages()
+        tuned = stages["finetune"]
+        assert (tuned.batch_size, tuned.learning_rate, tuned.weight_decay) == (128, 2e-5, 0.1)
+        assert (tuned.betas, tuned.warmup_ratio, tuned.final_lr_ratio, tuned.max_grad_norm) == (
+            (0.9, 0.999),
+            0.03,
+            0,
+            1,
+        )
+        assert tuned.epochs == (1 if arm.endswith("one-epoch") else 2)
+        assert (tuned.loss_unit, tuned.curriculum) == ("token", None)
+        assert set(stages) == ({"align", "finetune"} if arm == "align-one-epoch" else {"finetune"})
+        if aligned := stages.get("align"):
+            assert (aligned.batch_size, aligned.learning_rate, aligned.weight_decay, aligned.epochs) == (
+                256,
+                1e-3,
+                0,
+                1,
+            )
+            assert (aligned.warmup_ratio, aligned.final_lr_ratio, aligned.max_grad_norm) == (0.03, 0, 1)
 
 
 def test_reading_recipes_imports_no_torch() -> None:

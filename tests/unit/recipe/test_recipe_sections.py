@@ -51,7 +51,12 @@ def test_sections_are_read_with_their_defaults(write, registry):
         (STAGE % "steps: 1, max_grad_norm: 0", "train.finetune.max_grad_norm: expected"),
         (STAGE % "steps: 1, lr: 1", "mine.yaml:8: train.finetune.lr: unknown key"),
         ("train: {finetuning: {steps: 1}}\n", "train.finetuning: unknown key\n       did you mean train.finetune?"),
-        ("train: {}\n", "train: expected at least one stage: align, finetune, full_finetune"),
+        ("train: {}\n", "train: expected at least one stage: pretrain_text, instruct_text, align, finetune"),
+        ("paper: {table: v4_table2, row: full}\n", "mine.yaml:7: paper.table: no paper table named 'v4_table2'"),
+        (
+            "paper: {table: v4_table5_ablation, row: ful}\n",
+            "paper.row: v4_table5_ablation has no row 'ful'\n       did you mean full?",
+        ),
         ("data: {}\n", "data.source: is missing"),
         ("evaluate: {benchmarks: []}\n", "evaluate.benchmarks: expected"),
         ("evaluate: {validation: {every: 3}}\n", "evaluate.validation.every: unknown key"),
@@ -78,3 +83,19 @@ def test_arms_may_differ_in_training_if_the_factor_says_so(write, registry, refu
     other = ARMS.replace("epochs: 2}", "epochs: 2, batch_size: 4}")
     assert "arm 'two' has 4 but the reference 'one' has 16" in refused(text + other)
     assert "an arm cannot change this" in refused(text + ARMS.replace("{train: {finet", "{evaluate: {finet"))
+
+
+@pytest.mark.parametrize(
+    ("addition", "expected"),
+    [
+        ("  not_meaningful: {tow: why}\n", "ablation.not_meaningful.tow: no arm named 'tow'\n       did you mean two?"),
+        ("  not_meaningful: {one: why}\n", "the reference must be run, or there is nothing to compare with"),
+        ("  not_meaningful: {two: ''}\n", "ablation.not_meaningful.two: expected"),
+        (
+            "  paper: {table: v4_table5_ablation, rows: {one: full, two: w/ LPDv2}}\n",
+            "ablation.paper.rows.two: v4_table5_ablation has no row 'w/ LPDv2'\n       did you mean w/ LDPv2?",
+        ),
+    ],
+)
+def test_what_an_ablation_says_about_its_arms_is_checked(refused, addition, expected):
+    assert expected in refused(WHOLE + (STAGE % "epochs: 1") + ARMS + addition)

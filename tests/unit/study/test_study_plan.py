@@ -9,9 +9,12 @@ import pytest
 
 from cobra_kit.errors import RecipeError
 from cobra_kit.recipe import builtin_recipes, load_recipe
+from cobra_kit.report import ArmResult, Benchmark, PaperReference, build_table, render_markdown, render_text
+from cobra_kit.statistics import QuestionScore
 from cobra_kit.study.plan import make_plan
 from cobra_kit.study.runner import study_path
 
+SCORES = {"presence": {7: [QuestionScore("1", "p1", 1.0, "yes", "yes"), QuestionScore("2", "p2", 0.0, "no", "yes")]}}
 RUNNABLE = [
     pytest.param(name, profile, id=f"{name}-{profile}")
     for name in sorted(builtin_recipes())
@@ -87,3 +90,29 @@ def test_the_papers_hyper_parameters() -> None:
         "one-epoch": ["finetune"],
         "align-one-epoch": ["align", "finetune"],
     }
+
+
+def test_an_arm_that_is_not_meaningful_is_not_run_and_the_table_says_why(recipe: Path) -> None:
+    plan = make_plan(load_recipe(recipe, overrides=["ablation.not_meaningful.linear=it has nothing to say."]))
+    assert plan.arms == ("mlp",)
+    assert plan.left_out == {"linear": "it has nothing to say."}
+    arms = [ArmResult(name="mlp", scores=SCORES)]
+    table = build_table(
+        arms, [Benchmark(name="presence", rule="r")], reference="mlp", factor="f", profile="", left_out=plan.left_out
+    )
+    assert table.notes == ("linear is not run: it has nothing to say",)
+    assert "Linear is not run: it has nothing to say." in render_markdown(table)
+
+
+def test_a_single_model_stands_beside_its_row_of_the_main_table() -> None:
+    plan = make_plan(load_recipe("cobra_8b"))
+    assert plan.paper == PaperReference(table="v4_table2_main", rows={"model": "Cobra-8B"})
+    table = build_table(
+        [ArmResult(name="model", scores=SCORES)],
+        [Benchmark(name="presence", rule="r")],
+        reference="model",
+        factor="",
+        profile="",
+        paper=plan.paper,
+    )
+    assert "The paper (Cobra, Table 2, Cobra-8B): POPE 87.6" in render_text(table, 100)

@@ -226,7 +226,7 @@ def test_a_full_disk_leaves_the_previous_checkpoint_whole(make_model, source, se
         train_run(make_model(), source, section(), folder, seed=1, pace=EVERY_STEP)
     assert "the checkpoint cannot be written: cannot write" in str(caught.value)
     assert "No space left on device" in str(caught.value)
-    assert "1-finetune-00000003.safetensors is whole; the same command goes on from there" in str(caught.value)
+    assert "3-finetune-00000003.safetensors is whole; the same command goes on from there" in str(caught.value)
     monkeypatch.setattr(store.os, "replace", replace)
     resumed = make_model()
     assert train_run(resumed, source, section(), folder, seed=1).resumed_at == "finetune/3"
@@ -249,7 +249,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(make_model, source, s
     model, whole = make_model(), make_model()
     result = train_run(model, source, section(), folder, seed=1, report=events.append)
     warning = next(e.text for e in events if isinstance(e, Message) and e.level == "warning")
-    assert warning.startswith("1-finetune-00000007.safetensors is damaged and was put aside")
+    assert warning.startswith("3-finetune-00000007.safetensors is damaged and was put aside")
     assert result.resumed_at == "finetune/6"
     train_run(whole, source, section(), tmp_path / "whole", seed=1)
     assert len(same(weights(whole), weights(model))) == len(weights(whole))
@@ -341,7 +341,7 @@ def test_the_best_is_remembered_over_a_stop(make_model, source, section, tmp_pat
 def test_a_damaged_best_checkpoint_is_an_error_and_never_passed_over(make_model, source, section, tmp_path):
     def report(event):
         if isinstance(event, StepDone) and event.step == 11:
-            (tmp_path / "checkpoints" / "1-finetune-00000002.safetensors").write_bytes(b"x" * 50)
+            (tmp_path / "checkpoints" / "3-finetune-00000002.safetensors").write_bytes(b"x" * 50)
 
     look, _ = looks(0.9, 0.4, 0.2, 0.3, 0.3, 0.2)
     with pytest.raises(TrainingError, match="the checkpoint with the best weights cannot be read") as caught:

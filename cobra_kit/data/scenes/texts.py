@@ -1,0 +1,85 @@
+"""The world in words alone: passages about scenes, and conversations in which a sentence stands for the picture.
+
+Their scenes are those of the split `towers`, so no layout of a training, validation or test picture is among them.
+Nothing is drawn. Whatever is asked or stated follows from the sentence that comes first, so what a language model
+learns here is to find the asked-for thing in what it has read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from random import Random
+
+from cobra_kit.data.rows import TrainingRow
+from cobra_kit.data.scenes.balance import Balancer
+from cobra_kit.data.scenes.captions import caption
+from cobra_kit.data.scenes.held_out import benchmark_of
+from cobra_kit.data.scenes.layout import Scene
+from cobra_kit.data.scenes.names import image_stem
+from cobra_kit.data.scenes.params import SceneParams
+from cobra_kit.data.scenes.prompts import prompt, reply
+from cobra_kit.data.scenes.questions import Ability
+from cobra_kit.data.scenes.questions.presence import absent
+from cobra_kit.data.scenes.rows import SLACK, choose_questions
+from cobra_kit.data.scenes.splits import picture_rng, scene_of
+from cobra_kit.data.scenes.vocabulary import article
+
+ANSWERED: tuple[Ability, ...] = ("color", "shape", "count", "presence", "reading")
+"""What a caption answers; its places are too coarse for statements about places, and for boxes."""
+
+_MOST_FACTS = 6
+
+
+def passages(params: SceneParams) -> Iterator[TrainingRow]:
+    """Yields a passage per scene, as many as there are training pictures: a caption, then facts that it implies."""
+    for index, scene in _scenes(params):
+        rng = picture_rng(params.seed, "towers", index, "passage")
+        known = facts(scene, rng)
+        chosen = rng.sample(known, min(_MOST_FACTS, len(known)))
+        text = "".join(f"{one[:1].upper()}{one[1:]}. " for one in (caption(scene, rng), *chosen)).rstrip()
+        yield TrainingRow(f"{image_stem('towers', index)}/passage", (), (("", text),))
+
+
+def conversations(params: SceneParams) -> Iterator[TrainingRow]:
+    """Yields a conversation per scene, as many as there are training pictures.
+
+    Its questions, prompts and answers are in the form of the training rows, balanced as they are; the first one has the
+    caption in front.
+    """
+    weights = {ability: weight for ability, weight in params.abilities.items() if ability in ANSWERED}
+    asked = params.model_copy(update={"abilities": weights})
+    balancer = Balancer(SLACK)
+    for index, scene in _scenes(params):
+        rng = picture_rng(params.seed, "towers", index, "conversation")
+        opening = caption(scene, rng)
+        questions = choose_questions(scene, rng, asked, balancer)
+        if not questions:
+            continue
+        forms = [(benchmark_of(question.ability), question) for question in questions]
+        turns = [(prompt(form, q.text, params.prompts), reply(form, q.answer)) for form, q in forms]
+        turns[0] = (f"{opening[:1].upper()}{opening[1:]}.\n{turns[0][0]}", turns[0][1])
+        kinds = tuple(question.ability for question in questions)
+        yield TrainingRow(f"{image_stem('towers', index)}/conversation", (), tuple(turns), kinds)
+
+
+def facts(scene: Scene, rng: Random) -> list[str]:
+    """Returns short statements that are true of the scene, such as "the circle is red", "there is no red star"."""
+    shapes = Counter(item.shape for item in scene.objects)
+    colors = Counter(item.color for item in scene.objects)
+    found = [f"the {item.shape} is {item.color}" for item in scene.objects if shapes[item.shape] == 1]
+    found += [f"the {item.color} object is {article(item.shape)}" for item in scene.objects if colors[item.color] == 1]
+    found += [f"there is {article(item.name)}" for item in scene.objects]
+    hard = absent(scene, "adversarial", ())
+    found += [f"there is no {color} {shape}" for color, shape in rng.sample(hard, min(len(hard), len(scene.objects)))]
+    if len(scene.objects) > 1:
+        found.append(f"there are {len(scene.objects)} objects")
+        found += [f"there are {number} {color} objects" for color, number in colors.items() if number > 1]
+    if scene.text is not None:
+        found.append(f"the {'letter' if len(scene.text.text) == 1 else 'word'} is {scene.text.text}")
+    return found
+
+
+def _scenes(params: SceneParams) -> Iterator[tuple[int, Scene]]:
+    for index in range(params.train):
+        yield index, scene_of(params.seed, "towers", index)
