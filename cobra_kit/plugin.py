@@ -53,6 +53,8 @@ class ComponentSpec:
             imports no torch, and has a class method `tiny()` for checks.
         requires: PEP 508 requirements, checked from metadata before anything is imported.
         unfinished: Why the component cannot be built yet, and what to use instead; None once it can.
+        prismatic_id: What it is called in the config files of Prismatic's and Cobra's checkpoints; empty: they have no
+            name for it.
 
     Raises:
         ValueError: The name or a reference is malformed.
@@ -64,6 +66,7 @@ class ComponentSpec:
     config: str
     requires: tuple[str, ...] = ()
     unfinished: str | None = None
+    prismatic_id: str = ""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

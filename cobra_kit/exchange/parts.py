@@ -1,7 +1,8 @@
 """What the authors' `config.json` says of a model's parts, and what a recipe says of them. Imports no torch.
 
-Ids: cobra/models/materialize.py and cobra/conf/models.py of h-zhao1997/cobra at eb0294d, which Prismatic shares. A
-component that has no such id goes by its own name, `plugin/component`.
+A component says itself what it is called there (`prismatic_id`; for ours, from cobra/models/materialize.py and
+cobra/conf/models.py of h-zhao1997/cobra at eb0294d, which Prismatic shares). One that has no such id goes by its own
+name, `plugin/component`.
 """
 
 from __future__ import annotations
@@ -9,30 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from cobra_kit._plugins import Component, default_registry
 from cobra_kit.errors import WeightsError
+from cobra_kit.plugin import Kind
 
 if TYPE_CHECKING:
     from cobra_kit.recipe import ResolvedRecipe
 
-_IDS = {
-    "vision_backbone_id": {
-        "dinosiglip/so400m-384": "dinosiglip-vit-so-384px",
-        "siglip/so400m-384": "siglip-vit-so400m-384px",
-        "openclip/clip-l-336": "clip-vit-l-336px",
-    },
-    "arch_specifier": {
-        "mlp/linear": "linear",
-        "mlp/gelu": "gelu-mlp",
-        "mlp/fused": "fused-gelu-mlp",
-        "ldpv2/fused": "fused-ldpnet",
-        "ldpv2/plain": "ldpnet",
-    },
-    "llm_backbone_id": {
-        "mamba/1.4b": "mamba-1.4b",
-        "mamba/2.8b": "mamba-2.8b",
-        "mamba/2.8b-slimpj": "mamba-2.8b-slimpj",
-        "mamba/2.8b-zephyr": "mamba-2.8b-zephyr",
-    },
+_KINDS: Mapping[str, Kind] = {
+    "vision_backbone_id": "vision_encoder",
+    "arch_specifier": "projector",
+    "llm_backbone_id": "backbone",
 }
 _RESIZE = {"naive": "resize-naive", "crop": "resize-crop", "letterbox": "letterbox"}
 _SETTINGS = {
@@ -52,9 +40,7 @@ def described(recipe: ResolvedRecipe) -> dict[str, Any]:
     encoder, backbone = parts["vision_encoder"], parts["backbone"]
     found: dict[str, Any] = {
         "model_id": recipe.recipe.name,
-        "arch_specifier": _id("arch_specifier", parts["projector"].component.qualified),
-        "vision_backbone_id": _id("vision_backbone_id", encoder.component.qualified),
-        "llm_backbone_id": _id("llm_backbone_id", backbone.component.qualified),
+        **{key: _id(parts[kind].component) for key, kind in _KINDS.items()},
     }
     resize = getattr(encoder.config, "resize", None)
     if resize in _RESIZE:
@@ -92,8 +78,8 @@ def check_description(given: Mapping[str, Any], recipe: ResolvedRecipe, *, keys:
     raise WeightsError("the checkpoint has other parts than the recipe", where=where, hint="\n".join(lines))
 
 
-def _id(key: str, component: str) -> str:
-    return _IDS[key].get(component, component)
+def _id(component: Component) -> str:
+    return component.spec.prismatic_id or component.qualified
 
 
 def _plain(key: str, value: Any) -> Any:
@@ -104,7 +90,9 @@ def _plain(key: str, value: Any) -> Any:
 def _setting(key: str, value: Any) -> Any:
     """Returns how a recipe writes what `config.json` says, or None where it cannot."""
     plain = _plain(key, value)
-    table = _RESIZE if key == "image_resize_strategy" else _IDS.get(key)
-    if table is None:
+    if key == "image_resize_strategy":
+        return next((ours for ours, theirs in _RESIZE.items() if theirs == plain), None)
+    if key not in _KINDS:
         return plain
-    return next((ours for ours, theirs in table.items() if theirs == plain), plain if "/" in str(plain) else None)
+    known = {_id(one): one.qualified for one in default_registry().components(_KINDS[key])}
+    return known.get(plain)

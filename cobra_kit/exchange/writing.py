@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from cobra_kit.recipe import ResolvedRecipe
 
 _LATEST = "checkpoints/latest-checkpoint.pt"
-_IMAGE_FIRST = "fusion/image-first"
 
 
 def export_model(model: VisionLanguageModel, *, format: str, out: str | Path, force: bool = False) -> list[str]:
@@ -53,10 +52,10 @@ def write_cobra(model: VisionLanguageModel, folder: Path) -> list[str]:
     Raises:
         WeightsError: The model lays out its sequence in another way than theirs.
     """
-    fusion = model.components["fusion"]
-    if fusion != _IMAGE_FIRST:
+    fusion = recipe_of(model).parts["fusion"].component
+    if not fusion.spec.prismatic_id:
         raise WeightsError(
-            f"the authors' form has no place for {fusion}: it always means all images first",
+            f"the authors' form has no place for {fusion.qualified}: it always means all images first",
             hint="Export with --format huggingface.",
         )
     names = tensors_of(model, COBRA)

@@ -15,6 +15,7 @@ def cobra_fusion_schemes() -> Iterator[FusionSpec]:
         summary="all images, then the whole text: Cobra's",
         target="cobra_kit_fusion.fusion:ImageFirst",
         config="cobra_kit_fusion.config:FusionConfig",
+        prismatic_id="image-first",
     )
     yield FusionSpec(
         name="in-place",

@@ -15,12 +15,14 @@ def cobra_projectors() -> Iterator[ProjectorSpec]:
         summary="a quarter of the tokens, hidden layer four times as wide as they are: Cobra's ablation",
         target="cobra_kit_ldpv2.projector:FusedLdpV2",
         config="cobra_kit_ldpv2.config:FusedConfig",
+        prismatic_id="fused-ldpnet",
     )
     yield ProjectorSpec(
         name="plain",
         summary="a quarter of the tokens, hidden layer as wide as the backbone",
         target="cobra_kit_ldpv2.projector:PlainLdpV2",
         config="cobra_kit_ldpv2.config:PlainConfig",
+        prismatic_id="ldpnet",
     )
     yield ProjectorSpec(
         name="mobilevlm",

@@ -44,6 +44,7 @@ def cobra_backbones() -> Iterator[BackboneSpec]:
             summary=f"Mamba-1, {summary}",
             target=_MAMBA1,
             config=f"cobra_kit_mamba.config:{config}",
+            prismatic_id=f"mamba-{name}" if name.startswith(("1.4b", "2.8b")) else "",
         )
     for name, (summary, config) in _MAMBA2_SIZES.items():
         yield BackboneSpec(

@@ -15,16 +15,19 @@ def cobra_projectors() -> Iterator[ProjectorSpec]:
         summary="one linear layer per visual token",
         target="cobra_kit_mlp.projector:LinearProjector",
         config="cobra_kit_mlp.config:LinearConfig",
+        prismatic_id="linear",
     )
     yield ProjectorSpec(
         name="gelu",
         summary="two layers with a GELU: Cobra's for one encoder, LLaVA-1.5's",
         target="cobra_kit_mlp.projector:GeluProjector",
         config="cobra_kit_mlp.config:GeluConfig",
+        prismatic_id="gelu-mlp",
     )
     yield ProjectorSpec(
         name="fused",
         summary="three layers, the first one four times as wide as the tokens: Cobra's default",
         target="cobra_kit_mlp.projector:FusedProjector",
         config="cobra_kit_mlp.config:FusedConfig",
+        prismatic_id="fused-gelu-mlp",
     )

@@ -23,4 +23,5 @@ def cobra_vision_encoders() -> Iterable[VisionEncoderSpec]:
             target="cobra_kit_openclip.encoder:OpenClipEncoder",
             config=f"cobra_kit_openclip.config:{config}",
             requires=("open_clip_torch>=3.2",),
+            prismatic_id="clip-vit-l-336px" if name == "clip-l-336" else "",
         )

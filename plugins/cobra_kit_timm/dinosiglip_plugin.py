@@ -17,6 +17,7 @@ def cobra_vision_encoders() -> Iterable[VisionEncoderSpec]:
         target=target,
         config="cobra_kit_timm.config:DinoSiglipSo400m384Config",
         requires=("timm>=1.0.20",),
+        prismatic_id="dinosiglip-vit-so-384px",
     )
     yield VisionEncoderSpec(
         name="tiny",

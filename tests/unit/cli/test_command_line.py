@@ -36,7 +36,7 @@ def test_a_group_without_a_command_shows_its_help(words: list[str], capsys: pyte
 
 
 USAGE = {
-    "plugin list": "error: no such command 'plugin'. Did you mean 'plugins'?\n       try: cobra-kit --help\n",
+    "plugin list": "error: no such command 'plugin'. Did you mean 'plugins', 'plan'?\n       try: cobra-kit --help\n",
     "plugins lst": "error: no such command 'lst'. Did you mean 'list'?\n       try: cobra-kit plugins --help\n",
     "plugins show": "error: missing argument 'ID'\n       try: cobra-kit plugins show --help\n",
     "plugins list --plugin": "error: option --plugin takes a value\n       try: cobra-kit --help\n",
