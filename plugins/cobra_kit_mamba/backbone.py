@@ -41,6 +41,8 @@ class MambaLanguageModel(Backbone):
     """
 
     never_quantise: ClassVar[tuple[str, ...]] = ("A_log", "D")
+    packs: ClassVar[bool] = False
+    """Whether the mixer can forget between the segments of a packed row."""
 
     def __init__(self, config: MambaFamilyConfig) -> None:
         super().__init__(config)
@@ -90,29 +92,35 @@ class MambaLanguageModel(Backbone):
         """Returns the normed hidden states `[b s d]`; see `Backbone.forward`.
 
         Raises:
-            KernelError: The layout is packed.
+            KernelError: The layout is packed, and a state is given or the mixer cannot reset.
             ShapeError: The embeddings do not fit the model, the layout or the state.
         """
         hidden, layout = sequence.embeddings, sequence.layout
         self._check(hidden, layout.segment_ids, state)
-        if layout.packed:
+        if layout.packed and not self.packs:
             raise KernelError(
-                "rows with several segments need a scan that resets between them, which this version does not have",
+                "rows with several segments need a state space layer that resets between them, which this version does "
+                "not have for Mamba-2",
                 hint="switch packing off",
+            )
+        if layout.packed and state is not None:
+            raise KernelError(
+                "a decode state holds one segment per row, but the layout is packed", hint="decode without packing"
             )
         if any(length < hidden.shape[1] for length in layout.lengths):
             # Padding points at another row's token: what is wrong there must not come here.
             hidden = hidden.masked_fill((layout.segment_ids == 0).unsqueeze(-1), 0.0)
-        residual = self._residual(hidden)
+        residual, added = self._residual(hidden), None
+        starts = _starts(layout.segment_ids) if layout.packed else None
         for i, block in enumerate(self._blocks()):
             if state is None:
-                residual = block(residual)
+                residual, added = block(residual, added, starts=starts)
             else:
                 conv, ssm = state.tensors[f"conv.{i}"], state.tensors[f"ssm.{i}"]
-                residual = block(residual, conv, ssm, layout.segment_ids)
+                residual, added = block(residual, added, conv, ssm, layout.segment_ids)
         if state is not None:
             state.lengths.add_((layout.segment_ids != 0).sum(1, dtype=state.lengths.dtype))
-        normed: Tensor = self.backbone.norm_f(residual)
+        normed: Tensor = self.backbone.norm_f(residual, added)[1]
         return normed
 
     def logits(self, hidden: Tensor) -> Tensor:
@@ -135,11 +143,11 @@ class MambaLanguageModel(Backbone):
     @torch.no_grad()
     def step(self, embeddings: Tensor, state: DecodeState) -> Tensor:
         """Advances every row by one token, in place, without a sync: `[b d]` -> normed hidden states `[b d]`."""
-        residual = self._residual(embeddings)
+        residual, added = self._residual(embeddings), None
         for i, block in enumerate(self._blocks()):
-            residual = block.step(residual, state.tensors[f"conv.{i}"], state.tensors[f"ssm.{i}"])
+            residual, added = block.step(residual, added, state.tensors[f"conv.{i}"], state.tensors[f"ssm.{i}"])
         state.lengths.add_(1)
-        normed: Tensor = self.backbone.norm_f(residual)
+        normed: Tensor = self.backbone.norm_f(residual, added)[1]
         return normed
 
     def _tie(self) -> None:
@@ -165,9 +173,17 @@ class MambaLanguageModel(Backbone):
             raise ShapeError(f"the state has {state.lengths.shape[0]} rows, but the embeddings {hidden.shape[0]}")
 
 
+def _starts(segment_ids: Tensor) -> Tensor:
+    """Returns `[b s]`: where a segment begins, or padding; the first token sees nothing anyway."""
+    starts = torch.zeros_like(segment_ids, dtype=torch.bool)
+    starts[:, 1:] = segment_ids[:, 1:] != segment_ids[:, :-1]
+    return starts
+
+
 class MambaBackbone(MambaLanguageModel):
     """A Mamba-1 language model."""
 
+    packs: ClassVar[bool] = True
     lora_targets: ClassVar[tuple[str, ...]] = ("in_proj", "x_proj", "out_proj")
     never_quantise: ClassVar[tuple[str, ...]] = ("A_log", "D", "dt_proj.weight", "dt_proj.bias")
     config: MambaConfig

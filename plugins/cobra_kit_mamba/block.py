@@ -6,9 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cobra_kit_mamba import ops
 from cobra_kit_mamba.config import MambaConfig
 from cobra_kit_mamba.mixer import MambaMixer
-from cobra_kit_mamba.selection import compute_dtype
+from cobra_kit_mamba.selection import choose_norm, compute_dtype
 
 
 class RMSNorm(nn.Module):
@@ -19,15 +20,22 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.empty(width))
         self.eps = eps
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Norms `[.. d]`."""
+    def forward(self, x: Tensor, added: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Returns x + added, in the dtype of x, and its norm; all `[.. d]`."""
         dtype = compute_dtype(x.dtype, self.weight.dtype)
-        normed = F.rms_norm(x.to(dtype), self.weight.shape, self.weight.to(dtype), self.eps)
-        return normed.to(self.weight.dtype)
+        choice = choose_norm(x.device, dtype)
+        if choice.library is not None and x.dtype == self.weight.dtype == torch.float32 and x.numel() > 0:
+            if added is None:
+                return x, ops.norm(x, self.weight, self.eps)[0]
+            total, normed, _ = ops.add_norm(x, added.to(x.dtype), self.weight, self.eps)
+            return total, normed
+        total = x if added is None else x + added.to(x.dtype)
+        normed = F.rms_norm(total.to(dtype), self.weight.shape, self.weight.to(dtype), self.eps)
+        return total, normed.to(self.weight.dtype)
 
 
 class MambaBlock(nn.Module):
-    """residual + mixer(norm(residual))."""
+    """mixer(norm(residual)), to be added to the residual stream by the norm after it: one pass instead of two."""
 
     def __init__(self, config: MambaConfig) -> None:
         super().__init__()
@@ -37,15 +45,28 @@ class MambaBlock(nn.Module):
     def forward(
         self,
         residual: Tensor,
+        added: Tensor | None = None,
         conv_state: Tensor | None = None,
         ssm_state: Tensor | None = None,
         segment_ids: Tensor | None = None,
-    ) -> Tensor:
-        """Returns the residual stream `[b s d]` after this block; see `MambaMixer.forward`."""
-        mixed: Tensor = self.mixer(self.norm(residual), conv_state, ssm_state, segment_ids)
-        return residual + mixed.to(residual.dtype)
+        starts: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Returns the residual stream `[b s d]` before this block and what the block adds to it.
 
-    def step(self, residual: Tensor, conv_state: Tensor, ssm_state: Tensor) -> Tensor:
-        """Returns the residual stream `[b d]` of one token after this block."""
-        mixed: Tensor = self.mixer.step(self.norm(residual), conv_state, ssm_state)
-        return residual + mixed.to(residual.dtype)
+        Args:
+            residual: `[b s d]`, before the block that stands before this one.
+            added: `[b s d]`, what that block adds, or None.
+            conv_state: See `MambaMixer.forward`, as for the rest.
+            ssm_state: See `conv_state`.
+            segment_ids: See `conv_state`.
+            starts: See `conv_state`.
+        """
+        residual, normed = self.norm(residual, added)
+        return residual, self.mixer(normed, conv_state, ssm_state, segment_ids, starts)
+
+    def step(
+        self, residual: Tensor, added: Tensor | None, conv_state: Tensor, ssm_state: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Does what `forward` does for one token per row, `[b d]`."""
+        residual, normed = self.norm(residual, added)
+        return residual, self.mixer.step(normed, conv_state, ssm_state)

@@ -6,12 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cobra_kit_mamba import ops
 from cobra_kit_mamba.conv_reference import reference_conv
-from cobra_kit_mamba.native_ops import native_conv
-from cobra_kit_mamba.selection import choose_conv, compute_dtype
+from cobra_kit_mamba.selection import choose_conv, compute_dtype, steppable
 
 
-def causal_conv_silu(x: Tensor, weight: Tensor, bias: Tensor | None, before: Tensor | None = None) -> Tensor:
+def causal_conv_silu(
+    x: Tensor, weight: Tensor, bias: Tensor | None, before: Tensor | None = None, starts: Tensor | None = None
+) -> Tensor:
     """Returns silu of the convolution, `[b s d]` in the dtype of x, computed in float32 (float64 if x is).
 
     Args:
@@ -19,20 +21,21 @@ def causal_conv_silu(x: Tensor, weight: Tensor, bias: Tensor | None, before: Ten
         weight: `[d taps]`; the last tap is the current token's.
         bias: `[d]` or None.
         before: The tokens before the first, `[b taps-1 d]`; None: zeros.
+        starts: `[b s]`, true where a token begins a segment and sees none before it; None: nowhere.
 
     Raises:
         KernelError: `COBRA_KIT_MAMBA_KERNEL` asks for a kernel that cannot be had.
     """
     dtype = compute_dtype(x.dtype, weight.dtype)
-    choice = choose_conv(x.device, dtype, x.shape[2], weight.shape[1], bias is not None)
+    choice = choose_conv(x.device, dtype, weight.shape[1])
+    wide, weight = x.to(dtype), weight.to(dtype)
+    bias, before = None if bias is None else bias.to(dtype), None if before is None else before.to(dtype)
     with torch.autocast(x.device.type, enabled=False):
-        wide = x.to(dtype) if before is None else torch.cat([before.to(dtype), x.to(dtype)], dim=1)
-        weight, bias = weight.to(dtype), None if bias is None else bias.to(dtype)
-        if choice.library is None or bias is None or wide.numel() == 0:
-            y = reference_conv(wide, weight, bias)
+        if choice.library is None or x.numel() == 0:
+            y = reference_conv(wide, weight, bias, before, starts)
         else:
-            y = native_conv(choice.library, wide, weight, bias)
-    return y[:, y.shape[1] - x.shape[1] :].to(x.dtype)
+            y = ops.conv(wide, weight, bias, before, starts)
+    return y.to(x.dtype)
 
 
 def conv_silu_step(state: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -44,7 +47,12 @@ def conv_silu_step(state: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None
         weight: `[d taps]`.
         bias: `[d]` or None.
     """
-    state.copy_(torch.cat([state[:, :, 1:], x.unsqueeze(-1).to(state.dtype)], dim=-1))
     dtype = compute_dtype(x.dtype, weight.dtype)
+    choice = choose_conv(x.device, dtype, weight.shape[1])
+    if choice.library is not None and steppable(state, x, weight, bias):
+        out = torch.empty_like(x, memory_format=torch.contiguous_format)
+        ops.conv_step(state, x, weight, bias, out)
+        return out
+    state.copy_(torch.cat([state[:, :, 1:], x.unsqueeze(-1).to(state.dtype)], dim=-1))
     y = (state.to(dtype) * weight.to(dtype)).sum(-1)
     return F.silu(y if bias is None else y + bias.to(dtype)).to(x.dtype)

@@ -58,6 +58,7 @@ class Mamba2Mixer(nn.Module):
         conv_state: Tensor | None = None,
         ssm_state: Tensor | None = None,
         segment_ids: Tensor | None = None,
+        starts: None = None,
     ) -> Tensor:
         """Mixes whole rows.
 
@@ -66,6 +67,7 @@ class Mamba2Mixer(nn.Module):
             conv_state: `[b d_conv_channels d_conv]`, continued and updated in place; None: a fresh start, nothing kept.
             ssm_state: `[b h p n]`, likewise.
             segment_ids: `[b s]`, 0 for right padding. Needed with states, which padding must not touch.
+            starts: None: the backbone refuses packed rows.
         """
         z, inputs, dt = self._project(hidden)
         weight, bias = self.conv1d.weight.squeeze(1), self.conv1d.bias

@@ -6,10 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cobra_kit_mamba import fused_mixer
 from cobra_kit_mamba.config import MambaConfig
 from cobra_kit_mamba.conv import causal_conv_silu, conv_silu_step
 from cobra_kit_mamba.scan import selective_scan, selective_step
-from cobra_kit_mamba.selection import compute_dtype
+from cobra_kit_mamba.selection import choose_conv, choose_scan, compute_dtype
 
 
 class MambaMixer(nn.Module):
@@ -36,6 +37,7 @@ class MambaMixer(nn.Module):
         conv_state: Tensor | None = None,
         ssm_state: Tensor | None = None,
         segment_ids: Tensor | None = None,
+        starts: Tensor | None = None,
     ) -> Tensor:
         """Mixes whole rows.
 
@@ -44,15 +46,22 @@ class MambaMixer(nn.Module):
             conv_state: `[b d_inner d_conv]`, continued and updated in place; None: a fresh start, nothing kept.
             ssm_state: `[b d_inner d_state]`, likewise.
             segment_ids: `[b s]`, 0 for right padding. Needed with states, which padding must not touch.
+            starts: `[b s]`, true where a token begins a segment and sees nothing before it. Not with states.
         """
-        x, z = self.in_proj(hidden).chunk(2, dim=-1)
+        xz = self.in_proj(hidden)
         weight, bias = self._conv_weights()
+        stateless = conv_state is None or ssm_state is None or segment_ids is None
+        if stateless and self._fusable(xz):
+            assert bias is not None
+            given = (xz, weight, bias, self.x_proj.weight, self.dt_proj.weight, self.dt_proj.bias, self.A_log, self.D)
+            keep = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in given)
+            return self._out(fused_mixer.mixer(*given, starts, keep)[0])
+        x, z = xz.chunk(2, dim=-1)
         if conv_state is None or ssm_state is None or segment_ids is None:
-            x = causal_conv_silu(x, weight, bias)
+            x = causal_conv_silu(x, weight, bias, starts=starts)
             dt, B, C = self._selection(x)
-            mixed = selective_scan(x, dt, self._A(), B, C, self.D, z, self.dt_proj.bias)
-            return self._out(mixed)
-        before = conv_state[:, :, 1:].transpose(1, 2)
+            return self._out(selective_scan(x, dt, self._A(), B, C, self.D, z, self.dt_proj.bias, starts=starts))
+        before = conv_state[:, :, 1:].transpose(1, 2).clone(memory_format=torch.contiguous_format)
         real = segment_ids != 0
         inputs, x = x, causal_conv_silu(x, weight, bias, before)
         dt, B, C = self._selection(x)
@@ -72,6 +81,25 @@ class MambaMixer(nn.Module):
         dt, B, C = self._selection(x)
         return self._out(selective_step(ssm_state, x, dt, self._A(), B, C, self.D, z, self.dt_proj.bias))
 
+    def _fusable(self, xz: Tensor) -> bool:
+        """Returns whether one operator may do all between the outer projections.
+
+        A wrapped or hooked projection must be called, and autocast must see every product.
+        """
+        inner = (self.x_proj, self.dt_proj)
+        weights = (self.conv1d.weight, self.x_proj.weight, self.dt_proj.weight, self.A_log, self.D)
+        choices = (
+            choose_scan(xz.device, compute_dtype(xz.dtype), self.d_state),
+            choose_conv(xz.device, compute_dtype(xz.dtype), self.conv1d.weight.shape[-1]),
+        )
+        return (
+            xz.numel() > 0
+            and all(choice.library is not None for choice in choices)
+            and all(tensor.dtype == torch.float32 for tensor in (xz, *weights))
+            and all(type(module) is nn.Linear and not _has_hooks(module) for module in inner)
+            and not torch.is_autocast_enabled(xz.device.type)
+        )
+
     def _conv_weights(self) -> tuple[Tensor, Tensor | None]:
         return self.conv1d.weight.squeeze(1), self.conv1d.bias
 
@@ -90,6 +118,11 @@ class MambaMixer(nn.Module):
     def _out(self, mixed: Tensor) -> Tensor:
         projected: Tensor = self.out_proj(mixed)
         return projected
+
+
+def _has_hooks(module: nn.Module) -> bool:
+    hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
+    return any(hooks)
 
 
 def last_inputs(state: Tensor, inputs: Tensor, lengths: Tensor) -> Tensor:

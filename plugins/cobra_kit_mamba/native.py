@@ -7,18 +7,11 @@ import logging
 import threading
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
-from cobra_kit_mamba.conv_reference import reference_conv
 from cobra_kit_mamba.native_build import BuildError, with_library
-from cobra_kit_mamba.native_ops import TAPS, declare, native_conv, native_scan
-from cobra_kit_mamba.scan_chunked import chunked_scan
+from cobra_kit_mamba.native_calls import declare
+from cobra_kit_mamba.self_check import self_check
 
 logger = logging.getLogger("cobra_kit.mamba")
-
-TOLERANCE = 1e-5
-"""Largest error of the self-check, relative to the largest value: ten times what sound kernels show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,32 +76,3 @@ def _check_apart(library: ctypes.CDLL) -> str | None:
     thread.start()
     thread.join()
     return result[0]
-
-
-def self_check(library: ctypes.CDLL) -> str | None:
-    """Returns what is wrong with the library's results on small random numbers, or None: outputs and gradients."""
-    generator = torch.Generator().manual_seed(0)
-
-    def random(*shape: int) -> Tensor:
-        values = torch.randn(*shape, generator=generator, dtype=torch.float32, device="cpu")
-        return values.requires_grad_()
-
-    rows, length, channels, d_state = 2, 19, 72, 6
-    wide, narrow = (rows, length, channels), (rows, length, d_state)
-    scan = [random(*wide), random(*wide), random(channels, d_state), random(*narrow), random(*narrow)]
-    scan += [random(channels), random(*wide), random(channels), random(rows, channels, d_state)]
-    with torch.no_grad():
-        scan[2].abs_().neg_()
-    conv = [random(*wide), random(channels, TAPS), random(channels)]
-    results = {
-        "scan": (native_scan(library, *scan), chunked_scan(*scan), scan),
-        "convolution": ((native_conv(library, *conv),), (reference_conv(*conv),), conv),
-    }
-    for name, (ours, theirs, inputs) in results.items():
-        weights = [random(*y.shape).detach() for y in theirs]
-        our_grads, their_grads = (torch.autograd.grad(ys, inputs, weights) for ys in (ours, theirs))
-        pairs = zip((*ours, *our_grads), (*theirs, *their_grads), strict=True)
-        error = max(float(((a - b).abs().max() / b.abs().max()).detach()) for a, b in pairs)
-        if not error <= TOLERANCE:  # NaN too
-            return f"the C {name} failed its self-check: relative error {error:.1e}, allowed {TOLERANCE:.0e}"
-    return None

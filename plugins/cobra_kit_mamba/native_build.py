@@ -1,4 +1,4 @@
-"""Compiles scan.c on first use into the user's cache, so that any number of processes may do it at once.
+"""Compiles the C kernels (`c/`) on first use into the user's cache, so that any number of processes may do it at once.
 
 A library's name is `<key>-<digest>.so`. The key covers the source, the flags, the compiler and the processor, so
 another machine's library is never taken; the digest is the file's own SHA-256, so a damaged one is never loaded
@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -95,9 +95,9 @@ def with_library(use: Callable[[Path], T]) -> tuple[T, Compiler, tuple[str, ...]
         BuildError: There is no compiler, or what it makes does not run.
     """
     compiler = find_compiler()
-    source = resources.files("cobra_kit_mamba").joinpath("scan.c").read_bytes()
+    sources = _sources()
     folder = cache_folder()
-    keys = {flags: _key(source, flags, compiler) for flags in FLAG_SETS}
+    keys = {flags: _key(sources, flags, compiler) for flags in FLAG_SETS}
     for flags, key in keys.items():
         if path := _cached(folder, key):
             return use(path), compiler, flags
@@ -112,10 +112,10 @@ def with_library(use: Callable[[Path], T]) -> tuple[T, Compiler, tuple[str, ...]
             error.strerror or error,
         )
         with tempfile.TemporaryDirectory(prefix="cobra-kit-") as private:
-            path, flags = _compile(source, compiler, Path(private))
+            path, flags = _compile(sources, compiler, Path(private))
             return use(path), compiler, flags
     with work:
-        path, flags = _compile(source, compiler, Path(work.name))
+        path, flags = _compile(sources, compiler, Path(work.name))
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         path = path.replace(folder / f"{keys[flags]}-{digest}.so")
     return use(path), compiler, flags
@@ -134,13 +134,22 @@ def _cached(folder: Path, key: str) -> Path | None:
     return None
 
 
-def _compile(source: bytes, compiler: Compiler, folder: Path) -> tuple[Path, tuple[str, ...]]:
+def _sources() -> dict[str, bytes]:
+    """Returns the C files by name, in the order of their names."""
+    files = resources.files("cobra_kit_mamba").joinpath("c").iterdir()
+    kernels = (file for file in files if file.name.endswith((".c", ".h")))
+    return {file.name: file.read_bytes() for file in sorted(kernels, key=lambda file: file.name)}
+
+
+def _compile(sources: Mapping[str, bytes], compiler: Compiler, folder: Path) -> tuple[Path, tuple[str, ...]]:
     """Returns a library that has run once, and the flags it was compiled with."""
-    path = folder / "scan.so"
-    (folder / "scan.c").write_bytes(source)
+    path = folder / "kernels.so"
+    for name, source in sources.items():
+        (folder / name).write_bytes(source)
+    files = [str(folder / name) for name in sources if name.endswith(".c")]
     problem = ""
     for flags in FLAG_SETS:
-        made = _run([*compiler.command, *flags, str(folder / "scan.c"), "-o", str(path), "-lm"])
+        made = _run([*compiler.command, *flags, *files, "-o", str(path), "-lm"])
         if made.returncode != 0:
             problem = f"{compiler.title} failed: {_last_line(made.stderr)}"
             continue
@@ -165,8 +174,9 @@ def _last_line(text: str) -> str:
     return lines[-1] if lines else "no message"
 
 
-def _key(source: bytes, flags: tuple[str, ...], compiler: Compiler) -> str:
-    parts = [source, "\0".join((*flags, *compiler.command)).encode(), compiler.version.encode(), _processor().encode()]
+def _key(sources: Mapping[str, bytes], flags: tuple[str, ...], compiler: Compiler) -> str:
+    named = [part for name, source in sources.items() for part in (name.encode(), source)]
+    parts = [*named, "\0".join((*flags, *compiler.command)).encode(), compiler.version.encode(), _processor().encode()]
     return hashlib.sha256(b"\0\0".join(parts)).hexdigest()[:32]
 
 

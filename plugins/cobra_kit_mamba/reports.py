@@ -20,20 +20,21 @@ def kernel_reports(config: MambaConfig, parameter: Tensor) -> list[KernelReport]
         parameter: Any of its parameters, for the device and dtype.
     """
     device, dtype = parameter.device, compute_dtype(parameter.dtype)
-    scan = choose_scan(device, dtype, config.d_inner, config.d_state)
-    conv = choose_conv(device, dtype, config.d_inner, config.d_conv, bias=True)
+    scan = choose_scan(device, dtype, config.d_state)
+    conv = choose_conv(device, dtype, config.d_conv)
+    step = scan if scan.library is None else conv  # it takes both
     reports = []
     for i in range(config.n_layer):
         layer = f"backbone.layers.{i}.mixer"
         reports.append(_report(f"{layer} scan", scan, "chunked PyTorch"))
         reports.append(_report(f"{layer} convolution", conv, "PyTorch"))
-        reports.append(KernelReport(f"{layer} step", "PyTorch, in place", _STEP))
+        reports.append(_report(f"{layer} step", step, "PyTorch, in place"))
     return reports
 
 
 def mamba2_kernel_reports(config: MambaTwoConfig, parameter: Tensor) -> list[KernelReport]:
     """Returns the same for Mamba-2, whose state space layer is plain PyTorch everywhere."""
-    conv = choose_conv(parameter.device, compute_dtype(parameter.dtype), config.d_conv_channels, config.d_conv, True)
+    conv = choose_conv(parameter.device, compute_dtype(parameter.dtype), config.d_conv)
     matrices = "matrix products over chunks; this version has no kernel of its own for them"
     reports = []
     for i in range(config.n_layer):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Literal, overload
 
 import torch
@@ -10,10 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cobra_kit.errors import ShapeError
-from cobra_kit_mamba.native_ops import native_scan
+from cobra_kit_mamba import ops
 from cobra_kit_mamba.scan_chunked import chunked_scan
 from cobra_kit_mamba.scan_meta import meta_scan
-from cobra_kit_mamba.selection import choose_scan, compute_dtype
+from cobra_kit_mamba.selection import choose_scan, compute_dtype, steppable
 
 
 @overload
@@ -28,6 +27,7 @@ def selective_scan(
     dt_bias: Tensor | None = None,
     *,
     initial_state: Tensor | None = None,
+    starts: Tensor | None = None,
     return_state: Literal[False] = False,
 ) -> Tensor: ...
 
@@ -44,6 +44,7 @@ def selective_scan(
     dt_bias: Tensor | None = None,
     *,
     initial_state: Tensor | None = None,
+    starts: Tensor | None = None,
     return_state: Literal[True],
 ) -> tuple[Tensor, Tensor]: ...
 
@@ -59,6 +60,7 @@ def selective_scan(
     dt_bias: Tensor | None = None,
     *,
     initial_state: Tensor | None = None,
+    starts: Tensor | None = None,
     return_state: bool = False,
 ) -> Tensor | tuple[Tensor, Tensor]:
     """Returns y `[b s d]` in the dtype of u; with `return_state` also the last state `[b d n]`.
@@ -77,23 +79,27 @@ def selective_scan(
         z: The gate before its SiLU, `[b s d]`, or None.
         dt_bias: `[d]` or None.
         initial_state: `[b d n]`; None: zeros.
+        starts: `[b s]`, true where a token begins a segment and sees no state; None: nowhere.
         return_state: Whether to return the last state too.
 
     Raises:
         ShapeError: The shapes do not belong together.
         KernelError: `COBRA_KIT_MAMBA_KERNEL` asks for a kernel that cannot be had.
     """
-    _check_shapes(u, dt, A, B, C, D, z, dt_bias, initial_state)
+    _check_shapes(u, dt, A, B, C, D, z, dt_bias, initial_state, starts)
     given = (u, dt, A, B, C, D, z, dt_bias, initial_state)
     dtype = compute_dtype(*(tensor.dtype for tensor in given if tensor is not None))
-    choice = choose_scan(u.device, dtype, u.shape[2], A.shape[1])
-    scan = meta_scan if u.is_meta else chunked_scan
+    choice = choose_scan(u.device, dtype, A.shape[1])
+    needs_grad = torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in given)
+    needed = u.to(dtype), dt.to(dtype), A.to(dtype), B.to(dtype), C.to(dtype)
+    optional = _to(D, dtype), _to(z, dtype), _to(dt_bias, dtype), _to(initial_state, dtype)
     if choice.library is not None and u.numel() > 0:  # nothing to do is nothing to hand to C
-        scan = partial(native_scan, choice.library)
-    with torch.autocast(u.device.type, enabled=False):
-        needed = [tensor.to(dtype) for tensor in (u, dt, A, B, C)]
-        optional = [None if tensor is None else tensor.to(dtype) for tensor in (D, z, dt_bias, initial_state)]
-        y, state = scan(*needed, *optional)
+        y, state, _ = ops.scan(*needed, *optional, starts, needs_grad)
+    elif u.is_meta:
+        y, state = meta_scan(*needed, *optional)
+    else:
+        with torch.autocast(u.device.type, enabled=False):
+            y, state = chunked_scan(*needed, *optional, starts)
     y = y.to(u.dtype)
     return (y, state) if return_state else y
 
@@ -114,11 +120,21 @@ def selective_step(
         z: The gate before its SiLU.
         dt_bias: See `D`.
     """
+    given = (u, dt, A, B, C, D, z, dt_bias)
+    choice = choose_scan(u.device, compute_dtype(*(tensor.dtype for tensor in (state, *given))), A.shape[1])
+    if choice.library is not None and steppable(state, *given):
+        out = torch.empty_like(u, memory_format=torch.contiguous_format)
+        ops.scan_step(state, *given, out)
+        return out
     dtype = state.dtype
     wide, dt, A, B, C = u.to(dtype), F.softplus(dt.to(dtype) + dt_bias), A.to(dtype), B.to(dtype), C.to(dtype)
     state.mul_(torch.exp(dt.unsqueeze(-1) * A)).add_((dt * wide).unsqueeze(-1) * B.unsqueeze(1))
     y = (state @ C.unsqueeze(-1)).squeeze(-1) + D * wide
     return (y * F.silu(z.to(dtype))).to(u.dtype)
+
+
+def _to(tensor: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+    return None if tensor is None else tensor.to(dtype)
 
 
 def _check_shapes(
@@ -131,6 +147,7 @@ def _check_shapes(
     z: Tensor | None,
     dt_bias: Tensor | None,
     initial_state: Tensor | None,
+    starts: Tensor | None,
 ) -> None:
     if u.dim() != 3 or A.dim() != 2:
         raise ShapeError(f"the scan takes u [b s d] and A [d n], not {list(u.shape)} and {list(A.shape)}")
@@ -144,6 +161,7 @@ def _check_shapes(
         "z": (z, (rows, length, channels)),
         "dt_bias": (dt_bias, (channels,)),
         "initial_state": (initial_state, (rows, channels, d_state)),
+        "starts": (starts, (rows, length)),
     }
     for name, (tensor, shape) in expected.items():
         if tensor is None:

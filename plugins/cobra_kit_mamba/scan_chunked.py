@@ -30,6 +30,7 @@ def chunked_scan(
     z: Tensor | None,
     dt_bias: Tensor | None,
     initial_state: Tensor | None,
+    starts: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Returns the outputs `[b s d]` and the last state `[b d n]`; shapes as in `scan.selective_scan`, one dtype."""
     dt = F.softplus(dt if dt_bias is None else dt + dt_bias)
@@ -37,7 +38,7 @@ def chunked_scan(
         initial_state = u.new_zeros(u.shape[0], u.shape[2], A.shape[1])
     # Asked here, because inside of `forward` gradients are always off.
     keep = torch.is_grad_enabled() and any(t.requires_grad for t in (u, dt, A, B, C, initial_state))
-    y, state = _ChunkedScan.apply(keep, u, dt, A, B, C, initial_state)
+    y, state = _ChunkedScan.apply(keep, u, dt, A, B, C, initial_state, Starts(starts))
     if D is not None:
         y = y + D * u
     if z is not None:
@@ -45,12 +46,39 @@ def chunked_scan(
     return y, state
 
 
+class Starts:
+    """Where segments begin: their first tokens see no state.
+
+    Args:
+        starts: `[b s]`, or None: nowhere.
+    """
+
+    def __init__(self, starts: Tensor | None) -> None:
+        # One wait for the device, so that only tokens at which a row begins pay for it.
+        self._columns = [] if starts is None else starts.bool().any(0).tolist()
+        self._fresh = None if starts is None else starts.bool().unsqueeze(-1).unsqueeze(-1)
+
+    def cut(self, token: int, state: Tensor) -> Tensor:
+        """Returns the state `[b n d]` before a token, or a gradient of it, zero in the rows that begin there."""
+        if self._fresh is None or not self._columns[token]:
+            return state
+        return state.masked_fill(self._fresh[:, token], 0.0)
+
+
 class _ChunkedScan(torch.autograd.Function):
     """h_t = exp(dt_t A) h_{t-1} + dt_t u_t B_t and y_t = C_t . h_t, over chunks of the sequence."""
 
     @staticmethod
     def forward(
-        ctx: Any, keep: bool, u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, initial_state: Tensor
+        ctx: Any,
+        keep: bool,
+        u: Tensor,
+        dt: Tensor,
+        A: Tensor,
+        B: Tensor,
+        C: Tensor,
+        initial_state: Tensor,
+        starts: Starts,
     ) -> tuple[Tensor, Tensor]:
         length = u.shape[1]
         At, state = A.t().contiguous(), initial_state.transpose(1, 2).contiguous()
@@ -61,10 +89,11 @@ class _ChunkedScan(torch.autograd.Function):
             if keep:
                 kept[c] = state
             dt_c, dtu_c, B_c, C_c = _token_first(part, dt, dtu, B, C)
-            _, states = _states(dt_c, dtu_c, At, B_c, state, buffers)
+            _, states = _states(dt_c, dtu_c, At, B_c, state, buffers, starts, start)
             y[:, part] = (C_c.unsqueeze(2) @ states).squeeze(2).transpose(0, 1)
             state = states[-1].clone()  # the next chunk takes its place
         ctx.save_for_backward(u, dt, At, B, C, kept)
+        ctx.starts = starts
         return y, state.transpose(1, 2).clone(memory_format=torch.contiguous_format)
 
     @staticmethod
@@ -72,7 +101,7 @@ class _ChunkedScan(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         # Half-precision matrix products would lose what the forward took care to keep.
         with torch.autocast(grads[0].device.type, enabled=False):
-            return None, *_backward(*ctx.saved_tensors, *grads)
+            return None, *_backward(ctx.starts, *ctx.saved_tensors, *grads), None
 
 
 def _token_first(part: slice, *tensors: Tensor) -> list[Tensor]:
@@ -89,19 +118,31 @@ def _buffers(count: int, state: Tensor) -> Tensor:
     return state.new_empty(count, CHUNK, *state.shape)
 
 
-def _states(dt: Tensor, dtu: Tensor, At: Tensor, B: Tensor, before: Tensor, buffers: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns the decays and the states of a chunk, `[t b n d]`: channels last, so that every loop is a long one."""
+def _states(
+    dt: Tensor, dtu: Tensor, At: Tensor, B: Tensor, before: Tensor, buffers: Tensor, starts: Starts, first: int
+) -> tuple[Tensor, Tensor]:
+    """Returns the decays and the states of a chunk, `[t b n d]`: channels last, so that every loop is a long one.
+
+    `first` is the number of the chunk's first token in the row.
+    """
     decays = torch.mul(dt.unsqueeze(2), At, out=buffers[0, : len(dt)]).exp_()
     states = torch.mul(dtu.unsqueeze(2), B.unsqueeze(3), out=buffers[1, : len(dt)])
     decay, state = decays.unbind(0), states.unbind(0)
-    state[0].addcmul_(decay[0], before)
-    for t in range(1, len(state)):
-        state[t].addcmul_(decay[t], state[t - 1])
+    for t in range(len(state)):
+        state[t].addcmul_(decay[t], starts.cut(first + t, state[t - 1] if t else before))
     return decays, states
 
 
 def _backward(
-    u: Tensor, dt: Tensor, At: Tensor, B: Tensor, C: Tensor, kept: Tensor, grad_y: Tensor, grad_state: Tensor
+    starts: Starts,
+    u: Tensor,
+    dt: Tensor,
+    At: Tensor,
+    B: Tensor,
+    C: Tensor,
+    kept: Tensor,
+    grad_y: Tensor,
+    grad_state: Tensor,
 ) -> tuple[Tensor, ...]:
     """Returns the gradients of u, dt, A, B, C and the initial state."""
     dtu = dt * u
@@ -112,21 +153,23 @@ def _backward(
     for c in reversed(range(len(kept))):
         part = slice(c * CHUNK, (c + 1) * CHUNK)
         dt_c, dtu_c, B_c, C_c, grad_c = _token_first(part, dt, dtu, B, C, grad_y)
-        decays, states = _states(dt_c, dtu_c, At, B_c, kept[c], buffers)
+        first = c * CHUNK
+        decays, states = _states(dt_c, dtu_c, At, B_c, kept[c], buffers, starts, first)
         grad_C[:, part] = (states @ grad_c.unsqueeze(3)).squeeze(3).transpose(0, 1)
 
         grads = torch.mul(grad_c.unsqueeze(2), C_c.unsqueeze(3), out=buffers[2, : len(dt_c)])  # of the states
         grad, decay = grads.unbind(0), decays.unbind(0)
         grad[-1].add_(carry)
         for t in range(len(grad) - 2, -1, -1):
-            grad[t].addcmul_(decay[t + 1], grad[t + 1])
-        carry = decay[0] * grad[0]
+            grad[t].add_(starts.cut(first + t + 1, decay[t + 1] * grad[t + 1]))
+        carry = starts.cut(first, decay[0] * grad[0])
 
         grad_B[:, part] = (grads @ dtu_c.unsqueeze(3)).squeeze(3).transpose(0, 1)
         grad_dtu = (B_c.unsqueeze(2) @ grads).squeeze(2).transpose(0, 1)
         grads.mul_(decays)  # from here on: of the exponents dt A
-        grads[0].mul_(kept[c])
-        grads[1:].mul_(states[:-1])
+        grads[0].mul_(starts.cut(first, kept[c]))
+        for t in range(1, len(grad)):
+            grad[t].mul_(starts.cut(first + t, states[t - 1]))
         grad_At.add_(torch.mul(grads, dt_c.unsqueeze(2), out=states).sum((0, 1)))
         grad_dt[:, part] = grad_dtu * u[:, part] + grads.mul_(At).sum(2).transpose(0, 1)
         grad_u[:, part] = grad_dtu * dt[:, part]

@@ -25,17 +25,21 @@ def sequential_scan(
     dt_bias: Tensor | None = None,
     *,
     initial_state: Tensor | None = None,
+    starts: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Returns the outputs `[b s d]` and the last state `[b d n]`, in the dtype of the inputs.
 
-    Shapes as in `scan.selective_scan`. Autograd gives its gradients.
+    Shapes as in `scan.selective_scan`; where `starts` is set, h_{t-1} is zero. Autograd gives its gradients.
     """
     dt = F.softplus(dt if dt_bias is None else dt + dt_bias)
     rows, _, channels = u.shape
     state = u.new_zeros(rows, channels, A.shape[1]) if initial_state is None else initial_state
     outputs = []
     # unbind, not indexing: the backward of an index fills a whole tensor with zeros for every token.
-    for u_t, dt_t, B_t, C_t in zip(u.unbind(1), dt.unbind(1), B.unbind(1), C.unbind(1), strict=True):
+    fresh = [None] * u.shape[1] if starts is None else starts.bool().view(rows, -1, 1, 1).unbind(1)
+    for u_t, dt_t, B_t, C_t, fresh_t in zip(u.unbind(1), dt.unbind(1), B.unbind(1), C.unbind(1), fresh, strict=True):
+        if fresh_t is not None:
+            state = state.masked_fill(fresh_t, 0.0)
         decay = torch.exp(dt_t.unsqueeze(-1) * A)
         state = decay * state + (dt_t * u_t).unsqueeze(-1) * B_t.unsqueeze(1)
         outputs.append((state @ C_t.unsqueeze(-1)).squeeze(-1))

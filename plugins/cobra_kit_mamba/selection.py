@@ -7,10 +7,11 @@ import os
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from cobra_kit.errors import KernelError
 from cobra_kit_mamba.native import load_native
-from cobra_kit_mamba.native_ops import LANES, MAX_STATE, TAPS
+from cobra_kit_mamba.native_calls import MAX_STATE, TAPS
 
 SWITCH = "COBRA_KIT_MAMBA_KERNEL"
 CHOICES = ("auto", "chunked", "native")
@@ -36,36 +37,54 @@ def compute_dtype(*dtypes: torch.dtype) -> torch.dtype:
     return torch.float64 if torch.float64 in dtypes else torch.float32
 
 
-def choose_scan(device: torch.device, dtype: torch.dtype, channels: int, d_state: int) -> Choice:
+def choose_scan(device: torch.device, dtype: torch.dtype, d_state: int) -> Choice:
     """Returns the kernel of the scan; `dtype` is the one computed in.
 
     Raises:
         KernelError: The switch has an unknown value, or asks for a kernel that cannot be had.
     """
-    obstacle = _obstacle(device, dtype, channels)
+    obstacle = _obstacle(device, dtype)
     if obstacle is None and d_state > MAX_STATE:
         obstacle = f"d_state {d_state} is over {MAX_STATE}", None
     return _choose(obstacle)
 
 
-def choose_conv(device: torch.device, dtype: torch.dtype, channels: int, taps: int, bias: bool) -> Choice:
+def choose_conv(device: torch.device, dtype: torch.dtype, taps: int) -> Choice:
     """Returns the kernel of the convolution; arguments and errors as in `choose_scan`."""
-    obstacle = _obstacle(device, dtype, channels)
+    obstacle = _obstacle(device, dtype)
     if obstacle is None and taps != TAPS:
         obstacle = f"the convolution has {taps} taps, not {TAPS}", None
-    if obstacle is None and not bias:
-        obstacle = "the convolution has no bias", None
     return _choose(obstacle)
 
 
-def _obstacle(device: torch.device, dtype: torch.dtype, channels: int) -> tuple[str, str | None] | None:
+def choose_norm(device: torch.device, dtype: torch.dtype) -> Choice:
+    """Returns the kernel of the norm; arguments and errors as in `choose_scan`."""
+    return _choose(_obstacle(device, dtype))
+
+
+def steppable(state: Tensor, *tensors: Tensor | None) -> bool:
+    """Returns whether the C kernels can advance a state by one token: float32 as it lies in memory, no gradients.
+
+    Args:
+        state: Dense.
+        tensors: What is read; the last dimension of each without gaps.
+    """
+    given = [tensor for tensor in tensors if tensor is not None]
+    return (
+        state.is_contiguous()
+        and state.numel() > 0
+        and all(tensor.dtype == torch.float32 for tensor in (state, *given))
+        and all(tensor.stride(-1) == 1 for tensor in given)
+        and not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in given))
+    )
+
+
+def _obstacle(device: torch.device, dtype: torch.dtype) -> tuple[str, str | None] | None:
     """Returns why the C kernels cannot take such tensors, and the remedy; None if they can."""
     if device.type != "cpu":
         return f"the tensors are on {device.type}, for which this version has no kernel of its own", None
     if dtype != torch.float32:
         return f"the computation is in {str(dtype).removeprefix('torch.')}", "use float32"
-    if channels % LANES:
-        return f"{channels} inner channels are not a multiple of {LANES}", f"make them a multiple of {LANES}"
     return None
 
 

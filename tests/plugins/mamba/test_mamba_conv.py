@@ -24,7 +24,7 @@ def inputs(b: int, s: int, d: int, taps: int = 4) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("kernel", ["chunked", "native"])
-@pytest.mark.parametrize("shape", [(2, 77, 64), (3, 1, 8), (1, 3, 520), (2, 300, 264)], ids=str)
+@pytest.mark.parametrize("shape", [(2, 77, 64), (3, 1, 8), (1, 3, 520), (2, 300, 264), (2, 5, 3), (1, 9, 21)], ids=str)
 def test_equals_torch(kernel: str, shape: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     if kernel == "native" and load_native().library is None:
         pytest.skip(f"no C kernels here: {load_native().reason}")

@@ -18,7 +18,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cobra_kit_mamba import native, native_build
+from cobra_kit_mamba import native, native_build, native_calls
 from cobra_kit_mamba.native_build import cache_folder, with_library
 from cobra_kit_mamba.scan import selective_scan
 
@@ -165,7 +165,7 @@ def test_a_library_that_crashes_is_never_loaded(compiler: Callable[[str], None],
     crash = "#include <stdlib.h>\\nint cobra_smoke(void) { abort(); }\\n"
     compiler(
         f'[ "$1" = --version ] && exec {COMPILER} --version\n'
-        f'for a in "$@"; do case "$a" in *scan.c) printf \'{crash}\' > "$a";; esac; done\n'
+        f'for a in "$@"; do case "$a" in *smoke.c) printf \'{crash}\' > "$a";; esac; done\n'
         f'exec {COMPILER} "$@"'
     )
     found = native._load()
@@ -253,29 +253,47 @@ def test_building_needs_no_torch() -> None:
 
 
 @needs_compiler
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        ("scan_forward", "scan"),
+        ("scan_backward", "scan"),
+        ("conv_forward", "convolution"),
+        ("conv_backward", "convolution"),
+        ("norm_forward", "norm"),
+        ("norm_backward", "norm"),
+    ],
+)
+@pytest.mark.parametrize("factor", [1.0001, float("nan"), float("inf")])
 def test_wrong_numbers_fall_back_with_one_line(
-    cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    call: str,
+    name: str,
+    factor: float,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    right = native.native_scan
+    right = getattr(native_calls, call)
 
-    def wrong(*args: Any) -> tuple[Tensor, Tensor]:
-        y, state = right(*args)
-        return y * 1.001, state
+    def wrong(*args: Any, **more: Any) -> Any:
+        found = right(*args, **more)
+        return found * factor if isinstance(found, Tensor) else (found[0] * factor, *found[1:])
 
-    monkeypatch.setattr(native, "native_scan", wrong)
+    monkeypatch.setattr(native_calls, call, wrong)
     found = native._load()
     assert found.library is None
-    assert re.fullmatch(r"the C scan failed its self-check: relative error \S+e-0[34], allowed 1e-05", found.reason)
+    assert re.fullmatch(
+        rf"the C {name} failed its self-check: relative error (nan|inf|\d\.\de-0\d), allowed 1e-05", found.reason
+    )
     (line,) = lines(caplog)
     assert line.startswith(f"Mamba runs without its C kernels, several times slower: {found.reason}. Remedy: ")
 
 
 @needs_compiler
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_nan_fails_the_self_check(cache: Path, value: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    right = native.native_conv
-    monkeypatch.setattr(native, "native_conv", lambda *args: right(*args) * value)
-    assert str(native._load().reason).startswith("the C convolution failed its self-check: relative error")
+@pytest.mark.parametrize("call", ["scan_step", "conv_step"])
+def test_a_step_that_does_nothing_fails_the_self_check(call: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native_calls, call, lambda *args: None)
+    assert native._load().reason.startswith("the C step failed its self-check: relative error ")
 
 
 @needs_compiler
