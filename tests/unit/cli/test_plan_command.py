@@ -64,7 +64,7 @@ def test_what_cannot_fit_says_what_would(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     words = ["plan", "cobra_3b", "--profile", "paper", "--hardware", "a100", "--set"]
-    assert main([*words, "train.finetune.micro_batch_size=64"]) == 0
+    assert main([*words, "train.finetune.micro_batch_size=48"]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "It does not fit. With full-shard and checkpointing," in text
     assert "--devices" in text
