@@ -337,8 +337,6 @@ def test_mamba2_refuses_packed_rows() -> None:
     model = build(MambaTwoTinyConfig(vocab_size=64))
     message = r"several segments .* this version does not have for Mamba-2\n.*switch packing off"
     with pytest.raises(KernelError, match=message):
-        KernelError, match=r"several segments .* this version does not have for Mamba-2\n.*switch packing off"
-    ):
         model(packed(embeddings(1, 6), [[3, 3]], 6))
 
 
