@@ -2,12 +2,15 @@
 
 table = build_table(arms, benchmarks, reference="mlp", factor="model.projector", ...)
 print(render_text(table, width=80))
-render_markdown(table), table_to_json(table)
+render_markdown(table), render_latex(table), render_csv(table), table_to_json(table)
+html.render_page(view)                                # a whole page, with plots and questions
 """
 
 from __future__ import annotations
 
 from cobra_kit.report.build import build_table
+from cobra_kit.report.csv_text import render_csv
+from cobra_kit.report.latex import render_latex
 from cobra_kit.report.markdown import render_markdown
 from cobra_kit.report.results import ArmResult, Benchmark, PaperReference
 from cobra_kit.report.serial import table_from_json, table_to_json
@@ -26,6 +29,8 @@ __all__ = [
     "Part",
     "Row",
     "build_table",
+    "render_csv",
+    "render_latex",
     "render_markdown",
     "render_text",
     "styled_text",

@@ -222,6 +222,11 @@ class ScenesSource:
         return reach(self.dataset, split)
 
 
+def fingerprint(params: SceneParams) -> str:
+    """Returns the fingerprint of the world with these parameters; nothing is drawn for it."""
+    return cache_key(params)
+
+
 def open_source(params: SceneParams, report: Reporter = silent) -> ScenesSource:
     """Returns the world with these parameters; it is drawn on first use and kept in the user's cache."""
 

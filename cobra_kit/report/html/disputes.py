@@ -100,7 +100,7 @@ def _box(text: str) -> tuple[float, float, float, float] | None:
     """Returns the corners that an answer such as `[0.1, 0.2, 0.5, 0.6]` names, as shares of the picture."""
     match = _BOX.match(text)
     try:
-        x1, y1, x2, y2 = (float(part) for part in match.group(1).split(",")) if match else ()
+        x1, y1, x2, y2 = (float(part) for part in (match.group(1) if match else "").split(","))
     except ValueError:
         return None
     return (x1, y1, x2, y2) if 0 <= x1 <= x2 <= 1 and 0 <= y1 <= y2 <= 1 else None

@@ -28,10 +28,14 @@ from cobra_kit.report.view import RunView
 _LINES = "Vertical lines: what is reached without the picture (dashed), and the most that can be reached."
 
 
+_LEAST_POINTS = 5.0
+
+
 def score_plots(found: AblationTable) -> Markup:
     """Returns one plot of all arms per benchmark."""
     figures = [figure(grid.label(row), _scores(found, row)) for row in found.rows]
-    return join([element("p", f"Points, with {found.level:.0%} intervals. {_LINES}", class_="note"), grid_of(figures)])
+    words = f"Points, with {found.level * 100:.0f} % intervals. {_LINES}"
+    return join([element("p", words, class_="note"), grid_of(figures)])
 
 
 def difference_plots(found: AblationTable) -> Markup:
@@ -79,7 +83,8 @@ def speed_plots(found: AblationTable) -> Markup:
             if speed is not None
         ]
         if len(points) > 1:
-            plot = scatter_plot(points, label=title, axis=axis, front=(direction, "maximize"), names=True)
+            spans = (0.2 * max(point.x for point in points), _LEAST_POINTS)
+            plot = scatter_plot(points, label=title, axis=axis, front=(direction, "maximize"), names=True, spans=spans)
             figures.append(figure(title, plot))
     if not figures:
         return Markup()
@@ -123,7 +128,9 @@ def _scores(found: AblationTable, row: Row) -> Markup:
         for index, arm in enumerate(found.arms)
         if (one := row.scores.get(arm)) is not None
     ]
-    bounds = [Bound(name, value) for name, value in (("floor", row.floor), ("ceiling", row.ceiling)) if value is not None]
+    bounds = [
+        Bound(name, value) for name, value in (("floor", row.floor), ("ceiling", row.ceiling)) if value is not None
+    ]
     label = "; ".join(f"{one.name} {one.value:.1f}" for one in rows)
     return interval_plot(rows, label=f"{row.benchmark}: {label}", axis="points", bounds=bounds, limits=True)
 

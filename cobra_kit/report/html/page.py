@@ -38,12 +38,12 @@ def _sections(view: ReportView) -> list[Markup]:
     arms += [arm for arm in dict.fromkeys(run.arm for run in view.runs) if arm not in arms]
     sections = []
     if found is not None:
-        paper = section("What the paper found", scores.paper_table(found.paper, found.profile)) if found.paper else Markup()
+        paper = scores.paper_table(found.paper, found.profile) if found.paper else None
         sections += [
             section("Results", scores.scores(found)),
-            section("Scores", figures.score_plots(found) if found.rows else None),
+            section("Scores by benchmark", figures.score_plots(found) if found.rows else None),
             section("Differences", figures.difference_plots(found)),
-            paper,
+            section("What the paper found", paper),
             section("Cost", scores.cost_table(found), figures.speed_plots(found)),
         ]
     sections += sweep_sections(view.sweep) if view.sweep is not None else []
@@ -73,9 +73,7 @@ def _runs(runs: tuple[RunView, ...]) -> Markup:
 
 
 def _documents(view: ReportView) -> Markup:
-    return join(
-        folded(one.name, element("pre", element("code", one.text), tabindex=0)) for one in view.documents
-    )
+    return join(folded(one.name, element("pre", element("code", one.text), tabindex=0)) for one in view.documents)
 
 
 def _head(title: str) -> Markup:
@@ -107,5 +105,3 @@ def _digest(text: str) -> str:
 @functools.cache
 def _file(name: str) -> Markup:
     return Markup(resources.files("cobra_kit.report.html").joinpath(name).read_text(encoding="utf-8"))
-
-

@@ -10,7 +10,7 @@ from cobra_kit.report.layout import PARTS, cost_cells
 from cobra_kit.report.markup import Markup, element, join
 from cobra_kit.report.table import AblationTable, Difference, Estimate, PaperNote, Row
 
-_VERDICTS = {"higher": "higher", "lower": "lower", "tie": "tie", "unknown": "one picture"}
+_VERDICTS = {"higher": "higher *", "lower": "lower *", "tie": "tie", "unknown": "one picture"}
 
 
 def scores(found: AblationTable) -> Markup:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections import Counter
 
 from cobra_kit.report import grid
 from cobra_kit.report.html.blocks import folded, grid_of, section, table
@@ -29,7 +29,7 @@ def sweep_sections(sweep: SweepView) -> list[Markup]:
 
 
 def _overview(sweep: SweepView) -> Markup:
-    states = {state: sum(t.state == state for t in sweep.trials) for state in dict.fromkeys(t.state for t in sweep.trials)}
+    states = Counter(trial.state for trial in sweep.trials)
     counts = ", ".join(f"{count:,} {state}" for state, count in states.items()) or "none yet"
     words = [f"Trials: {counts}."]
     if sweep.sampler:
@@ -153,5 +153,3 @@ def _shown(value: Parameter) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return value if isinstance(value, str) else json.dumps(value)
-
-

@@ -52,12 +52,12 @@ def line(x1: float, y1: float, x2: float, y2: float, *, class_: str) -> Markup:
     return element("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=class_)
 
 
-def text(x: float, y: float, words: str, *, anchor: str = "start", most: float | None = None, class_: str = "") -> Markup:
+def text(x: float, y: float, words: str, *, anchor: str = "start", most: float | None = None) -> Markup:
     """Returns text; where it is longer than `most` user units, it ends in an ellipsis and is whole in its title."""
     letters = len(words) if most is None else max(int(most / _LETTER), 2)
     shown = words if len(words) <= letters else words[: letters - 1] + "…"
     title = element("title", words) if shown != words else None
-    return element("text", title, shown, x=x, y=y, text_anchor=anchor, class_=class_ or None)
+    return element("text", title, shown, x=x, y=y, text_anchor=anchor)
 
 
 def text_width(words: str) -> float:

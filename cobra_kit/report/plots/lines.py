@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import fmean
 
 from cobra_kit.report.markup import Markup
@@ -60,9 +61,9 @@ def line_plot(
 
 
 def thinned(points: Sequence[tuple[float, float]], most: int = MOST_POINTS) -> list[tuple[float, float]]:
-    """Returns at most `most` points, each the mean of as many neighbours as it takes; the same where there are fewer."""
+    """Returns at most `most` points: all of them, or the means of neighbours."""
     if len(points) <= most:
         return list(points)
     edges = [round(index * len(points) / most) for index in range(most + 1)]
-    groups = [points[first:last] for first, last in zip(edges, edges[1:], strict=False)]
+    groups = [points[first:last] for first, last in pairwise(edges)]
     return [(fmean(x for x, _ in group), fmean(y for _, y in group)) for group in groups]

@@ -50,6 +50,7 @@ def fitted(
     margin: float = 0.05,
     least: float | None = None,
     most: float | None = None,
+    span: float = 0.0,
 ) -> Scale:
     """Returns a scale that holds all finite values, with a margin.
 
@@ -61,6 +62,7 @@ def fitted(
         margin: Share of the range that is left free at both ends.
         least: The low end is never below this.
         most: The high end is never above this.
+        span: The ends are at least this far apart, so that nothing looks large that is not.
     """
     finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
     low, high = min(finite), max(finite)
@@ -69,6 +71,8 @@ def fitted(
     if log and low > 0:
         ratio = (high / low) ** margin if high > low else 2.0
         return Scale(low / ratio, high * ratio, start, end, log=True)
+    if high - low < span:
+        low, high = (low + high - span) / 2, (low + high + span) / 2
     room = (high - low) * margin or abs(high) * margin or 1.0
     low = low - room if least is None else max(low - room, least)
     high = high + room if most is None else min(high + room, most)

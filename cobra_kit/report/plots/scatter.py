@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from cobra_kit.report.markup import Markup
@@ -58,6 +59,7 @@ def scatter_plot(
     front: tuple[Direction, Direction] | None = None,
     names: bool = False,
     log: bool | None = None,
+    spans: tuple[float, float] = (0.0, 0.0),
 ) -> Markup:
     """Returns the plot.
 
@@ -68,10 +70,12 @@ def scatter_plot(
         front: Which way is better, across and up; draws the Pareto front.
         names: Whether names stand beside the marks.
         log: Whether the horizontal axis is logarithmic; None: where the values span more than a factor of 20.
+        spans: The least that the axes span, across and up.
     """
     finite = [point for point in points if math.isfinite(point.x) and math.isfinite(point.y)]
-    x = fitted([point.x for point in finite], _LEFT + 6, WIDTH - 16, log=log, margin=0.12 if names else 0.04)
-    y = fitted([point.y for point in finite], _BOTTOM, _TOP, margin=0.12)
+    margin = 0.12 if names else 0.04
+    x = fitted([point.x for point in finite], _LEFT + 6, WIDTH - 16, log=log, margin=margin, span=spans[0])
+    y = fitted([point.y for point in finite], _BOTTOM, _TOP, margin=0.12, span=spans[1])
     parts = [x_axis(x, _TOP, _BOTTOM, axis), y_axis(y, _LEFT, WIDTH - 10)]
     if front is not None:
         parts.append(_front_line(pareto_front(finite, *front), x, y, front))
@@ -84,13 +88,13 @@ def scatter_plot(
     return drawing(_BOTTOM + 34, parts, label=label)
 
 
-def _front_line(front: Sequence[Point], x: Scale, y: Scale, better: tuple[Direction, Direction]) -> Markup | None:
+def _front_line(front: Sequence[Point], x: Scale, y: Scale, better: tuple[Direction, Direction]) -> Markup:
     """Steps: between two points of the front, the worse of both values is what can be had."""
     if len(front) < 2:
-        return None
+        return Markup()
     places = [(x(point.x), y(point.y)) for point in front]
     corners = [places[0]]
-    for (x1, y1), (x2, y2) in zip(places, places[1:], strict=False):
+    for (x1, y1), (x2, y2) in pairwise(places):
         corners += [(x2, y1) if better[0] == "minimize" else (x1, y2), (x2, y2)]
     return polyline(corners, class_="front")
 
