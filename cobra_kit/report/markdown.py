@@ -29,7 +29,7 @@ def _scores(table: AblationTable) -> str:
     header += ["floor", "ceiling", "detectable"]
     rows = []
     for row in table.rows:
-        cells = [grid.label(row), row.rule, f"{row.questions:,}", f"{row.pictures:,}"]
+        cells = [grid.label(row), _code(row.rule), f"{row.questions:,}", f"{row.pictures:,}"]
         cells += [grid.estimate(row.scores.get(arm)) for arm in table.arms]
         for arm in table.others:
             one = row.differences.get(arm)
@@ -108,6 +108,15 @@ def _paper_cell(score: float | None, change: float | None) -> str:
     return grid.points(score) + ("" if change is None else f" ({grid.signed(change)})")
 
 
+class _Code(str):
+    """Text that is in backticks already."""
+
+
+def _code(text: str) -> str:
+    plain = _CONTROL.sub(" ", text).replace("`", "'").replace("|", "\\|")
+    return _Code(f"`{plain}`")
+
+
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:
     rule = [":--" if index < left else "--:" for index in range(len(header))]
     lines = [[_escape(cell) for cell in header], rule, *([_escape(cell) for cell in row] for row in rows)]
@@ -120,6 +129,8 @@ def _arm(table: AblationTable, arm: str) -> str:
 
 def _escape(text: str) -> str:
     """Returns text that Markdown shows as it is; underscores and brackets only where they would mean something."""
+    if isinstance(text, _Code):
+        return text
     text = _CONTROL.sub(" ", text).replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;")
     text = re.sub(r"([|*`~])", r"\\\1", text)
     text = re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", text)
