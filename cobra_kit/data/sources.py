@@ -1,12 +1,13 @@
 """Data sources by name; each is imported when it is asked for, and checks its own settings.
 
 A source is a module with `Params` (a pydantic model) and `open_source(params, report) -> DataSource`; one that is made
-on the spot also has `fingerprint(params) -> str`.
+on the spot also has `fingerprint(params) -> str`. `BENCHMARKS` names the benchmarks it has.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import cast
 
 from pydantic import BaseModel
@@ -45,6 +46,25 @@ def open_source(recipe: Recipe, report: Reporter = silent) -> DataSource:
     """
     settings = source_settings(recipe)
     return cast("DataSource", import_module(_module(recipe)).open_source(settings, report))
+
+
+def offered_benchmarks(recipe: Recipe) -> tuple[str, ...]:
+    """Returns the names of the benchmarks that the recipe's data source has; opens nothing.
+
+    Raises:
+        RecipeError: The recipe has no data, or names no known source.
+    """
+    return tuple(getattr(import_module(_module(recipe)), "BENCHMARKS", ()))
+
+
+def missing_files(recipe: Recipe) -> list[Path]:
+    """Returns the files and folders that the recipe's data settings name and that are not there.
+
+    Raises:
+        RecipeError: As for `source_settings`.
+    """
+    values = (getattr(source_settings(recipe), name) for name in type(source_settings(recipe)).model_fields)
+    return [value for value in values if isinstance(value, Path) and not value.expanduser().exists()]
 
 
 def known_fingerprint(recipe: Recipe) -> str | None:

@@ -67,6 +67,10 @@ _ABILITIES = {
 }
 
 
+BENCHMARKS = tuple(_ABILITIES)
+"""What the source can be asked for, known without opening it."""
+
+
 def _kind(name: str) -> str:
     """Returns the benchmark that asks what a slice such as `color/2` asks."""
     ability = name.partition("/")[0]
