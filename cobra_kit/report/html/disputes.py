@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from cobra_kit.report import grid
 from cobra_kit.report.html.blocks import paragraphs, table
 from cobra_kit.report.markup import Markup, element, join
+from cobra_kit.report.plots.frame import colour
 from cobra_kit.report.view import Disagreement, Dispute, Picture, Reply
 
 _BOX = re.compile(r"\s*\[([^\[\]]*)\]\s*\Z")
 
 
-def disputes(found: Sequence[Disagreement], pictures_missing: str) -> Markup:
+def disputes(found: Sequence[Disagreement], pictures_missing: str, arms: Sequence[str]) -> Markup:
     """Returns the counts per benchmark, then a sample of the questions; nothing where nobody disagrees."""
     shown = [one for one in found if one.won or one.lost]
     if not shown:
@@ -22,10 +23,10 @@ def disputes(found: Sequence[Disagreement], pictures_missing: str) -> Markup:
         [one.benchmark, f"{one.other}, {one.reference}", f"{one.won:,}", f"{one.lost:,}", f"{one.questions:,}"]
         for one in shown
     ]
-    header = ["benchmark", "arms", "only the first is right", "only the second", "asked"]
+    header = ["benchmark", "arms", "first alone right", "second alone right", "asked"]
     seeds = ", ".join(map(str, sorted({one.seed for one in shown})))
     counts = table(f"Questions that one arm answers and the other does not, seed {seeds}", header, rows, words=2)
-    cards = [_card(one, question) for one in shown for question in one.sample]
+    cards = [_card(one, question, arms) for one in shown for question in one.sample]
     words = ["A sample of both kinds, the same each time; boxes: green the truth, then the arms in their colours."]
     notes = [*words, *([f"No pictures: {pictures_missing}"] if pictures_missing else [])]
     return join([counts, paragraphs(notes), _filters(shown), element("div", cards, class_="cards", id="disputes")])
@@ -39,12 +40,13 @@ def _filters(found: Sequence[Disagreement]) -> Markup:
     return element("p", label, class_="filter", hidden=True)
 
 
-def _card(where: Disagreement, question: Dispute) -> Markup:
-    replies = [_reply(one, index) for index, one in enumerate(question.replies)]
+def _card(where: Disagreement, question: Dispute, arms: Sequence[str]) -> Markup:
+    classes = [colour(arms.index(one.arm)) for one in question.replies]
+    replies = [_reply(*one) for one in zip(question.replies, classes, strict=True)]
     group = "" if not question.group or question.group == where.benchmark else f", {question.group}"
     return element(
         "article",
-        _picture(question) if question.picture else None,
+        _picture(question, classes) if question.picture else None,
         element(
             "div",
             element("p", f"{where.benchmark}{group}, question {question.question_id}", class_="note"),
@@ -55,19 +57,19 @@ def _card(where: Disagreement, question: Dispute) -> Markup:
     )
 
 
-def _reply(reply: Reply, index: int) -> Markup:
+def _reply(reply: Reply, own: str) -> Markup:
     verdict = "right" if reply.score >= 1 else "wrong" if reply.score <= 0 else grid.points(100 * reply.score)
     class_ = "higher" if reply.score >= 0.5 else "lower"
     mark = element("span", verdict, class_=f"verdict {class_}")
     return join(
         [
-            element("dt", reply.arm, class_=f"arm{index + 1}"),
+            element("dt", reply.arm, class_=own),
             element("dd", reply.text or "(nothing)", " ", mark),
         ]
     )
 
 
-def _picture(question: Dispute) -> Markup:
+def _picture(question: Dispute, classes: Sequence[str]) -> Markup:
     picture = question.picture
     assert picture is not None  # as `_card` has seen
     image = element(
@@ -79,12 +81,12 @@ def _picture(question: Dispute) -> Markup:
         loading="lazy",
         class_="pixelated" if picture.pixelated else None,
     )
-    return element("div", image, _boxes(question, picture), class_="picture")
+    return element("div", image, _boxes(question, picture, classes), class_="picture")
 
 
-def _boxes(question: Dispute, picture: Picture) -> Markup | None:
+def _boxes(question: Dispute, picture: Picture, classes: Sequence[str]) -> Markup | None:
     """Returns the boxes that answers name, over the picture; None where the truth is no box."""
-    named = [(question.truth, "truth"), *((one.text, f"arm{i + 1}") for i, one in enumerate(question.replies))]
+    named = [(question.truth, "truth"), *zip((one.text for one in question.replies), classes, strict=True)]
     boxes = [(box, class_) for text, class_ in named if (box := _box(text)) is not None]
     if not boxes or boxes[0][1] != "truth":
         return None

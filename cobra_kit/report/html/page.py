@@ -49,7 +49,7 @@ def _sections(view: ReportView) -> list[Markup]:
     sections += sweep_sections(view.sweep) if view.sweep is not None else []
     sections += [
         section("Training", figures.curve_plots(view.runs, arms)),
-        section("Where they disagree", disputes(view.disagreements, view.pictures_missing)),
+        section("Where they disagree", disputes(view.disagreements, view.pictures_missing, arms)),
         section("How to run it again", _commands(view.commands)),
         section("What it depends on", _facts(view), _runs(view.runs), _documents(view)),
     ]
