@@ -58,9 +58,10 @@ class Browser:
         return found
 
     def requests(self) -> list[str]:
-        """Returns the addresses that were asked for since the last call."""
+        """Returns the addresses that were asked for since the last call, without those of the browser's own pages."""
         messages = [json.loads(line["message"])["message"] for line in self.log("performance")]
-        return [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+        urls = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+        return [url for url in urls if not url.startswith(("chrome:", "about:"))]
 
     def _devtools(self, command: str, parameters: dict[str, Any]) -> None:
         self._post("goog/cdp/execute", {"cmd": command, "params": parameters})
