@@ -44,8 +44,8 @@ def _write_run(place: Path, run: RunPlan, plan: StudyPlan, hostile: bool) -> Non
     ]
     lines.append({"stage": "finetune", "step": 20, "validation": {"presence": 0.5, "mean": 0.5}})
     (place / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    seconds = 10.0 * (1 + plan.arms.index(run.arm))
-    write_training(place, Training(seconds, 1000, 0.1, 5000, 16, []))
+    took: dict[str, Any] = {"seconds": 10.0 * (1 + plan.arms.index(run.arm)), "tokens": 1000, "padding_share": 0.1}
+    write_training(place, Training(**took, parameters_trained=5000, image_tokens=16, stages=[]))
     write_results(place, "test", _scored(source.benchmarks("test"), plan.arms.index(run.arm), hostile))
 
 
@@ -64,5 +64,13 @@ def _scored(benchmarks: Mapping[str, Any], arm: int, hostile: bool) -> dict[str,
             )
             for index, (question, group) in enumerate(zip(one.questions, one.groups, strict=True))
         ]
-        found[name] = Scored(name, one.rule, one.floor, one.ceiling, False, {"accuracy": 0.75}, scores)
+        found[name] = Scored(
+            benchmark=name,
+            rule=one.rule,
+            floor=one.floor,
+            ceiling=one.ceiling,
+            mean_of_groups=False,
+            summary={"accuracy": 0.75},
+            scores=scores,
+        )
     return found

@@ -16,6 +16,7 @@ from cobra_kit.report.results import ArmResult, Benchmark, PaperReference
 from cobra_kit.report.serial import table_from_json, table_to_json
 from cobra_kit.report.table import AblationTable, Cost, Difference, Estimate, PaperNote, Part, Row
 from cobra_kit.report.terminal import render_text, styled_text
+from cobra_kit.report.view import ReportView
 
 __all__ = [
     "AblationTable",
@@ -26,6 +27,7 @@ __all__ = [
     "Estimate",
     "PaperNote",
     "PaperReference",
+    "ReportView",
     "Part",
     "Row",
     "build_table",
