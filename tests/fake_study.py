@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,17 @@ HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&{}\
 
 
 def write_study(
-    folder: Path, text: str = miniature.ABLATION, *, skip: tuple[str, ...] = (), hostile: bool = False
+    folder: Path,
+    text: str = miniature.ABLATION,
+    *,
+    skip: Sequence[str] = (),
+    hostile: bool = False,
+    profile: str | None = None,
+    overrides: Sequence[str] = (),
 ) -> Path:
     """Writes a recipe and a study of it; runs in `skip` are not begun. Returns the study's folder."""
     path = miniature.write(folder, text)
-    plan = make_plan(load_recipe(path))
+    plan = make_plan(load_recipe(path, profile=profile, overrides=overrides))
     with open_study(folder / "study", plan) as study:
         for run in plan.runs:
             if run.name not in skip:

@@ -48,7 +48,7 @@ def table_named(name: str) -> PaperTable:
     by_name |= {one.name: one for one in tables}
     known = [key for key, one in by_name.items() if key.startswith(_PREFIX) and one.measures != "settings"]
     if name not in by_name:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.9)
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
         raise CobraError(
             f"no published table named {name!r}",
             hint=f"did you mean {near[0]}?" if near else f"tables: {', '.join(known)}",
