@@ -61,16 +61,10 @@ def commands(study: StoredStudy) -> tuple[Command, ...]:
                 line=line,
             )
         )
+    differs = f" (the recipe named {study.name} says something else today, in {changed} settings)" if changed else ""
+    purpose = f"From the study's own recipe, which stands below and leaves nothing to a default{differs}:"
     again = shlex.join(["cobra-kit", "run", f"{path}/recipe.yaml", "--out", f"{path}-again"])
-    why = "" if changed is None else f" (the recipe named {study.name} has changed since, in {changed} settings)"
-    found.append(
-        Command(
-            purpose="From the study's own recipe, in which nothing is left to a default"
-            + (why if changed else "")
-            + ". It stands below, so that this page is enough:",
-            line=again,
-        )
-    )
+    found.append(Command(purpose=purpose, line=again))
     found.append(Command(purpose="This page again:", line=shlex.join(["cobra-kit", "report", path])))
     return tuple(found)
 

@@ -43,7 +43,8 @@ def _filters(found: Sequence[Disagreement]) -> Markup:
 def _card(where: Disagreement, question: Dispute, arms: Sequence[str]) -> Markup:
     classes = [colour(arms.index(one.arm)) for one in question.replies]
     replies = [_reply(*one) for one in zip(question.replies, classes, strict=True)]
-    group = "" if not question.group or question.group == where.benchmark else f", {question.group}"
+    part = question.group.removeprefix(f"{where.benchmark}/")
+    group = f", {part}" if part else ""
     return element(
         "article",
         _picture(question, classes) if question.picture else None,

@@ -57,9 +57,10 @@ def _sections(view: ReportView) -> list[Markup]:
 
 
 def _commands(commands: tuple[Command, ...]) -> Markup:
-    return join(
-        join([element("p", one.purpose), element("pre", element("code", one.line), tabindex=0)]) for one in commands
-    )
+    lines = [
+        (element("p", one.purpose), element("pre", element("code", one.line), class_="command")) for one in commands
+    ]
+    return join(lines)
 
 
 def _facts(view: ReportView) -> Markup:

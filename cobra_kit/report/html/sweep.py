@@ -40,9 +40,9 @@ def _overview(sweep: SweepView) -> Markup:
         value = "-" if best is None else f"{best.values[index]:.5g}"
         number = "-" if best is None else str(best.number)
         chosen = "" if best is None else _parameters(best)
-        rows.append([objective.name, objective.direction, value, number, chosen])
-    header = ["objective", "direction", "best value", "trial", "its parameters"]
-    return join([element("p", " ".join(words)), table("The best trial of each objective", header, rows, words=2)])
+        rows.append([objective.name, objective.direction, number, chosen, value])
+    header = ["objective", "direction", "best trial", "its parameters", "value"]
+    return join([element("p", " ".join(words)), table("The best trial of each objective", header, rows, words=4)])
 
 
 def _history(sweep: SweepView) -> list[Markup]:
@@ -110,20 +110,20 @@ def _stopped(sweep: SweepView) -> Markup:
     stopped = [trial for trial in sweep.trials if trial.state in {"pruned", "infeasible", "failed"}]
     if not stopped:
         return Markup()
-    header = ["trial", "state", "why", "parameters", "last step", "time"]
+    header = ["trial", "state", "parameters", "why", "last step", "time"]
     rows = [
         [
             str(trial.number),
             trial.state,
-            trial.error,
             _parameters(trial),
+            _wide(trial.error),
             f"{max(trial.intermediate):,}" if trial.intermediate else grid.NONE,
             grid.duration(trial.seconds),
         ]
         for trial in stopped[:_MOST_ROWS]
     ]
     caption = "Trials that were stopped" + _cut(len(stopped))
-    return folded(f"{len(stopped):,} trials", table(caption, header, rows, words=4, class_="long"))
+    return folded(f"{len(stopped):,} trials", table(caption, header, rows, words=4))
 
 
 def _all(sweep: SweepView) -> Markup:
@@ -132,7 +132,7 @@ def _all(sweep: SweepView) -> Markup:
     label = element("label", "Only those with ", element("input", type="search", data_filters="trials"))
     search = element("p", label, class_="filter", hidden=True)
     caption = "Trials in the order they began" + _cut(len(sweep.trials))
-    whole = element("div", table(caption, header, rows, words=3, class_="long"), id="trials")
+    whole = element("div", table(caption, header, rows, words=3), id="trials")
     return folded(f"{len(sweep.trials):,} trials", search, whole) if rows else Markup()
 
 
@@ -145,8 +145,13 @@ def _cut(count: int) -> str:
     return f", the first {_MOST_ROWS} of {count:,}" if count > _MOST_ROWS else ""
 
 
-def _parameters(trial: Trial) -> str:
-    return ", ".join(f"{name}={_shown(value)}" for name, value in trial.parameters.items())
+def _parameters(trial: Trial) -> Markup:
+    return _wide(", ".join(f"{name}={_shown(value)}" for name, value in trial.parameters.items()))
+
+
+def _wide(words: str) -> Markup:
+    """Returns the content of a cell that may take several lines, but not of one word each."""
+    return element("div", words, class_="wide") if words else Markup()
 
 
 def _shown(value: Parameter) -> str:

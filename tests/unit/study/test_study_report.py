@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def test_the_commands_run_the_study_again(whole: Path, monkeypatch: pytest.Monke
     changed = (whole.parent / "miniature.yaml").read_text().replace("steps: 20", "steps: 21")
     (whole.parent / "miniature").write_text(changed, encoding="utf-8")
     purposes = [one.purpose for one in view_of(whole).commands]
-    assert any("the recipe named miniature has changed since, in 1 settings" in purpose for purpose in purposes)
+    assert any("the recipe named miniature says something else today, in 1 settings" in purpose for purpose in purposes)
     (whole.parent / "miniature").unlink()
 
 
@@ -212,3 +213,11 @@ def test_pictures_are_small(size: tuple[int, int], shown: tuple[int, int], kind:
     assert (found.width, found.height, found.pixelated) == (*shown, pixelated)
     assert found.data.startswith(f"data:image/{kind};base64,")
     assert len(found.data) < 120_000
+
+
+def test_the_example_of_the_docs(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = Path(__file__).parents[3] / "docs" / "reports.md"
+    [example] = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(example.replace("studies/ablation_projector-laptop", str(whole)), {})
+    assert "<h2>Results</h2>" in (tmp_path / "page.html").read_text(encoding="utf-8")
