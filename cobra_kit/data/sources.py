@@ -7,7 +7,6 @@ on the spot also has `fingerprint(params) -> str`. `BENCHMARKS` names the benchm
 from __future__ import annotations
 
 from importlib import import_module
-from pathlib import Path
 from typing import cast
 
 from pydantic import BaseModel
@@ -55,16 +54,6 @@ def offered_benchmarks(recipe: Recipe) -> tuple[str, ...]:
         RecipeError: The recipe has no data, or names no known source.
     """
     return tuple(getattr(import_module(_module(recipe)), "BENCHMARKS", ()))
-
-
-def missing_files(recipe: Recipe) -> list[Path]:
-    """Returns the files and folders that the recipe's data settings name and that are not there.
-
-    Raises:
-        RecipeError: As for `source_settings`.
-    """
-    values = (getattr(source_settings(recipe), name) for name in type(source_settings(recipe)).model_fields)
-    return [value for value in values if isinstance(value, Path) and not value.expanduser().exists()]
 
 
 def known_fingerprint(recipe: Recipe) -> str | None:

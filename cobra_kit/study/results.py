@@ -121,6 +121,11 @@ class Studied(Protocol):
         """Returns the published rows to compare with."""
         ...
 
+    @property
+    def left_out(self) -> Mapping[str, str]:
+        """Returns the arms that are not run, with the reason."""
+        ...
+
 
 def run_scores(run_folder: Path) -> dict[str, list[QuestionScore]]:
     """Returns a finished run's scored test questions by benchmark."""

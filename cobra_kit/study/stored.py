@@ -86,6 +86,12 @@ class StoredStudy:
         rows = {arm: row for arm, row in (paper or {}).get("rows", {}).items() if arm in self.arms}
         return PaperReference(table=paper["table"], rows=rows) if paper and self.reference in rows else None
 
+    @property
+    def left_out(self) -> Mapping[str, str]:
+        """Returns the arms that are not run, with the reason."""
+        found: Mapping[str, str] = self._ablation.get("not_meaningful") or {}
+        return found
+
     def finished(self) -> StoredStudy | None:
         """Returns the part that a table can be made of: arms with a finished run, under seeds they share.
 

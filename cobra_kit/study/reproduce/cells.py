@@ -10,7 +10,7 @@ from typing import Literal
 
 from cobra_kit.paper import PaperTable
 from cobra_kit.study.reproduce.evidence import Evidence, Found
-from cobra_kit.study.reproduce.needs import benchmark_name, needs, offers
+from cobra_kit.study.reproduce.needs import benchmark_name, needs, offers, plan_of
 from cobra_kit.study.reproduce.sources import Source, sources_of, table_named
 
 Verdict = Literal["met", "missed", "not run"]
@@ -110,6 +110,7 @@ def reproduction(name: str, studies: Path, *, recipes: Sequence[str] | None = No
     Raises:
         CobraError: There is no such table, or a study is damaged.
     """
+    plan_of.cache_clear()
     table, evidence = table_named(name), Evidence(studies)
     known = sources_of(recipes)
     rows = []
@@ -121,7 +122,7 @@ def reproduction(name: str, studies: Path, *, recipes: Sequence[str] | None = No
 
 
 def _row(table: PaperTable, name: str, sources: tuple[Source, ...], evidence: Evidence) -> ReproducedRow:
-    lacking = tuple(needs(sources[0])) if sources else ()
+    lacking = needs(sources[0]) if sources else ()
     row = table.row(name)
     cells = {
         column: _cell(table, column, value, sources, lacking, evidence)

@@ -11,6 +11,7 @@ from cobra_kit.study.plan import StudyPlan
 from cobra_kit.study.reproduce.cells import Reproduction
 from cobra_kit.study.reproduce.needs import plan_of
 from cobra_kit.study.reproduce.sources import Source
+from cobra_kit.weights import available_memory
 
 Start = Callable[[StudyPlan, Path], object]
 _BYTES_PER_TRAINED = 16
@@ -66,7 +67,7 @@ def _prevented(found: Reproduction, source: Source) -> str:
     blocking = sorted(reason for reason in reasons if not reason.startswith(("needs ", "can be run")))
     if len(blocking) == len(reasons):
         return "; ".join(blocking)
-    data = [need for need in row.needs if need.startswith("data: ") or "not built" in need]
+    data = [need for need in row.needs if need.startswith("data.") or "not built" in need]
     return f"needs {'; '.join(data)}" if data else ""
 
 
@@ -92,11 +93,4 @@ def _available_memory() -> int | None:
     """Returns the bytes that can be had: of the GPU where there is one, else of this machine."""
     import torch
 
-    if torch.cuda.is_available():
-        return int(torch.cuda.mem_get_info()[0])
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return None
-    found = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
-    return int(found[0]) * 1024 if found else None
+    return int(torch.cuda.mem_get_info()[0]) if torch.cuda.is_available() else available_memory()

@@ -81,17 +81,16 @@ def sources_of(names: Sequence[str] | None = None) -> list[Source]:
 
 def _paper_profile(name: str) -> Recipe | None:
     try:
-        recipe = load_recipe(name)
-        return load_recipe(name, profile=PROFILE) if PROFILE in recipe.profile_names else None
+        return load_recipe(name, profile=PROFILE)
     except RecipeError:
-        return None  # `recipes validate` says what is wrong with it
+        return None  # it has no such profile; what else may be wrong with it, `recipes validate` says
 
 
 def _of(name: str, recipe: Recipe) -> list[Source]:
     if recipe.ablation is not None:
         paper = recipe.ablation.paper
         return [_source(name, recipe, arm, paper.table, row) for arm, row in paper.rows.items()] if paper else []
-    single = getattr(recipe, "paper", None)
+    single = recipe.paper
     # A row is the claim of the file that names it: a recipe that only extends that file is another model.
     if single is None or recipe.origin("paper.row").source != find_recipe(name).display:
         return []
