@@ -14,6 +14,7 @@ from fake_study import write_study
 
 from cobra_kit.cli import main
 from cobra_kit.report import render_text, table_from_json
+from cobra_kit.study.reproduce import needs
 
 
 @pytest.fixture
@@ -81,6 +82,13 @@ def test_report_needs_no_torch(study: Path) -> None:
     assert done.stderr.splitlines()[-1] == "[]"
 
 
+@pytest.fixture
+def _weights_are_not_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That builds every model on the meta device; the tests of `reproduce` do."""
+    monkeypatch.setattr(needs, "_weights", lambda _: [])
+
+
+@pytest.mark.usefixtures("_weights_are_not_looked_for")
 def test_reproduce_names_recipes_verdicts_and_the_rule(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reproduce", "paper.table5", "--studies", str(tmp_path)]) == 0
     out = capsys.readouterr().out
@@ -91,6 +99,7 @@ def test_reproduce_names_recipes_verdicts_and_the_rule(tmp_path: Path, capsys: p
     assert all(len(line) <= 80 for line in out.splitlines())
 
 
+@pytest.mark.usefixtures("_weights_are_not_looked_for")
 def test_reproduce_as_json_and_with_nothing_to_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     miniature.write(tmp_path)
     assert main(["reproduce", "paper.table4", "--studies", str(tmp_path), "--run", "--json"]) == 0
