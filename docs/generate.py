@@ -73,6 +73,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "help plugins list": lambda: command_help("plugins", "list"),
     "help plan": lambda: command_help("plan"),
     "help recipes": lambda: command_help("recipes"),
+    "help report": lambda: command_help("report"),
+    "help reproduce": lambda: command_help("reproduce"),
 }
 
 

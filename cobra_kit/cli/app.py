@@ -16,6 +16,8 @@ from cobra_kit._plugins import configure
 from cobra_kit.cli import data, exchange, plugins, recipes
 from cobra_kit.cli.plan import plan
 from cobra_kit.cli.pretrain import pretrain
+from cobra_kit.cli.report import report
+from cobra_kit.cli.reproduce import reproduce
 from cobra_kit.cli.run import run
 
 app = typer.Typer(
@@ -29,6 +31,8 @@ app = typer.Typer(
 # Register a command, or a group of commands: one line.
 app.command("run")(run)
 app.command("plan")(plan)
+app.command("report")(report)
+app.command("reproduce")(reproduce)
 app.add_typer(data.app, name="data")
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(recipes.app, name="recipes")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,12 +10,12 @@ from pathlib import Path
 import typer
 
 from cobra_kit.cli.progress import progress
+from cobra_kit.cli.tables import print_table, terminal_width
 from cobra_kit.recipe import load_recipe
-from cobra_kit.report import AblationTable, render_text, styled_text, table_to_json
+from cobra_kit.report import table_to_json
 from cobra_kit.study.plan import StudyPlan, make_plan
 from cobra_kit.study.runner import run_plan, study_path
 
-_WIDTH = 80
 _OTHER_PROFILES = {"paper": "for the paper's scale", "laptop": "for a laptop's scale"}
 
 
@@ -33,7 +32,7 @@ def run(
     """Runs a study and prints its table."""
     plan = make_plan(load_recipe(recipe, profile=profile, overrides=changes))
     path = study_path(plan, out)
-    for line in heading(plan, path, _terminal_width(sys.stderr.isatty())):
+    for line in heading(plan, path, terminal_width(sys.stderr.isatty())):
         typer.echo(line, err=True)
     try:
         with progress(plan) as report:
@@ -46,7 +45,7 @@ def run(
         typer.echo(table_to_json(table), nl=False)
         return
     typer.echo("", err=True)
-    _print_table(table)
+    print_table(table)
     for line in _closing(path, recipe, profile, changes, out, control):
         typer.echo(line, err=True)
 
@@ -85,24 +84,11 @@ def _joined(parts: Sequence[str], width: int) -> list[str]:
     return lines
 
 
-def _print_table(table: AblationTable) -> None:
-    width = _terminal_width(sys.stdout.isatty())
-    if not sys.stdout.isatty():
-        typer.echo(render_text(table, width))
-        return
-    from rich.console import Console
-
-    Console(width=width, highlight=False).print(styled_text(table, width), soft_wrap=True)
-
-
-def _terminal_width(is_terminal: bool) -> int:
-    return max(_WIDTH, shutil.get_terminal_size().columns) if is_terminal else _WIDTH
-
-
 def _closing(
     path: Path, recipe: str, profile: str | None, changes: Sequence[str], out: Path | None, control: str | None
 ) -> list[str]:
-    lines = ["", f"table.md and table.json are in {path}"]
+    page = shlex.join(["cobra-kit", "report", str(path)])
+    lines = ["", f"table.md and table.json are in {path}", f"A page with plots and questions: {page}"]
     if control is None:
         again = _command(recipe, profile, changes, out, "shuffled-images")
         lines += ["Did the models look? Ask again with wrong pictures:", f"  {again}"]

@@ -22,6 +22,9 @@ from cobra_kit.events import Reporter, silent
 from cobra_kit.images import open_image
 from cobra_kit.text.llava import parse_llava_row
 
+BENCHMARKS: tuple[str, ...] = ()
+"""What the source can be asked for: it has rows for training only."""
+
 
 class Params(BaseModel):
     """Where the rows and the pictures are; relative paths start at the working directory."""

@@ -1,6 +1,7 @@
 """Data sources by name; each is imported when it is asked for, and checks its own settings.
 
-A source is a module with `Params` (a pydantic model) and `open_source(params, report) -> DataSource`.
+A source is a module with `Params` (a pydantic model) and `open_source(params, report) -> DataSource`; one that is made
+on the spot also has `fingerprint(params) -> str`. `BENCHMARKS` names the benchmarks it has.
 """
 
 from __future__ import annotations
@@ -44,6 +45,26 @@ def open_source(recipe: Recipe, report: Reporter = silent) -> DataSource:
     """
     settings = source_settings(recipe)
     return cast("DataSource", import_module(_module(recipe)).open_source(settings, report))
+
+
+def offered_benchmarks(recipe: Recipe) -> tuple[str, ...]:
+    """Returns the names of the benchmarks that the recipe's data source has; opens nothing.
+
+    Raises:
+        RecipeError: The recipe has no data, or names no known source.
+    """
+    return tuple(getattr(import_module(_module(recipe)), "BENCHMARKS", ()))
+
+
+def known_fingerprint(recipe: Recipe) -> str | None:
+    """Returns the fingerprint that the recipe's data will have, where that is known before they are opened.
+
+    Raises:
+        RecipeError: As for `source_settings`.
+    """
+    settings = source_settings(recipe)
+    known = getattr(import_module(_module(recipe)), "fingerprint", None)
+    return None if known is None else cast("str", known(settings))
 
 
 def _module(recipe: Recipe) -> str:

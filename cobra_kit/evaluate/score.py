@@ -6,14 +6,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cobra_kit.data.rows import Benchmark
 from cobra_kit.errors import CobraError
 from cobra_kit.evaluate.jsonl import read_whole_lines
-from cobra_kit.evaluate.predict import Prediction
 from cobra_kit.evaluate.scoring import Answered, QuestionScore, get_rule
 from cobra_kit.store import write_text
+
+if TYPE_CHECKING:
+    from cobra_kit.evaluate.predict import Prediction  # which needs torch; reading scores does not
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
@@ -68,6 +68,10 @@ class PaperTable:
         rows: The rows by name.
         meanings: What a row stands for, where its name does not say.
         printed_differences: Differences to the first row as printed, where the paper prints them.
+        models: The model a row is about, where its name does not say so.
+        settings: Columns that describe a model and are no results.
+        means: Columns that are the mean of other columns.
+        measures: `accuracy`, `latency` or `settings`.
     """
 
     name: str
@@ -81,11 +85,24 @@ class PaperTable:
     rows: Mapping[str, PaperRow]
     meanings: Mapping[str, str] = field(default_factory=dict)
     printed_differences: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    models: Mapping[str, str] = field(default_factory=dict)
+    settings: tuple[str, ...] = ()
+    means: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    measures: str = "accuracy"
 
     @property
     def title(self) -> str:
         """Such as `Cobra-3.5B, Table 5`."""
         return f"{self.subject}, Table {self.number}" if self.number is not None else self.subject
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """The columns that hold results."""
+        return tuple(column for column in self.columns if column not in self.settings)
+
+    def model(self, row: str) -> str:
+        """Returns the model that a row is about; rows of several tables can be about one."""
+        return self.models.get(row, row)
 
     def row(self, name: str) -> PaperRow:
         """Returns the row called `name`.
@@ -155,6 +172,10 @@ def _table(name: str, body: dict[str, Any]) -> PaperTable:
         rows={row: PaperRow(row, name, record) for row, record in named.items()},
         meanings=body.get("meanings", {}),
         printed_differences={row: dict(zip(values, cells, strict=True)) for row, cells in printed.items()},
+        models=body.get("models", {}),
+        settings=tuple(body.get("settings", ())),
+        means=body.get("means", {}),
+        measures=body.get("measures", "accuracy"),
     )
 
 

@@ -2,17 +2,21 @@
 
 table = build_table(arms, benchmarks, reference="mlp", factor="model.projector", ...)
 print(render_text(table, width=80))
-render_markdown(table), table_to_json(table)
+render_markdown(table), render_latex(table), render_csv(table), table_to_json(table)
+html.render_page(view)                                # a whole page, with plots and questions
 """
 
 from __future__ import annotations
 
 from cobra_kit.report.build import build_table
+from cobra_kit.report.csv_text import render_csv
+from cobra_kit.report.latex import render_latex
 from cobra_kit.report.markdown import render_markdown
 from cobra_kit.report.results import ArmResult, Benchmark, PaperReference
 from cobra_kit.report.serial import table_from_json, table_to_json
 from cobra_kit.report.table import AblationTable, Cost, Difference, Estimate, PaperNote, Part, Row
 from cobra_kit.report.terminal import render_text, styled_text
+from cobra_kit.report.view import ReportView
 
 __all__ = [
     "AblationTable",
@@ -23,9 +27,12 @@ __all__ = [
     "Estimate",
     "PaperNote",
     "PaperReference",
+    "ReportView",
     "Part",
     "Row",
     "build_table",
+    "render_csv",
+    "render_latex",
     "render_markdown",
     "render_text",
     "styled_text",

@@ -89,5 +89,6 @@ def _at_floor(table: AblationTable) -> str | None:
     text = f"Not above the floor on {names}"
     if table.others:
         text = f"No arm is above the floor on {names}: differences there say nothing"
-    above = [grid.part_name(row, part) for row in rows for part in row.parts if not part.at_floor]
+    known = [(row, part) for row in rows for part in row.parts if part.floor is not None]
+    above = [grid.part_name(row, part) for row, part in known if not part.at_floor]
     return f"{text}. Parts that are above it: {', '.join(above)}." if above else f"{text}."

@@ -77,7 +77,7 @@ def _side_by_side(table: AblationTable) -> list[str]:
     header += list(bounds)
     _extend(body, [list(cells) for cells in zip(*bounds.values(), strict=True)])
     blanks = [""] * (len(header) - 1 - len(table.arms))
-    costs = [[name, *cells, *blanks] for name, cells in _costs(table).items()]
+    costs = [[name, *cells, *blanks] for name, cells in cost_cells(table).items()]
     align = "l" + "r" * len(table.arms) + "rl" * len(table.others) + "r" * len(bounds)
     return grid.grid([header, *body, *costs], align)
 
@@ -108,7 +108,7 @@ def _blocks(title: str, rows: Sequence[Row], arms: Sequence[tuple[str, str]]) ->
 
 
 def _cost_block(table: AblationTable) -> list[str]:
-    costs = _costs(table)
+    costs = cost_cells(table)
     if not costs:
         return []
     header = ["", *(name.replace("parameters ", "").replace(" time", "") for name in costs)]
@@ -119,7 +119,7 @@ def _cost_block(table: AblationTable) -> list[str]:
     return ["", *grid.grid([header, *body], "l" + "r" * len(costs))]
 
 
-def _costs(table: AblationTable) -> Mapping[str, list[str]]:
+def cost_cells(table: AblationTable) -> Mapping[str, list[str]]:
     """Returns a cell per arm for each cost that at least one arm knows."""
     costs = [table.costs[arm] for arm in table.arms]
     listed = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from cobra_kit.paper import column_label
@@ -10,10 +11,12 @@ from cobra_kit.report.footnotes import footnotes
 from cobra_kit.report.layout import PARTS
 from cobra_kit.report.table import AblationTable, PaperNote
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
 
 def render_markdown(table: AblationTable) -> str:
     """Returns the table, its notes and the paper's rows as Markdown; what has no text is left out."""
-    blocks = [f"## {table.title}", _scores(table), _parts(table), _costs(table), _controls(table)]
+    blocks = [f"## {_escape(table.title)}", _scores(table), _parts(table), _costs(table), _controls(table)]
     blocks.append("\n".join(f"- {_escape(line)}" for line in footnotes(table)))
     if table.paper is not None:
         blocks.append(_paper(table.paper))
@@ -26,7 +29,7 @@ def _scores(table: AblationTable) -> str:
     header += ["floor", "ceiling", "detectable"]
     rows = []
     for row in table.rows:
-        cells = [grid.label(row), f"`{row.rule}`", f"{row.questions:,}", f"{row.pictures:,}"]
+        cells = [grid.label(row), _code(row.rule), f"{row.questions:,}", f"{row.pictures:,}"]
         cells += [grid.estimate(row.scores.get(arm)) for arm in table.arms]
         for arm in table.others:
             one = row.differences.get(arm)
@@ -98,11 +101,20 @@ def _paper(note: PaperNote) -> str:
         rows.append([f"{name} ({arm})", *cells])
     source = f"{note.source}, {note.confidence}. {note.note}".strip()
     body = _table(header, rows, left=1)
-    return f"### What the paper found: {note.title}\n\n{body}\n\n{_escape(source)}"
+    return f"### What the paper found: {_escape(note.title)}\n\n{body}\n\n{_escape(source)}"
 
 
 def _paper_cell(score: float | None, change: float | None) -> str:
     return grid.points(score) + ("" if change is None else f" ({grid.signed(change)})")
+
+
+class _Code(str):
+    """Text that is in backticks already."""
+
+
+def _code(text: str) -> str:
+    plain = _CONTROL.sub(" ", text).replace("`", "'").replace("|", "\\|")
+    return _Code(f"`{plain}`")
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:
@@ -116,4 +128,10 @@ def _arm(table: AblationTable, arm: str) -> str:
 
 
 def _escape(text: str) -> str:
-    return text.replace("|", "\\|").replace("*", "\\*")
+    """Returns text that Markdown shows as it is; underscores and brackets only where they would mean something."""
+    if isinstance(text, _Code):
+        return text
+    text = _CONTROL.sub(" ", text).replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;")
+    text = re.sub(r"([|*`~])", r"\\\1", text)
+    text = re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", text)
+    return re.sub(r"\](?=[(\[:])", r"\\]", text)

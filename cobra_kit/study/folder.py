@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from cobra_kit import __version__
 from cobra_kit.errors import CobraError
@@ -22,13 +22,32 @@ from cobra_kit.recipe import Difference, differences
 from cobra_kit.recipe.diff import MISSING
 from cobra_kit.store import write_json, write_text
 from cobra_kit.study.locking import LOCK, exclusive
-from cobra_kit.study.plan import RunPlan, StudyPlan
+from cobra_kit.study.plan import StudyPlan
 
 MANIFEST = "manifest.json"
 _RECIPE, _LOCK_FILE = "recipe.yaml", "lock.json"
 _FORM = 1
 _OURS = (_RECIPE, _LOCK_FILE, MANIFEST, "table.md", "table.json", "report.html", "features", "shared", "runs")
 _SHOWN = 8
+
+
+class Named(Protocol):
+    """A run, as far as its files go."""
+
+    @property
+    def arm(self) -> str:
+        """Returns its arm."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Returns its seed."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Returns the name of its folder, such as `mlp-s7`."""
+        ...
 
 
 class StudyFolder:
@@ -44,8 +63,9 @@ class StudyFolder:
         self.stages = path / "shared" / "stages"
         self.table_json = path / "table.json"
         self.table_markdown = path / "table.md"
+        self.report = path / "report.html"
 
-    def run(self, run: RunPlan) -> Path:
+    def run(self, run: Named) -> Path:
         """Returns the folder of a run."""
         return self.path / "runs" / run.name
 

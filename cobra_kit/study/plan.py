@@ -16,6 +16,12 @@ from cobra_kit.report import PaperReference
 ONLY_ARM = "model"
 """The arm of a recipe without an ablation."""
 
+
+def run_name(arm: str, seed: int) -> str:
+    """Returns the name of a run's folder, such as `mlp-s7`."""
+    return f"{arm}-s{seed}"
+
+
 _NEEDED = {"data": "{source: scenes}", "train": "{finetune: {epochs: 1}}"}
 
 
@@ -36,7 +42,7 @@ class RunPlan:
     @property
     def name(self) -> str:
         """Returns the name of its folder, such as `mlp-s7`."""
-        return f"{self.arm}-s{self.seed}"
+        return run_name(self.arm, self.seed)
 
     @property
     def train(self) -> TrainSection:
@@ -69,6 +75,11 @@ class StudyPlan:
     def recipe(self) -> Recipe:
         """Returns the recipe."""
         return self.resolved.recipe
+
+    @property
+    def profile(self) -> str:
+        """Returns the profile; empty where the recipe has none."""
+        return self.recipe.profile or ""
 
     @property
     def name(self) -> str:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, Protocol
 
 from cobra_kit.data.rows import HeldOutSplit
 from cobra_kit.errors import CobraError
 from cobra_kit.evaluate.score import Scored, read_scores, write_scores
-from cobra_kit.report import AblationTable, ArmResult, Benchmark, build_table, render_markdown, table_to_json
+from cobra_kit.report import (
+    AblationTable,
+    ArmResult,
+    Benchmark,
+    PaperReference,
+    build_table,
+    render_markdown,
+    table_to_json,
+)
 from cobra_kit.statistics import QuestionScore
 from cobra_kit.store import write_json, write_text
-from cobra_kit.study.folder import StudyFolder
-from cobra_kit.study.plan import StudyPlan
+from cobra_kit.study.folder import Named, StudyFolder
 
 SPLIT: HeldOutSplit = "test"
 SCORES, TRAINING = "scores.json", "training.json"
@@ -81,7 +88,52 @@ def write_results(run_folder: Path, what: str, scored: Mapping[str, Scored]) -> 
     write_json(run_folder / SCORES, summary)
 
 
-def study_table(plan: StudyPlan, folder: StudyFolder) -> AblationTable:
+class Studied(Protocol):
+    """What a table needs to know about a study: its plan says it, and so do its files (`stored`)."""
+
+    @property
+    def runs(self) -> Sequence[Named]:
+        """Returns the runs."""
+        ...
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """Returns the arms, in the recipe's order."""
+        ...
+
+    @property
+    def reference(self) -> str:
+        """Returns the arm that the others are compared with."""
+        ...
+
+    @property
+    def factor(self) -> str:
+        """Returns what the arms differ in."""
+        ...
+
+    @property
+    def profile(self) -> str:
+        """Returns the recipe's profile; may be empty."""
+        ...
+
+    @property
+    def paper(self) -> PaperReference | None:
+        """Returns the published rows to compare with."""
+        ...
+
+    @property
+    def left_out(self) -> Mapping[str, str]:
+        """Returns the arms that are not run, with the reason."""
+        ...
+
+
+def run_scores(run_folder: Path) -> dict[str, list[QuestionScore]]:
+    """Returns a finished run's scored test questions by benchmark."""
+    listed = (_read(run_folder / SCORES) or {}).get(SPLIT, {})
+    return {name: read_scores(run_folder / entry["file"]) for name, entry in listed.items()}
+
+
+def study_table(plan: Studied, folder: StudyFolder) -> AblationTable:
     """Returns the table of all finished runs.
 
     Raises:
@@ -98,7 +150,7 @@ def study_table(plan: StudyPlan, folder: StudyFolder) -> AblationTable:
         list(benchmarks.values()),
         reference=plan.reference,
         factor=plan.factor,
-        profile=plan.recipe.profile or "",
+        profile=plan.profile,
         split=SPLIT,
         paper=plan.paper,
         left_out=plan.left_out,
@@ -111,7 +163,7 @@ def write_table(folder: StudyFolder, table: AblationTable) -> None:
     write_text(folder.table_json, table_to_json(table))
 
 
-def _arm(plan: StudyPlan, folder: StudyFolder, arm: str, summaries: Mapping[str, dict[str, Any]]) -> ArmResult:
+def _arm(plan: Studied, folder: StudyFolder, arm: str, summaries: Mapping[str, dict[str, Any]]) -> ArmResult:
     scores: dict[str, dict[int, list[QuestionScore]]] = {}
     control: dict[str, dict[int, list[QuestionScore]]] = {}
     trainings: list[Training] = []

@@ -67,6 +67,10 @@ _ABILITIES = {
 }
 
 
+BENCHMARKS = tuple(_ABILITIES)
+"""What the source can be asked for, known without opening it."""
+
+
 def _kind(name: str) -> str:
     """Returns the benchmark that asks what a slice such as `color/2` asks."""
     ability = name.partition("/")[0]
@@ -220,6 +224,11 @@ class ScenesSource:
 
     def _compute_reach(self, split: HeldOutSplit) -> dict[str, Reach]:
         return reach(self.dataset, split)
+
+
+def fingerprint(params: SceneParams) -> str:
+    """Returns the fingerprint of the world with these parameters; nothing is drawn for it."""
+    return cache_key(params)
 
 
 def open_source(params: SceneParams, report: Reporter = silent) -> ScenesSource:

@@ -1,0 +1,67 @@
+"""What `cobra-kit report` does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import typer
+
+from cobra_kit.cli.report import Format
+from cobra_kit.cli.tables import WIDTH, print_table
+from cobra_kit.errors import CobraError
+from cobra_kit.events import Event, Message
+from cobra_kit.report import AblationTable, render_csv, render_latex, render_markdown, render_text, table_to_json
+from cobra_kit.report.html import render_page
+from cobra_kit.store import write_text
+from cobra_kit.study.reporting import StudyState, report_view, study_state
+
+_TEXTS: dict[Format, Callable[[AblationTable], str]] = {
+    Format.markdown: render_markdown,
+    Format.csv: render_csv,
+    Format.latex: render_latex,
+    Format.json: table_to_json,
+    Format.text: lambda table: render_text(table, WIDTH) + "\n",
+}
+
+
+def report(path: Path, *, form: Format, out: Path | None) -> None:
+    """Writes a study's report; what is not done is said on stderr.
+
+    Raises:
+        CobraError: There is no study, its files are damaged, or a format needs a table and no run is finished.
+    """
+    state = study_state(path)
+    for line in state.missing:
+        typer.echo(f"missing  {line}", err=True)
+    if form is Format.html:
+        _page(state, out or state.study.folder.report)
+    else:
+        _text(state, form, out)
+
+
+def _page(state: StudyState, out: Path) -> None:
+    if state.table is not None:
+        print_table(state.table)
+    write_text(out, render_page(report_view(state, _tell)))
+    typer.echo(f"\nreport  {out} ({out.stat().st_size / 1e6:.1f} MB, one file)", err=True)
+
+
+def _text(state: StudyState, form: Format, out: Path | None) -> None:
+    if state.table is None:
+        raise CobraError(
+            "no run is finished, so there is no table yet",
+            where=str(state.study.path),
+            hint="`cobra-kit run` with its recipe goes on; --format html shows what there is.",
+        )
+    text = _TEXTS[form](state.table)
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        write_text(out, text)
+        typer.echo(f"report  {out}", err=True)
+
+
+def _tell(event: Event, /) -> None:
+    if isinstance(event, Message):
+        typer.echo(event.text, err=True)

@@ -1,0 +1,90 @@
+"""What `cobra-kit reproduce` does."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import typer
+
+from cobra_kit.cli import columns
+from cobra_kit.cli.progress import progress
+from cobra_kit.cli.run_action import heading
+from cobra_kit.cli.tables import terminal_width
+from cobra_kit.study.plan import StudyPlan
+from cobra_kit.study.reproduce import Cell, ReproducedRow, Reproduction, reproduction, run_missing
+from cobra_kit.study.reproduce.needs import benchmark_name
+from cobra_kit.study.runner import run_plan
+
+
+def reproduce(name: str, *, studies: Path, run: bool, as_json: bool) -> None:
+    """Prints a table of the paper, cell by cell; with `run`, does first what this machine can."""
+    found = reproduction(name, studies)
+    if run:
+        for attempt in run_missing(found, studies, _start):
+            typer.echo(f"{attempt.recipe}: {attempt.why_not or 'run'}", err=True)
+        found = reproduction(name, studies)
+    if as_json:
+        typer.echo(json.dumps(_plain(found), indent=2, ensure_ascii=False))
+    else:
+        typer.echo("\n".join(_lines(found, terminal_width(sys.stdout.isatty()))))
+
+
+def _start(plan: StudyPlan, path: Path) -> None:
+    for line in heading(plan, path, terminal_width(sys.stderr.isatty())):
+        typer.echo(line, err=True)
+    with progress(plan) as report:
+        run_plan(plan, path, report=report)
+
+
+def _lines(found: Reproduction, width: int) -> list[str]:
+    title = f"{found.table.title}: {found.table.caption} ({found.table.source})"
+    lines = [columns.paragraph(title, indent="", limit=width)]
+    decimals = 2 if found.table.measures == "latency" else 1
+    for row in found.rows:
+        lines += ["", *_row(row, width, decimals)]
+    counts = ", ".join(f"{found.count(verdict)} {verdict}" for verdict in ("met", "missed", "not run"))
+    return [*lines, "", f"cells: {counts}", columns.paragraph(found.rule, indent="", limit=width)]
+
+
+def _row(row: ReproducedRow, width: int, decimals: int) -> list[str]:
+    lines = [columns.paragraph(f"{row.name}: {_sources(row)}", indent="", limit=width)]
+    if row.needs:
+        lines.append(columns.paragraph(f"lacks here: {'; '.join(row.needs)}", indent="  ", limit=width))
+    # One reason for many cells is said once.
+    for verdict, reason in dict.fromkeys((cell.verdict, cell.reason) for cell in row.cells):
+        cells = [cell for cell in row.cells if (cell.verdict, cell.reason) == (verdict, reason)]
+        text = f"{verdict}: {', '.join(_cell(cell, decimals) for cell in cells)}" + (f" ({reason})" if reason else "")
+        lines.append(columns.paragraph(text, indent="  ", limit=width))
+    beside = [one for cell in row.cells for one in cell.beside]
+    for study, why_not in dict.fromkeys((one.study, one.why_not) for one in beside):
+        own = [one for one in beside if (one.study, one.why_not) == (study, why_not)]
+        scores = ", ".join(f"{one.benchmark} {one.value:.1f}" for one in own)
+        lines.append(columns.paragraph(f"{why_not} (not comparable), {study}: {scores}", indent="  ", limit=width))
+    return lines
+
+
+def _sources(row: ReproducedRow) -> str:
+    return "; ".join(map(str, row.sources)) if row.sources else "no recipe"
+
+
+def _cell(cell: Cell, decimals: int) -> str:
+    name = benchmark_name(cell.column)
+    if cell.ours is None or cell.low is None or cell.high is None:
+        return f"{name} {cell.paper:.{decimals}f}"
+    return f"{name} {cell.paper:.{decimals}f}, ours {cell.ours:.1f} [{cell.low:.2f}, {cell.high:.2f}]"
+
+
+def _plain(found: Reproduction) -> dict[str, object]:
+    rows = [
+        {
+            "row": row.name,
+            "recipes": [{"recipe": one.recipe, "arm": one.arm} for one in row.sources],
+            "lacks": list(row.needs),
+            "cells": [asdict(cell) for cell in row.cells],
+        }
+        for row in found.rows
+    ]
+    return {"table": found.table.name, "source": found.table.source, "rule": found.rule, "rows": rows}

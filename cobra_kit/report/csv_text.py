@@ -1,0 +1,88 @@
+"""The table as CSV: one row per arm and benchmark, every number unrounded, for a spreadsheet or a script."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from cobra_kit.paper import paper_column
+from cobra_kit.report.table import AblationTable, Row
+
+COLUMNS = (
+    *("benchmark", "paper_benchmark", "rule", "profile", "split", "seeds", "arm", "is_reference"),
+    *("questions", "pictures", "score", "low", "high", "level", "seed_deviation", "floor", "ceiling"),
+    *("difference", "difference_low", "difference_high", "verdict", "p_value", "p_holm", "detectable"),
+    *("paper_row", "paper_score", "paper_difference"),
+    *("image_tokens", "parameters_trained", "training_seconds", "tokens_per_second"),
+)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+_Cell = str | float | int | None
+
+
+def render_csv(table: AblationTable) -> str:
+    """Returns the table with a header line; points, seconds, empty cells for what is unknown."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in table.rows:
+        for arm in row.scores:
+            cells = _cells(table, row, arm)
+            writer.writerow([_plain(cells[column]) for column in COLUMNS])
+    return file.getvalue()
+
+
+def _cells(table: AblationTable, row: Row, arm: str) -> dict[str, _Cell]:
+    score, difference, cost = row.scores[arm], row.differences.get(arm), table.costs[arm]
+    found: dict[str, _Cell] = {
+        "benchmark": row.benchmark,
+        "paper_benchmark": row.label,
+        "rule": row.rule,
+        "profile": table.profile,
+        "split": table.split,
+        "seeds": " ".join(map(str, table.seeds)),
+        "arm": arm,
+        "is_reference": str(arm == table.reference).lower(),
+        "questions": row.questions,
+        "pictures": row.pictures,
+        "score": score.value,
+        "low": score.low,
+        "high": score.high,
+        "level": table.level,
+        "seed_deviation": score.seed_deviation,
+        "floor": row.floor,
+        "ceiling": row.ceiling,
+        "image_tokens": cost.image_tokens,
+        "parameters_trained": cost.parameters_trained,
+        "training_seconds": cost.training_seconds,
+        "tokens_per_second": cost.tokens_per_second,
+    }
+    if difference is not None:
+        found |= {
+            "difference": difference.value,
+            "difference_low": difference.low,
+            "difference_high": difference.high,
+            "verdict": difference.verdict,
+            "p_value": difference.p_value,
+            "p_holm": difference.p_holm,
+            "detectable": difference.detectable,
+        }
+    return dict.fromkeys(COLUMNS) | found | _paper(table, row, arm)
+
+
+def _paper(table: AblationTable, row: Row, arm: str) -> dict[str, _Cell]:
+    note, column = table.paper, paper_column(row.benchmark)
+    if note is None or column is None or arm not in note.rows:
+        return {}
+    return {
+        "paper_row": note.rows[arm],
+        "paper_score": note.scores[arm].get(column),
+        "paper_difference": note.differences.get(arm, {}).get(column),
+    }
+
+
+def _plain(cell: _Cell) -> str | float | int:
+    """Text that a spreadsheet would take for a formula gets an apostrophe in front."""
+    if cell is None:
+        return ""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

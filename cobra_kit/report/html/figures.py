@@ -1,0 +1,139 @@
+"""The plots of a study: scores, differences, speed, curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean
+
+from cobra_kit.report import grid
+from cobra_kit.report.html.blocks import grid_of
+from cobra_kit.report.markup import Markup, element, join
+from cobra_kit.report.plots import (
+    Bound,
+    Curve,
+    Direction,
+    Interval,
+    Point,
+    figure,
+    interval_plot,
+    legend,
+    line_plot,
+    scatter_plot,
+    thinned,
+)
+from cobra_kit.report.plots.lines import MOST_POINTS
+from cobra_kit.report.table import AblationTable, Row
+from cobra_kit.report.view import RunView
+
+_LINES = "Vertical lines: what is reached without the picture (dashed), and the most that can be reached."
+
+
+_LEAST_POINTS = 5.0
+
+
+def score_plots(found: AblationTable) -> Markup:
+    """Returns one plot of all arms per benchmark."""
+    figures = [figure(grid.label(row), _scores(found, row)) for row in found.rows]
+    words = f"Points, with {found.level * 100:.0f} % intervals. {_LINES}"
+    return join([element("p", words, class_="note"), grid_of(figures)])
+
+
+def difference_plots(found: AblationTable) -> Markup:
+    """Returns one plot of all benchmarks per arm that is compared with the reference."""
+    figures = []
+    for arm in found.others:
+        rows = [
+            Interval(row.benchmark, one.value, one.low, one.high, found.arms.index(arm))
+            for row in found.rows
+            if (one := row.differences.get(arm)) is not None
+        ]
+        if rows:
+            title = f"{arm} minus {found.reference}"
+            plot = interval_plot(rows, label=title, axis="points", bounds=[Bound("zero", 0.0)])
+            figures.append(figure(title, plot))
+    return grid_of(figures)
+
+
+def speed_plots(found: AblationTable) -> Markup:
+    """Returns mean accuracy against what it cost, with the Pareto front; nothing for one arm or without costs."""
+    accuracy = {
+        arm: fmean(row.scores[arm].value for row in found.rows)
+        for arm in found.arms
+        if found.rows and all(arm in row.scores for row in found.rows)
+    }
+    sides: tuple[tuple[str, str, Direction, dict[str, float | None]], ...] = (
+        (
+            "Accuracy against training time",
+            "minutes of training (less is better)",
+            "minimize",
+            {arm: _minutes(found.costs[arm].training_seconds) for arm in accuracy},
+        ),
+        (
+            "Accuracy against training speed",
+            "tokens per second in training (more is better)",
+            "maximize",
+            {arm: found.costs[arm].tokens_per_second for arm in accuracy},
+        ),
+    )
+    figures = []
+    for title, axis, direction, speeds in sides:
+        points = [
+            Point(arm, speed, accuracy[arm], found.arms.index(arm))
+            for arm, speed in speeds.items()
+            if speed is not None
+        ]
+        if len(points) > 1:
+            spans = (0.2 * max(point.x for point in points), _LEAST_POINTS)
+            plot = scatter_plot(points, label=title, axis=axis, front=(direction, "maximize"), names=True, spans=spans)
+            figures.append(figure(title, plot))
+    if not figures:
+        return Markup()
+    words = (
+        "Upwards: the mean of the benchmarks' scores in the table above, where its intervals are. The line joins the "
+        "arms that no other beats in both. Speed is that of training on this machine, not of answering."
+    )
+    return join([element("p", words, class_="note"), grid_of(figures)])
+
+
+def curve_plots(runs: Sequence[RunView], arms: Sequence[str]) -> Markup:
+    """Returns loss and validation of all runs, one pair of plots per stage."""
+    stages = dict.fromkeys(curve.stage for run in runs for curve in run.curves)
+    figures = []
+    for stage in stages:
+        losses, looks = [], []
+        for run in runs:
+            colour = arms.index(run.arm)
+            for curve in run.curves:
+                if curve.stage == stage and curve.losses:
+                    losses.append(Curve(run.name, thinned(curve.losses), colour))
+                if curve.stage == stage and curve.validations:
+                    points = [(step, 100 * value) for step, value in curve.validations]
+                    looks.append(Curve(run.name, points, colour))
+        if losses:
+            plot = line_plot(losses, label=f"Loss in {stage}", axis="step", log=None)
+            figures.append(figure(f"Loss in {stage}", plot))
+        if looks:
+            plot = line_plot(looks, label=f"Validation in {stage}", axis="step", dots=True)
+            figures.append(figure(f"Validation in {stage}, mean accuracy in points", plot))
+    if not figures:
+        return Markup()
+    longest = max(len(curve.losses) for run in runs for curve in run.curves)
+    shown = "Loss per supervised token" + (", neighbouring steps averaged." if longest > MOST_POINTS else ".")
+    return join([element("p", shown, class_="note"), legend(list(arms)), grid_of(figures)])
+
+
+def _scores(found: AblationTable, row: Row) -> Markup:
+    rows = [
+        Interval(arm, one.value, one.low, one.high, index)
+        for index, arm in enumerate(found.arms)
+        if (one := row.scores.get(arm)) is not None
+    ]
+    bounds = [
+        Bound(name, value) for name, value in (("floor", row.floor), ("ceiling", row.ceiling)) if value is not None
+    ]
+    label = "; ".join(f"{one.name} {one.value:.1f}" for one in rows)
+    return interval_plot(rows, label=f"{row.benchmark}: {label}", axis="points", bounds=bounds, limits=True)
+
+
+def _minutes(seconds: float | None) -> float | None:
+    return None if seconds is None else seconds / 60

@@ -1,0 +1,104 @@
+"""The table for a paper: LaTeX with booktabs, one line per benchmark."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from cobra_kit.report import grid
+from cobra_kit.report.footnotes import footnotes
+from cobra_kit.report.layout import cost_cells
+from cobra_kit.report.table import AblationTable, Difference, Estimate, Row
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "[": "{[}",  # a row that begins with a bracket would be read as an option of \\
+    "]": "{]}",
+    "*": "{*}",
+    "±": r"$\pm$",
+    "…": r"\dots{}",
+}
+_ANY = re.compile("[" + re.escape("".join(_SPECIAL)) + "]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+
+
+def render_latex(table: AblationTable) -> str:
+    r"""Returns a `table` environment; it needs `\usepackage{booktabs}`, and `[T1]{fontenc}` for quotation marks."""
+    bounds = ["floor", "ceiling"]
+    header = ["", *(_arm(table, arm) for arm in table.arms), *(f"{arm} - {table.reference}" for arm in table.others)]
+    lines = [
+        "% \\usepackage{booktabs}",
+        "\\begin{table}",
+        "  \\centering",
+        "  \\small",
+        f"  \\begin{{tabular}}{{l{'r' * (len(header) - 1 + len(bounds))}}}",
+        "    \\toprule",
+        _line([escape(cell) for cell in [*header, *bounds]]),
+        "    \\midrule",
+        *(_line(_cells(table, row)) for row in table.rows),
+        *_costs(table, len(table.others) + len(bounds)),
+        "    \\bottomrule",
+        "  \\end{tabular}",
+        f"  \\caption{{{escape(table.title)}. {' '.join(escape(line) for line in footnotes(table))}}}",
+        "\\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def escape(text: str) -> str:
+    """Returns text as LaTeX that prints it; control characters become blanks."""
+    return _ANY.sub(lambda match: _SPECIAL[match.group()], _CONTROL.sub(" ", text))
+
+
+def _cells(table: AblationTable, row: Row) -> list[str]:
+    cells = [escape(grid.label(row))]
+    cells += [_estimate(row.scores.get(arm)) for arm in table.arms]
+    cells += [_difference(row.differences.get(arm)) for arm in table.others]
+    return [*cells, _number(grid.points(row.floor)), _number(grid.points(row.ceiling))]
+
+
+def _costs(table: AblationTable, blanks: int) -> list[str]:
+    known = cost_cells(table)
+    rows = [[escape(name), *(_number(cell) for cell in cells), *[""] * blanks] for name, cells in known.items()]
+    return ["    \\midrule", *map(_line, rows)] if rows else []
+
+
+def _estimate(one: Estimate | None) -> str:
+    if one is None or one.low is None or one.high is None:
+        return _number(grid.estimate(one))
+    return f"{_number(grid.estimate(one))} {{\\scriptsize [{grid.points(one.low)}, {grid.points(one.high)}]}}"
+
+
+def _difference(one: Difference | None) -> str:
+    value, _, interval = grid.difference(one).partition(" ")
+    small = f" {{\\scriptsize {_number(interval)}}}" if interval else ""
+    mark = "$^{*}$" if grid.mark(one) == "*" else ""
+    return _number(value) + mark + small
+
+
+def _number(text: str) -> str:
+    """Returns a number with a minus sign rather than a hyphen."""
+    if text == grid.NONE:
+        return "--"
+    return re.sub(r"-(?=\d)", "$-$", escape(text).replace("{[}", "[").replace("{]}", "]"))
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"    {' & '.join(cells)} \\\\"
+
+
+def _arm(table: AblationTable, arm: str) -> str:
+    return f"{arm} (ref)" if table.others and arm == table.reference else arm

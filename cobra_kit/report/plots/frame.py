@@ -1,0 +1,96 @@
+"""What every plot has: a drawing that scales with the page, axes, and marks in the colours of the style sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cobra_kit.report.markup import Child, Markup, element, join
+from cobra_kit.report.plots.scales import Scale, tick_label
+
+WIDTH = 360.0
+"""User units; about the pixels of a phone, so that letters keep their size there."""
+
+COLOURS = 8
+_LETTER = 6.3
+_DASHES = (None, "6 3", "2 3", "8 3 2 3")
+
+
+def drawing(height: float, *children: Child, label: str) -> Markup:
+    """Returns an SVG of `WIDTH` by `height` user units; `label` says to a screen reader what it shows."""
+    return element("svg", *children, viewBox=f"0 0 {WIDTH:g} {height:g}", role="img", aria_label=label)
+
+
+def figure(title: str, plot: Markup, caption: Child = None) -> Markup:
+    """Returns a plot with its heading and what a reader must know."""
+    below = element("p", caption) if caption else None
+    return element("figure", element("figcaption", element("strong", title), below), plot)
+
+
+def x_axis(scale: Scale, top: float, bottom: float, label: str = "", ticks: int = 5) -> Markup:
+    """Returns grid lines, numbers and the name of a horizontal axis that lies at `bottom`."""
+    marks = []
+    for value in scale.ticks(ticks):
+        x = scale(value)
+        marks.append(line(x, top, x, bottom, class_="grid"))
+        marks.append(text(x, bottom + 14, tick_label(value), anchor="middle"))
+    name = text((scale.start + scale.end) / 2, bottom + 29, label, anchor="middle") if label else None
+    return element("g", marks, line(scale.start, bottom, scale.end, bottom, class_="axis"), name, class_="scale")
+
+
+def y_axis(scale: Scale, left: float, right: float, ticks: int = 5) -> Markup:
+    """Returns grid lines and numbers of a vertical axis that lies at `left`."""
+    marks = []
+    for value in scale.ticks(ticks):
+        y = scale(value)
+        marks.append(line(left, y, right, y, class_="grid"))
+        marks.append(text(left - 5, y + 3.5, tick_label(value), anchor="end"))
+    return element("g", marks, class_="scale")
+
+
+def line(x1: float, y1: float, x2: float, y2: float, *, class_: str) -> Markup:
+    """Returns a straight line."""
+    return element("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=class_)
+
+
+def text(x: float, y: float, words: str, *, anchor: str = "start", most: float | None = None) -> Markup:
+    """Returns text; where it is longer than `most` user units, it ends in an ellipsis and is whole in its title."""
+    letters = len(words) if most is None else max(int(most / _LETTER), 2)
+    shown = words if len(words) <= letters else words[: letters - 1] + "…"
+    title = element("title", words) if shown != words else None
+    return element("text", title, shown, x=x, y=y, text_anchor=anchor)
+
+
+def text_width(words: str) -> float:
+    """Returns about how wide text is, user units."""
+    return len(words) * _LETTER
+
+
+def colour(index: int) -> str:
+    """Returns the class that gives a mark the colour of the arm with this index."""
+    return f"arm{index % COLOURS + 1}"
+
+
+def dash(index: int) -> str | None:
+    """Returns the dashes of an arm's line: arms are told apart without colours too."""
+    return _DASHES[index % len(_DASHES)]
+
+
+def polyline(points: Sequence[tuple[float, float]], *, class_: str, dashes: str | None = None) -> Markup:
+    """Returns a line through points, each moved by steps of a tenth of a user unit."""
+    path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+    return element("path", d=path, class_=class_, stroke_dasharray=dashes)
+
+
+def dot(x: float, y: float, *, class_: str, title: str = "", radius: float = 3.5) -> Markup:
+    """Returns a round mark; its title shows under the pointer."""
+    return element("circle", element("title", title) if title else None, cx=x, cy=y, r=radius, class_=class_)
+
+
+def legend(names: Sequence[str]) -> Markup:
+    """Returns the list of arms with the look of their lines."""
+    items = []
+    for index, name in enumerate(names):
+        sample = element("path", d="M1 6H27", class_=f"line {colour(index)}", stroke_dasharray=dash(index))
+        swatch = element("svg", sample, viewBox="0 0 28 12", class_="swatch", aria_hidden="true")
+        items.append(element("li", swatch, name))
+    return element("ul", join(items), class_="legend")

@@ -1,0 +1,69 @@
+"""Curves over steps, and how many of their points are drawn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import fmean
+
+from cobra_kit.report.markup import Markup
+from cobra_kit.report.plots.frame import WIDTH, colour, dash, dot, drawing, polyline, x_axis, y_axis
+from cobra_kit.report.plots.scales import fitted
+
+_LEFT, _TOP, _BOTTOM = 46.0, 8.0, 190.0
+MOST_POINTS = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One line.
+
+    Args:
+        name: Under the pointer.
+        points: (step, value), in order.
+        colour: Index of colour and dashes.
+        class_: Another class than that colour.
+    """
+
+    name: str
+    points: Sequence[tuple[float, float]]
+    colour: int = 0
+    class_: str = ""
+
+
+def line_plot(
+    curves: Sequence[Curve], *, label: str, axis: str, log: bool | None = False, dots: bool = False
+) -> Markup:
+    """Returns the plot of all curves over one pair of axes; values that are no numbers are left out.
+
+    Args:
+        curves: What is drawn.
+        label: What a screen reader says.
+        axis: Name of the horizontal axis.
+        log: Whether the vertical axis is logarithmic; None: where the values span more than a factor of 20.
+        dots: Whether points are marked.
+    """
+    drawn = [(curve, [point for point in curve.points if math.isfinite(point[1])]) for curve in curves]
+    x = fitted([x for _, points in drawn for x, _ in points], _LEFT, WIDTH - 10, margin=0.01)
+    y = fitted([y for _, points in drawn for _, y in points], _BOTTOM, _TOP, log=log)
+    parts = [x_axis(x, _TOP, _BOTTOM, axis), y_axis(y, _LEFT, WIDTH - 10)]
+    for curve, points in drawn:
+        places = [(x(step), y(value)) for step, value in points]
+        class_ = curve.class_ or colour(curve.colour)
+        if len(places) > 1:
+            parts.append(polyline(places, class_=f"line {class_}", dashes=None if curve.class_ else dash(curve.colour)))
+        if dots or len(places) == 1:
+            named = zip(points, places, strict=True)
+            parts += [dot(*place, class_=class_, title=f"{curve.name}: {v:.4g}", radius=3) for (_, v), place in named]
+    return drawing(_BOTTOM + 34, parts, label=label)
+
+
+def thinned(points: Sequence[tuple[float, float]], most: int = MOST_POINTS) -> list[tuple[float, float]]:
+    """Returns at most `most` points: all of them, or the means of neighbours."""
+    if len(points) <= most:
+        return list(points)
+    edges = [round(index * len(points) / most) for index in range(most + 1)]
+    groups = [points[first:last] for first, last in pairwise(edges)]
+    return [(fmean(x for x, _ in group), fmean(y for _, y in group)) for group in groups]

@@ -1,0 +1,183 @@
+"""What a report shows beside the table, as data; whoever reads a study's files fills it in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from cobra_kit.report.sweep import SweepView
+from cobra_kit.report.table import AblationTable
+
+RunState = Literal["finished", "trained", "training", "not started"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageCurve:
+    """What a run logged in one stage.
+
+    Args:
+        stage: Such as `finetune`.
+        losses: (step, loss per supervised token), in order.
+        validations: (step, mean score on validation, 0 to 1), in order.
+    """
+
+    stage: str
+    losses: Sequence[tuple[float, float]] = ()
+    validations: Sequence[tuple[float, float]] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunView:
+    """One run of a study.
+
+    Args:
+        name: Its folder, such as `mlp-s7`.
+        arm: Its arm.
+        seed: Its seed.
+        state: How far it is; `trained` lacks scores.
+        step: The last step that was logged.
+        curves: By stage, in order.
+    """
+
+    name: str
+    arm: str
+    seed: int
+    state: RunState
+    step: int | None = None
+    curves: Sequence[StageCurve] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A picture inside the page.
+
+    Args:
+        data: As a `data:` address.
+        width: Pixels at which it is shown.
+        height: The same.
+        pixelated: Whether it is magnified, pixels and all.
+    """
+
+    data: str
+    width: int
+    height: int
+    pixelated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What an arm said to a question.
+
+    Args:
+        arm: The arm.
+        text: What the scoring rule compared.
+        score: 0 (wrong) to 1 (right).
+    """
+
+    arm: str
+    text: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispute:
+    """A question on which two arms disagree.
+
+    Args:
+        question_id: Within its benchmark.
+        group: The part of the benchmark it belongs to; may be empty.
+        prompt: What both were asked; empty where the data cannot be opened.
+        truth: The answer.
+        replies: The reference's and the other arm's.
+        picture: None where the data cannot be opened.
+    """
+
+    question_id: str
+    group: str
+    prompt: str
+    truth: str
+    replies: tuple[Reply, Reply]
+    picture: Picture | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disagreement:
+    """Questions of one benchmark on which two arms disagree: one is right, the other wrong.
+
+    Args:
+        benchmark: The benchmark.
+        reference: One arm.
+        other: The other.
+        seed: Of both runs.
+        questions: How many both answered.
+        won: On how many the other is right and the reference wrong.
+        lost: The reverse.
+        sample: Some of both, the same ones each time.
+    """
+
+    benchmark: str
+    reference: str
+    other: str
+    seed: int
+    questions: int
+    won: int
+    lost: int
+    sample: tuple[Dispute, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A line to type.
+
+    Args:
+        purpose: What it does.
+        line: The line, quoted for a shell.
+    """
+
+    purpose: str
+    line: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A file of the study, whole.
+
+    Args:
+        name: Of the file.
+        text: Its content.
+    """
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportView:
+    """Everything on the page.
+
+    Args:
+        title: Heading of the page.
+        description: What the study is for; may be empty.
+        table: The table of finished runs; None where no run is finished.
+        runs: All runs, finished or not.
+        missing: What is not done, sentences without a full stop.
+        disagreements: Per benchmark and pair of arms.
+        pictures_missing: Why disputed questions have no pictures; empty where they have.
+        facts: What the numbers depend on: (name, value).
+        documents: Files to show whole.
+        commands: How to run it again.
+        sweep: Its trials, if the study is a sweep.
+    """
+
+    title: str
+    description: str = ""
+    table: AblationTable | None = None
+    runs: tuple[RunView, ...] = ()
+    missing: tuple[str, ...] = ()
+    disagreements: tuple[Disagreement, ...] = ()
+    pictures_missing: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
+    documents: tuple[Document, ...] = ()
+    commands: tuple[Command, ...] = ()
+    sweep: SweepView | None = None

@@ -1,0 +1,136 @@
+"""Views for the tests of the page: tables and sweeps that no run has made."""
+
+from __future__ import annotations
+
+import random
+
+from cobra_kit.report import AblationTable, Cost, Difference, Estimate, PaperNote, Part, Row
+from cobra_kit.report.sweep import Objective, SweepView, Trial, TrialState
+from cobra_kit.report.view import (
+    Command,
+    Disagreement,
+    Dispute,
+    Document,
+    Picture,
+    Reply,
+    ReportView,
+    RunView,
+    StageCurve,
+)
+
+PIXEL = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9"
+    "awAAAABJRU5ErkJggg=="
+)
+
+
+def table(
+    arms: tuple[str, ...] = ("mlp", "ldpv2"), benchmarks: tuple[str, ...] = ("presence", "reading")
+) -> AblationTable:
+    """Returns a table of some arms, the first the reference."""
+    rows = tuple(_row(name, arms) for name in benchmarks)
+    note = PaperNote(
+        title="Cobra-3.5B, Table 5",
+        source="arXiv 2403.14520v4, Table 5",
+        confidence="verbatim",
+        note="One run each.",
+        columns=("pope", "textvqa"),
+        rows={arm: f"row of {arm}" for arm in arms},
+        scores={arm: {"pope": 88.4, "textvqa": 58.2} for arm in arms},
+        differences={arm: {"pope": -0.7, "textvqa": 0.0} for arm in arms[1:]},
+    )
+    costs = {arm: Cost(64, 1_210_000, 100.0 + 50 * index, 4000.0 + index) for index, arm in enumerate(arms)}
+    return AblationTable(
+        "model.projector", "laptop", "test", arms[0], arms, (7, 8), 0.95, rows, costs, note, ("a note",)
+    )
+
+
+def view(arms: tuple[str, ...] = ("mlp", "ldpv2"), *, word: str = "word", sweep: SweepView | None = None) -> ReportView:
+    """Returns a view with something in every section; `word` stands wherever text of others can."""
+    reference, other = arms[0], arms[1]
+    dispute = Dispute(
+        question_id=word,
+        group=word,
+        prompt=word,
+        truth="[0.1, 0.2, 0.5, 0.6]",
+        replies=(Reply(arm=reference, text=word, score=0.0), Reply(arm=other, text="[0, 0, 1, 1]", score=1.0)),
+        picture=Picture(data=PIXEL, width=128, height=128, pixelated=True),
+    )
+    curve = StageCurve(
+        stage=word,
+        losses=[(float(step), 5.0 / step) for step in range(1, 1000)],
+        validations=[(400.0, 0.5), (800.0, 0.7)],
+    )
+    return ReportView(
+        title=word,
+        description=word,
+        table=table(arms, ("presence", "reading", word)),
+        runs=tuple(
+            RunView(name=f"{arm}-s7", arm=arm, seed=7, state="finished", step=999, curves=(curve,)) for arm in arms
+        ),
+        missing=(word,),
+        disagreements=(
+            Disagreement(
+                benchmark=word,
+                reference=reference,
+                other=other,
+                seed=7,
+                questions=100,
+                won=10,
+                lost=8,
+                sample=(dispute, dispute),
+            ),
+        ),
+        facts=((word, word),),
+        documents=(Document(name=word, text=word),),
+        commands=(Command(purpose=word, line=word),),
+        sweep=sweep,
+    )
+
+
+def sweep(count: int = 200, *, word: str = "mlp/fused", objectives: int = 2) -> SweepView:
+    """Returns a search over an encoder, a projector, a learning rate and a depth; the same one each time."""
+    draw = random.Random(0)
+    states: list[TrialState] = ["complete"] * 12 + ["pruned"] * 5 + ["failed", "infeasible", "running"]
+    trials = []
+    for number in range(count):
+        state = states[number % len(states)]
+        rate = 10 ** draw.uniform(-5, -2)
+        value = 0.7 - abs(rate - 1e-3) * 20 + draw.gauss(0, 0.02)
+        trials.append(
+            Trial(
+                number=number,
+                state=state,
+                parameters={
+                    "model.projector.use": draw.choice([word, "ldpv2/fused", "mlp/gelu"]),
+                    "train.finetune.learning_rate": rate,
+                    "model.backbone.n_layer": draw.randint(1, 4),
+                    "model.backbone.residual": draw.random() < 0.5,
+                },
+                values=(value, draw.uniform(1e3, 3e4))[:objectives] if state == "complete" else (),
+                intermediate={} if state == "infeasible" else {step: value * step / 800 for step in range(80, 801, 80)},
+                seconds=draw.uniform(20, 60),
+                worker="host-1",
+                error=word if state in {"failed", "infeasible"} else "",
+            )
+        )
+    named = (
+        Objective(name="presence", direction="maximize"),
+        Objective(name="tokens per second", direction="maximize"),
+    )
+    return SweepView(
+        objectives=named[:objectives],
+        trials=tuple(trials),
+        importances={"presence": {"train.finetune.learning_rate": 0.71, "model.projector.use": 0.2}},
+        importance_method="fANOVA",
+        sampler="tpe",
+        pruner="median",
+    )
+
+
+def _row(name: str, arms: tuple[str, ...]) -> Row:
+    scores = {arm: Estimate(80.0 - index, 78.0, 82.0, 1.2) for index, arm in enumerate(arms)}
+    change = Difference(-1.0, -2.0, -0.1, 0.01, 0.03, 2.1)
+    differences = dict.fromkeys(arms[1:], change)
+    part = Part(f"{name}/1", 40, 40.0, scores)
+    return Row(name, "POPE", "rule/one", 600, 150, 50.0, 100.0, scores, differences, {arms[0]: change}, (part,))
