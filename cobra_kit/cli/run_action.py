@@ -9,6 +9,7 @@ from pathlib import Path
 
 import typer
 
+from cobra_kit.cli.allocator import keep_freed_memory
 from cobra_kit.cli.progress import progress
 from cobra_kit.cli.tables import print_table, terminal_width
 from cobra_kit.recipe import load_recipe
@@ -30,6 +31,7 @@ def run(
     as_json: bool,
 ) -> None:
     """Runs a study and prints its table."""
+    keep_freed_memory()
     plan = make_plan(load_recipe(recipe, profile=profile, overrides=changes))
     path = study_path(plan, out)
     for line in heading(plan, path, terminal_width(sys.stderr.isatty())):
