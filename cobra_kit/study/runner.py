@@ -79,13 +79,17 @@ def run_plan(
         raise CobraError(f"no control named {control!r}", hint=f"Controls: {', '.join(CONTROLS)}")
     with open_study(path, plan, fresh=fresh, report=report) as folder:
         # Torch comes in only now: a wrong recipe or a folder in use is told at once.
+        from cobra_kit.study.engine import Crew, work_through
+        from cobra_kit.study.kinds import GridTrials
         from cobra_kit.study.results import study_table, write_table
         from cobra_kit.study.shared import Shared
         from cobra_kit.study.work import execute
 
-        shared = Shared(folder, plan.runs, report)
+        shared, trials = Shared(folder, plan.runs, report), GridTrials(plan, control)
+        work_through(trials, folder, shared, Crew(fail_fast=True), report, pace)
         for one in plan.runs:
-            execute(one, folder, shared, control=control, report=report, pace=pace)
+            if one.name not in trials.done:  # recorded as finished: all the same it may lack a control, or a file
+                execute(one, folder, shared, control=control, report=report, pace=pace)
         table = study_table(plan, folder)
         write_table(folder, table)
     return table

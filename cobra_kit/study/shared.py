@@ -26,7 +26,7 @@ class Shared:
 
     Args:
         folder: The study's folder.
-        runs: All runs of the study.
+        runs: All runs of the study, as far as they are known beforehand.
         report: Told about long work.
     """
 

@@ -32,7 +32,7 @@ def check_space(recipe: Recipe, registry: Registry | None = None) -> None:
 
 
 def _impossible_conditions(recipe: Recipe, space: Space) -> list[RecipeError]:
-    found = []
+    found: list[RecipeError] = []
     for path, choice in space.items():
         for other, wanted in (choice.when or {}).items():
             above = space[other]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial, Trial
 
+TRIALS_LOCK = ".trials.lock"
 NAME, REASON, ERROR = "cobra_kit:name", "cobra_kit:reason", "cobra_kit:error"
 
 
@@ -224,7 +225,7 @@ class TrialBoard:
     def _alone(self) -> Iterator[None]:
         """Holds the folder's lock: what is read within is still so when it is written."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        with locked(self._folder / ".trials.lock", lambda: None):
+        with locked(self._folder / TRIALS_LOCK, lambda: None):
             yield
 
 
