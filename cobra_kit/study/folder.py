@@ -45,11 +45,17 @@ _OURS = (
 )
 _SHOWN = 8
 _SETUP_LOCK = ".setup.lock"
-_LOCKS = (LOCK, _SETUP_LOCK, TRIALS_LOCK)
+_FINAL_LOCK = ".final.lock"
+_LOCKS = (LOCK, _SETUP_LOCK, TRIALS_LOCK, _FINAL_LOCK)
 
 
 class Plan(Protocol):
     """What a study folder has to know of a study."""
+
+    @property
+    def name(self) -> str:
+        """Returns the name of the folder, and of the study in a database."""
+        ...
 
     @property
     def recipe(self) -> Recipe:
@@ -115,6 +121,8 @@ class StudyFolder:
         self.path = path
         self.features = path / "features"
         self.stages = path / "shared" / "stages"
+        self.workers = path / "workers"
+        self.final_lock = path / _FINAL_LOCK
         self.table_json = path / "table.json"
         self.table_markdown = path / "table.md"
         self.report = path / "report.html"
@@ -156,7 +164,7 @@ def open_study(
             if known is None:
                 _describe(path, plan)
             else:
-                _check_identity(path, known, plan.identity())
+                check_identity(str(path), known, plan.identity())
         yield StudyFolder(path)
 
 
@@ -213,7 +221,8 @@ def _read_identity(path: Path) -> dict[str, Any] | None:
         ) from error
 
 
-def _check_identity(path: Path, known: dict[str, Any], wanted: dict[str, Any]) -> None:
+def check_identity(where: str, known: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Raises a `CobraError` that names the differing keys if a study is another one than wanted."""
     # Through JSON, as what is known went: a tuple there is a list here.
     differing = differences(known, json.loads(json.dumps(wanted)))
     if not differing:
@@ -222,7 +231,7 @@ def _check_identity(path: Path, known: dict[str, Any], wanted: dict[str, Any]) -
     more = [f"and {len(differing) - _SHOWN} more"] if len(differing) > _SHOWN else []
     raise CobraError(
         "the study there was made by another recipe",
-        where=str(path),
+        where=where,
         hint="\n".join([*lines, *more, "Choose another folder with --out, or start over here with --fresh."]),
     )
 

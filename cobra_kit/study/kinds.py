@@ -47,8 +47,8 @@ class TrialKind(Protocol):
         """Returns the trials that are to be run."""
         ...
 
-    def sampler(self, worker: int) -> BaseSampler:
-        """Returns what suggests a trial's values."""
+    def sampler(self, trial: int) -> BaseSampler:
+        """Returns what suggests the values of a trial, by its number."""
         ...
 
     def pruner(self) -> BasePruner:
@@ -95,11 +95,11 @@ class GridTrials:
         """Returns one point per arm and seed, in the plan's order."""
         return [Point(one.name, {"arm": one.arm, "seed": one.seed}, {RUN: one.name}) for one in self._study.runs]
 
-    def sampler(self, worker: int) -> BaseSampler:
+    def sampler(self, trial: int) -> BaseSampler:
         """Returns a sampler that is never asked."""
         import optuna
 
-        return optuna.samplers.RandomSampler(seed=worker)
+        return optuna.samplers.RandomSampler(seed=trial)
 
     def pruner(self) -> BasePruner:
         """Returns a pruner that prunes nothing: every cell of a table is needed."""
@@ -127,7 +127,7 @@ class SearchTrials:
 
     Args:
         search: The plan.
-        trials: How many; None: as many as the recipe says.
+        trials: How many; None: as many as the recipe says. A grid has as many as it has points.
     """
 
     def __init__(self, search: SearchPlan, trials: int | None = None) -> None:
@@ -155,9 +155,9 @@ class SearchTrials:
         values = grid(self._search.recipe, self._search.sweep.space)
         return [Point(_name(number), one) for number, one in enumerate(values)]
 
-    def sampler(self, worker: int) -> BaseSampler:
+    def sampler(self, trial: int) -> BaseSampler:
         """Returns the recipe's sampler."""
-        return make_sampler(self._search.recipe, worker)
+        return make_sampler(self._search.recipe, trial)
 
     def pruner(self) -> BasePruner:
         """Returns the recipe's pruner."""
@@ -190,7 +190,8 @@ class SearchTrials:
         judge = None
         if sweep.pruner is not None:
             per_question = sweep.pruner.use == "wilcoxon"
-            judge = TrialJudge(held.trial, sweep.objectives[0].metric, per_question=per_question)
+            *_, last = run.train.stages()
+            judge = TrialJudge(held.trial, sweep.objectives[0].metric, last, per_question=per_question)
             report = judge.watching(report)
         execute(run, folder, shared, report=report, pace=pace, split="val", judge=judge)
         check_limits(measured_costs(run, folder.run(run)), sweep.limits)

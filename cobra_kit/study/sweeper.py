@@ -1,8 +1,15 @@
-"""One worker of `cobra-kit sweep`: it joins a study, works until nothing is left, and prepares the table."""
+"""A sweep as one process sees it: it joins a study, works until nothing is left, and makes the table.
+
+with open_sweep(trials_of(recipe), path, Crew()) as one:
+    one.work()
+    table = one.table()
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +19,13 @@ from cobra_kit.errors import CobraError, RecipeError
 from cobra_kit.events import Message, Reporter, silent
 from cobra_kit.recipe import Recipe
 from cobra_kit.report import AblationTable
-from cobra_kit.study.engine import Crew, open_board, work_through
+from cobra_kit.study.engine import Crew, forget, open_board, work_through
 from cobra_kit.study.folder import StudyFolder, open_study
 from cobra_kit.study.kinds import GridTrials, SearchTrials
 from cobra_kit.study.plan import make_plan
+from cobra_kit.study.search import GRID
 from cobra_kit.study.search.plan import make_search_plan
-from cobra_kit.study.trials import TrialBoard
+from cobra_kit.study.trials import Outcome, TrialBoard
 
 if TYPE_CHECKING:
     from cobra_kit.study.shared import Shared
@@ -29,10 +37,17 @@ Kind = GridTrials | SearchTrials
 def trials_of(recipe: Recipe, trials: int | None = None, registry: Registry | None = None) -> Kind:
     """Returns the trials of a recipe: its section `sweep`, else its ablation's arms and seeds.
 
+    Args:
+        recipe: The recipe.
+        trials: How many, instead of what the section says.
+        registry: Where components come from; None: the installed plugins.
+
     Raises:
         RecipeError: It has neither, or `trials` was given for a grid.
     """
     if recipe.sweep is not None:
+        if trials is not None and recipe.sweep.sampler.use == GRID:
+            raise _fixed("a grid has as many trials as it has points", "Leave it out, or choose another sampler.")
         return SearchTrials(make_search_plan(recipe, registry), trials)
     if recipe.ablation is None:
         raise RecipeError(
@@ -41,71 +56,119 @@ def trials_of(recipe: Recipe, trials: int | None = None, registry: Registry | No
             hint="cobra-kit run trains it. cobra-kit recipes show sweep_projector prints a search.",
         )
     if trials is not None:
-        raise RecipeError(
-            "an ablation is a grid: every arm with every seed",
-            where="--trials",
-            hint="Leave it out, or give the recipe a section `sweep`.",
+        raise _fixed(
+            "an ablation is a grid: every arm with every seed", "Leave it out, or give the recipe a section `sweep`."
         )
     return GridTrials(make_plan(recipe, registry))
 
 
-def sweep(
+def _fixed(message: str, hint: str) -> RecipeError:
+    return RecipeError(message, where="--trials", hint=hint)
+
+
+@contextmanager
+def open_sweep(
     kind: Kind,
     path: Path,
     crew: Crew,
     *,
     fresh: bool = False,
+    retry_failed: bool = True,
     report: Reporter = silent,
     pace: Pace | None = None,
-) -> AblationTable | None:
-    """Works on a study together with whoever else does, and returns its table.
+) -> Iterator[Sweep]:
+    """Joins a study for the length of a block; makes it on first use.
 
     Args:
         kind: Its trials.
         path: Its folder.
         crew: How to work.
         fresh: Delete what is there and start over; nobody else may work on it.
+        retry_failed: Try what failed anew, unless somebody is at work.
         report: Told about progress.
         pace: How often to log and save while training.
 
-    Returns:
-        The table; None if the time is up and trials are left.
-
     Raises:
-        CobraError: The folder belongs to another recipe, the storage is out of reach, no trial succeeded, or, with
-            `crew.fail_fast`, a trial failed.
-        KeyboardInterrupt: Ctrl-C; everything that was done is kept.
+        CobraError: The folder or the storage belongs to another recipe, or cannot be used.
     """
     if fresh:
         with open_study(path, kind.plan, fresh=True, report=report):
-            pass
+            forget(kind, crew, path)
     with open_study(path, kind.plan, shared=True, report=report) as folder:
+        board = open_board(kind, folder, crew, retry_failed=retry_failed)
+        yield Sweep(kind, board, folder, crew, report, pace)
+
+
+class Sweep:
+    """A study that this process has joined; `open_sweep` makes it.
+
+    Args:
+        kind: Its trials.
+        board: Their records.
+        folder: Where it is kept.
+        crew: How to work.
+        report: Told about progress.
+        pace: How often to log and save while training.
+    """
+
+    def __init__(
+        self, kind: Kind, board: TrialBoard, folder: StudyFolder, crew: Crew, report: Reporter, pace: Pace | None
+    ) -> None:
+        self._kind, self._board, self.folder, self._crew = kind, board, folder, crew
+        self._report, self._pace = report, pace
+
+    @property
+    def is_finished(self) -> bool:
+        """Returns whether every trial has ended."""
+        return self._board.is_finished()
+
+    def work(self) -> Outcome:
+        """Does trials until all have ended, together with whoever else works on them, or until the time is up.
+
+        Raises:
+            CobraError: The storage is out of reach or, with `crew.fail_fast`, a trial failed.
+            KeyboardInterrupt: Ctrl-C; everything that was done is kept.
+        """
+        return work_through(self._kind, self._board, self.folder, self._shared, self._crew, self._report, self._pace)
+
+    def table(self) -> AblationTable:
+        """Returns the table: of an ablation's arms; of a search's reference and winners, scored on the test split now.
+
+        Raises:
+            CobraError: No trial succeeded.
+        """
+        with locked(self.folder.final_lock, lambda: self._report(Message(text="another worker makes the table"))):
+            if isinstance(self._kind, SearchTrials):
+                from cobra_kit.study.search.finish import score_winners
+
+                return score_winners(
+                    self._kind.plan, self._board.study, self.folder, self._shared, self._report, self._pace
+                )
+            return self._grid_table(self._kind)
+
+    def _grid_table(self, kind: GridTrials) -> AblationTable:
+        from cobra_kit.study.results import study_table, write_table
+        from cobra_kit.study.trials import NAME
+        from cobra_kit.study.work import execute
+
+        complete = {str(one.user_attrs[NAME]) for one in self._board.trials() if one.state.name == "COMPLETE"}
+        if not complete:
+            raise CobraError(
+                "every trial failed",
+                where=str(self.folder.path),
+                hint=f"cobra-kit status {self.folder.path} shows why.",
+            )
+        for run in kind.plan.runs:
+            if run.name in complete:  # on a machine that does not share the folder with who did it, it is done again
+                execute(run, self.folder, self._shared, report=self._report, pace=self._pace)
+        table = study_table(kind.plan, self.folder)
+        write_table(self.folder, table)
+        return table
+
+    @cached_property
+    def _shared(self) -> Shared:
         from cobra_kit.study.shared import Shared
 
-        runs = kind.plan.runs if isinstance(kind, GridTrials) else ()
-        shared = Shared(folder, runs, report)
-        outcome = work_through(kind, folder, shared, crew, report, pace)
-        board = open_board(kind, folder, replace(crew, timeout=None))
-        if not board.is_finished():
-            report(Message(text="the time is up; the same command goes on"))
-            return None
-        if outcome.failed:
-            report(Message(text=f"{outcome.failed} trials failed: cobra-kit status {path}", level="warning"))
-        with locked(folder.path / ".final.lock", lambda: report(Message(text="another worker makes the table"))):
-            return _table(kind, board, folder, shared, report, pace)
-
-
-def _table(
-    kind: Kind, board: TrialBoard, folder: StudyFolder, shared: Shared, report: Reporter, pace: Pace | None
-) -> AblationTable:
-    if isinstance(kind, SearchTrials):
-        from cobra_kit.study.search.finish import score_winners
-
-        return score_winners(kind.plan, board.study, folder, shared, report, pace)
-    from cobra_kit.study.results import study_table, write_table
-
-    if not any(one.state.name == "COMPLETE" for one in board.trials()):
-        raise CobraError("every trial failed", where=str(folder.path), hint=f"cobra-kit status {folder.path}")
-    table = study_table(kind.plan, folder)
-    write_table(folder, table)
-    return table
+        grid = isinstance(self._kind, GridTrials)
+        runs = self._kind.plan.runs if isinstance(self._kind, GridTrials) else ()
+        return Shared(self.folder, runs, self._report, device=self._crew.device, more_to_come=not grid)

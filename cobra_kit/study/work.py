@@ -60,7 +60,7 @@ def execute(
     Args:
         run: The run.
         folder: The study's folder, held by this process.
-        shared: Data and features.
+        shared: Data, features, the device.
         control: Also ask with wrong pictures; see `evaluate.control`.
         report: Told about everything, under the run's name.
         pace: How often to log and save while training.
@@ -79,7 +79,7 @@ def execute(
         place.mkdir(parents=True, exist_ok=True)
         report(RunStarted(folder=str(place)))
         _check_data(run, shared)
-        begin_session(place, run, shared.source(run).fingerprint)
+        begin_session(place, run, shared.source(run).fingerprint, shared.device)
         model, training = _trained(run, place, folder, shared, report, pace, judge)
         for one in missing:
             _evaluate(run, model, place, shared, one, split, report)
@@ -105,8 +105,8 @@ def _trained(
 ) -> tuple[VisionLanguageModel, Training]:
     training = read_training(place)
     if training is not None:
-        return load(place), training
-    model = compose(run.resolved, seed=run.seed)
+        return load(place, device=shared.device), training
+    model = compose(run.resolved, seed=run.seed, device=shared.device)
     reset_peak(model.device)
     asked = _validator(run, model, shared, report)
     validator: Validate | None = judge.listening(asked) if judge is not None and asked is not None else asked
@@ -115,7 +115,7 @@ def _trained(
         run,
         model,
         shared.source(run),
-        shared.stage_keys,
+        shared.stage_keys(run),
         folder.stages,
         feature_folder=folder.features,
         report=report,

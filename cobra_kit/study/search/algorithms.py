@@ -6,9 +6,11 @@ import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from cobra_kit.model.seeding import derive_seed
 from cobra_kit.recipe import Recipe
 from cobra_kit.recipe.problems import problem, suggest
 from cobra_kit.recipe.sweep import NamedSection
+from cobra_kit.study.trials.quiet import knowingly
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -32,12 +34,13 @@ PRUNERS: Mapping[str, str] = {
 _OURS = ("seed", "constraints_func")
 
 
-def make_sampler(recipe: Recipe, worker: int = 0) -> BaseSampler:
+def make_sampler(recipe: Recipe, trial: int = 0) -> BaseSampler:
     """Returns the sampler that the recipe names.
 
     Args:
         recipe: It has a section `sweep`.
-        worker: Which worker asks: two with the same seed would suggest the same points.
+        trial: Number of the trial it is for. Each has its own seed: a search that was interrupted, or that several
+            processes share, suggests nothing twice.
 
     Raises:
         RecipeError: The name or an option is unknown, or a value is refused.
@@ -47,8 +50,12 @@ def make_sampler(recipe: Recipe, worker: int = 0) -> BaseSampler:
     assert recipe.sweep is not None
     chosen = recipe.sweep.sampler
     cls = _class(recipe, "sampler", chosen, SAMPLERS, optuna.samplers)
-    seed = {"seed": recipe.sweep.seed + 1_000_003 * worker}
-    sampler: BaseSampler = _made(recipe, "sampler", cls, chosen, {} if chosen.use == GRID else seed)
+    ours: dict[str, Any] = (
+        {} if chosen.use == GRID else {"seed": derive_seed(recipe.sweep.seed, "trial", trial) % 2**32}
+    )
+    if chosen.use == "tpe" and "constant_liar" not in chosen.options():
+        ours["constant_liar"] = True  # what others are trying at this moment is not tried again
+    sampler: BaseSampler = _made(recipe, "sampler", cls, chosen, ours)
     return sampler
 
 
@@ -87,6 +94,7 @@ def _made(recipe: Recipe, key: str, cls: Any, chosen: NamedSection, ours: Mappin
             hint = suggest(name, known, what="options") if known else "it has none"
             raise problem(recipe.tree, ("sweep", key, name), f"{chosen.use} has no option {name!r}", hint)
     try:
-        return cls(**options, **ours)
+        with knowingly():
+            return cls(**options, **ours)
     except (TypeError, ValueError, ImportError) as error:
         raise problem(recipe.tree, ("sweep", key), f"Optuna refuses {chosen.use}: {error}") from error

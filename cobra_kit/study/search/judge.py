@@ -24,19 +24,23 @@ class TrialJudge:
     Args:
         trial: Optuna's trial.
         metric: What is sought: a benchmark, or `mean`.
+        stage: The last stage of training. Only its validations are comparable: another trial may have trained an
+            earlier stage for this one.
         per_question: Report every question by itself, as the Wilcoxon pruner wants it, instead of the accuracy.
     """
 
-    def __init__(self, trial: Trial, metric: str, *, per_question: bool = False) -> None:
-        self._trial, self._metric, self._per_question = trial, metric, per_question
-        self._step = 0
+    def __init__(self, trial: Trial, metric: str, stage: str, *, per_question: bool = False) -> None:
+        self._trial, self._metric, self._stage, self._per_question = trial, metric, stage, per_question
+        self._step: int | None = None
+        # What the trial's earlier worker reported before it was interrupted stands.
+        self._known = set(trial.storage.get_trial(trial._trial_id).intermediate_values)
 
     def watching(self, report: Reporter) -> Reporter:
         """Returns a reporter that also notes the step."""
 
         def noting(event: Event, /) -> None:
             if isinstance(event, StepDone):
-                self._step = event.step
+                self._step = event.step if event.stage == self._stage else None
             report(event)
 
         return noting
@@ -53,26 +57,30 @@ class TrialJudge:
 
         def look(model: VisionLanguageModel) -> Mapping[str, float]:
             figures = validator(model)
-            if self._metric in figures:
-                self._told(figures[self._metric], validator)
+            if self._metric in figures and self._step is not None:
+                self._told(self._step, figures[self._metric], validator)
             return figures
 
         return look
 
-    def _told(self, accuracy: float, validator: Validator) -> None:
+    def _told(self, step: int, accuracy: float, validator: Validator) -> None:
         from optuna import TrialPruned
 
         if self._per_question:
-            self._told_each(validator)
+            self._told_each(step, validator)
         else:
-            self._trial.report(accuracy, self._step)
+            self._tell(step, accuracy)
         if self._trial.should_prune():
-            raise TrialPruned(f"pruned at step {self._step}: {self._metric} {100 * accuracy:.1f} on validation")
+            raise TrialPruned(f"pruned at step {step}: {self._metric} {100 * accuracy:.1f} on validation")
 
-    def _told_each(self, validator: Validator) -> None:
+    def _told_each(self, step: int, validator: Validator) -> None:
         """Reports question by question; equal numbers are the same question after as many looks, in any trial."""
-        look = self._step * _QUESTIONS_PER_LOOK
+        look = step * _QUESTIONS_PER_LOOK
         wanted = validator.latest if self._metric == MEAN else {self._metric: validator.latest[self._metric]}
         scores = [one for name in sorted(wanted) for one in wanted[name]]
         for number, one in enumerate(scores):
-            self._trial.report(one.score, look + number)
+            self._tell(look + number, one.score)
+
+    def _tell(self, at: int, value: float) -> None:
+        if at not in self._known:
+            self._trial.report(value, at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cobra_kit.study.trials.board import ERROR, NAME, REASON, HeldTrial, Point, TrialBoard
 from cobra_kit.study.trials.lease import LeaseLostError, Terms
-from cobra_kit.study.trials.storage import open_storage, shown
+from cobra_kit.study.trials.storage import StorageError, open_storage, shown
 from cobra_kit.study.trials.worker import Infeasible, Objective, Outcome, work
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Objective",
     "Outcome",
     "Point",
+    "StorageError",
     "Terms",
     "TrialBoard",
     "open_storage",

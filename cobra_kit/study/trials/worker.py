@@ -11,6 +11,7 @@ from cobra_kit.errors import CobraError
 from cobra_kit.events import Message, Reporter, silent
 from cobra_kit.study.trials.board import HeldTrial, TrialBoard
 from cobra_kit.study.trials.lease import LeaseLostError
+from cobra_kit.study.trials.storage import StorageError
 
 Objective = Callable[[HeldTrial], Sequence[float]]
 """Runs a trial and returns its values. Calls `held.check()` often, and goes on from what an earlier worker left."""
@@ -60,7 +61,7 @@ def work(
 
     Raises:
         KeyboardInterrupt: Somebody pressed Ctrl-C; the trial at hand goes back to waiting.
-        CobraError: `fail_fast`, or the storage cannot be reached.
+        CobraError: `fail_fast`, or (`StorageError`) trials cannot be recorded; the one at hand is taken over later.
     """
     outcome = Outcome()
     while deadline is None or time.monotonic() < deadline:
@@ -90,7 +91,7 @@ def _run(
         except TrialPruned as found:
             board.prune(held, str(found) or "pruned")
             outcome.pruned += 1
-        except LeaseLostError:
+        except (LeaseLostError, StorageError):
             raise
         except KeyboardInterrupt:
             board.give_back(held)
