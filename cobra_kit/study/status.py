@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,15 +11,26 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from cobra_kit.errors import CobraError
+from cobra_kit.recipe.sweep import COSTS
 from cobra_kit.study.engine import STUDY_NAME
 from cobra_kit.study.folder import MANIFEST
 from cobra_kit.study.kinds import RUN
-from cobra_kit.study.trials import ERROR, NAME, REASON, open_storage
+from cobra_kit.study.trials import ERROR, INFEASIBLE, NAME, REASON, open_storage
 from cobra_kit.study.trials.lease import read_mark
 from cobra_kit.study.trials.storage import JOURNAL
 
 if TYPE_CHECKING:
+    from optuna import Study
     from optuna.trial import FrozenTrial
+
+WAITING, RUNNING, COMPLETE, PRUNED, INFEASIBLE_STATE, FAILED = STATES = (
+    "waiting",
+    "running",
+    "complete",
+    "pruned",
+    "infeasible",
+    "failed",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,14 +40,16 @@ class TrialStatus:
     Args:
         number: In the study.
         name: The arm and seed, or `trial-0007`.
-        state: waiting, running, complete, pruned or fail.
+        state: One of `STATES`.
         params: Its values.
         values: What it reached, if it is complete.
-        step: Optimiser steps done, of the stage at hand.
-        stage: That stage.
+        stage: The stage of training at hand, while it runs.
+        step: Optimiser steps done of that stage.
+        steps: Of how many.
         worker: Host and process, while it runs.
-        note: Why it failed or was pruned.
+        note: Why it failed, was pruned, or is infeasible.
         seconds: From its begin to its end, or until now.
+        seconds_left: Of the stage at hand.
     """
 
     number: int
@@ -43,11 +57,13 @@ class TrialStatus:
     state: str
     params: dict[str, Any]
     values: list[float] | None
-    step: int | None
     stage: str
+    step: int | None
+    steps: int | None
     worker: str
     note: str
     seconds: float | None
+    seconds_left: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +71,11 @@ class StudyStatus:
     """A study. JSON-able by `asdict`.
 
     Args:
-        study: Its recipe's name.
+        study: Its name.
         folder: Where it is.
         metrics: What the values are.
         directions: Which way is better.
-        trials: In order.
+        trials: In order; of a point that was tried again, the last one.
         seconds_left: Estimated from finished trials and the workers at hand; None while nothing is known.
     """
 
@@ -73,6 +89,22 @@ class StudyStatus:
     def count(self, state: str) -> int:
         """Returns how many trials are in a state."""
         return sum(one.state == state for one in self.trials)
+
+    @property
+    def ended(self) -> int:
+        """Returns how many trials have ended."""
+        return len(self.trials) - self.count(WAITING) - self.count(RUNNING)
+
+    @property
+    def best(self) -> TrialStatus | None:
+        """Returns the trial that is best by the first value, the earliest of equals."""
+        sign = -1 if self.directions[0] == "maximize" else 1
+        found = [(sign * one.values[0], one.number, one) for one in self.trials if one.state == COMPLETE and one.values]
+        return min(found)[-1] if found else None
+
+    def shown(self, values: Sequence[float]) -> str:
+        """Returns values with their names; accuracies are in percent."""
+        return "  ".join(f"{name} {_number(name, value)}" for name, value in zip(self.metrics, values, strict=True))
 
 
 def study_status(folder: Path, storage: str | None = None) -> StudyStatus:
@@ -89,21 +121,34 @@ def study_status(folder: Path, storage: str | None = None) -> StudyStatus:
 
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        name = "-".join(filter(None, (manifest["study"], manifest["profile"])))
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise CobraError(
             "no study here", where=str(folder), hint="Give the folder that cobra-kit run or sweep made."
         ) from error
     if storage is None and not (folder / JOURNAL).exists():
-        raise CobraError(
-            "the study keeps its trials elsewhere, or has none yet",
-            where=str(folder),
-            hint="Give the --storage that it was started with.",
-        )
-    name = STUDY_NAME if storage is None else str(manifest["study"])
-    study = optuna.load_study(study_name=name, storage=open_storage(storage, folder), sampler=None)
-    trials = [_status(one, folder) for one in study.get_trials(deepcopy=False)]
+        raise _no_trials(folder)
+    known = name if storage else STUDY_NAME
+    try:
+        sampler = optuna.samplers.RandomSampler()  # never asked
+        study = optuna.load_study(study_name=known, storage=open_storage(storage, folder), sampler=sampler)
+    except KeyError as error:
+        raise _no_trials(folder) from error
+    return read_status(study, folder, name)
+
+
+def read_status(study: Study, folder: Path, name: str) -> StudyStatus:
+    """Returns how far an open study is.
+
+    Args:
+        study: Optuna's.
+        folder: Its folder.
+        name: Its name.
+    """
+    latest = {one.user_attrs[NAME]: one for one in study.get_trials(deepcopy=False) if NAME in one.user_attrs}
+    trials = [_status(one, folder) for one in sorted(latest.values(), key=lambda one: one.number)]
     return StudyStatus(
-        study=str(manifest["study"]),
+        study=name,
         folder=str(folder),
         metrics=list(study.metric_names or []),
         directions=[one.name.lower() for one in study.directions],
@@ -112,44 +157,66 @@ def study_status(folder: Path, storage: str | None = None) -> StudyStatus:
     )
 
 
-def _status(trial: FrozenTrial, folder: Path) -> TrialStatus:
-    name = str(trial.user_attrs.get(NAME, f"trial {trial.number}"))
-    state = trial.state.name.lower()
-    mark = read_mark(trial.user_attrs) if state == "running" else None
-    stage, step = (
-        _progress(folder / "runs" / str(trial.user_attrs.get(RUN, name))) if state == "running" else ("", None)
+def _no_trials(folder: Path) -> CobraError:
+    return CobraError(
+        "the study keeps its trials elsewhere, or has none yet",
+        where=str(folder),
+        hint="Give the --storage that it was started with.",
     )
-    end = trial.datetime_complete or (datetime.now() if state == "running" else None)
+
+
+def state_of(trial: FrozenTrial) -> str:
+    """Returns one of `STATES`."""
+    if trial.user_attrs.get(INFEASIBLE):
+        return INFEASIBLE_STATE
+    found = trial.state.name.lower()
+    return FAILED if found == "fail" else found
+
+
+def _status(trial: FrozenTrial, folder: Path) -> TrialStatus:
+    name, state = str(trial.user_attrs[NAME]), state_of(trial)
+    running = state == RUNNING
+    mark = read_mark(trial.user_attrs) if running else None
+    line = _last_line(folder / "runs" / str(trial.user_attrs.get(RUN, name))) if running else {}
+    step, steps, seconds = line.get("step"), line.get("steps"), line.get("seconds")
+    end = trial.datetime_complete or (datetime.now() if running else None)
     return TrialStatus(
         number=trial.number,
         name=name,
         state=state,
         params=dict(trial.params),
-        values=list(trial.values) if trial.values is not None else None,
+        values=list(trial.values) if state == COMPLETE and trial.values is not None else None,
+        stage=str(line.get("stage", "")),
         step=step,
-        stage=stage,
+        steps=steps,
         worker=str(mark.owner) if mark else "",
         note=str(trial.user_attrs.get(ERROR) or trial.user_attrs.get(REASON) or ""),
         seconds=(end - trial.datetime_start).total_seconds() if end and trial.datetime_start else None,
+        seconds_left=(steps - step) * seconds / step if step and steps and seconds else None,
     )
 
 
-def _progress(run_folder: Path) -> tuple[str, int | None]:
-    """Returns the stage and the step of the last line of metrics."""
+def _last_line(run_folder: Path) -> dict[str, Any]:
+    """Returns the last line of a run's metrics that tells of training; empty if there is none."""
     try:
-        last = (run_folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1]
-        line = json.loads(last)
-        return str(line["stage"]), int(line["step"])
-    except (OSError, ValueError, KeyError, IndexError):
-        return "", None
+        lines = (run_folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        return next(found for line in reversed(lines[-20:]) if "loss" in (found := dict(json.loads(line))))
+    except (OSError, ValueError, TypeError, StopIteration):
+        return {}
 
 
 def _left(trials: list[TrialStatus]) -> float | None:
-    took = [one.seconds for one in trials if one.state == "complete" and one.seconds]
-    running = [one.seconds or 0.0 for one in trials if one.state == "running"]
-    waiting = sum(one.state == "waiting" for one in trials)
+    took = [one.seconds for one in trials if one.state == COMPLETE and one.seconds]
+    running = [one.seconds or 0.0 for one in trials if one.state == RUNNING]
+    waiting = sum(one.state == WAITING for one in trials)
     if not took or not running:
         return 0.0 if not waiting and not running else None
     each = median(took)
     rest = sum(max(0.0, each - seconds) for seconds in running)
     return (waiting * each + rest) / len(running)
+
+
+def _number(metric: str, value: float) -> str:
+    if metric in COSTS:
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return f"{100 * value:.1f}"

@@ -25,7 +25,8 @@ from cobra_kit.study.kinds import GridTrials, SearchTrials
 from cobra_kit.study.plan import make_plan
 from cobra_kit.study.search import GRID
 from cobra_kit.study.search.plan import make_search_plan
-from cobra_kit.study.trials import Outcome, TrialBoard
+from cobra_kit.study.status import StudyStatus, read_status
+from cobra_kit.study.trials import NAME, Outcome, TrialBoard
 
 if TYPE_CHECKING:
     from cobra_kit.study.shared import Shared
@@ -122,6 +123,10 @@ class Sweep:
         """Returns whether every trial has ended."""
         return self._board.is_finished()
 
+    def status(self) -> StudyStatus:
+        """Returns how far the study is."""
+        return read_status(self._board.study, self.folder.path, self._kind.plan.name)
+
     def work(self) -> Outcome:
         """Does trials until all have ended, together with whoever else works on them, or until the time is up.
 
@@ -148,7 +153,6 @@ class Sweep:
 
     def _grid_table(self, kind: GridTrials) -> AblationTable:
         from cobra_kit.study.results import study_table, write_table
-        from cobra_kit.study.trials import NAME
         from cobra_kit.study.work import execute
 
         complete = {str(one.user_attrs[NAME]) for one in self._board.trials() if one.state.name == "COMPLETE"}

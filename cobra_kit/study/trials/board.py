@@ -29,6 +29,7 @@ _LONGEST_VIEW = 5.0
 
 TRIALS_LOCK = ".trials.lock"
 NAME, REASON, ERROR = "cobra_kit:name", "cobra_kit:reason", "cobra_kit:error"
+INFEASIBLE = "cobra_kit:infeasible"
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,13 +205,19 @@ class TrialBoard:
         """
         self._end(held, lambda: self.study.tell(held.trial, list(values)))
 
-    def prune(self, held: HeldTrial, reason: str) -> None:
-        """Ends a trial that is not worth going on with; the reason is kept.
+    def prune(self, held: HeldTrial, reason: str, *, infeasible: bool = False) -> None:
+        """Ends a trial that is not worth going on with, or cannot be run at all; the reason is kept.
 
         Raises:
             LeaseLostError: It is another worker's by now.
         """
-        self._end(held, lambda: self._tell(held, REASON, reason, self._states.PRUNED))
+
+        def tell() -> None:
+            if infeasible:
+                held.trial.set_user_attr(INFEASIBLE, True)
+            self._tell(held, REASON, reason, self._states.PRUNED)
+
+        self._end(held, tell)
 
     def fail(self, held: HeldTrial, error: str) -> None:
         """Ends a trial that went wrong; the error is kept.

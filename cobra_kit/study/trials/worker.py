@@ -86,7 +86,7 @@ def _run(
         try:
             values = objective(held)
         except Infeasible as found:
-            board.prune(held, str(found))
+            board.prune(held, str(found), infeasible=True)
             outcome.pruned += 1
         except TrialPruned as found:
             board.prune(held, str(found) or "pruned")
