@@ -81,3 +81,10 @@ def write(folder: Path, text: str = ABLATION, name: str = "miniature") -> Path:
     path = folder / f"{name}.yaml"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def search(space: str, **section: object) -> str:
+    """Returns a recipe with a search: its space, a line per path, and the rest of the section `sweep` as JSON."""
+    rest = "".join(f"  {key}: {json.dumps(value)}\n" for key, value in section.items())
+    lines = "".join(f"    {line.strip()}\n" for line in space.strip().splitlines())
+    return f"{RECIPE.replace('title: Miniature', 'title: Miniature search')}sweep:\n{rest}  space:\n{lines}"
