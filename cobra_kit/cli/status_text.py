@@ -6,21 +6,11 @@ from collections.abc import Sequence
 
 from cobra_kit.cli.board import duration
 from cobra_kit.cli.columns import rows
-from cobra_kit.study.status import (
-    COMPLETE,
-    FAILED,
-    INFEASIBLE_STATE,
-    PRUNED,
-    RUNNING,
-    STATES,
-    WAITING,
-    StudyStatus,
-    TrialStatus,
-)
+from cobra_kit.study.status import COMPLETE, FAILED, RUNNING, STATES, WAITING, StudyStatus, TrialStatus
 
 Line = tuple[str, str]
 """A line and its style."""
-_STYLES = {RUNNING: "bold", COMPLETE: "green", FAILED: "red", PRUNED: "yellow", INFEASIBLE_STATE: "yellow"}
+_STYLES = {RUNNING: "bold", COMPLETE: "green", FAILED: "red", "pruned": "yellow", "infeasible": "yellow"}
 _ROOM_FOR_SETTINGS = 110
 _LONGEST_OUTCOME = 44
 _OUTCOME = 2

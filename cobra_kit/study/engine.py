@@ -74,6 +74,7 @@ def open_board(kind: TrialKind, folder: StudyFolder, crew: Crew, *, retry_failed
         if _IDENTITY not in study.user_attrs:
             study.set_user_attr(_IDENTITY, json.loads(json.dumps(kind.plan.identity())))
             study.set_metric_names(kind.metrics)
+        folder.note(storage=shown(crew.storage) if crew.storage else None)
     board = TrialBoard(study, folder.path, crew.terms, sampler=kind.sampler)
     board.provide(kind.points(), retry_failed=retry_failed)
     return board

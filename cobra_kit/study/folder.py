@@ -127,6 +127,12 @@ class StudyFolder:
         self.table_markdown = path / "table.md"
         self.report = path / "report.html"
 
+    def note(self, **facts: Any) -> None:
+        """Puts facts into the study's manifest; nothing is written where they stand there already."""
+        manifest = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))
+        if any(manifest.get(key) != value for key, value in facts.items()):
+            write_json(self.path / MANIFEST, {**manifest, **facts})
+
     def run(self, run: Named) -> Path:
         """Returns the folder of a run."""
         return self.path / "runs" / run.name

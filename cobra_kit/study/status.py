@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from cobra_kit.errors import CobraError
 from cobra_kit.recipe.sweep import COSTS
@@ -17,20 +17,25 @@ from cobra_kit.study.folder import MANIFEST
 from cobra_kit.study.kinds import RUN
 from cobra_kit.study.trials import ERROR, INFEASIBLE, NAME, REASON, open_storage
 from cobra_kit.study.trials.lease import read_mark
-from cobra_kit.study.trials.storage import JOURNAL
+from cobra_kit.study.trials.storage import HIDDEN, JOURNAL
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
 
-WAITING, RUNNING, COMPLETE, PRUNED, INFEASIBLE_STATE, FAILED = STATES = (
-    "waiting",
-    "running",
-    "complete",
-    "pruned",
-    "infeasible",
-    "failed",
-)
+State = Literal["waiting", "running", "complete", "pruned", "infeasible", "failed"]
+"""What became of a trial; an infeasible one was pruned before it cost anything."""
+STATES: Final[tuple[State, ...]] = get_args(State)
+WAITING, RUNNING, COMPLETE, FAILED = "waiting", "running", "complete", "failed"
+
+
+_STATES: Final[dict[str, State]] = {
+    "WAITING": "waiting",
+    "RUNNING": "running",
+    "COMPLETE": "complete",
+    "PRUNED": "pruned",
+    "FAIL": "failed",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +59,7 @@ class TrialStatus:
 
     number: int
     name: str
-    state: str
+    state: State
     params: dict[str, Any]
     values: list[float] | None
     stage: str
@@ -117,6 +122,20 @@ def study_status(folder: Path, storage: str | None = None) -> StudyStatus:
     Raises:
         CobraError: There is no study, or its storage cannot be read.
     """
+    study, name = stored_trials(folder, storage)
+    return read_status(study, folder, name)
+
+
+def stored_trials(folder: Path, storage: str | None = None) -> tuple[Study, str]:
+    """Returns the trials of the study in a folder, and the study's name.
+
+    Args:
+        folder: Its folder.
+        storage: URL of the database; None: as the folder says, which keeps no password.
+
+    Raises:
+        CobraError: There is no study, or its storage cannot be read.
+    """
     import optuna
 
     try:
@@ -126,15 +145,18 @@ def study_status(folder: Path, storage: str | None = None) -> StudyStatus:
         raise CobraError(
             "no study here", where=str(folder), hint="Give the folder that cobra-kit run or sweep made."
         ) from error
-    if storage is None and not (folder / JOURNAL).exists():
-        raise _no_trials(folder)
+    noted = manifest.get("storage")
+    if storage is None and noted and HIDDEN not in noted:
+        storage = noted
+    if storage is None and (noted or not (folder / JOURNAL).exists()):
+        raise _no_trials(folder, noted)
     known = name if storage else STUDY_NAME
     try:
         sampler = optuna.samplers.RandomSampler()  # never asked
         study = optuna.load_study(study_name=known, storage=open_storage(storage, folder), sampler=sampler)
     except KeyError as error:
-        raise _no_trials(folder) from error
-    return read_status(study, folder, name)
+        raise _no_trials(folder, noted) from error
+    return study, name
 
 
 def read_status(study: Study, folder: Path, name: str) -> StudyStatus:
@@ -157,20 +179,17 @@ def read_status(study: Study, folder: Path, name: str) -> StudyStatus:
     )
 
 
-def _no_trials(folder: Path) -> CobraError:
-    return CobraError(
-        "the study keeps its trials elsewhere, or has none yet",
-        where=str(folder),
-        hint="Give the --storage that it was started with.",
-    )
+def _no_trials(folder: Path, noted: str | None) -> CobraError:
+    if noted:
+        return CobraError(f"the study keeps its trials in {noted}", where=str(folder), hint="Give it with --storage.")
+    return CobraError("the study has no trials yet", where=str(folder), hint="cobra-kit run or sweep records them.")
 
 
-def state_of(trial: FrozenTrial) -> str:
-    """Returns one of `STATES`."""
+def state_of(trial: FrozenTrial) -> State:
+    """Returns what became of a trial."""
     if trial.user_attrs.get(INFEASIBLE):
-        return INFEASIBLE_STATE
-    found = trial.state.name.lower()
-    return FAILED if found == "fail" else found
+        return "infeasible"
+    return _STATES[trial.state.name]
 
 
 def _status(trial: FrozenTrial, folder: Path) -> TrialStatus:

@@ -64,6 +64,7 @@ def score_winners(
         report(Message(text=f"best on validation: {run.arm} ({values})"))
     for run in runs:
         execute(run, folder, shared, report=report, pace=pace)
+    folder.note(arms=[one.arm for one in runs])
     table = study_table(StudyPlan(search.resolved, REFERENCE, tuple(runs)), folder)
     write_table(folder, table)
     return table

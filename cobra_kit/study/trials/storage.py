@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
 JOURNAL: Final = "trials.journal"
+HIDDEN: Final = "***"
+"""What stands for a password."""
 _T = TypeVar("_T")
 PATIENCE: Final = 60.0
 """Seconds for which a database that cannot be reached is tried again."""
@@ -70,7 +72,7 @@ def open_storage(url: str | None, folder: Path) -> BaseStorage:
 
 def shown(url: str) -> str:
     """Returns a URL without its password."""
-    return re.sub(r"(?<=://)([^:@/]*):[^@/]*@", r"\1:***@", url)
+    return re.sub(r"(?<=://)([^:@/]*):[^@/]*@", rf"\1:{HIDDEN}@", url)
 
 
 def patiently(action: Callable[[], _T], where: str) -> _T:

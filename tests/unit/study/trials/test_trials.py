@@ -365,7 +365,8 @@ def test_a_server_that_stays_away_is_told_and_no_trial_is_blamed(
     finally:
         server.start()
     assert "Finished work is kept. Give the same command again when it is back." in str(caught.value)
-    again = board(tmp_path, Terms(beat_seconds=0.2, expire_seconds=1.0))  # this process lives, so its trial is waited for
+    # This process lives, so its trial is waited for.
+    again = board(tmp_path, Terms(beat_seconds=0.2, expire_seconds=1.0))
     assert work(again, value, poll_seconds=0.2).completed == 2
     assert states(again) == {"COMPLETE": 2}
 
