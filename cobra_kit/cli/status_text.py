@@ -11,8 +11,8 @@ from cobra_kit.study.status import COMPLETE, FAILED, RUNNING, STATES, WAITING, S
 Line = tuple[str, str]
 """A line and its style."""
 _STYLES = {RUNNING: "bold", COMPLETE: "green", FAILED: "red", "pruned": "yellow", "infeasible": "yellow"}
-_ROOM_FOR_SETTINGS = 110
-_LONGEST_OUTCOME = 44
+_ROOM_FOR_SETTINGS = 124
+_LONGEST_OUTCOME, _LONGEST_HOST = 50, 16
 _OUTCOME = 2
 
 
@@ -40,16 +40,15 @@ def live_lines(status: StudyStatus, width: int, height: int) -> list[Line]:
 
 
 def overview(status: StudyStatus) -> str:
-    """Returns `12 of 16 trials ended: 8 complete, 4 pruned; 2 running, 2 waiting; about 3:20 left`."""
+    """Returns `12 of 16 trials ended: 8 complete, 4 pruned`, and below it `2 running, 2 waiting; about 3:20 left`."""
     ended = [
         f"{count} {state}" for state in STATES if state not in (WAITING, RUNNING) and (count := status.count(state))
     ]
     open_ones = [f"{count} {state}" for state in (RUNNING, WAITING) if (count := status.count(state))]
     what = f"{status.ended} of {len(status.trials)} trials ended"
-    parts = [f"{what}: {', '.join(ended)}" if ended else what, ", ".join(open_ones)]
-    if status.seconds_left:
-        parts.append(f"about {duration(status.seconds_left)} left")
-    return "; ".join(filter(None, parts))
+    left = f"about {duration(status.seconds_left)} left" if status.seconds_left else ""
+    to_come = "; ".join(filter(None, (", ".join(open_ones), left)))
+    return "\n".join(filter(None, (f"{what}: {', '.join(ended)}" if ended else what, to_come)))
 
 
 def outcome(status: StudyStatus, trial: TrialStatus) -> str:
@@ -72,7 +71,8 @@ def settings(trial: TrialStatus) -> str:
 
 
 def _head(status: StudyStatus, width: int | None) -> list[Line]:
-    lines: list[Line] = [(f"{status.study}  in {status.folder}", "bold"), (overview(status), "")]
+    lines: list[Line] = [(f"{status.study}  in {status.folder}", "bold")]
+    lines += [(text, "") for text in overview(status).splitlines()]
     best = status.best
     if best is not None:
         told = f"best so far  {best.name}  {status.shown(best.values or ())}"
@@ -84,7 +84,7 @@ def _head(status: StudyStatus, width: int | None) -> list[Line]:
 
 def _table(status: StudyStatus, trials: Sequence[TrialStatus], width: int | None) -> list[Line]:
     wide = width is None or width >= _ROOM_FOR_SETTINGS
-    header = ["trial", "state", "progress or outcome", "worker", "time", "settings"]
+    header = ["trial", "state", "progress or outcome", "time", "settings"]
     table = [_cells(status, one, cut=width is not None) for one in trials]
     kept = [
         column
@@ -101,13 +101,16 @@ def _table(status: StudyStatus, trials: Sequence[TrialStatus], width: int | None
 
 def _cells(status: StudyStatus, trial: TrialStatus, *, cut: bool) -> list[str]:
     told = outcome(status, trial)
-    if cut and len(told) > _LONGEST_OUTCOME:
-        told = told[: _LONGEST_OUTCOME - 1].rstrip() + "…"
+    if trial.worker:
+        host, _, process = trial.worker.rpartition(":")
+        told = f"{told}  on {_cut(host, _LONGEST_HOST)}:{process}"
+    if cut:
+        told = _cut(told, _LONGEST_OUTCOME)
     time = f"{duration(trial.seconds_left)} left" if trial.seconds_left is not None else ""
     if not time and trial.seconds is not None:
         time = duration(trial.seconds)
     grid = set(trial.params) <= {"arm", "seed"}
-    return [trial.name, trial.state, told, trial.worker, time, "" if grid else settings(trial)]
+    return [trial.name, trial.state, told, time, "" if grid else settings(trial)]
 
 
 def _short(path: str) -> str:

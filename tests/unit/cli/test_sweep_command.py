@@ -118,7 +118,7 @@ def test_plain_progress_is_a_line_per_trial_that_ends(capsys: pytest.CaptureFixt
     board.status(study(trial(0), trial(1, "running"), trial(2, "waiting")))
     board.status(study(trial(0), trial(1), trial(2, "failed", note="no such file\nand more")))
     assert capsys.readouterr().err.splitlines() == [
-        overview(study(trial(0), trial(1, "running"), trial(2, "waiting"))),
+        *overview(study(trial(0), trial(1, "running"), trial(2, "waiting"))).splitlines(),
         "trial-0001: complete  mean 40.1  2 of 3",
         "trial-0002: failed  no such file  3 of 3",
     ]
