@@ -92,3 +92,15 @@ def search(space: str, **section: object) -> str:
     rest = "".join(f"  {key}: {json.dumps(value)}\n" for key, value in section.items())
     lines = "".join(f"    {line.strip()}\n" for line in space.strip().splitlines())
     return f"{RECIPE.replace('title: Miniature', 'title: Miniature search')}sweep:\n{rest}  space:\n{lines}"
+
+
+def work_on(recipe: str, out: str) -> None:
+    """Does trials of a study until none is left, saving after every step."""
+    from cobra_kit.recipe import load_recipe
+    from cobra_kit.study.engine import Crew
+    from cobra_kit.study.sweeper import open_sweep, trials_of
+    from cobra_kit.train import Pace
+
+    pace = Pace(log_steps=1, save_seconds=0.0)
+    with open_sweep(trials_of(load_recipe(recipe)), Path(out), Crew(), pace=pace) as one:
+        one.work()
