@@ -17,6 +17,7 @@ from cobra_kit.recipe import load_recipe
 from cobra_kit.report import AblationTable
 from cobra_kit.study.engine import Crew
 from cobra_kit.study.kinds import SearchTrials
+from cobra_kit.study.reporting import report_view, study_state
 from cobra_kit.study.status import StudyStatus, study_status
 from cobra_kit.study.sweeper import open_sweep, trials_of
 
@@ -160,6 +161,16 @@ def test_a_pruned_trial_stops_there_and_its_reason_is_kept(tmp_path: Path, monke
     lines = (tmp_path / "study" / "runs" / "trial-0001-s7" / "metrics.jsonl").read_text().splitlines()
     assert json.loads(lines[-1])["step"] == 10
     assert set(scored(tmp_path / "study")) == {"reference-s7", "trial-0000-s7"}
+
+    state = study_state(tmp_path / "study")
+    assert state.table is not None
+    assert list(state.table.arms) == ["reference", "trial-0000"]
+    view = report_view(state).sweep
+    assert view is not None
+    assert (view.sampler, view.pruner, view.importances) == ("tpe", "median", {})  # one trial says nothing of those
+    assert [(one.state, one.error) for one in view.trials] == [(one.state, one.note) for one in status.trials]
+    assert list(view.trials[1].intermediate) == [10]
+    assert view.best() == view.trials[0]
 
 
 @pytest.mark.parametrize("pruner", [{"use": "median"}, {"use": "wilcoxon", "p_threshold": 0.4}])
