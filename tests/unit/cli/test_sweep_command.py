@@ -204,7 +204,8 @@ def test_a_worker_that_gives_up_is_quoted(tmp_path: Path) -> None:
 def test_workers_are_interrupted_when_the_block_ends(tmp_path: Path) -> None:
     code = (
         "import signal, sys, time; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "try:\n    print('ready', flush=True); \n    while True: time.sleep(0.05)\nexcept KeyboardInterrupt: print('saved', flush=True)"
+        "try:\n    print('ready', flush=True)\n    while True: time.sleep(0.05)\n"
+        "except KeyboardInterrupt: print('saved', flush=True)"
     )
     workers = crew(tmp_path, code, [])
     with working(workers):
