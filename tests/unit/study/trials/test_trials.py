@@ -366,7 +366,7 @@ def test_a_server_that_stays_away_is_told_and_no_trial_is_blamed(
         server.start()
     assert "Finished work is kept. Give the same command again when it is back." in str(caught.value)
     # This process lives, so its trial is waited for.
-    again = board(tmp_path, Terms(beat_seconds=0.2, expire_seconds=1.0))
+    again = board(tmp_path, Terms(beat_seconds=0.3, expire_seconds=3.0))
     assert work(again, value, poll_seconds=0.2).completed == 2
     assert states(again) == {"COMPLETE": 2}
 
