@@ -29,7 +29,7 @@ def test_a_study_in_a_database_is_found_again_and_no_other_recipe_joins(tmp_path
     other = kind(tmp_path, TEXT.replace("0.002", "0.003"))
     with pytest.raises(CobraError, match="made by another recipe") as caught, open_sweep(other, tmp_path / "two", crew):
         pass
-    assert "0.002 there, 0.003 now" in str(caught.value)
+    assert "[0.001, 0.002] there, [0.001, 0.003] now" in str(caught.value)
     assert "study kept" in str(caught.value)
     with open_sweep(other, tmp_path / "one", crew, fresh=True) as two:
         assert two.status().count("waiting") == 2
