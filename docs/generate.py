@@ -75,6 +75,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "help recipes": lambda: command_help("recipes"),
     "help report": lambda: command_help("report"),
     "help reproduce": lambda: command_help("reproduce"),
+    "help sweep": lambda: command_help("sweep"),
 }
 
 

@@ -40,7 +40,11 @@ def without_times(table: Any) -> dict[str, Any]:
     """Returns a table as plain data, without what a clock measured."""
     from cobra_kit.report import table_to_json
 
-    plain: dict[str, Any] = json.loads(table_to_json(table))
+    return without_times_of(json.loads(table_to_json(table)))
+
+
+def without_times_of(plain: dict[str, Any]) -> dict[str, Any]:
+    """Returns a table that is plain data already, without what a clock measured."""
     for cost in plain["costs"].values():
         del cost["training_seconds"], cost["tokens_per_second"], cost["shared_seconds"]
     return plain
@@ -81,3 +85,22 @@ def write(folder: Path, text: str = ABLATION, name: str = "miniature") -> Path:
     path = folder / f"{name}.yaml"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def search(space: str, **section: object) -> str:
+    """Returns a recipe with a search: its space, a line per path, and the rest of the section `sweep` as JSON."""
+    rest = "".join(f"  {key}: {json.dumps(value)}\n" for key, value in section.items())
+    lines = "".join(f"    {line.strip()}\n" for line in space.strip().splitlines())
+    return f"{RECIPE.replace('title: Miniature', 'title: Miniature search')}sweep:\n{rest}  space:\n{lines}"
+
+
+def work_on(recipe: str, out: str) -> None:
+    """Does trials of a study until none is left, saving after every step."""
+    from cobra_kit.recipe import load_recipe
+    from cobra_kit.study.engine import Crew
+    from cobra_kit.study.sweeper import open_sweep, trials_of
+    from cobra_kit.train import Pace
+
+    pace = Pace(log_steps=1, save_seconds=0.0)
+    with open_sweep(trials_of(load_recipe(recipe)), Path(out), Crew(), pace=pace) as one:
+        one.work()

@@ -19,6 +19,8 @@ from cobra_kit.cli.pretrain import pretrain
 from cobra_kit.cli.report import report
 from cobra_kit.cli.reproduce import reproduce
 from cobra_kit.cli.run import run
+from cobra_kit.cli.status import status
+from cobra_kit.cli.sweep import sweep
 
 app = typer.Typer(
     name="cobra-kit",
@@ -30,6 +32,8 @@ app = typer.Typer(
 
 # Register a command, or a group of commands: one line.
 app.command("run")(run)
+app.command("sweep")(sweep)
+app.command("status")(status)
 app.command("plan")(plan)
 app.command("report")(report)
 app.command("reproduce")(reproduce)

@@ -70,13 +70,14 @@ class Board:
     """The rows of a study.
 
     Args:
-        plan: Its runs.
+        plan: Its runs; None: those of a search, each known when it begins.
         clock: Seconds that only grow.
     """
 
-    def __init__(self, plan: StudyPlan, clock: Callable[[], float] = time.monotonic) -> None:
-        several = len(plan.seeds) > 1
-        self._runs = {run.name: Row(run.name if several else run.arm) for run in plan.runs}
+    def __init__(self, plan: StudyPlan | None, clock: Callable[[], float] = time.monotonic) -> None:
+        several = plan is not None and len(plan.seeds) > 1
+        self._runs = {run.name: Row(run.name if several else run.arm) for run in plan.runs} if plan else {}
+        self._is_open = plan is None
         self._shared: dict[str, Row] = {}
         self._clock = clock
         self._began: dict[int, tuple[str, float, int]] = {}
@@ -119,6 +120,8 @@ class Board:
         return row
 
     def _row(self, event: Event) -> Row | None:
+        if event.arm and self._is_open:
+            return self._runs.setdefault(event.arm, Row(event.arm))
         if event.arm in self._runs:
             return self._runs[event.arm]
         if isinstance(event, Progress):

@@ -28,8 +28,8 @@ _STYLES = {WAITING: ("", "dim"), WORKING: ("bold", ""), DONE: ("", "green")}
 
 
 @contextmanager
-def progress(plan: StudyPlan) -> Iterator[Reporter]:
-    """Yields a reporter that shows a study's progress for the length of a block."""
+def progress(plan: StudyPlan | None) -> Iterator[Reporter]:
+    """Yields a reporter that shows a study's progress for the length of a block; without a plan, a search's."""
     board = Board(plan)
     if not sys.stderr.isatty():
         yield PlainProgress(board)
@@ -46,7 +46,7 @@ def progress(plan: StudyPlan) -> Iterator[Reporter]:
             nonlocal drawn
             if isinstance(event, Message):
                 live.refresh()
-                console.print(_message(event), markup=False, style="yellow" if event.level == "warning" else "dim")
+                console.print(message_text(event), markup=False, style="yellow" if event.level == "warning" else "dim")
                 return
             board.take(event)
             if time.monotonic() - drawn >= 1 / _PER_SECOND or not isinstance(event, StepDone | Progress):
@@ -115,7 +115,7 @@ class PlainProgress:
     def __call__(self, event: Event, /) -> None:
         """Prints a line if it is time for one."""
         if isinstance(event, Message):
-            typer.echo(_message(event), err=True)
+            typer.echo(message_text(event), err=True)
             return
         row = self._board.take(event)
         if row is None:
@@ -133,5 +133,6 @@ def line(row: Row) -> str:
     return f"{row.label}: " + "  ".join(filter(None, (row.facts, row.left)))
 
 
-def _message(event: Message) -> str:
+def message_text(event: Message) -> str:
+    """Returns a message as one line."""
     return f"{event.level}: {event.text}" if event.level == "warning" else event.text

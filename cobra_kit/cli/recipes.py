@@ -5,7 +5,7 @@ Only the options stand here; what the commands do is in `recipes_actions`, impor
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -17,6 +17,9 @@ RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help="A file, o
 ProfileOption = Annotated[str | None, typer.Option("--profile", help="Which profile; laptop unless given.")]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="A.B=C", help="Change one setting. May be given several times.")
+]
+DeviceOption = Annotated[
+    Literal["auto", "cpu", "cuda"], typer.Option("--device", help="Where models are; auto: a GPU where there is one.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from cobra_kit.cli.recipes import JsonOption, ProfileOption, RecipeArgument, SetOption
+from cobra_kit.cli.recipes import DeviceOption, JsonOption, ProfileOption, RecipeArgument, SetOption
 
 
 def run(
@@ -26,6 +26,7 @@ def run(
         str | None,
         typer.Option("--control", metavar="NAME", help="Ask with wrong pictures too: shuffled-images."),
     ] = None,
+    device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Train and evaluate every arm and seed of a recipe, and print the table.
@@ -35,5 +36,12 @@ def run(
     from cobra_kit.cli import run_action
 
     run_action.run(
-        recipe, profile=profile, changes=changes or (), out=out, fresh=fresh, control=control, as_json=as_json
+        recipe,
+        profile=profile,
+        changes=changes or (),
+        out=out,
+        fresh=fresh,
+        control=control,
+        device=device,
+        as_json=as_json,
     )

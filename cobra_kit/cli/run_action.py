@@ -28,6 +28,7 @@ def run(
     out: Path | None,
     fresh: bool,
     control: str | None,
+    device: str,
     as_json: bool,
 ) -> None:
     """Runs a study and prints its table."""
@@ -38,9 +39,9 @@ def run(
         typer.echo(line, err=True)
     try:
         with progress(plan) as report:
-            table = run_plan(plan, path, fresh=fresh, control=control, report=report)
+            table = run_plan(plan, path, fresh=fresh, control=control, device=device, report=report)
     except KeyboardInterrupt:
-        again = _command(recipe, profile, changes, out, control)
+        again = _command(recipe, profile, changes, out, control, device)
         typer.echo(f"\nInterrupted. What is done is kept in {path}. To go on:\n  {again}", err=True)
         raise
     if as_json:
@@ -48,7 +49,7 @@ def run(
         return
     typer.echo("", err=True)
     print_table(table)
-    for line in _closing(path, recipe, profile, changes, out, control):
+    for line in _closing(path, recipe, profile, changes, out, control, device):
         typer.echo(line, err=True)
 
 
@@ -68,14 +69,14 @@ def heading(plan: StudyPlan, path: Path, width: int) -> list[str]:
         if name in recipe.profile_names and name != recipe.profile
     ]
     return [
-        *_joined([f"recipe  {recipe.name}", *facts], width),
-        *_joined([*about, seeds], width),
-        *_joined([f"study   {path}", *others], width),
+        *joined([f"recipe  {recipe.name}", *facts], width),
+        *joined([*about, seeds], width),
+        *joined([f"study   {path}", *others], width),
         "",
     ]
 
 
-def _joined(parts: Sequence[str], width: int) -> list[str]:
+def joined(parts: Sequence[str], width: int) -> list[str]:
     """Returns the parts on as few lines as they need, four blanks between them."""
     lines = [parts[0]]
     for part in parts[1:]:
@@ -87,21 +88,30 @@ def _joined(parts: Sequence[str], width: int) -> list[str]:
 
 
 def _closing(
-    path: Path, recipe: str, profile: str | None, changes: Sequence[str], out: Path | None, control: str | None
+    path: Path,
+    recipe: str,
+    profile: str | None,
+    changes: Sequence[str],
+    out: Path | None,
+    control: str | None,
+    device: str,
 ) -> list[str]:
     page = shlex.join(["cobra-kit", "report", str(path)])
     lines = ["", f"table.md and table.json are in {path}", f"A page with plots and questions: {page}"]
     if control is None:
-        again = _command(recipe, profile, changes, out, "shuffled-images")
+        again = _command(recipe, profile, changes, out, "shuffled-images", device)
         lines += ["Did the models look? Ask again with wrong pictures:", f"  {again}"]
     return lines
 
 
-def _command(recipe: str, profile: str | None, changes: Sequence[str], out: Path | None, control: str | None) -> str:
+def _command(
+    recipe: str, profile: str | None, changes: Sequence[str], out: Path | None, control: str | None, device: str
+) -> str:
     words = ["cobra-kit", "run", recipe]
     words += ["--profile", profile] if profile else []
     for change in changes:
         words += ["--set", change]
     words += ["--out", str(out)] if out else []
     words += ["--control", control] if control else []
+    words += ["--device", device] if device != "auto" else []
     return shlex.join(words)

@@ -9,12 +9,13 @@ from pathlib import Path
 
 
 @contextmanager
-def locked(path: Path, waiting: Callable[[], None]) -> Iterator[bool]:
-    """Holds an exclusive lock on a file for the length of a block.
+def locked(path: Path, waiting: Callable[[], None], *, shared: bool = False) -> Iterator[bool]:
+    """Holds a lock on a file for the length of a block.
 
     Args:
         path: The lock file; it is made, and stays.
         waiting: Called once if another process holds the lock, before waiting for it.
+        shared: Whether others may hold it at the same time, if they also only share it.
 
     Yields:
         Whether the lock is held: file systems and platforms without locks yield False, and callers must then be
@@ -27,19 +28,20 @@ def locked(path: Path, waiting: Callable[[], None]) -> Iterator[bool]:
         return
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        yield _acquire(descriptor, waiting, fcntl.flock, fcntl.LOCK_EX, fcntl.LOCK_NB)
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        yield _acquire(descriptor, waiting, fcntl.flock, kind, fcntl.LOCK_NB)
     finally:
         os.close(descriptor)
 
 
 def _acquire(
-    descriptor: int, waiting: Callable[[], None], flock: Callable[[int, int], None], exclusive: int, at_once: int
+    descriptor: int, waiting: Callable[[], None], flock: Callable[[int, int], None], kind: int, at_once: int
 ) -> bool:
     try:
-        flock(descriptor, exclusive | at_once)
+        flock(descriptor, kind | at_once)
     except BlockingIOError:
         waiting()
-        flock(descriptor, exclusive)
+        flock(descriptor, kind)
     except OSError:  # such as a network file system without locks
         return False
     return True

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from cobra_kit.data.pictures import Pictures
 from cobra_kit.data.rows import Benchmark
 from cobra_kit.evaluate.predict import answer
 from cobra_kit.evaluate.score import score
+from cobra_kit.evaluate.scoring import QuestionScore
 from cobra_kit.model import VisionLanguageModel
 
 MEAN = "mean"
@@ -40,6 +41,8 @@ class Validator:
         share = max(1, questions // max(1, len(benchmarks)))
         self.benchmarks = {name: some_questions(one, share, seed) for name, one in benchmarks.items()}
         self._pictures, self._max_new_tokens, self._batch_size = pictures, max_new_tokens, batch_size
+        self.latest: dict[str, Sequence[QuestionScore]] = {}
+        """The single questions' scores of the last call, per benchmark."""
 
     def __call__(self, model: VisionLanguageModel) -> dict[str, float]:
         """Returns each benchmark's main number and their `mean`, 0 to 1."""
@@ -54,7 +57,9 @@ class Validator:
             max_new_tokens=self._max_new_tokens,
             batch_size=self._batch_size,
         )
-        main = next(iter(score(benchmark, said).summary.values()))
+        scored = score(benchmark, said)
+        self.latest[benchmark.name] = scored.scores
+        main = next(iter(scored.summary.values()))
         return 0.0 if main is None else main
 
 

@@ -1,8 +1,8 @@
 """What a recipe may say. Every field is described; unknown keys are errors.
 
 `sections.py` has the sections about data, training and evaluation; a recipe that only describes a model has none of
-them. The section `sweep` comes with the version that acts on it; until then a recipe that has it is refused
-(`LATER_SECTIONS`). A new section is a field of `Recipe` and, where arms may differ in it, a name in `ARM_SECTIONS`.
+them. A section that comes with a later version is refused (`LATER_SECTIONS`). A new section is a field of `Recipe`
+and, where arms may differ in it, a name in `ARM_SECTIONS`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from pydantic import ConfigDict, Field, PrivateAttr, field_validator
 
 from cobra_kit.plugin import Kind
 from cobra_kit.recipe.sections import DataSection, EvaluateSection, Section, TrainSection
+from cobra_kit.recipe.sweep import SweepSection
 from cobra_kit.recipe.tree import Node, Origin, from_plain
 
-LATER_SECTIONS = ("sweep",)
+LATER_SECTIONS: tuple[str, ...] = ()
 ARM_SECTIONS = ("model", "data", "train")
 
 _ARM = r"^[A-Za-z0-9][A-Za-z0-9_+-]*$"  # an arm names a folder and a key of --set
@@ -129,6 +130,8 @@ class Recipe(Section):
     """What the paper found for a single model; an ablation has rows of its own."""
     ablation: Ablation | None = None
     """Models to compare."""
+    sweep: SweepSection | None = None
+    """Settings to search through, with `cobra-kit sweep`."""
 
     _name: str = PrivateAttr(default="recipe")
     _profile: str | None = PrivateAttr(default=None)

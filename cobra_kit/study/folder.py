@@ -16,19 +16,79 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cobra_kit import __version__
+from cobra_kit.data.lock import locked
 from cobra_kit.errors import CobraError
 from cobra_kit.events import Reporter, silent
-from cobra_kit.recipe import Difference, differences
+from cobra_kit.recipe import Difference, Recipe, ResolvedRecipe, differences
 from cobra_kit.recipe.diff import MISSING
 from cobra_kit.store import write_json, write_text
-from cobra_kit.study.locking import LOCK, exclusive
-from cobra_kit.study.plan import StudyPlan
+from cobra_kit.study.locking import LOCK, held
+from cobra_kit.study.trials.board import TRIALS_LOCK
+from cobra_kit.study.trials.storage import JOURNAL
 
 MANIFEST = "manifest.json"
 _RECIPE, _LOCK_FILE = "recipe.yaml", "lock.json"
 _FORM = 1
-_OURS = (_RECIPE, _LOCK_FILE, MANIFEST, "table.md", "table.json", "report.html", "features", "shared", "runs")
+_OURS = (
+    _RECIPE,
+    _LOCK_FILE,
+    MANIFEST,
+    "table.md",
+    "table.json",
+    "report.html",
+    "features",
+    "shared",
+    "runs",
+    "workers",
+    JOURNAL,
+    f"{JOURNAL}.flock",
+)
 _SHOWN = 8
+_SETUP_LOCK = ".setup.lock"
+_FINAL_LOCK = ".final.lock"
+_LOCKS = (LOCK, _SETUP_LOCK, TRIALS_LOCK, _FINAL_LOCK)
+
+
+class Plan(Protocol):
+    """What a study folder has to know of a study."""
+
+    @property
+    def name(self) -> str:
+        """Returns the name of the folder, and of the study in a database."""
+        ...
+
+    @property
+    def recipe(self) -> Recipe:
+        """Returns the recipe."""
+        ...
+
+    @property
+    def resolved(self) -> ResolvedRecipe:
+        """Returns it with nothing left to defaults."""
+        ...
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """Returns the arms that are known beforehand."""
+        ...
+
+    @property
+    def reference(self) -> str:
+        """Returns the arm that the others are compared with."""
+        ...
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Returns the seeds."""
+        ...
+
+    def lock(self) -> dict[str, str]:
+        """Returns per component the distribution it came from."""
+        ...
+
+    def identity(self) -> dict[str, Any]:
+        """Returns what must be equal for two processes to work on one study."""
+        ...
 
 
 class Named(Protocol):
@@ -61,9 +121,17 @@ class StudyFolder:
         self.path = path
         self.features = path / "features"
         self.stages = path / "shared" / "stages"
+        self.workers = path / "workers"
+        self.final_lock = path / _FINAL_LOCK
         self.table_json = path / "table.json"
         self.table_markdown = path / "table.md"
         self.report = path / "report.html"
+
+    def note(self, **facts: Any) -> None:
+        """Puts facts into the study's manifest; nothing is written where they stand there already."""
+        manifest = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))
+        if any(manifest.get(key) != value for key, value in facts.items()):
+            write_json(self.path / MANIFEST, {**manifest, **facts})
 
     def run(self, run: Named) -> Path:
         """Returns the folder of a run."""
@@ -71,13 +139,16 @@ class StudyFolder:
 
 
 @contextmanager
-def open_study(path: Path, plan: StudyPlan, *, fresh: bool = False, report: Reporter = silent) -> Iterator[StudyFolder]:
+def open_study(
+    path: Path, plan: Plan, *, fresh: bool = False, shared: bool = False, report: Reporter = silent
+) -> Iterator[StudyFolder]:
     """Holds the folder of a study for the length of a block; makes it on first use.
 
     Args:
         path: The folder.
         plan: What is to be kept there.
         fresh: Start over: everything that a study keeps there is deleted first.
+        shared: Together with other processes of the same study.
         report: Told what a user should know.
 
     Raises:
@@ -91,20 +162,21 @@ def open_study(path: Path, plan: StudyPlan, *, fresh: bool = False, report: Repo
             f"cannot make the study folder: {error.strerror or error}", where=str(path), hint="Choose one with --out."
         ) from error
     _refuse_strangers(path)
-    with exclusive(path, report):
-        if fresh:
-            _clear(path)
-        known = _read_identity(path)
-        if known is None:
-            _describe(path, plan)
-        else:
-            _check_identity(path, known, plan.identity())
+    with held(path, report, shared=shared):
+        with locked(path / _SETUP_LOCK, lambda: None):
+            if fresh:
+                _clear(path)
+            known = _read_identity(path)
+            if known is None:
+                _describe(path, plan)
+            else:
+                check_identity(str(path), known, plan.identity())
         yield StudyFolder(path)
 
 
 def _refuse_strangers(path: Path) -> None:
     """A folder that holds something and no study is somebody's: nothing is written there, and nothing deleted."""
-    inside = [entry.name for entry in path.iterdir() if entry.name != LOCK and not entry.name.endswith(".tmp")]
+    inside = [entry.name for entry in path.iterdir() if entry.name not in _LOCKS and not entry.name.endswith(".tmp")]
     if inside and MANIFEST not in inside and not set(inside) <= set(_OURS):
         raise CobraError(
             f"the folder holds other things ({', '.join(sorted(inside)[:3])}) and no study",
@@ -123,7 +195,7 @@ def _clear(path: Path) -> None:
             place.unlink(missing_ok=True)
 
 
-def _describe(path: Path, plan: StudyPlan) -> None:
+def _describe(path: Path, plan: Plan) -> None:
     write_text(path / _RECIPE, plan.resolved.to_yaml())
     write_json(path / _LOCK_FILE, plan.lock())
     write_json(
@@ -155,7 +227,8 @@ def _read_identity(path: Path) -> dict[str, Any] | None:
         ) from error
 
 
-def _check_identity(path: Path, known: dict[str, Any], wanted: dict[str, Any]) -> None:
+def check_identity(where: str, known: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Raises a `CobraError` that names the differing keys if a study is another one than wanted."""
     # Through JSON, as what is known went: a tuple there is a list here.
     differing = differences(known, json.loads(json.dumps(wanted)))
     if not differing:
@@ -164,7 +237,7 @@ def _check_identity(path: Path, known: dict[str, Any], wanted: dict[str, Any]) -
     more = [f"and {len(differing) - _SHOWN} more"] if len(differing) > _SHOWN else []
     raise CobraError(
         "the study there was made by another recipe",
-        where=str(path),
+        where=where,
         hint="\n".join([*lines, *more, "Choose another folder with --out, or start over here with --fresh."]),
     )
 

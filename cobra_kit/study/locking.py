@@ -1,4 +1,4 @@
-"""One process per study folder. The lock of a killed process is gone with it."""
+"""Who works on a study folder: one process, or several that share it. A killed process holds nothing."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ LOCK = ".lock"
 
 
 @contextmanager
-def exclusive(folder: Path, report: Reporter = silent) -> Iterator[None]:
+def held(folder: Path, report: Reporter = silent, *, shared: bool = False) -> Iterator[None]:
     """Holds a study folder for the length of a block.
 
     Args:
         folder: The study's folder; it exists.
         report: Told where locks do not work.
+        shared: Together with others that share it.
 
     Raises:
-        CobraError: Another process holds it; says which one.
+        CobraError: Another process holds it, or somebody shares it who wants it alone; says which one.
     """
     path = folder / LOCK
 
@@ -37,8 +38,8 @@ def exclusive(folder: Path, report: Reporter = silent) -> Iterator[None]:
             hint="Wait until it is done, stop it, or give this one a folder of its own with --out.",
         )
 
-    with locked(path, refuse) as held:
-        if not held:
+    with locked(path, refuse, shared=shared) as is_held:
+        if not is_held:
             report(Message(text=_UNLOCKED, level="warning"))
         _sign(path)
         yield

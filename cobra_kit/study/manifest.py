@@ -26,7 +26,7 @@ _PACKAGES = ("torch", "numpy", "pillow", "timm", "open_clip_torch", "transformer
 _FORM = 1
 
 
-def begin_session(folder: Path, run: RunPlan, fingerprint: str) -> None:
+def begin_session(folder: Path, run: RunPlan, fingerprint: str, device: str = "cpu") -> None:
     """Notes in a run's manifest that this process works on it.
 
     A run that was interrupted has one session per process, so that a change of machine or versions in between shows.
@@ -35,6 +35,7 @@ def begin_session(folder: Path, run: RunPlan, fingerprint: str) -> None:
         folder: The run's folder.
         run: The run.
         fingerprint: Of its data.
+        device: Where its model is: `cpu` or `cuda`.
 
     Raises:
         DataError: The run began with other data.
@@ -55,7 +56,7 @@ def begin_session(folder: Path, run: RunPlan, fingerprint: str) -> None:
         "data": fingerprint,
         "sessions": [],
     }
-    manifest["sessions"].append(session())
+    manifest["sessions"].append(session(device))
     write_json(path, manifest)
 
 
@@ -69,8 +70,8 @@ def note_shared_stages(folder: Path, stages: Sequence[SharedStage]) -> None:
     write_json(folder / MANIFEST, manifest)
 
 
-def session() -> dict[str, Any]:
-    """Returns facts about this process and machine."""
+def session(device: str = "cpu") -> dict[str, Any]:
+    """Returns facts about this process and machine, and the device it works on."""
     return {
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
         "cobra_kit": cobra_kit.__version__,
@@ -83,6 +84,7 @@ def session() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "memory_gib": _memory_gib(),
         "threads": torch.get_num_threads(),
+        "device": device,
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
 

@@ -148,11 +148,11 @@ def make_plan(recipe: Recipe, registry: Registry | None = None) -> StudyPlan:
     if ablation is None:
         arms = {ONLY_ARM: replace(resolve(recipe, registry), arm=ONLY_ARM)}
     for one in arms.values():
-        _check_sections(one.recipe)
+        check_sections(one.recipe)
     seeds = ablation.seeds if ablation else [recipe.seed]
-    complete = {arm: _with_data(one) for arm, one in arms.items()}
+    complete = {arm: with_data(one) for arm, one in arms.items()}
     return StudyPlan(
-        resolved=_with_data(resolve(recipe, registry)) if recipe.data else resolve(recipe, registry),
+        resolved=with_data(resolve(recipe, registry)) if recipe.data else resolve(recipe, registry),
         reference=ablation.reference if ablation else ONLY_ARM,
         runs=tuple(
             RunPlan(arm, seed, _with_seed(one, seed))
@@ -163,7 +163,8 @@ def make_plan(recipe: Recipe, registry: Registry | None = None) -> StudyPlan:
     )
 
 
-def _check_sections(recipe: Recipe) -> None:
+def check_sections(recipe: Recipe) -> None:
+    """Raises a `RecipeError` if a recipe lacks what every run needs."""
     for section, example in _NEEDED.items():
         if getattr(recipe, section) is None:
             profile = f" under the profile {recipe.profile}" if recipe.profile else ""
@@ -174,7 +175,7 @@ def _check_sections(recipe: Recipe) -> None:
             )
 
 
-def _with_data(resolved: ResolvedRecipe) -> ResolvedRecipe:
+def with_data(resolved: ResolvedRecipe) -> ResolvedRecipe:
     """Returns the recipe with the data source's defaults written out, as `resolve` does for components."""
     data = resolved.recipe.data
     assert data is not None

@@ -13,6 +13,7 @@ from cobra_kit.study.disputes import disagreements
 from cobra_kit.study.progress import missing, run_views
 from cobra_kit.study.provenance import commands, documents, facts
 from cobra_kit.study.results import study_table
+from cobra_kit.study.search.view import sweep_view
 from cobra_kit.study.stored import StoredRun, StoredStudy, read_study
 
 
@@ -62,6 +63,7 @@ def report_view(state: StudyState, report: Reporter = silent) -> ReportView:
         description=str(study.recipe.get("description") or ""),
         table=table,
         runs=run_views(study),
+        sweep=sweep_view(study),
         missing=state.missing,
         disagreements=disputes,
         pictures_missing=pictures_missing,

@@ -41,6 +41,7 @@ class Training:
         image_tokens: Tokens of one picture in the language model's input.
         stages: The stages' own figures; of one that other runs use too, also its key (`shared`) and which run made it.
         shared_seconds: In stages that were trained once for this run and others.
+        peak_memory_bytes: The most memory that training took in its last process; None where nobody knows.
     """
 
     seconds: float
@@ -50,6 +51,7 @@ class Training:
     image_tokens: int
     stages: list[dict[str, Any]]
     shared_seconds: float = 0.0
+    peak_memory_bytes: int | None = None
 
     @property
     def tokens_per_second(self) -> float | None:
@@ -58,9 +60,9 @@ class Training:
         return self.tokens / seconds if seconds else None
 
 
-def condition(control: str | None) -> str:
-    """Returns the name of what is scored: `test`, or `test-shuffled-images`."""
-    return f"{SPLIT}-{control}" if control else SPLIT
+def condition(control: str | None, split: HeldOutSplit = SPLIT) -> str:
+    """Returns the name of what is scored: `test`, `val`, or `test-shuffled-images`."""
+    return f"{split}-{control}" if control else split
 
 
 def read_training(run_folder: Path) -> Training | None:
@@ -77,6 +79,19 @@ def write_training(run_folder: Path, training: Training) -> None:
 def is_scored(run_folder: Path, what: str) -> bool:
     """Returns whether a run has all scores of a condition."""
     return what in (_read(run_folder / SCORES) or {})
+
+
+def read_summaries(run_folder: Path, what: str) -> dict[str, float]:
+    """Returns the main number of every benchmark of a condition, 0 to 1; those without one are left out.
+
+    Raises:
+        CobraError: The condition is not scored.
+    """
+    found = (_read(run_folder / SCORES) or {}).get(what)
+    if found is None:
+        raise CobraError(f"{what} is not scored", where=str(run_folder))
+    main = {name: next(iter(entry["summary"].values())) for name, entry in found.items()}
+    return {name: float(value) for name, value in main.items() if value is not None}
 
 
 def write_results(run_folder: Path, what: str, scored: Mapping[str, Scored]) -> None:
@@ -173,6 +188,8 @@ def _arm(plan: Studied, folder: StudyFolder, arm: str, summaries: Mapping[str, d
         place = folder.run(run)
         for what, by_benchmark in summaries[run.name].items():
             for name, entry in by_benchmark.items():
+                if what == "val":
+                    continue  # selects, and is never reported
                 into = scores if what == SPLIT else control
                 into.setdefault(name, {})[run.seed] = read_scores(place / entry["file"])
         if (training := read_training(place)) is not None:

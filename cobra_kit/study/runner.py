@@ -11,7 +11,8 @@ from cobra_kit.evaluate.control import CONTROLS
 from cobra_kit.events import Reporter, silent
 from cobra_kit.recipe import Recipe, load_recipe
 from cobra_kit.report import AblationTable
-from cobra_kit.study.folder import open_study
+from cobra_kit.study.devices import AUTO, choose_device
+from cobra_kit.study.folder import Plan, open_study
 from cobra_kit.study.plan import StudyPlan, make_plan
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def run(
     out: str | Path | None = None,
     fresh: bool = False,
     control: str | None = None,
+    device: str = AUTO,
     report: Reporter = silent,
     pace: Pace | None = None,
 ) -> AblationTable:
@@ -42,6 +44,7 @@ def run(
         out: The study's folder; None: `studies/<recipe>-<profile>`.
         fresh: Delete what is there and start over.
         control: `shuffled-images`: ask the same questions with wrong pictures too.
+        device: `cpu`, `cuda`, or `auto`: a GPU where torch sees one.
         report: Told about progress.
         pace: How often to log and save while training.
 
@@ -57,10 +60,10 @@ def run(
     else:
         loaded = load_recipe(recipe, profile=profile, overrides=overrides)
     plan = make_plan(loaded)
-    return run_plan(plan, study_path(plan, out), fresh=fresh, control=control, report=report, pace=pace)
+    return run_plan(plan, study_path(plan, out), fresh=fresh, control=control, device=device, report=report, pace=pace)
 
 
-def study_path(plan: StudyPlan, out: str | Path | None = None) -> Path:
+def study_path(plan: Plan, out: str | Path | None = None) -> Path:
     """Returns the folder of a study: `out`, or `studies/<recipe>-<profile>`."""
     return Path(out) if out is not None else STUDIES / plan.name
 
@@ -71,6 +74,7 @@ def run_plan(
     *,
     fresh: bool = False,
     control: str | None = None,
+    device: str = AUTO,
     report: Reporter = silent,
     pace: Pace | None = None,
 ) -> AblationTable:
@@ -79,13 +83,18 @@ def run_plan(
         raise CobraError(f"no control named {control!r}", hint=f"Controls: {', '.join(CONTROLS)}")
     with open_study(path, plan, fresh=fresh, report=report) as folder:
         # Torch comes in only now: a wrong recipe or a folder in use is told at once.
+        from cobra_kit.study.engine import Crew, open_board, work_through
+        from cobra_kit.study.kinds import GridTrials
         from cobra_kit.study.results import study_table, write_table
         from cobra_kit.study.shared import Shared
         from cobra_kit.study.work import execute
 
-        shared = Shared(folder, plan.runs, report)
+        shared = Shared(folder, plan.runs, report, device=choose_device(device))
+        trials, crew = GridTrials(plan, control), Crew(fail_fast=True)
+        work_through(trials, open_board(trials, folder, crew), folder, shared, crew, report, pace)
         for one in plan.runs:
-            execute(one, folder, shared, control=control, report=report, pace=pace)
+            if one.name not in trials.done:  # recorded as finished: all the same it may lack a control, or a file
+                execute(one, folder, shared, control=control, report=report, pace=pace)
         table = study_table(plan, folder)
         write_table(folder, table)
     return table

@@ -17,7 +17,7 @@ from cobra_kit.model import VisionLanguageModel
 from cobra_kit.recipe.problems import problem, suggest
 from cobra_kit.study.folder import StudyFolder
 from cobra_kit.study.plan import RunPlan
-from cobra_kit.study.stages import shared_keys
+from cobra_kit.study.stages import beginnings, shared_keys
 from cobra_kit.train import STAGES
 
 
@@ -26,17 +26,35 @@ class Shared:
 
     Args:
         folder: The study's folder.
-        runs: All runs of the study.
+        runs: All runs of the study, as far as they are known beforehand.
         report: Told about long work.
+        device: Where models are.
+        more_to_come: Of a search: runs that nobody knows yet may begin as one at hand does.
     """
 
-    def __init__(self, folder: StudyFolder, runs: Sequence[RunPlan], report: Reporter) -> None:
+    def __init__(
+        self,
+        folder: StudyFolder,
+        runs: Sequence[RunPlan],
+        report: Reporter,
+        *,
+        device: str = "cpu",
+        more_to_come: bool = False,
+    ) -> None:
         self._folder, self._runs, self._report = folder, runs, report
+        self._more_to_come = more_to_come
+        self.device = device
         self._sources: dict[str, DataSource] = {}
 
+    def stage_keys(self, run: RunPlan) -> frozenset[str]:
+        """Returns the keys of the beginnings that a run may share with others."""
+        if self._more_to_come:
+            return frozenset(one.key for one in beginnings(run, self.source(run).fingerprint)[:-1])
+        return self._known_keys
+
     @cached_property
-    def stage_keys(self) -> frozenset[str]:
-        """The keys of the stages that several runs share. Where every run has one stage, no data are opened for it."""
+    def _known_keys(self) -> frozenset[str]:
+        """Those that several runs have. Where every run has one stage, no data are opened for it."""
         if all(len(run.train.stages()) == 1 for run in self._runs):
             return frozenset()
         return shared_keys(self._runs, {run.name: self.source(run).fingerprint for run in self._runs})

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Protocol
 
-from cobra_kit.data.rows import Benchmark
+from cobra_kit.data.rows import Benchmark, HeldOutSplit
 from cobra_kit.evaluate.control import shuffled_pictures
 from cobra_kit.evaluate.predict import predict
 from cobra_kit.evaluate.score import Scored, score
@@ -31,7 +32,16 @@ from cobra_kit.study.results import (
 )
 from cobra_kit.study.shared import Shared, readable
 from cobra_kit.study.stages import SharedStage, shared_stages
-from cobra_kit.train import STAGES, Pace, TrainResult, train_run
+from cobra_kit.train import STAGES, Pace, TrainResult, Validate, train_run
+from cobra_kit.train.memory import peak_bytes, reset_peak
+
+
+class Judge(Protocol):
+    """Whoever looks at validations and may stop a run."""
+
+    def listening(self, validator: Validator) -> Validate:
+        """Returns the validator with this listener behind it."""
+        ...
 
 
 def execute(
@@ -42,16 +52,20 @@ def execute(
     control: str | None = None,
     report: Reporter,
     pace: Pace | None = None,
+    split: HeldOutSplit = SPLIT,
+    judge: Judge | None = None,
 ) -> None:
-    """Does what is missing of a run: training, the answers to the test questions, their scores.
+    """Does what is missing of a run: training, the answers to the questions, their scores.
 
     Args:
         run: The run.
         folder: The study's folder, held by this process.
-        shared: Data and features.
+        shared: Data, features, the device.
         control: Also ask with wrong pictures; see `evaluate.control`.
         report: Told about everything, under the run's name.
         pace: How often to log and save while training.
+        split: Which questions: `val` while something is being selected.
+        judge: Told what each validation found; may raise to stop a run that is not worth going on with.
 
     Raises:
         CobraError: Something is wrong with data, training, or the disk; what was done stays.
@@ -59,16 +73,16 @@ def execute(
     place = folder.run(run)
     report = for_arm(report, run.name)
     conditions = dict.fromkeys((None, control))
-    missing = [one for one in conditions if not is_scored(place, condition(one))]
+    missing = [one for one in conditions if not is_scored(place, condition(one, split))]
     training = read_training(place)
     if missing or training is None:
         place.mkdir(parents=True, exist_ok=True)
         report(RunStarted(folder=str(place)))
         _check_data(run, shared)
-        begin_session(place, run, shared.source(run).fingerprint)
-        model, training = _trained(run, place, folder, shared, report, pace)
+        begin_session(place, run, shared.source(run).fingerprint, shared.device)
+        model, training = _trained(run, place, folder, shared, report, pace, judge)
         for one in missing:
-            _evaluate(run, model, place, shared, one, report)
+            _evaluate(run, model, place, shared, one, split, report)
     report(RunDone(seconds=training.seconds, worked=bool(missing)))
 
 
@@ -81,19 +95,27 @@ def _check_data(run: RunPlan, shared: Shared) -> None:
 
 
 def _trained(
-    run: RunPlan, place: Path, folder: StudyFolder, shared: Shared, report: Reporter, pace: Pace | None
+    run: RunPlan,
+    place: Path,
+    folder: StudyFolder,
+    shared: Shared,
+    report: Reporter,
+    pace: Pace | None,
+    judge: Judge | None,
 ) -> tuple[VisionLanguageModel, Training]:
     training = read_training(place)
     if training is not None:
-        return load(place), training
-    model = compose(run.resolved, seed=run.seed)
-    validator = _validator(run, model, shared, report)
+        return load(place, device=shared.device), training
+    model = compose(run.resolved, seed=run.seed, device=shared.device)
+    reset_peak(model.device)
+    asked = _validator(run, model, shared, report)
+    validator: Validate | None = judge.listening(asked) if judge is not None and asked is not None else asked
     pace = _validated(pace or Pace(), run.evaluate.validation)
     begun = shared_stages(
         run,
         model,
         shared.source(run),
-        shared.stage_keys,
+        shared.stage_keys(run),
         folder.stages,
         feature_folder=folder.features,
         report=report,
@@ -114,7 +136,7 @@ def _trained(
         done=[one.result for one in begun],
     )
     model.save_pretrained(place)
-    training = _figures(run, model, result, begun)
+    training = replace(_figures(run, model, result, begun), peak_memory_bytes=peak_bytes(model.device))
     write_training(place, training)
     return model, training
 
@@ -140,11 +162,17 @@ def _validator(run: RunPlan, model: VisionLanguageModel, shared: Shared, report:
 
 
 def _evaluate(
-    run: RunPlan, model: VisionLanguageModel, place: Path, shared: Shared, control: str | None, report: Reporter
+    run: RunPlan,
+    model: VisionLanguageModel,
+    place: Path,
+    shared: Shared,
+    control: str | None,
+    split: HeldOutSplit,
+    report: Reporter,
 ) -> None:
-    what = condition(control)
-    pictures = shared.pictures(run, model, SPLIT, report)
-    benchmarks = readable(shared.benchmarks(run, SPLIT), pictures, report)
+    what = condition(control, split)
+    pictures = shared.pictures(run, model, split, report)
+    benchmarks = readable(shared.benchmarks(run, split), pictures, report)
     counted = _Counted(benchmarks, what, report)
     scored: dict[str, Scored] = {}
     for name, benchmark in benchmarks.items():

@@ -197,6 +197,7 @@ class StageLoop:
         self._metrics.write(
             stage=self._stage.name,
             step=self._tally.step,
+            steps=self.steps,
             loss=self._tally.mean_loss(),
             learning_rate=self._rate,
             grad_norm=outcome.grad_norm,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from cobra_kit.study.trials.board import ERROR, NAME, REASON, HeldTrial, Point, TrialBoard
+from cobra_kit.study.trials.board import ERROR, INFEASIBLE, NAME, REASON, HeldTrial, Point, TrialBoard
 from cobra_kit.study.trials.lease import LeaseLostError, Terms
-from cobra_kit.study.trials.storage import open_storage, shown
+from cobra_kit.study.trials.storage import StorageError, open_storage, shown
 from cobra_kit.study.trials.worker import Infeasible, Objective, Outcome, work
 
 __all__ = [
     "ERROR",
+    "INFEASIBLE",
     "NAME",
     "REASON",
     "HeldTrial",
@@ -17,6 +18,7 @@ __all__ = [
     "Objective",
     "Outcome",
     "Point",
+    "StorageError",
     "Terms",
     "TrialBoard",
     "open_storage",

@@ -7,6 +7,8 @@ whose worker has gone silent goes back to waiting with its parameters, so the ne
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -20,9 +22,14 @@ from cobra_kit.study.trials.owner import Owner, this_process
 
 if TYPE_CHECKING:
     from optuna import Study
+    from optuna.samplers import BaseSampler
     from optuna.trial import FrozenTrial, Trial
 
+_LONGEST_VIEW = 5.0
+
+TRIALS_LOCK = ".trials.lock"
 NAME, REASON, ERROR = "cobra_kit:name", "cobra_kit:reason", "cobra_kit:error"
+INFEASIBLE = "cobra_kit:infeasible"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,22 +82,44 @@ class TrialBoard:
         folder: The study's folder; workers that share it never take a trial over at the same moment.
         terms: How long a silent worker is waited for.
         owner: This worker.
+        sampler: Makes the sampler of a trial from its number, so that what is suggested does not depend on how many
+            workers there are and how often they were started; None: the study's own sampler for all.
     """
 
-    def __init__(self, study: Study, folder: Path, terms: Terms | None = None, owner: Owner | None = None) -> None:
+    def __init__(
+        self,
+        study: Study,
+        folder: Path,
+        terms: Terms | None = None,
+        owner: Owner | None = None,
+        sampler: Callable[[int], BaseSampler] | None = None,
+    ) -> None:
         import optuna
 
-        self.study, self._folder = study, folder
+        self.study, self._folder, self._sampler = study, folder, sampler
         self._terms, self._owner = terms or Terms(), owner or this_process()
         self._storage, self._states = study._storage, optuna.trial.TrialState
         self._watch = SilenceWatch(self._terms)
+        self._waiting: deque[FrozenTrial] = deque()
+        self._first: dict[str, int] = {}
+        self._seen = -_LONGEST_VIEW
 
-    def provide(self, points: Sequence[Point]) -> None:
-        """Records the points that are not there yet, in this order; one that only failed is recorded anew."""
+    def provide(self, points: Sequence[Point], *, retry_failed: bool = True) -> None:
+        """Records the points that are not there yet, in this order.
+
+        Args:
+            points: All points of the study.
+            retry_failed: Record a point that failed anew, unless others are at work: whoever joins them does not ask
+                for that.
+        """
         import optuna
 
+        self.put_back()
         with self._alone():
-            there = {str(one.user_attrs.get(NAME)) for one in self.trials() if one.state != self._states.FAIL}
+            trials = self.trials()
+            busy = any(one.state == self._states.RUNNING for one in trials)
+            counted = [one for one in trials if one.state != self._states.FAIL or busy or not retry_failed]
+            there = {str(one.user_attrs[NAME]) for one in counted}
             for point in points:
                 if point.name in there:
                     continue
@@ -103,8 +132,8 @@ class TrialBoard:
                 )
 
     def trials(self) -> list[FrozenTrial]:
-        """Returns all trials as they are now."""
-        return self.study.get_trials(deepcopy=False)
+        """Returns all trials as they are now; those that other tools put into the study are none of ours."""
+        return [one for one in self.study.get_trials(deepcopy=False) if NAME in one.user_attrs]
 
     def take(self) -> HeldTrial | None:
         """Returns a waiting trial for this worker, or None if none waits now.
@@ -113,23 +142,34 @@ class TrialBoard:
         """
         from optuna.exceptions import UpdateFinishedTrialError
 
-        self.put_back()
-        trials = self.trials()
-        for frozen in trials:
-            if frozen.state != self._states.WAITING:
-                continue
+        self._look()
+        while self._waiting:
+            frozen = self._waiting.popleft()
             trial_id = self._id(frozen)
             try:
                 if not self._storage.set_trial_state_values(trial_id, state=self._states.RUNNING):
                     continue  # another worker was faster
             except UpdateFinishedTrialError:
                 continue
-            held = self._hold(frozen, trial_id)
-            first = next(t.number for t in trials if _same_point(t, frozen) and t.state != self._states.FAIL)
-            if first == frozen.number:
+            held = self._hold(trial_id)
+            first = self._first[held.name]
+            if first == held.number:
                 return held
             self.fail(held, f"recorded twice; trial {first} counts")
         return None
+
+    def _look(self) -> None:
+        """Reads what waits. A view of a thousand trials takes a database a while, so it is used for some seconds."""
+        if self._waiting and time.monotonic() - self._seen < min(_LONGEST_VIEW, self._terms.beat_seconds):
+            return
+        self.put_back()
+        trials = self.trials()
+        self._seen = time.monotonic()
+        self._waiting = deque(one for one in trials if one.state == self._states.WAITING)
+        self._first = {}
+        for one in trials:
+            if one.state != self._states.FAIL:
+                self._first.setdefault(str(one.user_attrs[NAME]), one.number)
 
     def put_back(self) -> list[int]:
         """Puts trials whose workers have gone silent back to waiting, and returns their numbers."""
@@ -165,13 +205,19 @@ class TrialBoard:
         """
         self._end(held, lambda: self.study.tell(held.trial, list(values)))
 
-    def prune(self, held: HeldTrial, reason: str) -> None:
-        """Ends a trial that is not worth going on with; the reason is kept.
+    def prune(self, held: HeldTrial, reason: str, *, infeasible: bool = False) -> None:
+        """Ends a trial that is not worth going on with, or cannot be run at all; the reason is kept.
 
         Raises:
             LeaseLostError: It is another worker's by now.
         """
-        self._end(held, lambda: self._tell(held, REASON, reason, self._states.PRUNED))
+
+        def tell() -> None:
+            if infeasible:
+                held.trial.set_user_attr(INFEASIBLE, True)
+            self._tell(held, REASON, reason, self._states.PRUNED)
+
+        self._end(held, tell)
 
     def fail(self, held: HeldTrial, error: str) -> None:
         """Ends a trial that went wrong; the error is kept.
@@ -190,12 +236,15 @@ class TrialBoard:
         held.lease.__exit__(None, None, None)
         self._storage.set_trial_state_values(held.trial._trial_id, state=self._states.WAITING)
 
-    def _hold(self, frozen: FrozenTrial, trial_id: int) -> HeldTrial:
+    def _hold(self, trial_id: int) -> HeldTrial:
         import optuna
 
+        frozen = self._storage.get_trial(trial_id)
         before = read_mark(frozen.user_attrs)
         mark = Mark(self._owner, before.epoch + 1 if before else 1, 0)
         lease = Lease(self._storage, trial_id, mark, self._terms).__enter__()
+        if self._sampler is not None:
+            self.study.sampler = self._sampler(frozen.number)
         return HeldTrial(optuna.Trial(self.study, trial_id), lease, resumed=before is not None)
 
     def _tell(self, held: HeldTrial, key: str, text: str, state: Any) -> None:
@@ -224,9 +273,5 @@ class TrialBoard:
     def _alone(self) -> Iterator[None]:
         """Holds the folder's lock: what is read within is still so when it is written."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        with locked(self._folder / ".trials.lock", lambda: None):
+        with locked(self._folder / TRIALS_LOCK, lambda: None):
             yield
-
-
-def _same_point(one: FrozenTrial, other: FrozenTrial) -> bool:
-    return bool(one.user_attrs.get(NAME) == other.user_attrs.get(NAME))

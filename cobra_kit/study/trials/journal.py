@@ -15,7 +15,7 @@ from typing import Any
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.storages.journal._file import BaseJournalFileLock
 
-from cobra_kit.errors import CobraError
+from cobra_kit.study.trials.storage import StorageError
 
 _TAIL = 1 << 16
 
@@ -24,13 +24,13 @@ def journal_backend(path: Path) -> JournalFileBackend:
     """Returns the backend of a journal file, which is made.
 
     Raises:
-        CobraError: The file cannot be made.
+        StorageError: The file cannot be made.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return _Journal(str(path), _KernelLock(path))
     except OSError as error:
-        raise CobraError(f"cannot keep trials here: {error.strerror or error}", where=str(path)) from error
+        raise StorageError(f"cannot keep trials here: {error.strerror or error}", where=str(path)) from error
 
 
 class _Journal(JournalFileBackend):
@@ -48,7 +48,7 @@ class _Journal(JournalFileBackend):
                 _append(self._path, logs)
             except OSError as error:  # a full disk, say: nothing of these lines may stay
                 os.truncate(self._path, whole)
-                raise CobraError(
+                raise StorageError(
                     f"a trial cannot be recorded: {error.strerror or error}",
                     where=str(self._path),
                     hint="Make room on the disk and give the same command again; finished work is kept.",

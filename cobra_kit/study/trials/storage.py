@@ -15,8 +15,16 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
 JOURNAL: Final = "trials.journal"
+HIDDEN: Final = "***"
+"""What stands for a password."""
 _T = TypeVar("_T")
-_PATIENCE = 60.0
+PATIENCE: Final = 60.0
+"""Seconds for which a database that cannot be reached is tried again."""
+_HOPELESS = ("authentication failed", "does not exist", "no pg_hba.conf entry", "not permitted")
+
+
+class StorageError(CobraError):
+    """Trials can be neither read nor recorded; no trial is to blame."""
 
 
 def open_storage(url: str | None, folder: Path) -> BaseStorage:
@@ -28,10 +36,10 @@ def open_storage(url: str | None, folder: Path) -> BaseStorage:
         folder: The study's folder.
 
     Raises:
-        CobraError: It cannot be opened.
+        StorageError: It cannot be opened.
     """
     import optuna
-    from optuna.storages import JournalStorage, RDBStorage
+    from optuna.storages import JournalStorage
 
     optuna.logging.set_verbosity(logging.WARNING)
     if url is None:
@@ -39,15 +47,23 @@ def open_storage(url: str | None, folder: Path) -> BaseStorage:
 
         return JournalStorage(journal_backend(folder / JOURNAL))
     if url.startswith("sqlite"):
-        raise CobraError(
+        raise StorageError(
             "SQLite is not kept by many workers at once",
             where=shown(url),
             hint="Leave --storage out: the journal in the study's folder needs nothing. Or give a PostgreSQL URL.",
         )
     try:
-        return patiently(lambda: RDBStorage(url, engine_kwargs={"pool_pre_ping": True}), shown(url))
+        from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+        from cobra_kit.study.trials.database import PatientDatabase
+
+        return patiently(lambda: PatientDatabase(url, engine_kwargs={"pool_pre_ping": True}), shown(url))
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise StorageError(
+            f"no URL of a database: {error}", where=shown(url), hint="Such as postgresql+psycopg://USER@HOST/NAME."
+        ) from error
     except ImportError as error:
-        raise CobraError(
+        raise StorageError(
             f"the driver of this database is not installed: {error}",
             where=shown(url),
             hint='pip install "cobra-kit[postgres]", and begin the URL with postgresql+psycopg://',
@@ -56,34 +72,42 @@ def open_storage(url: str | None, folder: Path) -> BaseStorage:
 
 def shown(url: str) -> str:
     """Returns a URL without its password."""
-    return re.sub(r"(?<=://)([^:@/]*):[^@/]*@", r"\1:***@", url)
+    return re.sub(r"(?<=://)([^:@/]*):[^@/]*@", rf"\1:{HIDDEN}@", url)
 
 
-def patiently(action: Callable[[], _T], where: str, patience: float = _PATIENCE) -> _T:
+def patiently(action: Callable[[], _T], where: str) -> _T:
     """Returns what `action` returns, trying again while the database cannot be reached.
 
     Args:
         action: Called at least once.
         where: For the error.
-        patience: Seconds until it is given up.
 
     Raises:
-        CobraError: It could not be reached in that time.
+        StorageError: It could not be reached for `PATIENCE` seconds, or refuses.
     """
     from optuna.exceptions import StorageInternalError
-    from sqlalchemy.exc import DBAPIError
+    from sqlalchemy.exc import InterfaceError, OperationalError
 
     started, wait = time.monotonic(), 0.1
     while True:
         try:
             return action()
-        except (DBAPIError, StorageInternalError) as error:
-            if time.monotonic() - started > patience:
-                cause = str(error.__cause__ or error).strip().splitlines()[0]
-                raise CobraError(
+        except (OperationalError, InterfaceError, StorageInternalError) as error:
+            cause = _cause(error)
+            if time.monotonic() - started > PATIENCE or any(words in cause for words in _HOPELESS):
+                raise StorageError(
                     f"the storage cannot be reached: {cause}",
                     where=where,
                     hint="Finished work is kept. Give the same command again when it is back.",
                 ) from error
         time.sleep(wait)
         wait = min(2 * wait, 5.0)
+
+
+def _cause(error: Exception) -> str:
+    """Returns the driver's own first line."""
+    found: BaseException = error
+    while (deeper := getattr(found, "orig", None) or found.__cause__) is not None:
+        found = deeper
+    lines = [line for line in str(found).splitlines() if line.strip()]
+    return lines[0].strip() if lines else type(found).__name__

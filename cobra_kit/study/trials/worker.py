@@ -11,6 +11,7 @@ from cobra_kit.errors import CobraError
 from cobra_kit.events import Message, Reporter, silent
 from cobra_kit.study.trials.board import HeldTrial, TrialBoard
 from cobra_kit.study.trials.lease import LeaseLostError
+from cobra_kit.study.trials.storage import StorageError
 
 Objective = Callable[[HeldTrial], Sequence[float]]
 """Runs a trial and returns its values. Calls `held.check()` often, and goes on from what an earlier worker left."""
@@ -60,7 +61,7 @@ def work(
 
     Raises:
         KeyboardInterrupt: Somebody pressed Ctrl-C; the trial at hand goes back to waiting.
-        CobraError: `fail_fast`, or the storage cannot be reached.
+        CobraError: `fail_fast`, or (`StorageError`) trials cannot be recorded; the one at hand is taken over later.
     """
     outcome = Outcome()
     while deadline is None or time.monotonic() < deadline:
@@ -85,12 +86,12 @@ def _run(
         try:
             values = objective(held)
         except Infeasible as found:
-            board.prune(held, str(found))
+            board.prune(held, str(found), infeasible=True)
             outcome.pruned += 1
         except TrialPruned as found:
             board.prune(held, str(found) or "pruned")
             outcome.pruned += 1
-        except LeaseLostError:
+        except (LeaseLostError, StorageError):
             raise
         except KeyboardInterrupt:
             board.give_back(held)

@@ -14,6 +14,8 @@ from cobra_kit._plugins import default_registry
 from cobra_kit.paper import paper_table
 from cobra_kit.recipe import builtin_recipes, load_recipe, resolve, resolve_arms
 from cobra_kit.recipe.diff import flatten
+from cobra_kit.study.kinds import SearchTrials
+from cobra_kit.study.sweeper import trials_of
 
 SHIPPED = sorted(builtin_recipes())
 WITH_PROFILES = [
@@ -50,7 +52,8 @@ def test_shipped_recipes_resolve_and_are_fair(name: str, profile: str | None) ->
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_recipes_use_qualified_names_only(name: str) -> None:
     written = yaml.safe_load(builtin_recipes()[name].read_text(encoding="utf-8"))
-    uses = {path: value for path, value in flatten(written).items() if path.endswith("use")}
+    algorithms = {"sweep.sampler.use", "sweep.pruner.use"}  # Optuna's, by name
+    uses = {path: value for path, value in flatten(written).items() if path.endswith("use") and path not in algorithms}
     qualified = {component.qualified for component in default_registry().components()}
     assert {path: value for path, value in uses.items() if value not in qualified} == {}
 
@@ -115,3 +118,15 @@ def test_reading_recipes_imports_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", f"import re; {code}"], capture_output=True, text=True, check=True)
     assert re.fullmatch(r"\[\]\s*", done.stdout)
+
+
+def test_the_packaged_search_is_one() -> None:
+    kind = trials_of(load_recipe("sweep_projector"))
+    assert isinstance(kind, SearchTrials)
+    assert len(kind.points()) == 16
+    assert set(kind.plan.sweep.space) == {
+        "model.vision_encoder.use",
+        "model.projector.use",
+        "model.fusion.use",
+        "train.finetune.learning_rate",
+    }

@@ -1,0 +1,33 @@
+"""What `cobra-kit status` does."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import typer
+
+from cobra_kit.cli.columns import width
+from cobra_kit.cli.status_text import status_lines
+from cobra_kit.study.status import study_status
+
+
+def status(study: Path, *, storage: str | None, as_json: bool) -> None:
+    """Prints how far a study is."""
+    found = study_status(study, storage)
+    if as_json:
+        typer.echo(json.dumps(asdict(found), ensure_ascii=False, indent=2))
+        return
+    lines = status_lines(found, width())
+    if not sys.stdout.isatty():
+        for line, _ in lines:
+            typer.echo(line)
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    for line, style in lines:
+        console.print(Text(line, style=style), soft_wrap=True)

@@ -1,0 +1,126 @@
+"""How far a study is, as lines of text with their styles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cobra_kit.cli.board import duration
+from cobra_kit.cli.columns import rows
+from cobra_kit.study.status import COMPLETE, FAILED, RUNNING, STATES, WAITING, StudyStatus, TrialStatus
+
+Line = tuple[str, str]
+"""A line and its style."""
+_STYLES = {RUNNING: "bold", COMPLETE: "green", FAILED: "red", "pruned": "yellow", "infeasible": "yellow"}
+_ROOM_FOR_SETTINGS = 124
+_LONGEST_OUTCOME, _LONGEST_HOST = 50, 16
+_OUTCOME = 2
+
+
+def status_lines(status: StudyStatus, width: int | None) -> list[Line]:
+    """Returns everything: the overview, the best trial, and a line per trial.
+
+    Args:
+        status: The study.
+        width: Most characters of a line; None for no limit.
+    """
+    return [*_head(status, width), ("", ""), *_table(status, status.trials, width)]
+
+
+def live_lines(status: StudyStatus, width: int, height: int) -> list[Line]:
+    """Returns what fits a terminal: all trials where there is room, else those at work and the latest to have ended."""
+    head = _head(status, width)
+    room = max(1, height - len(head) - 3)
+    shown = status.trials
+    if len(shown) > room:
+        order = {RUNNING: 0, FAILED: 1, WAITING: 3}
+        latest = sorted(shown, key=lambda one: (order.get(one.state, 2), -one.number))
+        shown = sorted(latest[:room], key=lambda one: one.number)
+    more = [(f"  and {len(status.trials) - len(shown)} more", "dim")] if len(shown) < len(status.trials) else []
+    return [*head, ("", ""), *_table(status, shown, width), *more]
+
+
+def overview(status: StudyStatus) -> str:
+    """Returns `12 of 16 trials ended: 8 complete, 4 pruned`, and below it `2 running, 2 waiting; about 3:20 left`."""
+    ended = [
+        f"{count} {state}" for state in STATES if state not in (WAITING, RUNNING) and (count := status.count(state))
+    ]
+    open_ones = [f"{count} {state}" for state in (RUNNING, WAITING) if (count := status.count(state))]
+    what = f"{status.ended} of {len(status.trials)} trials ended"
+    left = f"about {duration(status.seconds_left)} left" if status.seconds_left else ""
+    to_come = "; ".join(filter(None, (", ".join(open_ones), left)))
+    return "\n".join(filter(None, (f"{what}: {', '.join(ended)}" if ended else what, to_come)))
+
+
+def outcome(status: StudyStatus, trial: TrialStatus) -> str:
+    """Returns what came of a trial, or how far it is."""
+    if trial.state == COMPLETE:
+        return status.shown(trial.values or ())
+    if trial.state == RUNNING:
+        if trial.step is None:
+            return "starting"
+        return f"{trial.stage} {trial.step:,}/{trial.steps:,}" if trial.steps else f"{trial.stage} {trial.step:,}"
+    lines = trial.note.strip().splitlines()
+    if trial.note.startswith("Traceback"):
+        return lines[-1]  # Python says last what it was
+    return lines[0] if lines else ""
+
+
+def settings(trial: TrialStatus) -> str:
+    """Returns a trial's values under short names: `projector mlp/gelu, learning_rate 0.001`."""
+    return ", ".join(f"{_short(path)} {_value(value)}" for path, value in trial.params.items())
+
+
+def _head(status: StudyStatus, width: int | None) -> list[Line]:
+    lines: list[Line] = [(f"{status.study}  in {status.folder}", "bold")]
+    lines += [(text, "") for text in overview(status).splitlines()]
+    best = status.best
+    if best is not None:
+        told = f"best so far  {best.name}  {status.shown(best.values or ())}"
+        if not best.name.startswith(str(best.params.get("arm", "\0"))):
+            told += f"  ({settings(best)})"
+        lines.append((told, "green"))
+    return [(_cut(text, width), style) for text, style in lines]
+
+
+def _table(status: StudyStatus, trials: Sequence[TrialStatus], width: int | None) -> list[Line]:
+    wide = width is None or width >= _ROOM_FOR_SETTINGS
+    header = ["trial", "state", "progress or outcome", "time", "settings"]
+    table = [_cells(status, one, cut=width is not None) for one in trials]
+    kept = [
+        column
+        for column in range(len(header))
+        if any(row[column] for row in table) and (wide or column != len(header) - 1)
+    ]
+    flexible = (
+        kept.index(len(header) - 1) if len(header) - 1 in kept else kept.index(_OUTCOME) if _OUTCOME in kept else 0
+    )
+    lines = rows([[row[column] for column in kept] for row in [header, *table]], flexible=flexible, limit=width)
+    styles = ["dim", *(_STYLES.get(one.state, "dim") for one in trials)]
+    return list(zip(lines, styles, strict=True))
+
+
+def _cells(status: StudyStatus, trial: TrialStatus, *, cut: bool) -> list[str]:
+    told = outcome(status, trial)
+    if trial.worker:
+        host, _, process = trial.worker.rpartition(":")
+        told = f"{told}  on {_cut(host, _LONGEST_HOST)}:{process}"
+    if cut:
+        told = _cut(told, _LONGEST_OUTCOME)
+    time = f"{duration(trial.seconds_left)} left" if trial.seconds_left is not None else ""
+    if not time and trial.seconds is not None:
+        time = duration(trial.seconds)
+    grid = set(trial.params) <= {"arm", "seed"}
+    return [trial.name, trial.state, told, time, "" if grid else settings(trial)]
+
+
+def _short(path: str) -> str:
+    words = path.split(".")
+    return words[-2] if words[-1] == "use" and len(words) > 1 else words[-1]
+
+
+def _value(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _cut(text: str, width: int | None) -> str:
+    return text if width is None or len(text) <= width else text[: width - 1].rstrip() + "…"

@@ -1,0 +1,201 @@
+"""What `cobra-kit sweep` does: works by itself, or starts workers and watches them, and prints the table."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from cobra_kit.cli.arguments import UsageError
+from cobra_kit.cli.progress import message_text, progress
+from cobra_kit.cli.run_action import heading, joined
+from cobra_kit.cli.sweep_board import watching
+from cobra_kit.cli.tables import print_table, terminal_width
+from cobra_kit.events import Event, Message
+from cobra_kit.recipe import load_recipe
+from cobra_kit.report import AblationTable, table_to_json
+from cobra_kit.study.devices import choose_device, worker_environment
+from cobra_kit.study.engine import Crew
+from cobra_kit.study.kinds import GridTrials, SearchTrials
+from cobra_kit.study.runner import study_path
+from cobra_kit.study.sweeper import Kind, Sweep, open_sweep, trials_of
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_LOOK_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """What the command line said, apart from how many workers; joining workers are told the same.
+
+    Args:
+        recipe: A file or a name.
+        profile: Which profile.
+        changes: `a.b=c` settings.
+        trials: How many in all.
+        storage: URL of a database.
+        out: The study's folder.
+        timeout: With a unit, such as `30m`.
+        fail_fast: Stop at the first trial that goes wrong.
+        device: Where models are.
+        before: Options before the command, such as `--plugin FILE`.
+    """
+
+    recipe: str
+    profile: str | None
+    changes: tuple[str, ...]
+    trials: int | None
+    storage: str | None
+    out: Path | None
+    timeout: str | None
+    fail_fast: bool
+    device: str
+    before: tuple[str, ...] = ()
+
+    def command(self) -> list[str]:
+        """Returns the arguments of a command that joins."""
+        words = [*self.before, "sweep", self.recipe]
+        for name in ("profile", "trials", "storage", "out", "timeout"):
+            value = getattr(self, name)
+            words += [f"--{name}", str(value)] if value is not None else []
+        for change in self.changes:
+            words += ["--set", change]
+        words += ["--fail-fast"] if self.fail_fast else []
+        return [*words, "--device", self.device] if self.device != "auto" else words
+
+
+def sweep(words: Words, *, workers: int, fresh: bool, as_json: bool, worker: int | None) -> None:
+    """Works on a study and prints its table."""
+    recipe = load_recipe(words.recipe, profile=words.profile, overrides=words.changes)
+    kind = trials_of(recipe, words.trials)
+    path = study_path(kind.plan, words.out)
+    timeout = seconds_of(words.timeout)
+    crew = Crew(storage=words.storage, fail_fast=words.fail_fast, timeout=timeout, device=choose_device(words.device))
+    if worker is not None:
+        _help(kind, path, crew)
+        return
+    for line in _heading(kind, path, workers):
+        typer.echo(line, err=True)
+    try:
+        alone = workers == 1
+        table = _alone(kind, path, crew, fresh) if alone else _together(words, kind, path, crew, workers, fresh)
+    except KeyboardInterrupt:
+        again = shlex.join(["cobra-kit", *words.command(), *(["--workers", str(workers)] if workers > 1 else [])])
+        typer.echo(f"\nInterrupted. What is done is kept in {path}. To go on:\n  {again}", err=True)
+        raise
+    if table is None:
+        typer.echo(
+            f"\nThe time is up. The same command goes on; cobra-kit status {path} shows how far it is.", err=True
+        )
+    elif as_json:
+        typer.echo(table_to_json(table), nl=False)
+    else:
+        typer.echo("", err=True)
+        print_table(table)
+        typer.echo(f"\ntable.md and table.json are in {path}; cobra-kit status {path} lists every trial", err=True)
+
+
+def seconds_of(text: str | None) -> float | None:
+    """Returns a length of time in seconds: `90`, `90s`, `30m`, `1.5h`.
+
+    Raises:
+        UsageError: It is none.
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
+    if found is None:
+        raise UsageError(f"--timeout: expected a time such as 90s, 30m or 2h, found {text!r}")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def global_words(parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    """Returns the options before the command as words, from what the root of the command line understood."""
+    plugins = [word for file in parameters.get("plugin") or () for word in ("--plugin", str(file))]
+    flags = [f"--{name.replace('_', '-')}" for name in ("no_plugins", "debug") if parameters.get(name)]
+    return (*plugins, *flags)
+
+
+def _heading(kind: Kind, path: Path, workers: int) -> list[str]:
+    width = terminal_width(sys.stderr.isatty())
+    if isinstance(kind, GridTrials):
+        return heading(kind.plan, path, width)
+    plan = kind.plan
+    recipe, section = plan.recipe, plan.sweep
+    profile = [f"profile {recipe.profile}"] if recipe.profile else []
+    objectives = ", ".join(f"{one.metric} ({one.better})" for one in section.objectives)
+    pruner = f", pruner {section.pruner.use}" if section.pruner else ""
+    return [
+        *joined([f"recipe  {recipe.name}", *profile, f"trials  {len(kind.points())}", f"workers  {workers}"], width),
+        *joined([f"seeks   {objectives}", f"sampler  {section.sampler.use}{pruner}"], width),
+        f"study   {path}",
+        "",
+    ]
+
+
+def _alone(kind: Kind, path: Path, crew: Crew, fresh: bool) -> AblationTable | None:
+    plan = kind.plan if isinstance(kind, GridTrials) else None
+    with progress(plan) as report, open_sweep(kind, path, crew, fresh=fresh, report=report) as one:
+        one.work()
+        return _table(one)
+
+
+def _help(kind: Kind, path: Path, crew: Crew) -> None:
+    """Does trials for a `sweep` that watches; it makes the table."""
+    import os
+
+    from cobra_kit.study.workers import stop_with
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have made us deaf to it
+    stop_with(os.getppid())
+    plan = kind.plan if isinstance(kind, GridTrials) else None
+    with progress(plan) as report, open_sweep(kind, path, crew, retry_failed=False, report=report) as one:
+        one.work()
+
+
+def _together(words: Words, kind: Kind, path: Path, crew: Crew, workers: int, fresh: bool) -> AblationTable | None:
+    from cobra_kit.study.workers import Workers, raise_failures, working
+
+    with watching() as show, open_sweep(kind, path, crew, fresh=fresh, report=show.report) as one:
+        crowd = Workers(
+            [sys.executable, "-m", "cobra_kit", *words.command(), "--worker"],
+            [worker_environment(number, workers, crew.device) for number in range(workers)],
+            one.folder.workers,
+            show.report,
+        )
+        with working(crowd):
+            status = one.status()
+            while crowd.tend(status.ended) and not (crew.fail_fast and crowd.failures):
+                time.sleep(_LOOK_SECONDS)
+                status = one.status()
+                show.status(status)
+        show.status(one.status())
+        if crew.fail_fast or not one.is_finished:
+            raise_failures(crowd.failures, one.folder.workers)
+    if isinstance(kind, SearchTrials):
+        typer.echo("\nThe reference and the best trials are asked the test questions:", err=True)
+    with progress(None) as report, open_sweep(kind, path, crew, retry_failed=False, report=report) as one:
+        return _table(one)
+
+
+def _table(one: Sweep) -> AblationTable | None:
+    if not one.is_finished:
+        return None
+    failed = one.status().count("failed")
+    if failed:
+        text = f"{failed} {'trial' if failed == 1 else 'trials'} failed: cobra-kit status {one.folder.path} shows why"
+        _tell(Message(text=text, level="warning"))
+    return one.table()
+
+
+def _tell(event: Event) -> None:
+    if isinstance(event, Message):
+        typer.echo(message_text(event), err=True)

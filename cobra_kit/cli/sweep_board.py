@@ -1,0 +1,98 @@
+"""What a `sweep` that watches its workers shows: a live board on a terminal, a line per trial elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import typer
+
+from cobra_kit.cli.progress import message_text
+from cobra_kit.cli.status_text import Line, live_lines, outcome, overview
+from cobra_kit.events import Event, Message
+from cobra_kit.study.status import RUNNING, WAITING, StudyStatus
+
+_LINE_SECONDS = 60.0
+_SPARE_LINES = 2
+
+
+class Board(Protocol):
+    """Shows a study."""
+
+    def status(self, status: StudyStatus) -> None:
+        """Shows how far it is."""
+        ...
+
+    def report(self, event: Event, /) -> None:
+        """Shows a message."""
+        ...
+
+
+@contextmanager
+def watching() -> Iterator[Board]:
+    """Yields a board for the length of a block."""
+    if not sys.stderr.isatty():
+        yield PlainBoard()
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console(stderr=True, highlight=False)
+    with Live(console=console, auto_refresh=False) as live:
+        yield _LiveBoard(console, live)
+
+
+class PlainBoard:
+    """One line per trial that ends, and every minute in between."""
+
+    def __init__(self) -> None:
+        self._told: set[int] | None = None
+        self._last = time.monotonic()
+
+    def status(self, status: StudyStatus) -> None:
+        """Prints what is new."""
+        ended = {one.number: one for one in status.trials if one.state not in (WAITING, RUNNING)}
+        if self._told is None:  # what an earlier process did is no news
+            self._told = set()
+            if ended:
+                typer.echo(overview(status), err=True)
+                self._told = set(ended)
+        for number in sorted(set(ended) - self._told):
+            self._told.add(number)
+            one = ended[number]
+            count = f"{len(self._told)} of {len(status.trials)}"
+            typer.echo("  ".join(filter(None, (f"{one.name}: {one.state}", outcome(status, one), count))), err=True)
+            self._last = time.monotonic()
+        if time.monotonic() - self._last >= _LINE_SECONDS:
+            typer.echo(overview(status), err=True)
+            self._last = time.monotonic()
+
+    def report(self, event: Event, /) -> None:
+        """Prints a message."""
+        if isinstance(event, Message):
+            typer.echo(message_text(event), err=True)
+
+
+class _LiveBoard:
+    def __init__(self, console: object, live: object) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        assert isinstance(console, Console)
+        assert isinstance(live, Live)
+        self._console, self._live = console, live
+
+    def status(self, status: StudyStatus) -> None:
+        from rich.text import Text
+
+        lines: list[Line] = live_lines(status, self._console.width - 1, self._console.height - _SPARE_LINES)
+        text = Text("\n", no_wrap=True, overflow="ellipsis").join(Text(line, style=style) for line, style in lines)
+        self._live.update(text, refresh=True)
+
+    def report(self, event: Event, /) -> None:
+        if isinstance(event, Message):
+            style = "yellow" if event.level == "warning" else "dim"
+            self._console.print(message_text(event), markup=False, style=style)

@@ -1,0 +1,166 @@
+"""The section `sweep`: what to search through, for what, and how."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, field_validator, model_validator
+
+from cobra_kit.recipe.sections import Count, Section
+
+Scalar = str | int | float | bool | None
+Direction = Literal["maximize", "minimize"]
+
+MEAN = "mean"
+"""The mean over all benchmarks, as an objective."""
+COSTS: dict[str, Direction] = {
+    "tokens_per_second": "maximize",
+    "training_seconds": "minimize",
+    "parameters": "minimize",
+    "parameters_trained": "minimize",
+    "image_tokens": "minimize",
+    "memory_bytes": "minimize",
+}
+"""Objectives and limits that are no benchmark, and which way is better."""
+
+
+class Choice(Section):
+    """A setting, or one of several alternatives, that is sought."""
+
+    choices: list[Scalar] | dict[str, Any] | None = None
+    """Values to choose from; or named alternatives, each a value or a mapping laid over the recipe at this path."""
+    low: int | float | None = None
+    """Smallest value of a number."""
+    high: int | float | None = None
+    """Largest value of a number."""
+    step: int | float | None = None
+    """Distance between values; null: any (whole numbers: 1)."""
+    log: bool = False
+    """Sought on a logarithmic scale."""
+    when: dict[str, Scalar | list[Scalar]] | None = None
+    """Only sought where other settings of this space have one of these values, such as a component's name."""
+
+    @property
+    def is_number(self) -> bool:
+        """Returns whether a range is sought, and no list."""
+        return self.choices is None
+
+    @property
+    def is_whole(self) -> bool:
+        """Returns whether the values are whole numbers."""
+        return isinstance(self.low, int) and isinstance(self.high, int) and not isinstance(self.step, float)
+
+    @model_validator(mode="after")
+    def _is_one_kind(self) -> Choice:
+        if (self.choices is None) == (self.low is None and self.high is None):
+            raise ValueError("expected either choices, or low and high")
+        if self.choices is not None:
+            if not self.choices:
+                raise ValueError("expected at least one choice")
+            if self.log or self.step is not None:
+                raise ValueError("expected low and high beside log or step")
+            return self
+        if self.low is None or self.high is None:
+            raise ValueError("expected both low and high")
+        if not self.low < self.high:
+            raise ValueError(f"expected low below high, found {self.low} and {self.high}")
+        if self.step is not None and (self.log or self.step <= 0):
+            raise ValueError("expected a step above 0 and no log beside it")
+        if self.log and self.low <= 0:
+            raise ValueError(f"expected low above 0 on a logarithmic scale, found {self.low}")
+        return self
+
+
+class ObjectiveSection(Section):
+    """What is sought: a benchmark's accuracy on the validation split, or a cost."""
+
+    metric: str
+    """A benchmark of the data source, `mean` over all of them, or a cost such as `tokens_per_second`."""
+    direction: Direction | None = None
+    """Which way is better; null: more accuracy and speed, less of everything else."""
+
+    @property
+    def better(self) -> Direction:
+        """Returns which way is better."""
+        return self.direction or COSTS.get(self.metric, "maximize")
+
+
+class LimitSection(Section):
+    """A cost that must be kept; a trial that cannot keep it is pruned before it costs anything where that is known."""
+
+    metric: str
+    """A cost such as `parameters`."""
+    at_most: float | None = None
+    """Upper bound."""
+    at_least: float | None = None
+    """Lower bound."""
+
+    @model_validator(mode="after")
+    def _has_a_bound(self) -> LimitSection:
+        if self.at_most is None and self.at_least is None:
+            raise ValueError("expected at_most or at_least")
+        return self
+
+    @field_validator("metric")
+    @classmethod
+    def _is_a_cost(cls, value: str) -> str:
+        if value not in COSTS:
+            raise ValueError(f"expected a cost, found {value!r}; the costs are {', '.join(COSTS)}")
+        return value
+
+
+class NamedSection(Section):
+    """An algorithm of Optuna's and its options, flat beside `use`."""
+
+    model_config = ConfigDict(extra="allow", strict=True, use_attribute_docstrings=True)
+
+    use: str = Field(min_length=1)
+    """Its name."""
+
+    def options(self) -> dict[str, Any]:
+        """Returns the algorithm's own options."""
+        return dict(self.model_extra or {})
+
+
+class SweepSection(Section):
+    """A search: many trials of one recipe, each with other settings."""
+
+    space: Annotated[dict[str, Choice], Field(min_length=1)]
+    """What is sought, by its path in the recipe, such as `model.projector.use` or `train.finetune.learning_rate`."""
+    trials: Count = 30
+    """How many trials; those that are pruned count."""
+    objectives: Annotated[list[ObjectiveSection], Field(min_length=1)] = Field(default=[ObjectiveSection(metric=MEAN)])
+    """What is sought; with several, the trials that no other beats in all of them."""
+    limits: list[LimitSection] = Field(default=[])
+    """Costs that must be kept."""
+    sampler: NamedSection = NamedSection(use="tpe")
+    """How the next trial is chosen: `tpe`, `gp`, `cmaes`, `nsgaii`, `random` or `grid`."""
+    pruner: NamedSection | None = None
+    """How a poor trial is stopped early: `median`, `halving`, `hyperband` or `wilcoxon`; null: never."""
+    seed: int = 0
+    """Of the sampler; the trials' own seed is the recipe's."""
+
+    @field_validator("objectives")
+    @classmethod
+    def _objectives_differ(cls, value: list[ObjectiveSection]) -> list[ObjectiveSection]:
+        names = [one.metric for one in value]
+        if len(set(names)) < len(names):
+            raise ValueError(f"expected different objectives, found {', '.join(names)}")
+        return value
+
+    @model_validator(mode="after")
+    def _conditions_are_in_the_space(self) -> SweepSection:
+        before: list[str] = []
+        for path, choice in self.space.items():
+            for other in choice.when or ():
+                if other not in before:
+                    known = ", ".join(before) or "none"
+                    raise ValueError(f"{path}: when names {other!r}, which does not stand above it (above: {known})")
+            before.append(path)
+        return self
+
+    @model_validator(mode="after")
+    def _pruning_has_one_objective(self) -> SweepSection:
+        if self.pruner is not None and len(self.objectives) > 1:
+            raise ValueError("expected no pruner, or one objective: Optuna prunes by one value")
+        return self

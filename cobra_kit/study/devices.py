@@ -1,0 +1,63 @@
+"""Where a study's models are: the processor, or a GPU per worker."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Literal
+
+from cobra_kit.errors import CobraError
+
+AUTO, CPU, CUDA = "auto", "cpu", "cuda"
+Device = Literal["auto", "cpu", "cuda"]
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
+
+
+def choose_device(wanted: str) -> str:
+    """Returns `cpu` or `cuda`.
+
+    Args:
+        wanted: One of them, or `auto`: a GPU where torch sees one.
+
+    Raises:
+        CobraError: There is no such device.
+    """
+    if wanted == CPU:
+        return CPU
+    if wanted not in (AUTO, CUDA):
+        raise CobraError(f"no device named {wanted!r}", where="--device", hint=f"Devices: {AUTO}, {CPU}, {CUDA}.")
+    import torch
+
+    if torch.cuda.is_available():
+        return CUDA
+    if wanted == AUTO:
+        return CPU
+    raise CobraError(
+        "torch sees no GPU",
+        where="--device cuda",
+        hint="`nvidia-smi` and `python -m torch.utils.collect_env` tell why. `--device cpu` works everywhere.",
+    )
+
+
+def worker_environment(worker: int, workers: int, device: str) -> dict[str, str]:
+    """Returns the environment variables by which the workers of a machine keep out of each other's way.
+
+    Args:
+        worker: Which one, from 0.
+        workers: How many there are.
+        device: `cpu`: they share the cores; `cuda`: each has one GPU, in turn where there are fewer.
+    """
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    found = {"OMP_NUM_THREADS": str(min(threads, int(os.environ.get("OMP_NUM_THREADS") or threads)))}
+    if device == CUDA:
+        visible = _visible_gpus(os.environ)
+        found[_VISIBLE] = visible[worker % len(visible)]
+    return found
+
+
+def _visible_gpus(environment: Mapping[str, str]) -> list[str]:
+    if listed := [one.strip() for one in environment.get(_VISIBLE, "").split(",") if one.strip()]:
+        return listed
+    import torch
+
+    return [str(number) for number in range(torch.cuda.device_count())]

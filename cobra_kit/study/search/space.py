@@ -1,0 +1,120 @@
+"""The search space: what a trial suggests, every point of a grid, and the recipe of a point."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from cobra_kit.errors import RecipeError
+from cobra_kit.recipe import Recipe
+from cobra_kit.recipe.check import check_structure
+from cobra_kit.recipe.merge import merge
+from cobra_kit.recipe.problems import problem, raise_problems
+from cobra_kit.recipe.sweep import Choice, Scalar
+from cobra_kit.recipe.tree import Node, Origin, from_plain
+
+if TYPE_CHECKING:
+    from optuna import Trial
+
+Space = Mapping[str, Choice]
+Values = dict[str, Scalar]
+"""Per path what was chosen: a value, or the name of an alternative."""
+
+_LARGEST_GRID = 100_000
+
+
+def suggest(trial: Trial, space: Space) -> Values:
+    """Returns a trial's values; what is not sought beside its other values is left out."""
+    values: Values = {}
+    for path, choice in space.items():
+        if applies(choice, values):
+            values[path] = _suggest(trial, path, choice)
+    return values
+
+
+def applies(choice: Choice, values: Mapping[str, Scalar]) -> bool:
+    """Returns whether something is sought beside these values."""
+    return all(
+        other in values and values[other] in (wanted if isinstance(wanted, list) else [wanted])
+        for other, wanted in (choice.when or {}).items()
+    )
+
+
+def grid(recipe: Recipe, space: Space) -> list[Values]:
+    """Returns every point of a space, conditions kept.
+
+    Raises:
+        RecipeError: A number has no step, or there are more points than anybody runs.
+    """
+    steps: dict[str, list[Scalar]] = {}
+    for path, choice in space.items():
+        found = _all_values(choice)
+        if found is None:
+            raise problem(
+                recipe.tree, ("sweep", "space", path), "a grid needs steps", "give step, or a list of choices"
+            )
+        steps[path] = found
+    size = math.prod(map(len, steps.values()))
+    if size > _LARGEST_GRID:
+        raise problem(recipe.tree, ("sweep", "space"), f"a grid of {size:,} points", "use fewer choices, or a sampler")
+    return list(_points(space, steps))
+
+
+def point_recipe(recipe: Recipe, values: Mapping[str, Scalar]) -> Recipe:
+    """Returns the recipe with a point's values laid over it, without the search.
+
+    Raises:
+        RecipeError: The recipe cannot have these values.
+    """
+    assert recipe.sweep is not None
+    body = recipe.tree.without("sweep", "ablation")
+    for path, value in values.items():
+        choices = recipe.sweep.space[path].choices
+        chosen = choices[str(value)] if isinstance(choices, dict) else value
+        overlay = from_plain(chosen, Origin(f"{path} of the sweep"))
+        for key in reversed(path.split(".")):
+            overlay = Node({key: overlay}, overlay.origin)
+        body = merge(body, overlay)
+    one, problems = check_structure(body)
+    raise_problems(f"the recipe {recipe.name!r}", problems)
+    if one is None:
+        raise RecipeError("the recipe cannot have these values", where=recipe.name)
+    return one.located(body, name=recipe.name, profile=recipe.profile, profiles=recipe.profile_names)
+
+
+def _suggest(trial: Trial, path: str, choice: Choice) -> Scalar:
+    if choice.choices is not None:
+        return trial.suggest_categorical(path, list(choice.choices))
+    assert choice.low is not None
+    assert choice.high is not None
+    if choice.is_whole:
+        return trial.suggest_int(path, int(choice.low), int(choice.high), step=int(choice.step or 1), log=choice.log)
+    return trial.suggest_float(path, choice.low, choice.high, step=choice.step, log=choice.log)
+
+
+def _all_values(choice: Choice) -> list[Scalar] | None:
+    if choice.choices is not None:
+        return list(choice.choices)
+    assert choice.low is not None
+    assert choice.high is not None
+    if choice.is_whole and not choice.log:
+        return list(range(int(choice.low), int(choice.high) + 1, int(choice.step or 1)))
+    if choice.step is None:
+        return None
+    count = math.floor((choice.high - choice.low) / choice.step + 1e-9) + 1
+    return [choice.low + number * choice.step for number in range(count)]
+
+
+def _points(space: Space, steps: Mapping[str, list[Scalar]]) -> Iterator[Values]:
+    seen: set[tuple[tuple[str, Scalar], ...]] = set()
+    for combination in itertools.product(*steps.values()):
+        values: Values = {}
+        for (path, choice), value in zip(space.items(), combination, strict=True):
+            if applies(choice, values):
+                values[path] = value
+        key = tuple(values.items())
+        if key not in seen:
+            seen.add(key)
+            yield values

@@ -1,0 +1,95 @@
+"""A search as its report shows it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cobra_kit.errors import CobraError
+from cobra_kit.report.sweep import Objective, SweepView, Trial
+from cobra_kit.study.status import state_of, stored_trials
+from cobra_kit.study.stored import StoredStudy
+from cobra_kit.study.trials import ERROR, NAME, REASON
+from cobra_kit.study.trials.lease import read_mark
+from cobra_kit.study.trials.quiet import knowingly
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.trial import FrozenTrial
+
+_METHOD = "PED-ANOVA"
+_PER_QUESTION = "wilcoxon"
+"""A pruner that looks at single questions: what is reported to it is no curve."""
+
+
+def sweep_view(study: StoredStudy) -> SweepView | None:
+    """Returns a search's trials and what they say about its parameters.
+
+    Args:
+        study: The study.
+
+    Returns:
+        None if the study is no search, or if its trials cannot be reached from here.
+    """
+    section: dict[str, Any] | None = study.recipe.get("sweep")
+    if not section:
+        return None
+    try:
+        found, _ = stored_trials(study.path)
+    except CobraError:
+        return None
+    objectives = tuple(
+        Objective(name=name, direction="maximize" if one.name == "MAXIMIZE" else "minimize")
+        for name, one in zip(found.metric_names or [], found.directions, strict=True)
+    )
+    pruner = (section.get("pruner") or {}).get("use", "")
+    importances = _importances(found, objectives)
+    return SweepView(
+        objectives=objectives,
+        trials=tuple(
+            _trial(one, curve=pruner != _PER_QUESTION)
+            for one in found.get_trials(deepcopy=False)
+            if NAME in one.user_attrs
+        ),
+        importances=importances,
+        importance_method=_METHOD if importances else "",
+        sampler=str(section["sampler"]["use"]),
+        pruner=pruner,
+    )
+
+
+def _trial(trial: FrozenTrial, *, curve: bool) -> Trial:
+    mark = read_mark(trial.user_attrs)
+    begun, ended = trial.datetime_start, trial.datetime_complete
+    state = state_of(trial)
+    return Trial(
+        number=trial.number,
+        state=state,
+        parameters=dict(trial.params),
+        values=tuple(trial.values or ()) if state == "complete" else (),
+        intermediate=dict(trial.intermediate_values) if curve else {},
+        seconds=(ended - begun).total_seconds() if begun and ended else None,
+        worker=str(mark.owner) if mark else "",
+        error=str(trial.user_attrs.get(ERROR) or trial.user_attrs.get(REASON) or ""),
+    )
+
+
+def _importances(study: Study, objectives: tuple[Objective, ...]) -> dict[str, dict[str, float]]:
+    """Returns each objective's importances; none where there are too few trials to say."""
+    import optuna
+
+    found: dict[str, dict[str, float]] = {}
+    for index, one in enumerate(objectives):
+        evaluator = optuna.importance.PedAnovaImportanceEvaluator()
+
+        def value(trial: FrozenTrial, index: int = index) -> float:
+            return float(trial.values[index])
+
+        try:
+            with knowingly():
+                shares = optuna.importance.get_param_importances(
+                    study, evaluator=evaluator, target=value if len(objectives) > 1 else None
+                )
+        except (ValueError, RuntimeError):  # Optuna: too few trials, or all alike
+            continue
+        found[one.name] = {name: float(share) for name, share in shares.items()}
+    return found

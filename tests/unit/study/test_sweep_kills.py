@@ -1,0 +1,77 @@
+"""Workers of a real study are killed at random; the table is as if nothing had happened.
+
+`COBRA_KIT_KILLS=50 COBRA_KIT_KILL_TRIALS=200` is the whole experiment; the suite has a smaller one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from collections import Counter
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+
+import miniature
+import pytest
+from optuna.trial import TrialState
+
+from cobra_kit.recipe import load_recipe
+from cobra_kit.study.engine import Crew
+from cobra_kit.study.status import study_status
+from cobra_kit.study.sweeper import open_sweep, trials_of
+
+TRIALS = int(os.environ.get("COBRA_KIT_KILL_TRIALS", "16"))
+KILLS = int(os.environ.get("COBRA_KIT_KILLS", "6"))
+GRID = miniature.search(
+    f"train.finetune.learning_rate: {{choices: {[round(0.001 + number / 100_000, 6) for number in range(TRIALS)]}}}",
+    sampler={"use": "grid"},
+).replace("steps: 20", "steps: 4")
+
+
+@pytest.mark.slow
+def test_kills_lose_and_double_nothing(tmp_path: Path, context: ForkServerContext) -> None:
+    recipe = miniature.write(tmp_path, GRID, "search")
+    with open_sweep(trials_of(load_recipe(recipe)), tmp_path / "calm", Crew()) as one:
+        one.work()
+        calm = one.table()
+    numbers = random.Random(5)
+    out = tmp_path / "killed"
+
+    def start():
+        process = context.Process(target=miniature.work_on, args=(str(recipe), str(out)))
+        process.start()
+        return process
+
+    workers = [start() for _ in range(2)]
+    kills = 0
+    while kills < KILLS:
+        time.sleep(numbers.uniform(0.1, 1.5))
+        victim = numbers.randrange(len(workers))
+        if workers[victim].exitcode is not None:
+            workers[victim] = start()  # the study was done before all kills were: it has nothing left to do
+        assert workers[victim].pid is not None
+        os.kill(workers[victim].pid, signal.SIGKILL)
+        workers[victim].join()
+        workers[victim] = start()
+        kills += 1
+    for worker in workers:
+        worker.join()
+        assert worker.exitcode == 0
+    with open_sweep(trials_of(load_recipe(recipe)), out, Crew()) as one:
+        assert one.work().completed == 0
+        killed = one.table()
+    assert [trial.state for trial in study_status(out).trials] == ["complete"] * TRIALS
+    assert _ended(out) == {number: 1 for number in range(TRIALS)}
+    assert miniature.without_times(killed) == miniature.without_times(calm)
+    values = [[trial.values for trial in study_status(place).trials] for place in (out, tmp_path / "calm")]
+    assert values[0] == values[1]
+
+
+def _ended(study: Path) -> Counter[int]:
+    """Returns how often each trial was recorded as ended, by its number in the journal."""
+    entries = [json.loads(line) for line in (study / "trials.journal").read_text().splitlines()]
+    ended = {state.value for state in TrialState if state.is_finished()}
+    return Counter(entry["trial_id"] for entry in entries if entry.get("state") in ended and "trial_id" in entry)

@@ -1,0 +1,46 @@
+"""Studies that share a database: each has its name, and another recipe is kept out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import miniature
+import pytest
+
+from cobra_kit.errors import CobraError
+from cobra_kit.recipe import load_recipe
+from cobra_kit.study.engine import Crew
+from cobra_kit.study.status import study_status
+from cobra_kit.study.sweeper import Kind, open_sweep, trials_of
+
+TEXT = miniature.search("train.finetune.learning_rate: {choices: [0.001, 0.002]}", sampler={"use": "grid"})
+
+
+def kind(folder: Path, text: str = TEXT) -> Kind:
+    return trials_of(load_recipe(miniature.write(folder, text, "kept")))
+
+
+def test_a_study_in_a_database_is_found_again_and_no_other_recipe_joins(tmp_path: Path, database: str) -> None:
+    crew = Crew(storage=database)
+    with open_sweep(kind(tmp_path), tmp_path / "one", crew) as one:
+        assert one.status().count("waiting") == 2
+    assert not (tmp_path / "one" / "trials.journal").exists()
+    assert study_status(tmp_path / "one").study == "kept"  # the folder knows where its trials are
+    other = kind(tmp_path, TEXT.replace("0.002", "0.003"))
+    with pytest.raises(CobraError, match="made by another recipe") as caught, open_sweep(other, tmp_path / "two", crew):
+        pass
+    assert "[0.001, 0.002] there, [0.001, 0.003] now" in str(caught.value)
+    assert "study kept" in str(caught.value)
+    with open_sweep(other, tmp_path / "one", crew, fresh=True) as two:
+        assert two.status().count("waiting") == 2
+
+
+def test_a_password_is_not_written_down(tmp_path: Path, database: str) -> None:
+    crew = Crew(storage=database.replace("tester@", "tester:secret@"))
+    with open_sweep(kind(tmp_path, TEXT.replace("0.002", "0.005")), tmp_path / "three", crew, fresh=True):
+        pass
+    kept = "".join(path.read_text(errors="replace") for path in (tmp_path / "three").rglob("*") if path.is_file())
+    assert "secret" not in kept
+    with pytest.raises(CobraError, match=r"keeps its trials in postgresql\+psycopg://tester:\*\*\*@"):
+        study_status(tmp_path / "three")
+    assert study_status(tmp_path / "three", crew.storage).count("waiting") == 2
