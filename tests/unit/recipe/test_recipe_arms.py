@@ -93,7 +93,7 @@ def test_ablation_settings_that_are_refused(refused: Callable[..., str], old: st
 
 
 def test_paper_rows_name_arms(refused: Callable[..., str]) -> None:
-    text = refused(WHOLE + HEAD + POOL + "  paper: {table: t, rows: {c: x}}\n")
+    text = refused(WHOLE + HEAD + POOL + "  paper: {table: v4_table5_ablation, rows: {c: full}}\n")
     assert text.startswith("mine.yaml:13: ablation.paper.rows.c: no arm named 'c'")
 
 
