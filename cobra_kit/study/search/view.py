@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
 
-_METHOD = "PED-ANOVA"
+_METHOD, _FEWEST_TRIALS = "PED-ANOVA", 10
 _PER_QUESTION = "wilcoxon"
 """A pruner that looks at single questions: what is reported to it is no curve."""
 
@@ -78,18 +78,22 @@ def _importances(study: Study, objectives: tuple[Objective, ...]) -> dict[str, d
     import optuna
 
     found: dict[str, dict[str, float]] = {}
+    if len(study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))) < _FEWEST_TRIALS:
+        return found
     for index, one in enumerate(objectives):
         evaluator = optuna.importance.PedAnovaImportanceEvaluator()
 
-        def value(trial: FrozenTrial, index: int = index) -> float:
-            return float(trial.values[index])
+        sign = -1.0 if one.direction == "maximize" else 1.0  # the evaluator takes less for better
+
+        def value(trial: FrozenTrial, index: int = index, sign: float = sign) -> float:
+            return sign * float(trial.values[index])
 
         try:
             with knowingly():
                 shares = optuna.importance.get_param_importances(
                     study, evaluator=evaluator, target=value if len(objectives) > 1 else None
                 )
-        except (ValueError, RuntimeError):  # Optuna: too few trials, or all alike
+        except (ValueError, RuntimeError):  # Optuna: the trials are all alike
             continue
         found[one.name] = {name: float(share) for name, share in shares.items()}
     return found
