@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from cobra_kit.errors import CobraError, RecipeError
 from cobra_kit.paper import paper_table
 from cobra_kit.recipe.problems import problem, suggest
-from cobra_kit.recipe.schema import ARM_SECTIONS, LATER_SECTIONS, Recipe, RecipeFile
+from cobra_kit.recipe.schema import ARM_SECTIONS, Recipe, RecipeFile
 from cobra_kit.recipe.tree import Node, PathKeys, dotted
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -140,8 +140,6 @@ def _unknown_key(
     known = [*_fields_at(model, loc[:-1])]
     if len(keys) == 1:
         known = list(dict.fromkeys([*extra_known, *known]))
-        if name in LATER_SECTIONS:
-            return problem(tree, keys, "this section comes with a later version of cobra-kit", "remove it for now")
     prefix = f"{dotted(keys[:-1])}." if len(keys) > 1 else ""
     return problem(tree, keys, "unknown key", suggest(name, known, what="known keys", prefix=prefix))
 

@@ -1,8 +1,7 @@
 """What a recipe may say. Every field is described; unknown keys are errors.
 
 `sections.py` has the sections about data, training and evaluation; a recipe that only describes a model has none of
-them. A section that comes with a later version is refused (`LATER_SECTIONS`). A new section is a field of `Recipe`
-and, where arms may differ in it, a name in `ARM_SECTIONS`.
+them. A new section is a field of `Recipe` and, where arms may differ in it, a name in `ARM_SECTIONS`.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ from cobra_kit.recipe.sections import DataSection, EvaluateSection, Section, Tra
 from cobra_kit.recipe.sweep import SweepSection
 from cobra_kit.recipe.tree import Node, Origin, from_plain
 
-LATER_SECTIONS: tuple[str, ...] = ()
 ARM_SECTIONS = ("model", "data", "train")
 
 _ARM = r"^[A-Za-z0-9][A-Za-z0-9_+-]*$"  # an arm names a folder and a key of --set

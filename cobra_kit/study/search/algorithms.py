@@ -6,7 +6,6 @@ import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from cobra_kit.model.seeding import derive_seed
 from cobra_kit.recipe import Recipe
 from cobra_kit.recipe.problems import problem, suggest
 from cobra_kit.recipe.sweep import NamedSection
@@ -46,6 +45,8 @@ def make_sampler(recipe: Recipe, trial: int = 0) -> BaseSampler:
         RecipeError: The name or an option is unknown, or a value is refused.
     """
     import optuna
+
+    from cobra_kit.model.seeding import derive_seed  # brings torch, which reading a study does not need
 
     assert recipe.sweep is not None
     chosen = recipe.sweep.sampler

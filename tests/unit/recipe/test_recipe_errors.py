@@ -76,10 +76,8 @@ def test_all_errors_of_a_recipe_are_reported_together_in_order(write: Callable[.
     assert len(str(caught.value).splitlines()) == 4
 
 
-@pytest.mark.parametrize("section", ["sweep"])
-def test_sections_of_later_versions_are_refused(refused: Refused, section: str) -> None:
-    text = refused(f"{WHOLE}{section}: {{}}\n")
-    assert text.startswith(f"mine.yaml:7: {section}: this section comes with a later version")
+def test_a_search_without_a_space_is_refused(refused: Refused) -> None:
+    assert refused(f"{WHOLE}sweep: {{}}\n").startswith("mine.yaml:7: sweep.space: is missing")
 
 
 @pytest.mark.parametrize(
