@@ -60,7 +60,7 @@ def test_it_learns_what_can_only_be_seen(recipe, source, section, tmp_path):
     assert first["loss"] > 4
     assert last["loss"] < 0.35, "three colours at random would cost more than a third of ln 3 per token"
     assert set(last) == {
-        "stage", "step", "loss", "learning_rate", "grad_norm", "tokens_per_second", "padded_tokens_per_second",
+        "stage", "step", "steps", "loss", "learning_rate", "grad_norm", "tokens_per_second", "padded_tokens_per_second",
         "seconds",
     }  # fmt: skip
     stage = result.stages[0]
