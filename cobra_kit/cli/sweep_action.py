@@ -14,6 +14,7 @@ from typing import Any
 
 import typer
 
+from cobra_kit.cli.allocator import keep_freed_memory
 from cobra_kit.cli.arguments import UsageError
 from cobra_kit.cli.progress import message_text, progress
 from cobra_kit.cli.run_action import heading, joined
@@ -143,6 +144,7 @@ def _heading(kind: Kind, path: Path, workers: int) -> list[str]:
 
 def _alone(kind: Kind, path: Path, crew: Crew, fresh: bool) -> AblationTable | None:
     plan = kind.plan if isinstance(kind, GridTrials) else None
+    keep_freed_memory()
     with progress(plan) as report, open_sweep(kind, path, crew, fresh=fresh, report=report) as one:
         one.work()
         return _table(one)
@@ -157,6 +159,7 @@ def _help(kind: Kind, path: Path, crew: Crew) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have made us deaf to it
     stop_with(os.getppid())
     plan = kind.plan if isinstance(kind, GridTrials) else None
+    keep_freed_memory()
     with progress(plan) as report, open_sweep(kind, path, crew, retry_failed=False, report=report) as one:
         one.work()
 

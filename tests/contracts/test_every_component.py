@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -75,10 +76,11 @@ def test_published_names_are_one_to_one_with_the_tensors(component):
     assert len(set(published.values())) == len(published)
 
 
-@pytest.mark.parametrize("component", [c for c in COMPONENTS if c.spec.unfinished], ids=named)
+@pytest.mark.parametrize("component", COMPONENTS[:1], ids=named)
 def test_what_is_not_finished_says_so(component):
     from cobra_kit.errors import NotFinishedError
 
+    component = replace(component, spec=replace(component.spec, unfinished="use another until then"))
     with pytest.raises(NotFinishedError) as caught:
         component.load_class()
     assert component.qualified in str(caught.value)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -107,12 +108,10 @@ class Lease:
 
     def _beat(self) -> None:
         while not self._stop.wait(self._terms.beat_seconds) and self._lost is None:
-            try:
+            with suppress(Exception):  # the storage is away: go on trying; `check` knows when to stop
                 self._look()
                 if self._lost is None:
                     self._write()
-            except Exception as error:  # the storage is away: go on trying; `check` knows when to stop
-                self._last_error = error
 
     def _look(self) -> None:
         mark = read_mark(self._storage.get_trial_user_attrs(self._trial_id))
