@@ -41,8 +41,7 @@ class MambaLanguageModel(Backbone):
     """
 
     never_quantise: ClassVar[tuple[str, ...]] = ("A_log", "D")
-    packs: ClassVar[bool] = False
-    """Whether the mixer can forget between the segments of a packed row."""
+    graph_safe: ClassVar[bool] = True  # `step` waits for nothing, and what it allocates depends on shapes alone
 
     def __init__(self, config: MambaFamilyConfig) -> None:
         super().__init__(config)
@@ -92,17 +91,11 @@ class MambaLanguageModel(Backbone):
         """Returns the normed hidden states `[b s d]`; see `Backbone.forward`.
 
         Raises:
-            KernelError: The layout is packed, and a state is given or the mixer cannot reset.
+            KernelError: The layout is packed and a state is given.
             ShapeError: The embeddings do not fit the model, the layout or the state.
         """
         hidden, layout = sequence.embeddings, sequence.layout
         self._check(hidden, layout.segment_ids, state)
-        if layout.packed and not self.packs:
-            raise KernelError(
-                "rows with several segments need a state space layer that resets between them, which this version does "
-                "not have for Mamba-2",
-                hint="switch packing off",
-            )
         if layout.packed and state is not None:
             raise KernelError(
                 "a decode state holds one segment per row, but the layout is packed", hint="decode without packing"
@@ -183,7 +176,6 @@ def _starts(segment_ids: Tensor) -> Tensor:
 class MambaBackbone(MambaLanguageModel):
     """A Mamba-1 language model."""
 
-    packs: ClassVar[bool] = True
     lora_targets: ClassVar[tuple[str, ...]] = ("in_proj", "x_proj", "out_proj")
     never_quantise: ClassVar[tuple[str, ...]] = ("A_log", "D", "dt_proj.weight", "dt_proj.bias")
     config: MambaConfig

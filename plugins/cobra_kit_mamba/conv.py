@@ -8,7 +8,8 @@ from torch import Tensor
 
 from cobra_kit_mamba import ops
 from cobra_kit_mamba.conv_reference import reference_conv
-from cobra_kit_mamba.selection import choose_conv, compute_dtype, steppable
+from cobra_kit_mamba.peers import Asked, peer_conv
+from cobra_kit_mamba.selection import choose_conv, choose_step, compute_dtype, steppable, steppable_on_device
 
 
 def causal_conv_silu(
@@ -26,15 +27,24 @@ def causal_conv_silu(
     Raises:
         KernelError: `COBRA_KIT_MAMBA_KERNEL` asks for a kernel that cannot be had.
     """
-    dtype = compute_dtype(x.dtype, weight.dtype)
-    choice = choose_conv(x.device, dtype, weight.shape[1])
+    given = [tensor for tensor in (x, weight, bias, before) if tensor is not None]
+    dtype = compute_dtype(*(tensor.dtype for tensor in given))
+    strides = (x.shape[-1], *(x.stride()[:2] if x.stride(-1) == 1 else (1,)))
+    asked = Asked(tuple(t.dtype for t in given), starts is not None, before is not None, strides=strides)
+    choice = choose_conv(x.device, dtype, weight.shape[1], asked)
+    kernel = "chunked" if x.numel() == 0 else choice.kernel
+    if kernel == "triton":
+        y: Tensor = ops.conv(x, weight, bias, before, starts)
+        return y
+    if kernel == "mamba_ssm":
+        return peer_conv(x, weight, bias, before, starts)
     wide, weight = x.to(dtype), weight.to(dtype)
     bias, before = None if bias is None else bias.to(dtype), None if before is None else before.to(dtype)
     with torch.autocast(x.device.type, enabled=False):
-        if choice.library is None or x.numel() == 0:
-            y = reference_conv(wide, weight, bias, before, starts)
-        else:
+        if kernel == "native":
             y = ops.conv(wide, weight, bias, before, starts)
+        else:
+            y = reference_conv(wide, weight, bias, before, starts)
     return y.to(x.dtype)
 
 
@@ -47,9 +57,11 @@ def conv_silu_step(state: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None
         weight: `[d taps]`.
         bias: `[d]` or None.
     """
-    dtype = compute_dtype(x.dtype, weight.dtype)
-    choice = choose_conv(x.device, dtype, weight.shape[1])
-    if choice.library is not None and steppable(state, x, weight, bias):
+    dtype = compute_dtype(state.dtype, x.dtype, weight.dtype)
+    dtypes = tuple(tensor.dtype for tensor in (state, x, weight))
+    choice = choose_step(x.device, dtype, taps=weight.shape[1], asked=Asked(dtypes))
+    on_device = choice.kernel == "triton" and steppable_on_device(state, x, weight, bias)
+    if on_device or (choice.kernel == "native" and steppable(state, x, weight, bias)):
         out = torch.empty_like(x, memory_format=torch.contiguous_format)
         ops.conv_step(state, x, weight, bias, out)
         return out

@@ -28,7 +28,7 @@ def chunk_sums(
     s_sb, s_sc, s_sn, s_sd, length, channels, d_state, chunks, blocks,
     HAS_Z: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_STARTS: tl.constexpr,
     CHUNK: tl.constexpr, GROUP: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_N: tl.constexpr,
-):  # fmt: skip  # type: ignore[no-untyped-def]
+):  # fmt: skip
     """Pass 1. states and grads: `[b chunks n d]`, sums: `[b chunks d]`; programs as in the forward pass."""
     b, c, block = place(blocks, chunks)
     d = (block * BLOCK_D + tl.arange(0, BLOCK_D)).to(tl.int64)
@@ -87,7 +87,7 @@ def gradients(
     s_sb, s_sc, s_sn, s_sd, s_od, length, channels, d_state, chunks, chunks_each, parts, blocks, rows,
     HAS_D: tl.constexpr, HAS_Z: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_STARTS: tl.constexpr,
     CHUNK: tl.constexpr, BLOCK_D: tl.constexpr,
-):  # fmt: skip  # type: ignore[no-untyped-def]
+):  # fmt: skip
     """Pass 3, for `chunks_each` chunks after one another.
 
     begins: states before the chunks, `[b chunks n d]`. arrives: the gradients of the states after them. du, ddt, dz:

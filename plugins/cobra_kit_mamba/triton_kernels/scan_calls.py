@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cobra_kit_mamba.native_calls import ScanInputs
-from cobra_kit_mamba.triton_kernels.device import launching_on
+from cobra_kit_mamba.triton_kernels.device import as_bytes, launching_on
 from cobra_kit_mamba.triton_kernels.plan import backward_plan, forward_plan, gradient_plan
 from cobra_kit_mamba.triton_kernels.scan_backward import chunk_sums, gradients
 from cobra_kit_mamba.triton_kernels.scan_forward import carried_states, local_states, outputs
@@ -33,7 +33,7 @@ def scan_forward(x: ScanInputs, initial: Tensor | None = None) -> tuple[Tensor, 
     blocks = {"GROUP": plan.group, "BLOCK_D": plan.block_d, "BLOCK_N": plan.block_n, "num_warps": plan.warps}
     flags = {"HAS_BIAS": bias is not None, "HAS_STARTS": starts is not None}
     u = x.u  # stands for what is None, and is not read
-    begins, strides = _or(initial, u), (0, 0, 0, 0) if initial is None else _state_strides(initial)
+    begins, strides = _or(initial, u), _state_strides(initial)
     with launching_on(u):
         if plan.chunks > 1:
             states, sums = _chunk_states(u, d_state, plan.chunks)
@@ -146,18 +146,16 @@ def _fresh(starts: Tensor | None, chunk: int) -> Tensor | None:
     """Returns in which chunks a segment starts, `[b chunks]`."""
     if starts is None:
         return None
-    length = starts.shape[1]
-    return F.pad(starts, (0, -length % chunk)).unflatten(1, (-1, chunk)).amax(-1).contiguous()
+    rows, length = starts.shape
+    chunks: Tensor = F.pad(starts, (0, -length % chunk)).view(rows, -1, chunk)
+    return chunks.amax(-1)
 
 
 def _dense(x: ScanInputs) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None]:
     """Returns B and C with their states side by side, D and the bias dense, and starts as bytes."""
     B, C = (t if t.stride(2) == 1 or t.shape[2] == 1 else t.contiguous() for t in (x.B, x.C))
     D, bias = (None if t is None else t.contiguous() for t in (x.D, x.dt_bias))
-    starts = None if x.starts is None else x.starts.contiguous()
-    if starts is not None:
-        starts = starts.view(torch.uint8) if starts.dtype == torch.bool else starts.ne(0).view(torch.uint8)
-    return B, C, D, bias, starts
+    return B, C, D, bias, as_bytes(x.starts)
 
 
 def _tokens_first(parts: Tensor, like: Tensor) -> Tensor:
@@ -165,8 +163,10 @@ def _tokens_first(parts: Tensor, like: Tensor) -> Tensor:
     return parts.sum(0).transpose(1, 2).to(like.dtype, memory_format=torch.contiguous_format)
 
 
-def _state_strides(state: Tensor) -> tuple[int, int, int, int]:
+def _state_strides(state: Tensor | None) -> tuple[int, ...]:
     """Returns the strides of `[b d n]` as those of `[b chunks n d]` with one chunk."""
+    if state is None:
+        return 0, 0, 0, 0
     return state.stride(0), 0, state.stride(2), state.stride(1)
 
 

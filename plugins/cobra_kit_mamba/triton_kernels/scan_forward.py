@@ -28,7 +28,7 @@ def local_states(
     s_sb, s_sc, s_sn, s_sd, length, channels, d_state, chunk, chunks, blocks,
     HAS_BIAS: tl.constexpr, HAS_STARTS: tl.constexpr,
     GROUP: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_N: tl.constexpr,
-):  # fmt: skip  # type: ignore[no-untyped-def]
+):  # fmt: skip
     """Pass 1. states: `[b chunks n d]`, sums: `[b chunks d]`; one program per row, chunk and block of channels."""
     b, c, block = place(blocks, chunks)
     d = (block * BLOCK_D + tl.arange(0, BLOCK_D)).to(tl.int64)
@@ -70,7 +70,7 @@ def carried_states(
     s_sb, s_sc, s_sn, s_sd, s_Ad, s_An, s_0b, s_0d, s_0n, s_lb, s_ld, s_ln, channels, d_state, chunks, blocks,
     HAS_STARTS: tl.constexpr, HAS_INITIAL: tl.constexpr, HAS_LAST: tl.constexpr, REVERSE: tl.constexpr,
     GROUP: tl.constexpr, BLOCK_D: tl.constexpr,
-):  # fmt: skip  # type: ignore[no-untyped-def]
+):  # fmt: skip
     """Pass 2: replaces what a chunk makes from zeros by what it begins with; `last` is what the last one ends with.
 
     With `REVERSE` the chunks are walked from the last to the first, as the state's gradient goes. fresh: `[b chunks]`,
@@ -113,8 +113,8 @@ def outputs(
     s_hb, s_hc, s_hn, s_hd, s_lb, s_ln, s_ld, length, channels, d_state, chunk, chunks, blocks,
     HAS_D: tl.constexpr, HAS_Z: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_STARTS: tl.constexpr,
     HAS_BEGINS: tl.constexpr, GROUP: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_N: tl.constexpr,
-):  # fmt: skip  # type: ignore[no-untyped-def]
-    """Pass 3. begins: the state before each chunk, or the initial state if there is one chunk; programs as in pass 1."""
+):  # fmt: skip
+    """Pass 3. begins: the state before each chunk, or the initial state of the only one; programs as in pass 1."""
     b, c, block = place(blocks, chunks)
     d = (block * BLOCK_D + tl.arange(0, BLOCK_D)).to(tl.int64)
     n = tl.arange(0, BLOCK_N)
