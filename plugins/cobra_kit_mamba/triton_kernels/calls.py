@@ -51,7 +51,7 @@ def conv_backward(
             HAS_BIAS=bias is not None, HAS_BEFORE=before is not None, HAS_STARTS=starts is not None,
             TAPS=taps, BLOCK_TAPS=1 << (taps - 1).bit_length(), BLOCK_T=block_t, BLOCK_D=block_d, num_warps=4,
         )  # fmt: skip
-    grad_weight = dweight.sum((0, 1)).t().to(weight.dtype, memory_format=torch.contiguous_format)
+    grad_weight = dweight.sum((0, 1)).t().to(weight.dtype).contiguous()
     return dx, grad_weight, None if bias is None else dbias.sum((0, 1)).to(bias.dtype), dbefore
 
 

@@ -102,7 +102,7 @@ def scan_backward(
     return (
         du,
         ddt,
-        dA.sum((0, 1)).t().to(x.A.dtype, memory_format=torch.contiguous_format),
+        dA.sum((0, 1)).t().to(x.A.dtype).contiguous(),
         _tokens_first(dB, B),
         _tokens_first(dC, C),
         None if D is None else dD.sum((0, 1)).to(D.dtype),
@@ -160,7 +160,7 @@ def _dense(x: ScanInputs) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None,
 
 def _tokens_first(parts: Tensor, like: Tensor) -> Tensor:
     """Returns the sum over blocks of `[blocks b n s]` as `[b s n]`."""
-    return parts.sum(0).transpose(1, 2).to(like.dtype, memory_format=torch.contiguous_format)
+    return parts.sum(0).transpose(1, 2).to(like.dtype).contiguous()
 
 
 def _state_strides(state: Tensor | None) -> tuple[int, ...]:
