@@ -11,6 +11,9 @@ import triton.language as tl
 
 from cobra_kit_mamba.triton_kernels.elementwise import place, silu, silu_slope
 
+_LOOSE = ["length", "parts", "tiles_each"]
+"""What is not compiled in: every prompt would compile anew."""
+
 
 @triton.jit
 def _input(x, before, t, d, is_channel, s_xt, s_xd, s_bt, s_bd, length, HAS_BEFORE: tl.constexpr, TAPS: tl.constexpr):
@@ -46,7 +49,7 @@ def _convolved(
     return y
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_LOOSE)
 def conv_forward(
     x, weight, bias, before, starts, y,
     s_xb, s_xt, s_xd, s_wd, s_wt, s_bb, s_bt, s_bd, length, channels, parts, blocks,
@@ -69,7 +72,7 @@ def conv_forward(
     tl.store(y + at, silu(a).to(y.dtype.element_ty), (t < length)[:, None] & is_channel[None, :])
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_LOOSE)
 def conv_backward(
     x, weight, bias, before, starts, grad_y, dx, dbefore, dweight, dbias,
     s_xb, s_xt, s_xd, s_wd, s_wt, s_bb, s_bt, s_bd, s_gb, s_gt, s_gd, length, channels, tiles_each, parts, blocks,

@@ -26,7 +26,7 @@ def norm_forward(
     tl.store(y + r * width + d, (wide * scale * w).to(y.dtype.element_ty), here)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["rows", "rows_each"])
 def norm_backward(
     total, weight, rstd, grad_y, grad_total, dx, dweight, s_total, s_y, s_grad, rows, rows_each, width,
     HAS_TOTAL: tl.constexpr, BLOCK: tl.constexpr,

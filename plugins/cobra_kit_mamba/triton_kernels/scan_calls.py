@@ -39,14 +39,14 @@ def scan_forward(x: ScanInputs, initial: Tensor | None = None) -> tuple[Tensor, 
             states, sums = _chunk_states(u, d_state, plan.chunks)
             local_states[grid](
                 *(u, x.dt, x.A, B, _or(bias, u), _or(starts, u), states, sums),
-                *(*u.stride(), *x.dt.stride(), *x.A.stride(), *B.stride()[:2], *states.stride(), *sizes),
+                *(1, *u.stride(), *x.dt.stride(), *x.A.stride(), *B.stride()[:2], *states.stride(), *sizes),
                 **flags, **blocks,
             )  # fmt: skip
             _carry(states, sums, x.A, _fresh(starts, plan.chunk), initial, None)
             begins, strides = states, states.stride()
         outputs[grid](
             *(u, x.dt, x.A, B, C, _or(D, u), _or(x.z, u), _or(bias, u), _or(starts, u), begins, y, last),
-            *(*u.stride(), *x.dt.stride(), *x.A.stride(), *B.stride()[:2], *C.stride()[:2], *_or(x.z, u).stride()),
+            *(1, *u.stride(), *x.dt.stride(), *x.A.stride(), *B.stride()[:2], *C.stride()[:2], *_or(x.z, u).stride()),
             *(*y.stride(), *strides, last.stride(0), last.stride(2), last.stride(1), *sizes),
             HAS_D=D is not None, HAS_Z=x.z is not None, HAS_BEGINS=begins is not u, **flags, **blocks,
         )  # fmt: skip
@@ -80,7 +80,7 @@ def scan_backward(
     dA = parts(rows, final.parts, d_state, channels)
     dB, dC = parts(final.blocks, rows, d_state, length), parts(final.blocks, rows, d_state, length)
     dD, dbias = parts(rows, final.parts, channels), parts(rows, final.parts, channels)
-    inputs = (*u.stride(), *x.dt.stride(), *x.A.stride(), *B.stride()[:2], *C.stride()[:2], *_or(z, u).stride())
+    inputs = (1, *u.stride(), *x.dt.stride(), *x.A.stride(), *B.stride()[:2], *C.stride()[:2], *_or(z, u).stride())
     strides = (*inputs, *grad_y.stride(), *states.stride())
     flags = {"HAS_Z": z is not None, "HAS_BIAS": bias is not None, "HAS_STARTS": starts is not None}
     with launching_on(u):
