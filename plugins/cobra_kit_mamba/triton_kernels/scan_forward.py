@@ -20,7 +20,7 @@ LOG2E = tl.constexpr(1.4426950408889634)
 
 _LOOSE = ["s_vd", "s_ud", "s_dtd", "s_zd", "s_yd", "s_Ad", "s_An", "s_sd", "s_hd", "s_ld", "s_ln", "s_0d"]
 _LOOSE += ["length", "chunk", "chunks"]
-"""What is not compiled in: strides between channels, for the layout, and lengths, or every prompt would compile anew."""
+"""What is not compiled in: strides between channels, for the layout; lengths, or every prompt would compile anew."""
 
 
 @triton.jit(do_not_specialize=_LOOSE)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -17,6 +18,8 @@ from hypothesis import strategies as st
 from mamba_checks import NAMES, build, relative_error, scan_inputs, sequence, with_state
 from torch import Tensor
 
+from cobra_kit.errors import ShapeError
+from cobra_kit.interfaces import FusedSequence
 from cobra_kit_mamba import ops, selection
 from cobra_kit_mamba.config import MambaTinyConfig
 from cobra_kit_mamba.conv import causal_conv_silu, conv_silu_step
@@ -59,6 +62,11 @@ def _triton(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def on_device(*tensors: Tensor) -> list[Tensor]:
     return [tensor.to(DEVICE) for tensor in tensors]
+
+
+def whole_row(x: Tensor) -> FusedSequence:
+    """Returns a layout of one segment per row, on the device of x."""
+    return FusedSequence(x, sequence(x.cpu()).layout.to(x.device))
 
 
 def random_starts(b: int, s: int, seed: int = 0, often: float = 0.2) -> Tensor:
@@ -264,8 +272,6 @@ def test_the_backward_pass_gives_the_same_bits_every_time() -> None:
 
 
 def test_chunks_of_every_number_agree(monkeypatch: pytest.MonkeyPatch) -> None:
-    from dataclasses import replace
-
     from cobra_kit_mamba.triton_kernels import scan_calls
 
     inputs = ScanInputs(*on_device(*scan_inputs(1, 45, 4, 2)))
@@ -282,6 +288,56 @@ def test_chunks_of_every_number_agree(monkeypatch: pytest.MonkeyPatch) -> None:
         assert relative_error(state.cpu(), last) <= EXACT
 
 
+needs_gpu = pytest.mark.skipif(INTERPRETED, reason="needs a GPU: too large for the interpreter")
+
+
+@needs_gpu
+def test_a_million_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = on_device(*with_state(scan_inputs(1, 1_000_000, 4, 2)))
+    leaves = [x.requires_grad_() for x in inputs]
+    results = []
+    for kernel in ("triton", "chunked"):
+        monkeypatch.setenv("COBRA_KIT_MAMBA_KERNEL", kernel)
+        y, last = selective_scan(*leaves[:8], initial_state=leaves[8], return_state=True)
+        results.append([y, last, *torch.autograd.grad(y.square().mean() + last.sum(), leaves)])
+    for ours, theirs in zip(*results, strict=True):
+        assert relative_error(ours.cpu(), theirs.cpu()) <= 1e-4
+
+
+@needs_gpu
+def test_rows_that_lie_more_than_two_to_the_31_numbers_apart() -> None:
+    u, dt, A, B, C, D, z, bias = on_device(*scan_inputs(2, 9, 8, 3))
+    far = torch.empty(2**31 + 200, dtype=torch.bfloat16, device=DEVICE).as_strided((2, 9, 8), (2**31 + 7, 8, 1))
+    near = u.bfloat16()
+    far.copy_(near)
+    assert torch.equal(selective_scan(far, dt, A, B, C, D, z, bias), selective_scan(near, dt, A, B, C, D, z, bias))
+
+
+@needs_gpu
+def test_tensors_on_two_devices_are_refused() -> None:
+    inputs = on_device(*scan_inputs(1, 3, 4, 2))
+    inputs[3] = inputs[3].cpu()
+    with pytest.raises(ShapeError, match="B of the scan is on cpu, but u is on cuda:0"):
+        selective_scan(*inputs)
+
+
+@needs_gpu
+def test_a_step_can_be_captured() -> None:
+    model = build(MambaTinyConfig(vocab_size=40)).to(DEVICE)
+    state = model.new_state(2, 9, device=DEVICE, dtype=torch.float32)
+    hidden = torch.randn(2, model.hidden_size, device=DEVICE)
+    model.step(hidden, state)  # compiles what it needs
+    before = {name: tensor.clone() for name, tensor in state.tensors.items()}
+    expected = model.step(hidden, state)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        out = model.step(hidden, state)
+    for name, tensor in state.tensors.items():
+        tensor.copy_(before[name])
+    graph.replay()
+    torch.testing.assert_close(out, expected)
+
+
 # One token
 
 
@@ -292,7 +348,7 @@ def test_steps_equal_the_scan_and_keep_the_address(dtype: torch.dtype) -> None:
     expected, last = sequential_scan(
         *(x.double().cpu() for x in (u, dt, A, B, C, D, z, bias)), initial_state=state.double().cpu()
     )
-    address, state = state.data_ptr(), state
+    address = state.data_ptr()
     steps = [selective_step(state, u[:, t], dt[:, t], A, B[:, t], C[:, t], D, z[:, t], bias) for t in range(6)]
     assert steps[0].dtype == dtype
     limit = rounding(dtype)
@@ -389,10 +445,7 @@ def test_operators_keep_torch_s_rules() -> None:
     inputs = on_device(*with_state(scan_inputs(1, 5, 4, 3)))
     inputs[0], inputs[6] = inputs[0].bfloat16(), inputs[6].bfloat16()
     starts = random_starts(1, 5).to(DEVICE)
-    if INTERPRETED:  # the CPU's fake kernel says what C keeps
-        rules: tuple[str, ...] = RULES[:2]
-    else:
-        rules = RULES
+    rules = RULES[:2] if INTERPRETED else RULES  # the CPU's fake kernel says what C keeps
     y, state, kept = ops.scan(*inputs, starts, True)
     assert kept.numel() == 0
     torch.library.opcheck(ops.scan, (*(x.requires_grad_() for x in inputs), starts, True), test_utils=rules)
@@ -410,11 +463,10 @@ def test_a_model_runs_on_them_and_says_so(monkeypatch: pytest.MonkeyPatch) -> No
     model = build(config).to(DEVICE)
     x = torch.randn(1, 5, 8, generator=torch.Generator().manual_seed(0)).to(DEVICE)
     assert [report.kernel for report in model.kernels()] == ["Triton"] * 3
-    batch = sequence(x.cpu()).layout.to(DEVICE) if CUDA else sequence(x).layout
-    whole = model(type(sequence(x.cpu()))(x, batch)).detach()
+    whole = model(whole_row(x)).detach()
     state = model.new_state(1, 9, device=DEVICE, dtype=torch.float32)
     steps = [model.step(x[:, t], state) for t in range(5)]
     torch.testing.assert_close(torch.stack(steps, dim=1), whole, rtol=1e-4, atol=1e-5)
     monkeypatch.setenv("COBRA_KIT_MAMBA_KERNEL", "chunked")
-    plain = model(type(sequence(x.cpu()))(x, batch)).detach()
+    plain = model(whole_row(x)).detach()
     torch.testing.assert_close(whole, plain, rtol=1e-4, atol=1e-5)
