@@ -54,7 +54,7 @@ def _load(device: torch.device) -> Loaded:
             f"Triton cannot be imported ({_said(error)})", "install the package triton of the version that torch names"
         )
     if device.type == "cpu" and not interpreted():
-        return Loaded(False, "Triton was imported before TRITON_INTERPRET=1 was set")
+        return Loaded(False, "Triton was imported before TRITON_INTERPRET was set", "set it before Python starts")
     problem = _check_apart(device)
     if problem is not None:
         return _without(*problem)

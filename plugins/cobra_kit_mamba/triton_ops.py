@@ -6,6 +6,7 @@ Nothing is kept for the backward pass of the scan, which computes the states aga
 from __future__ import annotations
 
 from threading import Lock
+from typing import Any
 
 from torch import Tensor
 
@@ -31,73 +32,37 @@ def _register() -> None:
 
     devices = ["cuda", "cpu"] if interpreted() else ["cuda"]
 
+    # The arguments and results are those of the operator's schema.
     @ops.scan.register_kernel(devices)
-    def _(
-        u: Tensor,
-        dt: Tensor,
-        A: Tensor,
-        B: Tensor,
-        C: Tensor,
-        D: Tensor | None,
-        z: Tensor | None,
-        dt_bias: Tensor | None,
-        initial_state: Tensor | None,
-        starts: Tensor | None,
-        keep: bool,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        inputs = ScanInputs(u, dt, A, B, C, D, z, dt_bias, starts)
-        return *scan_calls.scan_forward(inputs, initial_state), u.new_empty(0)
+    def _(*given: Any) -> tuple[Tensor, Tensor, Tensor]:
+        *tensors, initial_state, starts, _ = given
+        return *scan_calls.scan_forward(ScanInputs(*tensors, starts=starts), initial_state), given[0].new_empty(0)
 
     @ops.scan_backward.register_kernel(devices)
-    def _(
-        u: Tensor,
-        dt: Tensor,
-        A: Tensor,
-        B: Tensor,
-        C: Tensor,
-        D: Tensor | None,
-        z: Tensor | None,
-        dt_bias: Tensor | None,
-        initial_state: Tensor | None,
-        starts: Tensor | None,
-        kept: Tensor,
-        grad_y: Tensor,
-        grad_last: Tensor | None,
-    ) -> tuple[Tensor, ...]:
-        inputs = ScanInputs(u, dt, A, B, C, D, z, dt_bias, starts)
-        return _none_empty(u, scan_calls.scan_backward(inputs, grad_y, grad_last, initial_state))
+    def _(*given: Any) -> tuple[Tensor, ...]:
+        *tensors, initial_state, starts, _, grad_y, grad_last = given
+        found = scan_calls.scan_backward(ScanInputs(*tensors, starts=starts), grad_y, grad_last, initial_state)
+        return _none_empty(grad_y, found)
 
     @ops.scan_step.register_kernel(devices)
-    def _(
-        state: Tensor,
-        u: Tensor,
-        dt: Tensor,
-        A: Tensor,
-        B: Tensor,
-        C: Tensor,
-        D: Tensor | None,
-        z: Tensor | None,
-        dt_bias: Tensor | None,
-        out: Tensor,
-    ) -> None:
-        calls.scan_step(state, ScanInputs(u, dt, A, B, C, D, z, dt_bias), out)
-
-    ops.conv.register_kernel(devices)(calls.conv_forward)
-    ops.conv_step.register_kernel(devices)(calls.conv_step)
+    def _(state: Tensor, *given: Any) -> None:
+        *tensors, out = given
+        calls.scan_step(state, ScanInputs(*tensors), out)
 
     @ops.conv_backward.register_kernel(devices)
-    def _(
-        x: Tensor, weight: Tensor, bias: Tensor | None, before: Tensor | None, starts: Tensor | None, grad_y: Tensor
-    ) -> tuple[Tensor, ...]:
-        return _none_empty(x, calls.conv_backward(x, weight, bias, before, starts, grad_y))
+    def _(*given: Any) -> tuple[Tensor, ...]:
+        return _none_empty(given[0], calls.conv_backward(*given))
 
     @ops.norm.register_kernel(devices)
     def _(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
         return calls.norm_forward(x, None, weight, eps)[1:]
 
+    ops.conv.register_kernel(devices)(calls.conv_forward)
+    ops.conv_step.register_kernel(devices)(calls.conv_step)
     ops.add_norm.register_kernel(devices)(calls.norm_forward)
     ops.norm_backward.register_kernel(devices)(calls.norm_backward)
 
 
 def _none_empty(like: Tensor, gradients: tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
+    """Operators return tensors, never None."""
     return tuple(like.new_empty(0) if gradient is None else gradient for gradient in gradients)

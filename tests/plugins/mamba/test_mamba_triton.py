@@ -304,6 +304,18 @@ def test_no_triton_costs_one_line(monkeypatch: pytest.MonkeyPatch, caplog: pytes
     assert len(warnings_of(caplog)) == 1
 
 
+@pytest.mark.skipif(os.environ.get("TRITON_INTERPRET") == "1", reason="it was set in time")
+def test_an_interpreter_asked_for_too_late_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("triton")
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    monkeypatch.setenv("COBRA_KIT_MAMBA_KERNEL", "triton")
+    monkeypatch.setattr(triton_loader, "_loaded", {})
+    with pytest.raises(
+        KernelError, match=r"imported before TRITON_INTERPRET was set\n.*set it before Python starts, or"
+    ):
+        choose_scan(torch.device("cpu"), FLOAT, 16)
+
+
 def test_the_kernels_are_imported_when_chosen_only() -> None:
     kernels = "cobra_kit_mamba.triton_kernels.elementwise"
     code = f"import sys, cobra_kit_mamba.backbone, cobra_kit_mamba.mamba2; assert {kernels!r} not in sys.modules"
