@@ -35,14 +35,15 @@ def _register() -> None:
     # The arguments and results are those of the operator's schema.
     @ops.scan.register_kernel(devices)
     def _(*given: Any) -> tuple[Tensor, Tensor, Tensor]:
-        *tensors, initial_state, starts, _ = given
-        return *scan_calls.scan_forward(ScanInputs(*tensors, starts=starts), initial_state), given[0].new_empty(0)
+        u, dt, A, B, C, D, z, dt_bias, initial_state, starts, _ = given
+        inputs = ScanInputs(u, dt, A, B, C, D, z, dt_bias, starts)
+        return *scan_calls.scan_forward(inputs, initial_state), u.new_empty(0)
 
     @ops.scan_backward.register_kernel(devices)
     def _(*given: Any) -> tuple[Tensor, ...]:
-        *tensors, initial_state, starts, _, grad_y, grad_last = given
-        found = scan_calls.scan_backward(ScanInputs(*tensors, starts=starts), grad_y, grad_last, initial_state)
-        return _none_empty(grad_y, found)
+        u, dt, A, B, C, D, z, dt_bias, initial_state, starts, _, grad_y, grad_last = given
+        inputs = ScanInputs(u, dt, A, B, C, D, z, dt_bias, starts)
+        return _none_empty(u, scan_calls.scan_backward(inputs, grad_y, grad_last, initial_state))
 
     @ops.scan_step.register_kernel(devices)
     def _(state: Tensor, *given: Any) -> None:
