@@ -238,7 +238,7 @@ def _choose(
         found = Choice(None, *peer) if peer is not None else _peer()
     else:
         found = _peer() if peer is None and not own_only and wanted == "auto" else _triton(device, triton, peer)
-    if found.kernel == "chunked" and wanted != "auto":
+    if found.kernel == "chunked" and wanted != "auto" and not (own_only and wanted == "mamba_ssm"):
         title = {"native": "the C kernels", "mamba_ssm": "mamba_ssm's kernels"}.get(wanted, "the Triton kernels")
         hint = f"unset {SWITCH} to fall back to {'plain PyTorch' if wanted != 'mamba_ssm' else 'what fits'}"
         raise KernelError(

@@ -250,6 +250,15 @@ def test_the_switch_refuses_what_cannot_be_had(
         choose_scan(torch.device(device, 0) if device == "cuda" else torch.device(device), FLOAT, 16)
 
 
+@pytest.mark.usefixtures("gpu", "installed")
+def test_mamba_ssm_wanted_leaves_the_rest_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COBRA_KIT_MAMBA_KERNEL", "mamba_ssm")
+    assert choose_scan(GPU, FLOAT, 16).kernel == "mamba_ssm"
+    assert choose_norm(GPU, FLOAT, 2560).kernel == choose_step(GPU, FLOAT, d_state=16).kernel == "triton"
+    monkeypatch.setattr(selection, "load_triton", lambda device: Loaded(False, "no compiler"))
+    assert choose_norm(GPU, FLOAT, 2560).kernel == "chunked"
+
+
 @pytest.mark.usefixtures("gpu")
 def test_the_switch_turns_triton_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COBRA_KIT_MAMBA_KERNEL", "chunked")

@@ -288,6 +288,23 @@ def test_chunks_of_every_number_agree(monkeypatch: pytest.MonkeyPatch) -> None:
         assert relative_error(state.cpu(), last) <= EXACT
 
 
+@pytest.mark.skipif(CUDA, reason="a GPU's block sizes are what every test here takes")
+def test_with_the_block_sizes_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    from cobra_kit_mamba.triton_kernels import calls, plan
+
+    for module in (calls, plan):
+        monkeypatch.setattr(module, "interpreted", lambda: False)
+    compare(with_state(scan_inputs(1, 35, 70, 2)), random_starts(1, 35))
+    g = torch.Generator().manual_seed(0)
+    x, weight, grad = (torch.randn(shape, generator=g) for shape in ((1, 19, 70), (70, 4), (1, 19, 70)))
+    leaves, exact = [x.requires_grad_(), weight.requires_grad_()], [x.detach().double(), weight.detach().double()]
+    exact = [t.requires_grad_() for t in exact]
+    y, expected = causal_conv_silu(*leaves, None), reference_conv(*exact, None)
+    assert relative_error(y, expected) <= EXACT
+    found = torch.autograd.grad(y, leaves, grad), torch.autograd.grad(expected, exact, grad.double())
+    assert all(relative_error(ours, theirs) <= EXACT for ours, theirs in zip(*found, strict=True))
+
+
 needs_gpu = pytest.mark.skipif(INTERPRETED, reason="needs a GPU: too large for the interpreter")
 
 
