@@ -19,7 +19,7 @@ from cobra_kit.errors import CobraError
 from cobra_kit.evaluate.jsonl import append_lines, read_whole_lines
 from cobra_kit.events import Progress, Reporter, silent
 from cobra_kit.model import VisionLanguageModel
-from cobra_kit.model.decode import first_token_probabilities, greedy_decode
+from cobra_kit.model.decoding import first_token_probabilities, generate_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ def _say(
     batch = processor.collate(rows, for_generation=True).to(model.device)
     if not choices:
         tokenizer = processor.codec.tokenizer
-        found = greedy_decode(model, batch, max_new_tokens=max_new_tokens, stop_ids=[tokenizer.eos_id])
+        found = generate_ids(model, batch, max_new_tokens=max_new_tokens, stop_ids=[tokenizer.eos_id])
         return [{"text": tokenizer.decode(ids).strip()} for ids in found]
     with torch.no_grad():
         probabilities = first_token_probabilities(model, batch, choices).cpu()

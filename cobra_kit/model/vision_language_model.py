@@ -21,7 +21,7 @@ from cobra_kit.interfaces import (
     VisualTokens,
 )
 from cobra_kit.model.batch import Batch, ImageGroup
-from cobra_kit.model.decode import first_token_probabilities, greedy_decode
+from cobra_kit.model.decoding import first_token_probabilities, generate_ids
 from cobra_kit.model.loss import summed_loss
 from cobra_kit.model.prompts import ImageInput, prompt_batches
 from cobra_kit.model.summary import render_summary, summarise
@@ -139,7 +139,7 @@ class VisionLanguageModel(nn.Module):
         answers: list[str] = []
         with _evaluating(self):
             for batch in prompt_batches(self.processor, images, questions, batch_size):
-                rows = greedy_decode(self, batch.to(self.device), max_new_tokens=max_new_tokens, stop_ids=[eos])
+                rows = generate_ids(self, batch.to(self.device), max_new_tokens=max_new_tokens, stop_ids=[eos])
                 answers += [self.processor.codec.tokenizer.decode(ids).strip() for ids in rows]
         return answers[0] if isinstance(questions, str) else answers
 
