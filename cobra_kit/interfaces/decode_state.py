@@ -32,6 +32,8 @@ class DecodeState:
 
     def reset(self, rows: Tensor | None = None) -> None:
         """Empties the state of `rows` (a `[r]` index tensor), or of every row, in place."""
+        if rows is None and self.used is not None:
+            self.used = 0
         for tensor in (*self.tensors.values(), self.lengths):
             if rows is None:
                 tensor.zero_()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,9 +96,9 @@ def check_forward(decoder: type[Any], *, where: str) -> None:
 
 
 @cache
-def cache_argument(decoder: type[Any]) -> str:
+def cache_argument(forward: Callable[..., Any]) -> str:
     """Returns what a decoder's `forward` calls the cache of keys and values."""
-    takes = inspect.signature(decoder.forward).parameters
+    takes = inspect.signature(forward).parameters
     return next(name for name in _CACHE if name in takes)
 
 

@@ -97,7 +97,8 @@ class DecoderBackbone(Backbone):
         """Returns the logits `[.. vocab_size]` of hidden states `[.. d]`."""
         if self.head is None:
             return F.linear(hidden, self.embedding)
-        return F.linear(hidden, self.head.weight, self.head.bias)
+        logits: Tensor = self.head(hidden)
+        return logits
 
     def new_state(self, batch: int, max_length: int, *, device: torch.device, dtype: torch.dtype) -> DecodeState:
         """Returns empty keys and values, `[b heads max_length head_dim]` per layer."""
@@ -128,7 +129,7 @@ class DecoderBackbone(Backbone):
             attention_mask=self._mask(cache, embeddings.dtype),
             position_ids=cache.positions,
             use_cache=True,
-            **{cache_argument(type(self.decoder)): cache},
+            **{cache_argument(type(self.decoder).forward): cache},
         ).last_hidden_state
         cache.advance()
         return hidden
