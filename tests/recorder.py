@@ -37,7 +37,7 @@ class Recorder:
         self.captured += 1
         for _ in range(2):
             step()
-        with _Tape() as tape:
+        with Tape() as tape:
             step()
 
         def replay() -> None:
@@ -47,7 +47,7 @@ class Recorder:
         return replay
 
 
-class _Tape(TorchDispatchMode):
+class Tape(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.operations: list[tuple[Any, Any, Any, Any]] = []

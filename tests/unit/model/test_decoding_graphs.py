@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from recorder import Recorder
+from recorder import Recorder, Tape
 
 from cobra_kit.errors import CobraError, KernelError
 from cobra_kit.model import Batch, VisionLanguageModel, compose
@@ -193,6 +193,29 @@ def test_a_growing_step_has_one_graph_per_bucket(tmp_path: Any, monkeypatch: pyt
     assert got == plain
     assert recorder.captured == (1 if tokens == 6 else 2)
     assert recorder.replayed == tokens - 1
+
+
+def test_nothing_waits_for_the_device_until_somebody_asks(model: VisionLanguageModel) -> None:
+    session = DecodeSession(model, prompts(model, QUESTIONS), max_new_tokens=9, sampling=Sampling(0.9, 0.9))
+    with Tape():
+        session.prefill()
+        session.advance(7)
+    with pytest.raises(AssertionError, match="waits for the device"), Tape():
+        session.finished()
+    session.advance(1)
+    assert [len(row) for row in session.tokens()] == [9] * 3
+
+
+def test_a_row_that_is_not_numbers_is_named(safe: VisionLanguageModel) -> None:
+    batch = prompts(safe, QUESTIONS)
+    tokenizer = safe.processor.codec.tokenizer
+    red = set(tokenizer.encode(QUESTIONS[1])) - {
+        id_ for q in (QUESTIONS[0], QUESTIONS[2]) for id_ in tokenizer.encode(q)
+    }
+    with torch.no_grad():
+        safe.backbone.embedding.weight[red.pop()] = torch.nan
+    with pytest.raises(CobraError, match="the model's logits are not numbers in row 1 of 3"):
+        answers(safe, batch, max_new_tokens=1)
 
 
 def test_nan_logits_are_an_error_when_tokens_are_read(safe: VisionLanguageModel) -> None:
