@@ -44,7 +44,9 @@ class Asked:
         self.batches: list[list[str]] = []
         monkeypatch.setattr(predictions, "_answer", self)
 
-    def __call__(self, model: object, asked: Any, pictures: object, max_new_tokens: int) -> list[dict[str, Any]]:
+    def __call__(
+        self, model: object, asked: Any, pictures: object, max_new_tokens: int, precision: object
+    ) -> list[dict[str, Any]]:
         names = [question.question_id for question, _ in asked]
         self.batches.append(names)
         return [
