@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 import os
 import platform
-import subprocess
-import sys
 from collections.abc import Sequence
 from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ import torch
 
 import cobra_kit
 from cobra_kit.errors import DataError
+from cobra_kit.machine import git_commit, memory_bytes, package_versions, processor
 from cobra_kit.store import write_json
 from cobra_kit.study.folder import MANIFEST
 from cobra_kit.study.plan import RunPlan
@@ -77,37 +75,16 @@ def session(device: str = "cpu") -> dict[str, Any]:
         "cobra_kit": cobra_kit.__version__,
         "git_commit": git_commit(),
         "python": platform.python_version(),
-        "packages": {name: found for name in _PACKAGES if (found := _version(name))},
+        "packages": {name: found for name, found in package_versions(_PACKAGES).items() if found},
         "system": platform.platform(),
         "host": platform.node(),
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "memory_gib": _memory_gib(),
         "threads": torch.get_num_threads(),
         "device": device,
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
-
-
-def git_commit() -> str | None:
-    """Returns the commit of the checkout that this package runs from, `+` behind it if files were changed since.
-
-    None for an installed package, and where there is no git.
-    """
-    root = Path(cobra_kit.__file__).parents[1]
-    if not (root / ".git").exists():
-        return None
-    commit = _git(root, "rev-parse", "HEAD")
-    changed = _git(root, "status", "--porcelain", "--untracked-files=no")
-    return f"{commit}+" if commit and changed else commit
-
-
-def _git(root: Path, *words: str) -> str | None:
-    try:
-        found = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return found.stdout.strip() or None
 
 
 def _read(path: Path) -> dict[str, Any] | None:
@@ -125,27 +102,6 @@ def _read(path: Path) -> dict[str, Any] | None:
     return manifest
 
 
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
 def _memory_gib() -> float | None:
-    if sys.platform == "win32":
-        return None
-    try:
-        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
-    except (ValueError, OSError):
-        return None
+    found = memory_bytes()
+    return None if found is None else round(found / 2**30, 1)

@@ -1,0 +1,1 @@
+"""Latency, memory and scaling measurements."""
