@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from cobra_kit.model.decoding.generation import generate_ids
-from cobra_kit.model.decoding.precision import Precision
+from cobra_kit.model.decoding.precision import AS_KEPT, Precision
 from cobra_kit.model.decoding.probabilities import first_token_probabilities
-from cobra_kit.model.decoding.sampling import Sampling
+from cobra_kit.model.decoding.sampling import GREEDY, Sampling
 from cobra_kit.model.decoding.session import DecodeSession, GraphUse
 
 __all__ = [
+    "AS_KEPT",
+    "GREEDY",
     "DecodeSession",
     "GraphUse",
     "Precision",

@@ -35,6 +35,7 @@ def read_prompts(
     lengths = torch.tensor(batch.layout.lengths)
     sequence = model.fuse(batch)
     device = sequence.embeddings.device
+    state.used = 0
     if precision.state is not None:
         return _read_by_token(model, sequence.embeddings, batch.layout.lengths, state, precision)
     hidden: Tensor = model.backbone(sequence, state)
@@ -56,6 +57,7 @@ def _read_by_token(
         begins = [row for row, length in enumerate(lengths) if step and longest - length == step]
         if begins:
             state.reset(torch.tensor(begins, device=embeddings.device))
+        state.used = step
         hidden = model.backbone.step(embeddings[everyone, (step - late).clamp_min(0)], state)
         precision.round_state(state)
     return hidden

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from cobra_kit.interfaces import DecodeState
-from cobra_kit.model.decoding.answers import Answers
+from cobra_kit.errors import KernelError
+from cobra_kit.model.decoding.graphs import CudaGraphs, GraphBackend, why_not
 from cobra_kit.model.decoding.precision import AS_KEPT, Precision
-from cobra_kit.model.decoding.prompts import new_state, next_token_logits, read_prompts
+from cobra_kit.model.decoding.prompts import next_token_logits, read_prompts
 from cobra_kit.model.decoding.sampling import GREEDY, Sampling
+from cobra_kit.model.decoding.workspace import Shape, Workspace, borrow, forget, new_workspace, rounded_up
 
 if TYPE_CHECKING:
     from cobra_kit.model.batch import Batch
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 
 GraphUse = Literal["auto", "never", "always"]
 """Whether steps run as a captured CUDA graph: where that works, never, or else an error."""
+
+_log = logging.getLogger(__name__)
 
 
 class DecodeSession:
@@ -39,6 +44,15 @@ class DecodeSession:
         graphs: Whether steps run as a captured CUDA graph.
         precision: What is rounded between two tokens.
         rows: A number for each row that its draws depend on; None: 0, 1, ..
+        recorder: What captures; None: CUDA's graphs.
+
+    Attributes:
+        uses_graph: Whether steps run as a captured graph; what is planned, until `prefill` has captured.
+        graph_reason: Why, or why not.
+
+    Raises:
+        ValueError: `max_new_tokens` is below 1, or `rows` are not as many as the batch's.
+        KernelError: `graphs` is `always`, and steps cannot be captured.
     """
 
     def __init__(
@@ -52,45 +66,70 @@ class DecodeSession:
         graphs: GraphUse = "auto",
         precision: Precision = AS_KEPT,
         rows: Sequence[int] | None = None,
+        recorder: GraphBackend | None = None,
     ) -> None:
         if max_new_tokens < 1:
             raise ValueError(f"max_new_tokens must be at least 1, not {max_new_tokens}")
+        self._rows = tuple(range(batch.num_rows)) if rows is None else tuple(rows)
+        if len(self._rows) != batch.num_rows:
+            raise ValueError(f"{len(self._rows)} row numbers for {batch.num_rows} rows")
         self._model = model
         self._batch = batch
-        self._max_new_tokens = max_new_tokens
-        self._stop_ids = tuple(stop_ids)
         self._sampling = sampling
-        self._precision = precision
-        self._rows = tuple(range(batch.num_rows)) if rows is None else tuple(rows)
-        self._done = 0
-        self._state: DecodeState | None = None
-        self._answers = Answers(batch.num_rows, max_new_tokens, self._stop_ids, sampling, model.device)
-        self.uses_graph = False
-        self.graph_reason = "steps run one operation at a time"
+        self._graphs = graphs
+        self._recorder = CudaGraphs() if recorder is None else recorder
+        self._chosen = 0
+        self._workspace: Workspace | None = None
+        self._shape = Shape(
+            rows=batch.num_rows,
+            max_length=batch.layout.max_length + max_new_tokens,
+            max_new_tokens=max_new_tokens,
+            stop_ids=tuple(stop_ids),
+            sampling=replace(sampling, seed=0),
+            precision=precision,
+        )
+        refused = "graphs are switched off" if graphs == "never" else self._why_not()
+        self.uses_graph = refused is None
+        self.graph_reason = refused or "captured in prefill"
+        if refused is not None and graphs == "always":
+            raise KernelError(f"steps cannot run as a graph: {refused}", hint="Decode with graphs='auto'.")
 
     @torch.no_grad()
     def prefill(self) -> None:
-        """Encodes the images, reads the prompts and chooses the first token of every row."""
-        model, batch = self._model, self._batch
-        self._answers.begin(self._sampling.seed, self._rows)
-        self._state = new_state(model, batch.num_rows, batch.layout.max_length + self._max_new_tokens)
-        hidden = read_prompts(model, batch, self._state, self._precision)
-        self._answers.take(next_token_logits(model, hidden))
-        self._done = 1
+        """Encodes the images, reads the prompts and chooses the first token of every row.
+
+        Graphs that later steps need are captured here, unless an earlier session has.
+
+        Raises:
+            KernelError: Capturing failed, and `graphs` is `always`.
+        """
+        self._chosen = 0
+        if self._workspace is None:
+            self._workspace = self._capture() if self.uses_graph else None
+        space = self._workspace = self._workspace or new_workspace(self._model, self._shape)
+        space.begin(self._sampling.seed, self._rows)
+        if self._batch.num_rows:
+            hidden = read_prompts(self._model, self._batch, space.state, self._shape.precision)
+            space.answers.take(next_token_logits(self._model, hidden))
+        self._chosen = 1
 
     @torch.no_grad()
     def advance(self, tokens: int = 1) -> None:
         """Chooses `tokens` more tokens of every row, at most as many as are left to `max_new_tokens`."""
-        state = self._require_state()
-        for _ in range(min(tokens, self._max_new_tokens - self._done)):
-            hidden = self._model.backbone.step(self._model.backbone.embed(self._answers.token), state)
-            self._precision.round_state(state)
-            self._answers.take(next_token_logits(self._model, hidden))
-            self._done += 1
+        space = self._require_workspace()
+        for _ in range(min(tokens, self._shape.max_new_tokens - self._chosen) if self._batch.num_rows else 0):
+            used = self._batch.layout.max_length + self._chosen
+            if self.uses_graph:
+                space.recorded[self._bucket(used)]()
+            else:
+                space.state.used = used - 1
+                _step(self._model, space)
+            self._chosen += 1
 
     def finished(self) -> bool:
         """Returns whether every row has ended or is full; waits for the device."""
-        return self._done >= self._max_new_tokens or bool(self._answers.finished.all())
+        full = self._chosen >= self._shape.max_new_tokens
+        return full or bool(self._require_workspace().answers.finished.all())
 
     def tokens(self) -> list[list[int]]:
         """Returns the tokens of each row so far, up to and without its stop token; waits for the device.
@@ -98,9 +137,56 @@ class DecodeSession:
         Raises:
             CobraError: The logits of a row were not numbers.
         """
-        return self._answers.read()
+        return self._require_workspace().answers.read()
 
-    def _require_state(self) -> DecodeState:
-        if self._state is None:
-            raise RuntimeError("prefill() comes before advance()")
-        return self._state
+    def _why_not(self) -> str | None:
+        if self._shape.max_new_tokens == 1 or not self._batch.num_rows:
+            return "no token needs a step"
+        return why_not(self._model.backbone, self._model.device, self._recorder)
+
+    def _bucket(self, used: int) -> int:
+        """Returns the number of tokens that the step attends to which serves rows of `used` tokens, the new one too."""
+        longest = rounded_up(self._shape.max_length)
+        return min(rounded_up(used), longest) if self._model.backbone.step_grows else longest
+
+    def _capture(self) -> Workspace | None:
+        """Returns a workspace with every step that these prompts may need, or None where that failed."""
+        shape = replace(self._shape, max_length=rounded_up(self._shape.max_length))
+        space = borrow(self._model, shape, self._recorder, self)
+        recorder = space.recorder or self._recorder
+        first = self._batch.layout.max_length + 1
+        needed = sorted({self._bucket(used) for used in range(first, self._shape.max_length)})
+        try:
+            for bucket in needed:
+                if bucket not in space.recorded:
+                    space.begin(0, self._rows)
+                    space.state.used = bucket - 1
+                    space.recorded[bucket] = recorder.capture(_bound_step(self._model, space), self._model.device)
+        except Exception as error:  # out of memory, an operation that cannot be captured: torch has many types
+            forget(self._model, space)
+            reason = f"capturing failed: {(str(error).strip() or type(error).__name__).splitlines()[0]}"
+            if self._graphs == "always":
+                raise KernelError(
+                    f"steps cannot run as a graph: {reason}", hint="Decode with graphs='auto'."
+                ) from error
+            _log.warning("Decoding goes on without a CUDA graph, more slowly: %s", reason)
+            self.uses_graph, self.graph_reason = False, reason
+            return None
+        self.graph_reason = f"{len(needed)} captured graph(s), one launch per token"
+        return space
+
+    def _require_workspace(self) -> Workspace:
+        if self._workspace is None:
+            raise RuntimeError("prefill() comes first")
+        return self._workspace
+
+
+def _step(model: VisionLanguageModel, space: Workspace) -> None:
+    """Reads the last token of every row and chooses the next one, in place, without a sync."""
+    hidden = model.backbone.step(model.backbone.embed(space.answers.token), space.state)
+    space.shape.precision.round_state(space.state)
+    space.answers.take(next_token_logits(model, hidden))
+
+
+def _bound_step(model: VisionLanguageModel, space: Workspace) -> Callable[[], None]:
+    return lambda: _step(model, space)
