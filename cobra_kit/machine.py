@@ -8,14 +8,17 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import cobra_kit
 
 _CPUINFO = Path("/proc/cpuinfo")
 _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 _VECTORS = (("avx512f", 512), ("avx2", 256), ("avx", 256), ("sse2", 128), ("asimd", 128), ("neon", 128))
+_PACKAGES = ("torch", "numpy", "pillow", "timm", "open_clip_torch", "transformers", "tokenizers", "safetensors")
 _BF16_CAPABILITY = (8, 0)  # Ampere
 
 
@@ -115,6 +118,28 @@ def git_commit() -> str | None:
     commit = _output("git", "-C", str(root), "rev-parse", "HEAD")
     changed = _output("git", "-C", str(root), "status", "--porcelain", "--untracked-files=no")
     return f"{commit}+" if commit and changed else commit
+
+
+def session(device: str = "cpu") -> dict[str, Any]:
+    """Returns facts about this process and machine, and the device it works on, as manifests have them."""
+    import torch
+
+    memory = memory_bytes()
+    return {
+        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "cobra_kit": cobra_kit.__version__,
+        "git_commit": git_commit(),
+        "python": platform.python_version(),
+        "packages": {name: found for name, found in package_versions(_PACKAGES).items() if found},
+        "system": platform.platform(),
+        "host": platform.node(),
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "memory_gib": None if memory is None else round(memory / 2**30, 1),
+        "threads": torch.get_num_threads(),
+        "device": device,
+        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
 
 
 def _output(*command: str) -> str | None:

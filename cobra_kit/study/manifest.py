@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import torch
-
-import cobra_kit
 from cobra_kit.errors import DataError
-from cobra_kit.machine import git_commit, memory_bytes, package_versions, processor
+from cobra_kit.machine import session
 from cobra_kit.store import write_json
 from cobra_kit.study.folder import MANIFEST
 from cobra_kit.study.plan import RunPlan
 from cobra_kit.study.stages import SharedStage
 
-_PACKAGES = ("torch", "numpy", "pillow", "timm", "open_clip_torch", "transformers", "tokenizers", "safetensors")
 _FORM = 1
 
 
@@ -68,25 +61,6 @@ def note_shared_stages(folder: Path, stages: Sequence[SharedStage]) -> None:
     write_json(folder / MANIFEST, manifest)
 
 
-def session(device: str = "cpu") -> dict[str, Any]:
-    """Returns facts about this process and machine, and the device it works on."""
-    return {
-        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "cobra_kit": cobra_kit.__version__,
-        "git_commit": git_commit(),
-        "python": platform.python_version(),
-        "packages": {name: found for name, found in package_versions(_PACKAGES).items() if found},
-        "system": platform.platform(),
-        "host": platform.node(),
-        "processor": processor(),
-        "cores": os.cpu_count(),
-        "memory_gib": _memory_gib(),
-        "threads": torch.get_num_threads(),
-        "device": device,
-        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-    }
-
-
 def _read(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
@@ -100,8 +74,3 @@ def _read(path: Path) -> dict[str, Any] | None:
             hint="Delete the run's folder; it is run again.",
         ) from error
     return manifest
-
-
-def _memory_gib() -> float | None:
-    found = memory_bytes()
-    return None if found is None else round(found / 2**30, 1)
