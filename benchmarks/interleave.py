@@ -111,6 +111,11 @@ class Report:
             figures = {"median_ms": round(median, 4), "best_ms": round(best, 4), "calls": len(taken)}
             self.timings.append({"comparison": title, "contestant": name, **figures, **settings})
 
+    def note(self, text: str) -> None:
+        """Keeps and prints a line that a reader of the numbers needs."""
+        print(text)
+        self.notes.append(text)
+
     def claim(self, claim: Claim) -> None:
         """Keeps and prints a claim."""
         print(claim)
