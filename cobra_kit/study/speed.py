@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -35,6 +34,7 @@ from cobra_kit.estimate.sample import Sample
 from cobra_kit.evaluate.precision import take_precision
 from cobra_kit.evaluate.predict import answer
 from cobra_kit.evaluate.score import score
+from cobra_kit.machine import cores, processor
 from cobra_kit.model import VisionLanguageModel, compose
 from cobra_kit.recipe.sections import StageSection
 from cobra_kit.store import user_cache, write_json
@@ -292,14 +292,7 @@ def _key(run: RunPlan) -> str:
 
 def machine() -> str:
     """Returns the processor's name and how many cores this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    name = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        pass
-    return f"{name}, {cores} cores"
+    return f"{processor()}, {cores()} cores"
 
 
 def _read(place: Path) -> Speed | None:
