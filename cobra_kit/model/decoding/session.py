@@ -152,18 +152,20 @@ class DecodeSession:
     def _capture(self) -> Workspace | None:
         """Returns a workspace with every step that these prompts may need, or None where that failed."""
         shape = replace(self._shape, max_length=rounded_up(self._shape.max_length))
-        space = borrow(self._model, shape, self._recorder, self)
-        recorder = space.recorder or self._recorder
+        space: Workspace | None = None
         first = self._batch.layout.max_length + 1
         needed = sorted({self._bucket(used) for used in range(first, self._shape.max_length)})
         try:
+            space = borrow(self._model, shape, self._recorder, self)
+            recorder = space.recorder or self._recorder
             for bucket in needed:
                 if bucket not in space.recorded:
                     space.begin(0, self._rows)
                     space.state.used = bucket - 1
                     space.recorded[bucket] = recorder.capture(_bound_step(self._model, space), self._model.device)
         except Exception as error:  # out of memory, an operation that cannot be captured: torch has many types
-            forget(self._model, space)
+            if space is not None:
+                forget(self._model, space)
             reason = f"capturing failed: {(str(error).strip() or type(error).__name__).splitlines()[0]}"
             if self._graphs == "always":
                 raise KernelError(

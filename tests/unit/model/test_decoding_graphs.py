@@ -14,19 +14,20 @@ from recorder import Recorder, Tape
 
 from cobra_kit.errors import CobraError, KernelError
 from cobra_kit.model import Batch, VisionLanguageModel, compose
-from cobra_kit.model.decoding import DecodeSession, Precision, Sampling, generate_ids, workspace
+from cobra_kit.model.decoding import DecodeSession, Precision, Sampling, generate_ids, release, workspace
 from cobra_kit.model.decoding.graphs import CudaGraphs
 
 QUESTIONS = ["What is it?", "Is there a red circle in the picture?", "No"]
-TRANSFORMER = """
-title: transformer
+FIRST_PARTY = """
+title: first-party
 seed: 3
 model:
-  vision_encoder: {use: siglip/tiny, weights: none, width: 24, depth: 2, heads: 2}
-  projector: {use: mlp/linear}
-  fusion: {use: fusion/image-first}
-  backbone: {use: transformer/tiny, hidden_size: 32, initializer_range: 0.3}
+  vision_encoder: {{use: siglip/tiny, weights: none, width: 24, depth: 2, heads: 2}}
+  projector: {{use: mlp/linear}}
+  fusion: {{use: fusion/image-first}}
+  backbone: {{{}}}
 """
+TRANSFORMER = FIRST_PARTY.format("use: transformer/tiny, hidden_size: 32, initializer_range: 0.3")
 
 
 @pytest.fixture
@@ -117,6 +118,30 @@ def test_few_workspaces_are_kept_and_none_outlives_its_model(recipe: Any, monkey
     assert len(workspace._kept) < known
 
 
+def test_what_is_kept_makes_room_and_can_be_released(
+    safe: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device with room for one workspace."""
+    real = workspace.new_state
+
+    def new_state(*given: Any) -> Any:
+        if workspace._kept.get(safe):
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return real(*given)
+
+    monkeypatch.setattr(workspace, "new_state", new_state)
+    recorder = Recorder()
+    for count in (1, 2, 3):
+        answers(safe, prompts(safe, QUESTIONS[:count]), recorder=recorder, graphs="always")
+        assert [space.shape.rows for space in workspace._kept[safe]] == [count]
+    assert recorder.captured == 3
+    release(safe)
+    assert safe not in workspace._kept
+    monkeypatch.setattr(workspace, "new_state", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("no room")))
+    with pytest.raises(KernelError, match="capturing failed: no room"):
+        answers(safe, prompts(safe, QUESTIONS), recorder=recorder, graphs="always")
+
+
 class _Forgetful(Recorder):
     """Replays nothing, so it holds nothing."""
 
@@ -176,6 +201,23 @@ def test_a_step_that_waits_for_the_device_is_noticed(
     session = DecodeSession(safe, prompts(safe, QUESTIONS), max_new_tokens=5, recorder=Recorder())
     session.prefill()
     assert "_local_scalar_dense.default waits for the device" in session.graph_reason
+
+
+@pytest.mark.parametrize("kernel", ["chunked", "auto"])
+@pytest.mark.parametrize("name", ["tiny", "mamba2-tiny"])
+def test_a_step_of_mamba_can_be_recorded(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, name: str, kernel: str
+) -> None:
+    """One graph for any length: its state has one size."""
+    monkeypatch.setenv("COBRA_KIT_MAMBA_KERNEL", kernel)
+    (tmp_path / "m.yaml").write_text(FIRST_PARTY.format(f"use: mamba/{name}, d_model: 32, d_state: 8"))
+    model = compose(tmp_path / "m.yaml").eval()
+    monkeypatch.setattr(type(model.backbone), "graph_safe", True)
+    batch, recorder, sampling = prompts(model, QUESTIONS), Recorder(), Sampling(1.0, 0.9)
+    plain = answers(model, batch, graphs="never", stop_ids=[], sampling=sampling, max_new_tokens=40)
+    got = answers(model, batch, graphs="always", stop_ids=[], sampling=sampling, recorder=recorder, max_new_tokens=40)
+    assert got == plain
+    assert (recorder.captured, recorder.replayed) == (1, 39)
 
 
 @pytest.mark.parametrize("tokens", [6, 300], ids=["one bucket", "two buckets"])
