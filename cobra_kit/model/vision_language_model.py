@@ -21,8 +21,8 @@ from cobra_kit.interfaces import (
     VisualTokens,
 )
 from cobra_kit.model.batch import Batch, ImageGroup
-from cobra_kit.model.decoding import DecodeSession, Sampling, first_token_probabilities, generate_ids
-from cobra_kit.model.decoding.streaming import TextPieces
+from cobra_kit.model.decoding import Sampling, first_token_probabilities, generate_ids
+from cobra_kit.model.decoding.streaming import stream_text
 from cobra_kit.model.loss import summed_loss
 from cobra_kit.model.prompts import ImageInput, prompt_batches
 from cobra_kit.model.summary import render_summary, summarise
@@ -187,24 +187,9 @@ class VisionLanguageModel(nn.Module):
         return self._pieces(images, question, max_new_tokens, sampling)
 
     def _pieces(self, images: ImageInput, question: str, max_new_tokens: int, sampling: Sampling) -> Iterator[str]:
-        tokenizer = self.processor.codec.tokenizer
-        pieces = TextPieces(tokenizer.decode)
         with _evaluating(self):
             (batch,) = prompt_batches(self.processor, images, question, 1)
-            session = DecodeSession(
-                self,
-                batch.to(self.device),
-                max_new_tokens=max_new_tokens,
-                stop_ids=[tokenizer.eos_id],
-                sampling=sampling,
-            )
-            session.prefill()
-            while not session.finished():
-                if piece := pieces.more(session.tokens()[0]):
-                    yield piece
-                session.advance()
-            if piece := pieces.rest(session.tokens()[0]):
-                yield piece
+            yield from stream_text(self, batch.to(self.device), max_new_tokens=max_new_tokens, sampling=sampling)
 
     def answer_probabilities(
         self,

@@ -180,6 +180,10 @@ def test_reasons(model: VisionLanguageModel) -> None:
     assert never.graph_reason == "graphs are switched off"
     unsafe = DecodeSession(model, batch, max_new_tokens=5, recorder=Recorder())
     assert unsafe.graph_reason == "ToyBackbone does not declare graph_safe"
+    one = DecodeSession(model, batch, max_new_tokens=1, graphs="always", recorder=Recorder())
+    assert (one.uses_graph, one.graph_reason) == (False, "no token needs a step")
+    with pytest.raises(ValueError, match="graphs must be one of auto, never, always, not 'sometimes'"):
+        DecodeSession(model, batch, max_new_tokens=5, graphs="sometimes")  # type: ignore[arg-type]
     with pytest.raises(KernelError, match="steps cannot run as a graph: there are no CUDA graphs on CPU") as caught:
         DecodeSession(model, batch, max_new_tokens=5, graphs="always")
     assert "graphs='auto'" in str(caught.value)
