@@ -101,6 +101,46 @@ class BackboneSpec(ComponentSpec):
     __slots__ = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiagnosticSpec:
+    """Declares a look at what a plugin needs beside Python packages, such as a compiler, a cache or a driver.
+
+    Args:
+        name: Lower-case letters and digits, parts joined by `-` or `.`; unique within the plugin.
+        target: `"package.module:function"`, imported and called by `cobra-kit doctor` only. It takes nothing and
+            returns `Diagnosis` objects.
+
+    Raises:
+        ValueError: The name or the reference is malformed.
+    """
+
+    name: str
+    target: str
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"bad diagnostic name {self.name!r}: lower-case letters and digits, joined by '-' or '.'")
+        if not _REFERENCE.fullmatch(self.target):
+            raise ValueError(f"target of {self.name!r} must be 'package.module:name', not {self.target!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """One thing that a diagnostic found.
+
+    Args:
+        what: What was looked at, in a few words: `C compiler`.
+        found: What is there, in a line.
+        remedy: What would make it better, or None.
+        broken: Whether something that should work does not.
+    """
+
+    what: str
+    found: str
+    remedy: str | None = None
+    broken: bool = False
+
+
 class CobraHooks:
     """The hooks of plugin API v1. A plugin implements the ones it needs."""
 
@@ -127,6 +167,11 @@ class CobraHooks:
     @hookspec
     def cobra_recipes(self) -> Iterable[Traversable]:
         """Returns recipe files (`importlib.resources` items or paths); each is listed as `plugin/name`."""
+        raise NotImplementedError
+
+    @hookspec
+    def cobra_diagnostics(self) -> Iterable[DiagnosticSpec]:
+        """Returns what `cobra-kit doctor` calls to learn how this plugin fares on this machine."""
         raise NotImplementedError
 
 

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from cobra_kit._plugins.component import Component
 from cobra_kit._plugins.records import PluginRecord, Status
-from cobra_kit._plugins.registry import Registry, configure, default_registry, metadata_registry
+from cobra_kit._plugins.registry import Registry, configure, configured, default_registry, metadata_registry
 
-__all__ = ["Component", "PluginRecord", "Registry", "Status", "configure", "default_registry", "metadata_registry"]
+__all__ = ["Component", "PluginRecord", "Registry", "Status", "configure", "configured", "default_registry", "metadata_registry"]

@@ -121,20 +121,33 @@ class Component:
             raise PluginError(f"{self.title} needs {needs}", hint=f"pip install {' '.join(map(shlex.quote, unmet))}")
 
     def _import(self, role: str, reference: str) -> Any:
-        module_name, _, name = reference.partition(":")
-        try:
-            with stdout_to_stderr():
-                module = importlib.import_module(module_name)
-        except (Exception, SystemExit) as error:
-            raise PluginError(f"{self.title}: cannot import {role} {reference}: {one_line(error)}") from error
-        try:
-            return getattr(module, name)
-        except AttributeError as error:
-            near = difflib.get_close_matches(name, vars(module), n=1)
-            raise PluginError(
-                f"{self.title}: cannot import {role} {reference}: module {module_name} has no {name!r}",
-                hint=f"did you mean {near[0]}?" if near else None,
-            ) from error
+        return import_reference(reference, title=f"{self.title}: cannot import {role} {reference}")
+
+
+def import_reference(reference: str, *, title: str) -> Any:
+    """Returns what `package.module:name` names.
+
+    Args:
+        reference: The module and the name in it.
+        title: The start of the error's text.
+
+    Raises:
+        PluginError: The module cannot be imported, or does not have the name.
+    """
+    module_name, _, name = reference.partition(":")
+    try:
+        with stdout_to_stderr():
+            module = importlib.import_module(module_name)
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"{title}: {one_line(error)}") from error
+    try:
+        return getattr(module, name)
+    except AttributeError as error:
+        near = difflib.get_close_matches(name, vars(module), n=1)
+        raise PluginError(
+            f"{title}: module {module_name} has no {name!r}",
+            hint=f"did you mean {near[0]}?" if near else None,
+        ) from error
 
 
 def _unmet(text: str) -> str | None:

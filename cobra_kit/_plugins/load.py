@@ -16,13 +16,14 @@ from cobra_kit._plugins.quiet import stdout_to_stderr
 from cobra_kit._plugins.records import PluginRecord
 from cobra_kit._plugins.words import nearest, one_line
 from cobra_kit.errors import PluginError
-from cobra_kit.plugin import HOOKS, CobraHooks, ComponentSpec
+from cobra_kit.plugin import HOOKS, CobraHooks, ComponentSpec, DiagnosticSpec
 
 ERRORS_VARIABLE = "COBRA_KIT_PLUGIN_ERRORS"
 
 _PROJECT = "cobra_kit"
 _RECIPES_HOOK = "cobra_recipes"
-_KNOWN_HOOKS = (*HOOKS, _RECIPES_HOOK)
+_DIAGNOSTICS_HOOK = "cobra_diagnostics"
+_KNOWN_HOOKS = (*HOOKS, _RECIPES_HOOK, _DIAGNOSTICS_HOOK)
 
 
 def load_plugin(record: PluginRecord, load: Callable[[], object]) -> None:
@@ -44,7 +45,8 @@ def load_plugin(record: PluginRecord, load: Callable[[], object]) -> None:
         record.status = "ok"
     except (Exception, SystemExit) as error:
         message = error.message if isinstance(error, PluginError) else one_line(error)
-        record.status, record.error, record.components, record.recipes = "broken", message, (), {}
+        record.status, record.error = "broken", message
+        record.components, record.recipes, record.diagnostics = (), {}, ()
         if errors_raise():
             raise PluginError(f"plugin {record.label} is broken: {message}") from error
     finally:
@@ -64,6 +66,7 @@ def _collect(record: PluginRecord, module: object) -> None:
     _check_hooks(manager, module)
     record.components = tuple(_components(record, manager))
     record.recipes = _recipes(manager)
+    record.diagnostics = tuple(_diagnostics(manager))
     _check_unique(record.components)
 
 
@@ -125,6 +128,13 @@ def _recipes(manager: pluggy.PluginManager) -> dict[str, Traversable]:
             raise PluginError(f"it declares the recipe {name.stem!r} twice")
         recipes[name.stem] = item
     return recipes
+
+
+def _diagnostics(manager: pluggy.PluginManager) -> Iterator[DiagnosticSpec]:
+    for spec in _results(manager, _DIAGNOSTICS_HOOK, DiagnosticSpec.__name__):
+        if not isinstance(spec, DiagnosticSpec):
+            raise PluginError(f"{_DIAGNOSTICS_HOOK} returned a {type(spec).__name__}, expected DiagnosticSpec")
+        yield spec
 
 
 def _check_unique(components: Iterable[Component]) -> None:

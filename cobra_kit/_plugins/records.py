@@ -9,6 +9,7 @@ from importlib.resources.abc import Traversable
 from typing import Literal
 
 from cobra_kit._plugins.component import Component
+from cobra_kit.plugin import DiagnosticSpec
 
 Status = Literal["found", "ok", "broken", "incompatible", "blocked"]
 """`found` is known from metadata only; the others are verdicts."""
@@ -33,6 +34,7 @@ class PluginRecord:
         error: Why it is not ok; one line.
         components: What it declares; empty unless ok.
         recipes: Its recipe files by stem; empty unless ok.
+        diagnostics: What `cobra-kit doctor` calls; empty unless ok.
         seconds: How long importing it took.
         file: The file of the imported module, where it has one.
     """
@@ -45,6 +47,7 @@ class PluginRecord:
     error: str = ""
     components: tuple[Component, ...] = ()
     recipes: Mapping[str, Traversable] = field(default_factory=dict)
+    diagnostics: tuple[DiagnosticSpec, ...] = ()
     seconds: float = 0.0
     file: str | None = None
 

@@ -136,6 +136,11 @@ def configure(*, files: Sequence[Path] = (), enabled: bool = True) -> None:
     default_registry.cache_clear()
 
 
+def configured() -> tuple[tuple[Path, ...], bool]:
+    """Returns what `configure` was told, so that a process of ours can be told the same."""
+    return _files, _enabled
+
+
 _files: tuple[Path, ...] = ()
 _enabled = True
 

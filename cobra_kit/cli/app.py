@@ -14,6 +14,8 @@ import typer
 from cobra_kit import __version__
 from cobra_kit._plugins import configure
 from cobra_kit.cli import data, exchange, plugins, recipes
+from cobra_kit.cli.bench import bench
+from cobra_kit.cli.doctor import doctor
 from cobra_kit.cli.plan import plan
 from cobra_kit.cli.pretrain import pretrain
 from cobra_kit.cli.report import report
@@ -37,6 +39,8 @@ app.command("status")(status)
 app.command("plan")(plan)
 app.command("report")(report)
 app.command("reproduce")(reproduce)
+app.command("bench")(bench)
+app.command("doctor")(doctor)
 app.add_typer(data.app, name="data")
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(recipes.app, name="recipes")

@@ -41,6 +41,26 @@ def rows(table: Sequence[Sequence[str]], *, flexible: int, indent: str = "  ", l
     return lines
 
 
+def grid(table: Sequence[Sequence[str]], *, numbers: int, last_is_text: bool = False) -> list[str]:
+    """Returns a table, its numbers to the right.
+
+    Args:
+        table: Rows of equal length, the first one the headings.
+        numbers: The first column that holds numbers.
+        last_is_text: Whether the last column is words.
+    """
+    widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
+    text = {*range(numbers), *([len(widths) - 1] if last_is_text else [])}
+    lines = []
+    for row in table:
+        cells = [
+            cell.ljust(size) if place in text else cell.rjust(size)
+            for place, (cell, size) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append(f"  {'  '.join(cells)}".rstrip())
+    return lines
+
+
 def paragraph(text: str, *, indent: str, limit: int | None) -> str:
     """Returns text wrapped to `limit`, each line indented; unwrapped where there is no limit."""
     text = " ".join(text.split())

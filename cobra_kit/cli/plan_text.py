@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import typer
 
 from cobra_kit.cli import columns
+from cobra_kit.cli.columns import grid
 from cobra_kit.estimate.calibration import explanation
 from cobra_kit.estimate.hardware import CPU, HARDWARE, Hardware
 from cobra_kit.estimate.hours import SMALLEST, cost
@@ -263,23 +264,3 @@ def _price_words(devices: Sequence[Hardware], price: float | None) -> str:
         return f"Price: ${price:g} per device and hour, as given."
     listed = ", ".join(f"{one.label} ${one.price:g}" for one in devices)
     return f"Price per device and hour: {listed} ({devices[0].price_source}); --price gives another."
-
-
-def grid(table: Sequence[Sequence[str]], *, numbers: int, last_is_text: bool = False) -> list[str]:
-    """Returns a table, its numbers to the right.
-
-    Args:
-        table: Rows of equal length, the first one the headings.
-        numbers: The first column that holds numbers.
-        last_is_text: Whether the last column is words.
-    """
-    widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
-    text = {*range(numbers), *([len(widths) - 1] if last_is_text else [])}
-    lines = []
-    for row in table:
-        cells = [
-            cell.ljust(size) if place in text else cell.rjust(size)
-            for place, (cell, size) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append(f"  {'  '.join(cells)}".rstrip())
-    return lines

@@ -19,7 +19,7 @@ from cobra_kit.errors import CobraError
 from cobra_kit.evaluate.jsonl import append_lines, read_whole_lines
 from cobra_kit.events import Progress, Reporter, silent
 from cobra_kit.model import VisionLanguageModel
-from cobra_kit.model.decode import first_token_probabilities, greedy_decode
+from cobra_kit.model.decoding import AS_KEPT, Precision, first_token_probabilities, generate_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +31,14 @@ class Prediction:
         picture: The picture it was shown; in a control not the one the question is about.
         text: The generated answer, or the most probable choice.
         probabilities: Of each choice at the first token; None for a generated answer.
+        precision: How exactly the model was computed, in words; None: as it was trained.
     """
 
     question_id: str
     picture: str
     text: str
     probabilities: Mapping[str, float] | None = None
+    precision: str | None = None
 
 
 def predict(
@@ -48,6 +50,8 @@ def predict(
     shown: Mapping[str, str] | None = None,
     max_new_tokens: int = 40,
     batch_size: int = 64,
+    precision: Precision = AS_KEPT,
+    computed: str | None = None,
     report: Reporter = silent,
 ) -> list[Prediction]:
     """Returns the answers to all questions, in order; those that are in the file already are not asked again.
@@ -60,6 +64,8 @@ def predict(
         shown: Per picture the one to show instead (a control); None: each question's own.
         max_new_tokens: Most tokens of a generated answer.
         batch_size: Questions answered together.
+        precision: What is rounded while answering.
+        computed: The precision of weights and state in words, kept with the answers; None: as trained.
         report: Told after every batch.
 
     Raises:
@@ -69,14 +75,15 @@ def predict(
     asked = [(question, (shown or {}).get(question.picture, question.picture)) for question in questions]
     file.parent.mkdir(parents=True, exist_ok=True)
     lines = read_whole_lines(file)
-    _check_same(lines, asked, file)
+    _check_same(lines, asked, file, computed)
     report(Progress(task=benchmark.name, done=len(lines), total=len(asked), unit="questions"))
     training = model.training
     model.eval()
     try:
         while len(lines) < len(asked):
             start = len(lines) // batch_size * batch_size
-            new = _answer(model, asked[start : start + batch_size], pictures, max_new_tokens)[len(lines) - start :]
+            told = _answer(model, asked[start : start + batch_size], pictures, max_new_tokens, precision)
+            new = [{**line, **({"precision": computed} if computed else {})} for line in told[len(lines) - start :]]
             append_lines(file, new)
             lines += new
             report(Progress(task=benchmark.name, done=len(lines), total=len(asked), unit="questions"))
@@ -92,6 +99,7 @@ def answer(
     *,
     max_new_tokens: int,
     batch_size: int,
+    precision: Precision = AS_KEPT,
 ) -> list[Prediction]:
     """Returns the answers to some questions, in order, and keeps nothing."""
     asked = [(question, question.picture) for question in questions]
@@ -101,7 +109,7 @@ def answer(
         lines = [
             line
             for start in range(0, len(asked), batch_size)
-            for line in _answer(model, asked[start : start + batch_size], pictures, max_new_tokens)
+            for line in _answer(model, asked[start : start + batch_size], pictures, max_new_tokens, precision)
         ]
     finally:
         model.train(training)
@@ -113,15 +121,18 @@ _Asked = tuple[Question, str]
 
 
 def _answer(
-    model: VisionLanguageModel, asked: Sequence[_Asked], pictures: Pictures, max_new_tokens: int
+    model: VisionLanguageModel,
+    asked: Sequence[_Asked],
+    pictures: Pictures,
+    max_new_tokens: int,
+    precision: Precision,
 ) -> list[dict[str, Any]]:
     """Returns one line per question of a batch; questions with the same choices are answered together."""
     lines: dict[int, dict[str, Any]] = {}
     for choices in dict.fromkeys(question.choices for question, _ in asked):
         places = [place for place, (question, _) in enumerate(asked) if question.choices == choices]
-        for place, said in zip(
-            places, _say(model, [asked[place] for place in places], choices, pictures, max_new_tokens), strict=True
-        ):
+        said_here = _say(model, [asked[place] for place in places], choices, pictures, max_new_tokens, precision)
+        for place, said in zip(places, said_here, strict=True):
             question, picture = asked[place]
             lines[place] = {"question_id": question.question_id, "picture": picture, **said}
     return [lines[place] for place in range(len(asked))]
@@ -133,6 +144,7 @@ def _say(
     choices: tuple[str, ...],
     pictures: Pictures,
     max_new_tokens: int,
+    precision: Precision,
 ) -> list[dict[str, Any]]:
     processor = model.processor
     rows = [
@@ -142,10 +154,12 @@ def _say(
     batch = processor.collate(rows, for_generation=True).to(model.device)
     if not choices:
         tokenizer = processor.codec.tokenizer
-        found = greedy_decode(model, batch, max_new_tokens=max_new_tokens, stop_ids=[tokenizer.eos_id])
+        found = generate_ids(
+            model, batch, max_new_tokens=max_new_tokens, stop_ids=[tokenizer.eos_id], precision=precision
+        )
         return [{"text": tokenizer.decode(ids).strip()} for ids in found]
     with torch.no_grad():
-        probabilities = first_token_probabilities(model, batch, choices).cpu()
+        probabilities = first_token_probabilities(model, batch, choices, precision=precision).cpu()
     _check_finite(probabilities, asked)
     return [
         {
@@ -166,7 +180,15 @@ def _check_finite(probabilities: torch.Tensor, asked: Sequence[_Asked]) -> None:
         )
 
 
-def _check_same(lines: Sequence[Mapping[str, Any]], asked: Sequence[_Asked], file: Path) -> None:
+def _check_same(lines: Sequence[Mapping[str, Any]], asked: Sequence[_Asked], file: Path, computed: str | None) -> None:
+    for number, line in enumerate(lines, start=1):
+        if line.get("precision") != computed:
+            raise CobraError(
+                f"holds an answer computed with {line.get('precision') or 'the trained precision'}, "
+                f"expected {computed or 'the trained precision'}",
+                where=f"{file}:{number}",
+                hint="evaluate.precision was changed. Delete the file; it is made again.",
+            )
     for number, (line, (question, picture)) in enumerate(zip(lines, asked, strict=False), start=1):
         if (line.get("question_id"), line.get("picture")) != (question.question_id, picture):
             raise CobraError(

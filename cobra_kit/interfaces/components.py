@@ -170,7 +170,10 @@ class Backbone(Component):
     Attributes:
         hidden_size: Width of embeddings and hidden states.
         vocab_size: Rows of the embedding, padding included.
-        graph_safe: Whether `step` may be captured into a CUDA graph.
+        graph_safe: Whether `embed`, `step` and `logits` may be captured into a CUDA graph: they work in place on the
+            state, never look at a value on the device, and depend on the host through `DecodeState.used` alone.
+        step_grows: Whether a step's work grows with `DecodeState.used`. The core then captures one graph per
+            `used` rounded up; else one serves all.
         lora_targets: Names of linear modules that LoRA may wrap.
         never_quantise: Names of parameters that must keep their precision.
     """
@@ -178,6 +181,7 @@ class Backbone(Component):
     hidden_size: int
     vocab_size: int
     graph_safe: ClassVar[bool] = False
+    step_grows: ClassVar[bool] = False
     lora_targets: ClassVar[tuple[str, ...]] = ()
     never_quantise: ClassVar[tuple[str, ...]] = ()
 

@@ -16,10 +16,14 @@ class DecodeState:
     Args:
         tensors: Named and batch-first: `conv.0`, `ssm.0` (constant size) or `k.0`, `v.0` (growing use).
         lengths: `[b]` int32 on the device: tokens seen per row.
+        used: On the host, a number that no row's length exceeds, so that a backbone whose work grows with what was
+            seen need neither look at the device nor read all of `max_length`. The core sets it before every call;
+            None: nobody does, and the backbone must not rely on it.
     """
 
     tensors: dict[str, Tensor]
     lengths: Tensor
+    used: int | None = None
 
     @property
     def nbytes(self) -> int:
@@ -28,6 +32,8 @@ class DecodeState:
 
     def reset(self, rows: Tensor | None = None) -> None:
         """Empties the state of `rows` (a `[r]` index tensor), or of every row, in place."""
+        if rows is None and self.used is not None:
+            self.used = 0
         for tensor in (*self.tensors.values(), self.lengths):
             if rows is None:
                 tensor.zero_()
@@ -39,4 +45,5 @@ class DecodeState:
         return DecodeState(
             tensors={name: tensor.index_select(0, rows) for name, tensor in self.tensors.items()},
             lengths=self.lengths.index_select(0, rows),
+            used=self.used,
         )

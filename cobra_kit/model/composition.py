@@ -19,7 +19,7 @@ from cobra_kit.recipe import Recipe, ResolvedPart, ResolvedRecipe, load_recipe, 
 from cobra_kit.weights import check_memory
 
 if TYPE_CHECKING:
-    from cobra_kit.interfaces import Component
+    from cobra_kit.interfaces import Component, TextCodec
     from cobra_kit.plugin import Kind
 
 
@@ -90,13 +90,18 @@ def compose(
     return model
 
 
-def processor_of(resolved: ResolvedRecipe) -> Processor:
-    """Returns the processor of a resolved recipe, without building any module."""
+def processor_of(resolved: ResolvedRecipe, codec: TextCodec | None = None) -> Processor:
+    """Returns the processor of a resolved recipe, without building any module.
+
+    Args:
+        resolved: The recipe.
+        codec: Tokenizer and template; None: the backbone's own.
+    """
     parts = resolved.parts
     kinds: tuple[Kind, ...] = ("vision_encoder", "projector", "fusion", "backbone")
     classes = tuple(parts[kind].component.load_class() for kind in kinds)
     configs = tuple(parts[kind].config for kind in kinds)
-    return make_processor(cast("Any", classes), cast("Any", configs))
+    return make_processor(cast("Any", classes), cast("Any", configs), codec)
 
 
 def _resolved(

@@ -122,12 +122,19 @@ class Processor:
 def make_processor(
     classes: tuple[type[VisionEncoder], type[Projector], type[FusionScheme], type[Backbone]],
     configs: tuple[BaseModel, BaseModel, BaseModel, BaseModel],
+    codec: TextCodec | None = None,
 ) -> Processor:
-    """Returns the processor of a composition, from classes and configs alone (no weights, no modules)."""
+    """Returns the processor of a composition, from classes and configs alone (no weights, no modules).
+
+    Args:
+        classes: Encoder, projector, fusion scheme, backbone.
+        configs: Theirs, in that order.
+        codec: Tokenizer and template; None: the backbone's own.
+    """
     encoder, projector, fusion, backbone = classes
     encoder_config, projector_config, fusion_config, backbone_config = configs
     return Processor(
-        codec=backbone.text_codec(backbone_config),
+        codec=codec or backbone.text_codec(backbone_config),
         preprocess=encoder.preprocess(encoder_config),
         output_shape=partial(_call_output_shape, projector, projector_config),
         layout=partial(_call_layout, fusion, fusion_config),

@@ -13,7 +13,7 @@ from cobra_kit.recipe.diff import MISSING, Difference, differences, flatten
 from cobra_kit.recipe.merge import merge
 from cobra_kit.recipe.problems import problem, raise_problems, suggest
 from cobra_kit.recipe.resolve import ResolvedRecipe, try_resolve
-from cobra_kit.recipe.schema import ARM_SECTIONS, Ablation, Recipe
+from cobra_kit.recipe.schema import ARM_KEYS, ARM_SECTIONS, Ablation, Recipe
 from cobra_kit.recipe.tree import Node
 
 
@@ -75,6 +75,8 @@ def _unknown_factors(recipe: Recipe, ablation: Ablation, resolved: Mapping[str, 
         plain = one.plain()
         for leaf in flatten({section: plain[section] for section in ARM_SECTIONS if section in plain}):
             keys = leaf.split(".")
+            if keys[0] in ARM_KEYS and not {*keys[1:2]} <= {*ARM_KEYS[keys[0]]}:
+                continue
             paths |= {".".join(keys[:end]): None for end in range(1, len(keys) + 1)}
     return [
         problem(recipe.tree, ("ablation", "factor"), f"no path {factor!r} in the recipe", _near_path(factor, paths))

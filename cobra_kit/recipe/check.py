@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from cobra_kit.errors import CobraError, RecipeError
 from cobra_kit.paper import paper_table
 from cobra_kit.recipe.problems import problem, suggest
-from cobra_kit.recipe.schema import ARM_SECTIONS, Recipe, RecipeFile
+from cobra_kit.recipe.schema import ARM_KEYS, ARM_SECTIONS, Recipe, RecipeFile
 from cobra_kit.recipe.tree import Node, PathKeys, dotted
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -187,6 +187,11 @@ def _check_ablation(tree: Node, recipe: Recipe) -> list[RecipeError]:
         for key in changes or ():
             if key not in ARM_SECTIONS:
                 refuse(("arms", arm, key), key, "an arm cannot change this", ARM_SECTIONS, "it can change")
+        for section, keys in ARM_KEYS.items():
+            inside = (changes or {}).get(section)
+            for key in inside if isinstance(inside, dict) else ():
+                if key not in keys:
+                    refuse(("arms", arm, section, key), key, "an arm cannot change this", keys, "it can change")
     return problems
 
 

@@ -1,7 +1,8 @@
 """What a recipe may say. Every field is described; unknown keys are errors.
 
 `sections.py` has the sections about data, training and evaluation; a recipe that only describes a model has none of
-them. A new section is a field of `Recipe` and, where arms may differ in it, a name in `ARM_SECTIONS`.
+them. A new section is a field of `Recipe` and, where arms may differ in it, a name in `ARM_SECTIONS`; `ARM_KEYS` has
+those that they may not differ in as a whole.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from cobra_kit.recipe.sections import DataSection, EvaluateSection, Section, Tra
 from cobra_kit.recipe.sweep import SweepSection
 from cobra_kit.recipe.tree import Node, Origin, from_plain
 
-ARM_SECTIONS = ("model", "data", "train")
+ARM_SECTIONS = ("model", "data", "train", "evaluate")
+ARM_KEYS = {"evaluate": ("precision",)}
+"""Of a section that arms may differ in, the keys they may; the questions, above all, are the same for all."""
 
 _ARM = r"^[A-Za-z0-9][A-Za-z0-9_+-]*$"  # an arm names a folder and a key of --set
 ArmName = Annotated[str, Field(pattern=_ARM)]
@@ -194,6 +197,16 @@ class RecipeFile(Recipe):
     """Named changes, one of which is applied; `laptop` unless another is asked for."""
 
 
+def _arm_section(schema: dict[str, Any], name: str) -> dict[str, Any]:
+    """Returns what an arm may say in a section: everything, or `ARM_KEYS` alone."""
+    if name not in ARM_KEYS:
+        found: dict[str, Any] = schema["properties"][name]
+        return found
+    section = schema["$defs"][f"{name.capitalize()}Section"]["properties"]
+    allowed = {key: section[key] for key in ARM_KEYS[name]}
+    return {"type": ["object", "null"], "properties": allowed, "additionalProperties": False}
+
+
 def json_schema() -> dict[str, Any]:
     """Returns the JSON schema of a recipe file, for editors.
 
@@ -211,7 +224,7 @@ def json_schema() -> dict[str, Any]:
     changes = {"type": "object", "additionalProperties": {"$ref": "#/$defs/Change"}}
     schema["properties"]["profiles"] |= changes
     arm = {"type": ["object", "null"], "additionalProperties": False}
-    arm["properties"] = {name: schema["properties"][name] for name in ARM_SECTIONS}
+    arm["properties"] = {name: _arm_section(schema, name) for name in ARM_SECTIONS}
     schema["$defs"]["Ablation"]["properties"]["arms"] |= {"additionalProperties": arm, "minProperties": 0}
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     return schema

@@ -122,6 +122,21 @@ class ValidationSection(Section):
     """Weights that a stage ends with: the last (the paper's), or those of the look with the best mean accuracy."""
 
 
+class PrecisionSection(Section):
+    """How exactly a trained model is computed while it answers; training is not touched."""
+
+    weights: Literal["trained", "float32", "bfloat16", "int8"] = "trained"
+    """Of projector, fusion scheme and backbone: as they were trained, in another type, or the backbone's linear layers
+    in 8 bits; what a backbone never quantises keeps its type."""
+    state: Literal["kept", "bfloat16"] = "kept"
+    """What a backbone remembers between two tokens: as it keeps it, or rounded after every token, prompts too."""
+
+    @property
+    def words(self) -> str:
+        """Returns it in a few words."""
+        return f"weights {self.weights}, state {self.state}"
+
+
 class EvaluateSection(Section):
     """How a trained model is evaluated."""
 
@@ -131,5 +146,7 @@ class EvaluateSection(Section):
     """Most tokens of a generated answer."""
     batch_size: Count = 64
     """Questions answered together."""
+    precision: PrecisionSection | None = None
+    """How exactly the model is computed while it answers; null: as it was trained. Arms may differ in it."""
     validation: ValidationSection | None = None
     """Validation during training; null: none."""

@@ -22,21 +22,13 @@ def choose_device(wanted: str) -> str:
     Raises:
         CobraError: There is no such device.
     """
+    if wanted not in (AUTO, CPU, CUDA):
+        raise CobraError(f"no device named {wanted!r}", where="--device", hint=f"Devices: {AUTO}, {CPU}, {CUDA}.")
     if wanted == CPU:
         return CPU
-    if wanted not in (AUTO, CUDA):
-        raise CobraError(f"no device named {wanted!r}", where="--device", hint=f"Devices: {AUTO}, {CPU}, {CUDA}.")
-    import torch
+    from cobra_kit.model.device import device_named
 
-    if torch.cuda.is_available():
-        return CUDA
-    if wanted == AUTO:
-        return CPU
-    raise CobraError(
-        "torch sees no GPU",
-        where="--device cuda",
-        hint="`nvidia-smi` and `python -m torch.utils.collect_env` tell why. `--device cpu` works everywhere.",
-    )
+    return device_named(wanted).type
 
 
 def worker_environment(worker: int, workers: int, device: str) -> dict[str, str]:

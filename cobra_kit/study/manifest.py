@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
-import subprocess
-import sys
 from collections.abc import Sequence
-from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import torch
-
-import cobra_kit
 from cobra_kit.errors import DataError
+from cobra_kit.machine import session
 from cobra_kit.store import write_json
 from cobra_kit.study.folder import MANIFEST
 from cobra_kit.study.plan import RunPlan
 from cobra_kit.study.stages import SharedStage
 
-_PACKAGES = ("torch", "numpy", "pillow", "timm", "open_clip_torch", "transformers", "tokenizers", "safetensors")
 _FORM = 1
 
 
@@ -70,46 +61,6 @@ def note_shared_stages(folder: Path, stages: Sequence[SharedStage]) -> None:
     write_json(folder / MANIFEST, manifest)
 
 
-def session(device: str = "cpu") -> dict[str, Any]:
-    """Returns facts about this process and machine, and the device it works on."""
-    return {
-        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "cobra_kit": cobra_kit.__version__,
-        "git_commit": git_commit(),
-        "python": platform.python_version(),
-        "packages": {name: found for name in _PACKAGES if (found := _version(name))},
-        "system": platform.platform(),
-        "host": platform.node(),
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "memory_gib": _memory_gib(),
-        "threads": torch.get_num_threads(),
-        "device": device,
-        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-    }
-
-
-def git_commit() -> str | None:
-    """Returns the commit of the checkout that this package runs from, `+` behind it if files were changed since.
-
-    None for an installed package, and where there is no git.
-    """
-    root = Path(cobra_kit.__file__).parents[1]
-    if not (root / ".git").exists():
-        return None
-    commit = _git(root, "rev-parse", "HEAD")
-    changed = _git(root, "status", "--porcelain", "--untracked-files=no")
-    return f"{commit}+" if commit and changed else commit
-
-
-def _git(root: Path, *words: str) -> str | None:
-    try:
-        found = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return found.stdout.strip() or None
-
-
 def _read(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
@@ -123,29 +74,3 @@ def _read(path: Path) -> dict[str, Any] | None:
             hint="Delete the run's folder; it is run again.",
         ) from error
     return manifest
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
-def _memory_gib() -> float | None:
-    if sys.platform == "win32":
-        return None
-    try:
-        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
-    except (ValueError, OSError):
-        return None

@@ -54,8 +54,8 @@ class Shared:
 
     @cached_property
     def _known_keys(self) -> frozenset[str]:
-        """Those that several runs have. Where every run has one stage, no data are opened for it."""
-        if all(len(run.train.stages()) == 1 for run in self._runs):
+        """Those that several runs have. Where every run has one stage, and one of its own, no data are opened."""
+        if all(len(run.train.stages()) == 1 for run in self._runs) and not _train_alike(self._runs):
             return frozenset()
         return shared_keys(self._runs, {run.name: self.source(run).fingerprint for run in self._runs})
 
@@ -109,6 +109,12 @@ def readable(benchmarks: Mapping[str, Benchmark], pictures: Pictures, report: Re
         return dict(benchmarks)
     report(Message(text=f"{lost} questions are left out: their pictures cannot be read", level="warning"))
     return {name: with_questions(one, kept[name]) for name, one in benchmarks.items() if kept[name]}
+
+
+def _train_alike(runs: Sequence[RunPlan]) -> bool:
+    """Returns whether two runs may differ in nothing but how they are evaluated; without opening their data."""
+    seen = [json.dumps([{**run.resolved.plain(), "evaluate": None}, run.seed], sort_keys=True) for run in runs]
+    return len(set(seen)) < len(seen)
 
 
 def _check_names(run: RunPlan, wanted: list[str] | tuple[str, ...], offered: Mapping[str, Benchmark]) -> None:

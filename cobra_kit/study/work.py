@@ -9,11 +9,13 @@ from typing import Protocol
 
 from cobra_kit.data.rows import Benchmark, HeldOutSplit
 from cobra_kit.evaluate.control import shuffled_pictures
+from cobra_kit.evaluate.precision import take_precision
 from cobra_kit.evaluate.predict import predict
 from cobra_kit.evaluate.score import Scored, score
 from cobra_kit.evaluate.validation import Validator
 from cobra_kit.events import Event, Progress, Reporter, for_arm
 from cobra_kit.model import VisionLanguageModel, compose
+from cobra_kit.model.decoding import Precision
 from cobra_kit.model.seeding import derive_seed
 from cobra_kit.recipe.sections import ValidationSection
 from cobra_kit.study.events import RunDone, RunStarted
@@ -81,8 +83,9 @@ def execute(
         _check_data(run, shared)
         begin_session(place, run, shared.source(run).fingerprint, shared.device)
         model, training = _trained(run, place, folder, shared, report, pace, judge)
+        precision = take_precision(model, run.evaluate.precision)
         for one in missing:
-            _evaluate(run, model, place, shared, one, split, report)
+            _evaluate(run, model, precision, place, shared, one, split, report)
     report(RunDone(seconds=training.seconds, worked=bool(missing)))
 
 
@@ -164,6 +167,7 @@ def _validator(run: RunPlan, model: VisionLanguageModel, shared: Shared, report:
 def _evaluate(
     run: RunPlan,
     model: VisionLanguageModel,
+    precision: Precision,
     place: Path,
     shared: Shared,
     control: str | None,
@@ -184,6 +188,8 @@ def _evaluate(
             shown=_shown(benchmark, control),
             max_new_tokens=run.evaluate.max_new_tokens,
             batch_size=run.evaluate.batch_size,
+            precision=precision,
+            computed=run.evaluate.precision.words if run.evaluate.precision else None,
             report=counted,
         )
         counted.next()

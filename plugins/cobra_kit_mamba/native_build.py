@@ -95,9 +95,9 @@ def with_library(use: Callable[[Path], T]) -> tuple[T, Compiler, tuple[str, ...]
         BuildError: There is no compiler, or what it makes does not run.
     """
     compiler = find_compiler()
-    sources = _sources()
+    sources = c_sources()
     folder = cache_folder()
-    keys = {flags: _key(sources, flags, compiler) for flags in FLAG_SETS}
+    keys = library_keys(sources, compiler)
     for flags, key in keys.items():
         if path := _cached(folder, key):
             return use(path), compiler, flags
@@ -121,6 +121,11 @@ def with_library(use: Callable[[Path], T]) -> tuple[T, Compiler, tuple[str, ...]
     return use(path), compiler, flags
 
 
+def library_keys(sources: Mapping[str, bytes], compiler: Compiler) -> dict[tuple[str, ...], str]:
+    """Returns per set of flags what the name of a library of these sources begins with on this machine."""
+    return {flags: _key(sources, flags, compiler) for flags in FLAG_SETS}
+
+
 def _cached(folder: Path, key: str) -> Path | None:
     """Returns a whole library of this key, if there is one."""
     for path in sorted(folder.glob(f"{key}-*.so")):
@@ -134,7 +139,7 @@ def _cached(folder: Path, key: str) -> Path | None:
     return None
 
 
-def _sources() -> dict[str, bytes]:
+def c_sources() -> dict[str, bytes]:
     """Returns the C files by name, in the order of their names."""
     files = resources.files("cobra_kit_mamba").joinpath("c").iterdir()
     kernels = (file for file in files if file.name.endswith((".c", ".h")))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cobra_kit.plugin import BackboneSpec, hookimpl
+from cobra_kit.plugin import BackboneSpec, DiagnosticSpec, hookimpl
 
 _MAMBA1 = "cobra_kit_mamba.backbone:MambaBackbone"
 _MAMBA2 = "cobra_kit_mamba.mamba2:Mamba2Backbone"
@@ -53,3 +53,9 @@ def cobra_backbones() -> Iterator[BackboneSpec]:
             target=_MAMBA2,
             config=f"cobra_kit_mamba.mamba2_config:{config}",
         )
+
+
+@hookimpl
+def cobra_diagnostics() -> Iterator[DiagnosticSpec]:
+    """Yields the look at the C compiler and the compiled kernels."""
+    yield DiagnosticSpec(name="native-kernels", target="cobra_kit_mamba.diagnostics:native_kernels")

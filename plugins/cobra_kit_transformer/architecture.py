@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,10 @@ from cobra_kit_transformer.hf_config import DecoderConfig, HfConfig
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
-_FORWARD = ("inputs_embeds", "attention_mask", "position_ids", "past_key_values", "use_cache")
+_FORWARD = ("inputs_embeds", "attention_mask", "position_ids", "use_cache")
+_CACHE = ("cache", "past_key_values")
+"""What `forward` calls its cache; the second is its name before transformers 5.24 and for some models after."""
+
 _HEAD_EXTRAS = {"final_logit_softcapping": None, "logit_scale": 1, "logits_scaling": 1}
 """Settings of heads that do more than multiply, and the value with which they do not."""
 
@@ -81,11 +85,21 @@ def check_forward(decoder: type[Any], *, where: str) -> None:
     Raises:
         PluginError: It does not.
     """
-    missing = [name for name in _FORWARD if name not in inspect.signature(decoder.forward).parameters]
+    takes = inspect.signature(decoder.forward).parameters
+    missing = [name for name in _FORWARD if name not in takes]
+    if not any(name in takes for name in _CACHE):
+        missing.append(" or ".join(_CACHE))
     if missing:
         raise PluginError(
             f"{decoder.__name__} cannot be a backbone: its forward takes no {', '.join(missing)}", where=where
         )
+
+
+@cache
+def cache_argument(forward: Callable[..., Any]) -> str:
+    """Returns what a decoder's `forward` calls the cache of keys and values."""
+    takes = inspect.signature(forward).parameters
+    return next(name for name in _CACHE if name in takes)
 
 
 def _base_settings(config: DecoderConfig) -> dict[str, Any]:

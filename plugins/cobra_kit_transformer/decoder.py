@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,8 @@ from torch.nn import functional as F
 
 from cobra_kit.errors import ShapeError
 from cobra_kit.interfaces import Backbone, DecodeState, FusedSequence, KernelReport, LayoutBatch
-from cobra_kit_transformer.cache import StateCache
+from cobra_kit_transformer.architecture import cache_argument
+from cobra_kit_transformer.cache import FirstPass, NextPass, StateCache, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,9 @@ class CacheShape:
 
 class DecoderBackbone(Backbone):
     """A decoder of transformers with full, causal attention, and a plain linear head."""
+
+    graph_safe: ClassVar[bool] = True
+    step_grows: ClassVar[bool] = True
 
     @property
     @abstractmethod
@@ -79,8 +84,10 @@ class DecoderBackbone(Backbone):
                     f"{len(layout.lengths)} rows",
                     hint="Give each segment a row of its own, padded on the right.",
                 )
+            if state.used == 0:
+                return self._run_cached(embeddings, FirstPass(state, embeddings.shape[1], layout.lengths))
             real = (layout.segment_ids != 0).sum(dim=1)
-            return self._run_cached(embeddings, StateCache(state, embeddings.shape[1], real))
+            return self._run_cached(embeddings, NextPass(state, embeddings.shape[1], real))
         if layout.packed:
             mask = segment_mask(layout, embeddings.dtype)
             return self._run(embeddings, attention_mask=mask, position_ids=layout.positions)
@@ -90,7 +97,8 @@ class DecoderBackbone(Backbone):
         """Returns the logits `[.. vocab_size]` of hidden states `[.. d]`."""
         if self.head is None:
             return F.linear(hidden, self.embedding)
-        return F.linear(hidden, self.head.weight, self.head.bias)
+        logits: Tensor = self.head(hidden)
+        return logits
 
     def new_state(self, batch: int, max_length: int, *, device: torch.device, dtype: torch.dtype) -> DecodeState:
         """Returns empty keys and values, `[b heads max_length head_dim]` per layer."""
@@ -102,7 +110,7 @@ class DecoderBackbone(Backbone):
 
     def step(self, embeddings: Tensor, state: DecodeState) -> Tensor:
         """Advances every row by one token: `[b d]` -> normed hidden states `[b d]`."""
-        return self._run_cached(embeddings[:, None], StateCache(state, 1))[:, 0]
+        return self._run_cached(embeddings[:, None], Step(state))[:, 0]
 
     def kernels(self) -> Sequence[KernelReport]:
         """Returns how attention is computed."""
@@ -118,13 +126,20 @@ class DecoderBackbone(Backbone):
     def _run_cached(self, embeddings: Tensor, cache: StateCache) -> Tensor:
         hidden: Tensor = self.decoder(
             inputs_embeds=embeddings,
-            attention_mask=cache.mask(embeddings.dtype),
+            attention_mask=self._mask(cache, embeddings.dtype),
             position_ids=cache.positions,
-            past_key_values=cache,
             use_cache=True,
+            **{cache_argument(type(self.decoder).forward): cache},
         ).last_hidden_state
         cache.advance()
         return hidden
+
+    def _mask(self, cache: StateCache, dtype: torch.dtype) -> Tensor | None:
+        """Returns the mask in the form that attention takes: fused attention knows booleans, plain products add."""
+        seen = cache.mask()
+        if seen is None or self.attention == "sdpa":
+            return seen
+        return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill_(~seen, torch.finfo(dtype).min)
 
 
 def segment_mask(layout: LayoutBatch, dtype: torch.dtype) -> Tensor:

@@ -66,6 +66,7 @@ FROZEN = {
     },
 }
 HOOKS = {
+    "cobra_diagnostics",
     "cobra_backbones",
     "cobra_fusion_schemes",
     "cobra_projectors",

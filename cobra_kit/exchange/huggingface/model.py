@@ -15,7 +15,7 @@ from cobra_kit.errors import CobraError
 from cobra_kit.exchange.huggingface.folder import MODEL_TYPE, write_huggingface
 from cobra_kit.exchange.huggingface.locate import local_folder
 from cobra_kit.model import Batch, VisionLanguageModel
-from cobra_kit.model.decode import greedy_decode
+from cobra_kit.model.decoding import generate_ids
 
 _OF_THE_LOADER = {
     "_from_auto",
@@ -139,7 +139,7 @@ class CobraKitModel(PreTrainedModel, GenerationMixin):  # type: ignore[misc]  # 
             {name for name, value in options.items() if value is not None and _GREEDY.get(name) != value}, "generate"
         )
         eos = self.model.processor.codec.tokenizer.eos_id
-        rows = greedy_decode(self.model, batch.to(self.device), max_new_tokens=max_new_tokens, stop_ids=[eos])
+        rows = generate_ids(self.model, batch.to(self.device), max_new_tokens=max_new_tokens, stop_ids=[eos])
         width = min(max_new_tokens, 1 + max(len(row) for row in rows))  # the end token of the longest answer
         answers = input_ids.new_full((len(rows), width), eos)
         for answer, row in zip(answers, rows, strict=True):

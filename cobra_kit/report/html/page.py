@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+from collections.abc import Sequence
 from importlib import resources
 
 from cobra_kit.report.html import figures, scores
 from cobra_kit.report.html.blocks import anchor, folded, section, table
 from cobra_kit.report.html.disputes import disputes
 from cobra_kit.report.html.sweep import sweep_sections
-from cobra_kit.report.markup import Markup, element, join
+from cobra_kit.report.markup import Child, Markup, element, join
 from cobra_kit.report.view import Command, ReportView, RunView
 
 _DOCTYPE = Markup("<!doctype html>\n")
@@ -19,17 +20,24 @@ _DOCTYPE = Markup("<!doctype html>\n")
 
 def render_page(view: ReportView) -> str:
     """Returns the report as HTML; the same view gives the same bytes."""
-    sections = [one for one in _sections(view) if one]
-    header = element(
-        "header",
-        element("h1", view.title),
-        element("p", view.description) if view.description else None,
-        element("ul", [element("li", line) for line in view.missing], class_="missing") if view.missing else None,
-    )
+    missing = element("ul", [element("li", line) for line in view.missing], class_="missing") if view.missing else None
+    return document(view.title, [element("p", view.description) if view.description else None, missing], _sections(view))
+
+
+def document(title: str, head: Sequence[Child], sections: Sequence[Markup]) -> str:
+    """Returns a page in the look of the report.
+
+    Args:
+        title: Its heading.
+        head: What stands below it.
+        sections: From `blocks.section`; empty ones are left out.
+    """
+    sections = [one for one in sections if one]
+    header = element("header", element("h1", title), head)
     titles = [one.partition("<h2>")[2].partition("</h2>")[0] for one in sections]
     links = [element("a", Markup(title), href=f"#{anchor(title)}") for title in titles]
     body = element("body", header, element("nav", links, aria_label="Sections"), element("main", sections), _script())
-    return _DOCTYPE + element("html", _head(view.title), body, lang="en") + "\n"
+    return _DOCTYPE + element("html", _head(title), body, lang="en") + "\n"
 
 
 def _sections(view: ReportView) -> list[Markup]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
 
-from cobra_kit.report.markup import Markup
-from cobra_kit.report.plots.frame import WIDTH, colour, dash, dot, drawing, polyline, x_axis, y_axis
+from cobra_kit.report.markup import Markup, element
+from cobra_kit.report.plots.frame import WIDTH, colour, dash, dot, drawing, line, polyline, x_axis, y_axis
+from cobra_kit.report.plots.intervals import Bound
 from cobra_kit.report.plots.scales import fitted
 
 _LEFT, _TOP, _BOTTOM = 46.0, 8.0, 190.0
@@ -34,7 +35,14 @@ class Curve:
 
 
 def line_plot(
-    curves: Sequence[Curve], *, label: str, axis: str, log: bool | None = False, dots: bool = False
+    curves: Sequence[Curve],
+    *,
+    label: str,
+    axis: str,
+    log: bool | None = False,
+    log_axis: bool | None = False,
+    dots: bool = False,
+    bounds: Sequence[Bound] = (),
 ) -> Markup:
     """Returns the plot of all curves over one pair of axes; values that are no numbers are left out.
 
@@ -43,12 +51,18 @@ def line_plot(
         label: What a screen reader says.
         axis: Name of the horizontal axis.
         log: Whether the vertical axis is logarithmic; None: where the values span more than a factor of 20.
+        log_axis: The same of the horizontal axis.
         dots: Whether points are marked.
+        bounds: Vertical lines, such as where two curves cross.
     """
     drawn = [(curve, [point for point in curve.points if math.isfinite(point[1])]) for curve in curves]
-    x = fitted([x for _, points in drawn for x, _ in points], _LEFT, WIDTH - 10, margin=0.01)
+    x = fitted([x for _, points in drawn for x, _ in points], _LEFT, WIDTH - 10, margin=0.01, log=log_axis)
     y = fitted([y for _, points in drawn for _, y in points], _BOTTOM, _TOP, log=log)
     parts = [x_axis(x, _TOP, _BOTTOM, axis), y_axis(y, _LEFT, WIDTH - 10)]
+    for bound in bounds:
+        title = element("title", f"{bound.name} {bound.value:,.0f}")
+        place = x(bound.value)
+        parts.append(element("g", title, line(place, _TOP, place, _BOTTOM, class_="bound floor")))
     for curve, points in drawn:
         places = [(x(step), y(value)) for step, value in points]
         class_ = curve.class_ or colour(curve.colour)

@@ -23,7 +23,7 @@ from cobra_kit.exchange.huggingface.folder import _write_tokenizer
 from cobra_kit.exchange.huggingface.model import CobraKitConfig, CobraKitModel
 from cobra_kit.exchange.huggingface.processor import CobraKitProcessor
 from cobra_kit.interfaces import TextCodec
-from cobra_kit.model.decode import greedy_decode
+from cobra_kit.model.decoding import generate_ids
 from cobra_kit.model.prompts import prompt_batches
 from cobra_kit.weights import load_tensors
 
@@ -46,7 +46,7 @@ def test_auto_model_gives_the_same_tokens_in_another_process(recipe_with, tmp_pa
     for folder, model in models.items():
         [batch] = prompt_batches(model.processor, [picture, None], exchange_reader.QUESTIONS, 2)
         eos = model.processor.codec.tokenizer.eos_id
-        ours = greedy_decode(model, batch, max_new_tokens=10, stop_ids=[eos])
+        ours = generate_ids(model, batch, max_new_tokens=10, stop_ids=[eos])
         theirs = read[folder]["tokens"]
         assert [row[: len(own)] for row, own in zip(theirs, ours, strict=True)] == ours
         assert all(set(row[len(own) :]) <= {eos} for row, own in zip(theirs, ours, strict=True))

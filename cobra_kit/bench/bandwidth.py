@@ -1,0 +1,77 @@
+"""The memory bandwidth that this device reaches, measured: what decoding one row at a time is held against.
+
+Three passes over buffers much larger than any cache, after the STREAM benchmark (McCalpin, 1995): a copy (one number
+read, one written), a triad a + s * b (two read, one written) and a pass that only reads. Written lines that a CPU first
+reads are not counted, as in STREAM.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from cobra_kit.bench.timing import seconds
+from cobra_kit.machine import cache_bytes
+from cobra_kit.weights import available_memory
+
+_TRIES = 5
+_GPU_BYTES = 1 << 30
+_CPU_BYTES, _CPU_MOST, _CACHES = 1 << 28, 1 << 29, 4
+"""Per buffer: this many times the processor's largest cache, but no less than 256 MiB and no more than 512."""
+
+_SHARE = 16
+"""A buffer takes at most this part of the free memory; there are three."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bandwidth:
+    """Bytes per second, the best of several tries each.
+
+    Args:
+        copy: Reading and writing.
+        triad: Reading two, writing one.
+        read: Reading only.
+        buffer: Bytes of a buffer.
+    """
+
+    copy: float
+    triad: float
+    read: float
+    buffer: int
+
+    @property
+    def best(self) -> float:
+        """Returns the highest of them: the limit that shares are given of."""
+        return max(self.copy, self.triad, self.read)
+
+
+def measure_bandwidth(device: torch.device, *, size: int | None = None) -> Bandwidth:
+    """Returns the bandwidth of a device's memory, with the threads that torch uses now.
+
+    Args:
+        device: Whose.
+        size: Bytes of a buffer; None: large enough for the device.
+    """
+    size = size or _buffer_bytes(device)
+    count = size // 4
+    one, two, out = (torch.full((count,), float(value), device=device) for value in (1, 2, 3))
+    passes: tuple[tuple[Callable[[], object], int], ...] = (
+        (lambda: out.copy_(one), 2),
+        (lambda: torch.add(one, two, alpha=3.0, out=out), 3),
+        (one.sum, 1),
+    )
+    copy, triad, read = (
+        buffers * count * 4 / min(seconds(device, work) for _ in range(_TRIES)) for work, buffers in passes
+    )
+    return Bandwidth(copy, triad, read, count * 4)
+
+
+def _buffer_bytes(device: torch.device) -> int:
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return min(_GPU_BYTES, free // _SHARE)
+    wanted = min(_CPU_MOST, max(_CPU_BYTES, _CACHES * (cache_bytes() or 0)))
+    available = available_memory()
+    return wanted if available is None else min(wanted, available // _SHARE)

@@ -1,0 +1,112 @@
+"""Peak memory on a CPU: a process of its own per model, since memory that other models left behind would count too.
+
+`python -m cobra_kit.bench.child` reads what to measure as JSON and prints the peaks as JSON.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from cobra_kit._plugins import configure, configured
+from cobra_kit.bench.results import Peak
+from cobra_kit.bench.settings import Settings
+from cobra_kit.bench.subjects import Subject
+from cobra_kit.errors import CobraError
+
+CPU_HOW = "the resident memory of a process that does nothing else, Python and torch included, at its peak"
+_STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+_RESET_PEAK = "5"
+_TOKENS = 2
+"""Tokens per answer: the peak is in the prefill."""
+
+
+def child_peaks(subject: Subject, dtype: str, settings: Settings) -> dict[str, Peak]:
+    """Returns the peaks of a model by size (`rows text visual`); none where the system does not keep them.
+
+    Raises:
+        CobraError: The process failed; the text is its last line.
+    """
+    if not _RESET.exists():
+        return {}
+    files, enabled = configured()
+    asked = {
+        "recipe": subject.resolved.to_yaml(),
+        "name": subject.name,
+        "dtype": dtype,
+        "settings": asdict(replace(settings, new_tokens=_TOKENS, device="cpu")),
+        "plugins": [str(file.absolute()) for file in files],
+        "enabled": enabled,
+    }
+    paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
+    done = subprocess.run(
+        [sys.executable, "-m", __name__],
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths},
+    )
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        raise CobraError(f"measuring the memory of {subject.name} failed: {last}", hint="Leave it out: --no-memory.")
+    found: dict[str, dict[str, int]] = json.loads(done.stdout.splitlines()[-1])
+    return {size: Peak(**peak) for size, peak in found.items()}
+
+
+def measured(asked: dict[str, Any]) -> dict[str, dict[str, int]]:
+    """Returns what `child_peaks` asks for, measured in this process."""
+    import torch
+
+    from cobra_kit.bench.cases import cases_of
+    from cobra_kit.bench.models import build
+    from cobra_kit.model.device import dtype_named
+    from cobra_kit.recipe import load_recipe, resolve
+
+    configure(files=[Path(file) for file in asked["plugins"]], enabled=asked["enabled"])
+    plain = asked["settings"]
+    settings = Settings(**{name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()})
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "recipe.yaml"
+        file.write_text(asked["recipe"], encoding="utf-8")
+        subject = Subject(asked["name"], resolve(load_recipe(file)))
+    cpu = torch.device("cpu")
+    model = build(subject, device=cpu, dtype=dtype_named(asked["dtype"], cpu), weights=settings.weights)
+    cases = list(cases_of(subject.name, asked["dtype"], model, settings))
+    cases[0].measure()  # what only the first call needs is no one size's
+    found = {}
+    for case in cases:
+        give_back_freed()
+        before = _kilobytes("VmRSS")
+        _RESET.write_text(_RESET_PEAK)
+        case.measure()
+        total = _kilobytes("VmHWM")
+        one = case.prompt
+        size = f"{one.batch.num_rows} {one.text_tokens} {one.visual_tokens}"
+        found[size] = asdict(Peak(total * 1024, max(0, total - before) * 1024))
+    return found
+
+
+def give_back_freed() -> None:
+    """Gives freed memory back to the system, where the C library can."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError):
+        pass
+
+
+def _kilobytes(name: str) -> int:
+    for line in _STATUS.read_text(encoding="utf-8").splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1])
+    raise CobraError(f"{_STATUS} has no {name}", hint="Leave the memory out: --no-memory.")
+
+
+if __name__ == "__main__":
+    print(json.dumps(measured(json.load(sys.stdin))))

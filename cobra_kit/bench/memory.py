@@ -1,0 +1,102 @@
+"""Whether what is asked for fits this machine, and how much a model took at its peak."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from cobra_kit.bench.settings import COBRA, Settings
+from cobra_kit.bench.subjects import Subject
+from cobra_kit.errors import CobraError, WeightsError
+from cobra_kit.estimate.inference import InferenceNeed, inference_need
+from cobra_kit.estimate.memory import FITS
+from cobra_kit.model.device import dtype_named
+from cobra_kit.weights import available_memory
+
+_PAPER_TEXT = 64
+"""Text tokens to reckon with for the paper's prompt, which has about twenty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What one subject takes in all dtypes together, which stand side by side.
+
+    Args:
+        subject: Its name.
+        total: Bytes in its hardest case; 0 where it cannot be built.
+        problem: Why it cannot, or None.
+    """
+
+    subject: str
+    total: int
+    problem: str | None = None
+
+
+def needs(subjects: Sequence[Subject], settings: Settings, device: torch.device) -> list[Need]:
+    """Returns what every subject takes in its hardest case: the longest prompts of the largest batch."""
+    found = []
+    for subject in subjects:
+        try:
+            each = [_need(subject, settings, device, dtype_named(name, device)) for name in settings.dtypes]
+            found.append(Need(subject.name, sum(need.total for need in each)))
+        except CobraError as error:
+            found.append(Need(subject.name, 0, error.message))
+    return found
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Returns the bytes that a device has free; None where the system does not say."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return available_memory()
+
+
+def fits(total: int, device: torch.device) -> bool:
+    """Returns whether so many bytes may be planned with; what is unknown is taken to fit."""
+    free = free_memory(device)
+    return free is None or total <= FITS * free
+
+
+def refuse_what_does_not_fit(found: Sequence[Need], device: torch.device, *, laptop: str | None) -> None:
+    """Checks that all subjects fit together: they stand side by side, so that rounds can alternate.
+
+    Args:
+        found: Their needs.
+        device: Where they would run.
+        laptop: The command that measures the same at a small size, or None.
+
+    Raises:
+        WeightsError: They do not fit; the text names what each takes and what is there.
+    """
+    total = sum(one.total for one in found)
+    if fits(total, device):
+        return
+    each = ", ".join(f"{one.subject} {gigabytes(one.total)}" for one in found)
+    hints = ["A smaller --dtype (bfloat16 takes half of float32), shorter prompts or a smaller --batch take less."]
+    if laptop is not None:
+        hints.append(f"At a size for this machine: {laptop}")
+    raise WeightsError(
+        f"this needs {gigabytes(total)} ({each}), and {device} has {gigabytes(free_memory(device) or 0)} free",
+        hint="\n".join(hints),
+    )
+
+
+def gigabytes(count: float) -> str:
+    """Returns bytes as text: `7.1 GB`."""
+    return f"{count / 1e9:,.1f} GB"
+
+
+def _need(subject: Subject, settings: Settings, device: torch.device, dtype: torch.dtype) -> InferenceNeed:
+    paper = settings.protocol == COBRA
+    images = [count for count in settings.image_tokens if count]
+    return inference_need(
+        subject.resolved,
+        device=device,
+        dtype=dtype,
+        rows=1 if paper else max(settings.batch),
+        text_tokens=_PAPER_TEXT if paper else max(settings.prompt_tokens),
+        new_tokens=settings.new_tokens,
+        extra_tokens=0 if paper else max(images, default=0),
+    )

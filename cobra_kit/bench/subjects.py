@@ -1,0 +1,90 @@
+"""What is measured side by side: the arms of a recipe, or a recipe and another one or another backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cobra_kit._plugins import default_registry
+from cobra_kit.errors import PluginError, RecipeError
+from cobra_kit.recipe import Recipe, ResolvedRecipe, load_recipe, resolve, resolve_arms
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One model.
+
+    Args:
+        name: How tables call it.
+        resolved: What it is composed from.
+    """
+
+    name: str
+    resolved: ResolvedRecipe
+
+    @property
+    def backbone(self) -> str:
+        """Returns the backbone's qualified name."""
+        return self.resolved.parts["backbone"].component.qualified
+
+
+def subjects_of(
+    recipe: str, *, profile: str | None = None, overrides: Sequence[str] = (), against: str | None = None
+) -> tuple[Recipe, list[Subject]]:
+    """Returns the recipe and its models: all arms of an ablation, else the one that it describes.
+
+    Args:
+        recipe: A file or a packaged name.
+        profile: Of the recipe.
+        overrides: `a.b=c` settings, as `--set` takes them.
+        against: What to measure beside it: a recipe, or a backbone that replaces the recipe's own.
+
+    Raises:
+        RecipeError: A recipe is wrong.
+        PluginError: A component is not there.
+    """
+    loaded = load_recipe(recipe, profile=profile, overrides=overrides)
+    found = _models(loaded)
+    if against is not None:
+        backbone = _backbone_named(against)
+        if backbone is not None:
+            beside = load_recipe(recipe, profile=profile, overrides=[*overrides, f"model.backbone.use={backbone}"])
+            found.append(Subject(backbone, resolve(beside)))
+        else:
+            found += _models(load_recipe(against, profile=profile))
+    return loaded, _apart(found)
+
+
+def _models(loaded: Recipe) -> list[Subject]:
+    if loaded.ablation is None:
+        return [Subject(loaded.name, resolve(loaded))]
+    return [Subject(arm, resolved) for arm, resolved in resolve_arms(loaded).items()]
+
+
+def _backbone_named(name: str) -> str | None:
+    """Returns the qualified name of a backbone, or None where a recipe of that name or file is there.
+
+    Raises:
+        PluginError: Neither a backbone nor a recipe has that name.
+    """
+    try:
+        return default_registry().get("backbone", name).qualified
+    except PluginError as unknown:
+        try:
+            load_recipe(name)
+        except RecipeError:
+            raise PluginError(
+                f"neither a recipe nor a backbone is named {name!r}", where="--against", hint=unknown.hint
+            ) from None
+        return None
+
+
+def _apart(subjects: Sequence[Subject]) -> list[Subject]:
+    """Returns the subjects with names that tell them apart."""
+    counts: dict[str, int] = {}
+    found = []
+    for one in subjects:
+        counts[one.name] = counts.get(one.name, 0) + 1
+        name = one.name if counts[one.name] == 1 else f"{one.name} ({counts[one.name]})"
+        found.append(Subject(name, one.resolved))
+    return found

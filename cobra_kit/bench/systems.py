@@ -1,0 +1,147 @@
+"""The systems whose speed the paper prints (Table 3), measured here where a recipe has their architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from cobra_kit.bench.bandwidth import measure_bandwidth
+from cobra_kit.bench.memory import Need, fits, free_memory, gigabytes, needs
+from cobra_kit.bench.results import BenchResult, NotRun
+from cobra_kit.bench.run import Gathered, finished, measure_together
+from cobra_kit.bench.settings import Settings
+from cobra_kit.bench.subjects import Subject
+from cobra_kit.errors import CobraError
+from cobra_kit.model.device import device_named, dtype_named
+from cobra_kit.paper import PaperTable, paper_table, paper_table_names
+from cobra_kit.recipe import ResolvedRecipe, load_recipe, resolve, resolve_arms
+from cobra_kit.recipe.not_built import NOT_BUILT
+
+PREFIX = "paper."
+PAPER, LAPTOP = "paper", "laptop"
+
+_RECIPES: dict[str, tuple[str, str | None]] = {
+    "LLaVA-Phi": ("baselines/llava_phi", None),
+    "MobileVLM v2": ("baselines/mobilevlm_v2", None),
+    "Cobra-3.5B": ("cobra_3b", None),
+    "Cobra-LDPv2-3.5B": ("ablation_projector", "ldpv2"),
+    "Cobra-8B": ("cobra_8b", None),
+}
+"""Per row of the table the recipe, and the arm of it, with that system's parts; how it is trained is of no matter."""
+
+_NOT_BUILT = {"MoE-LLaVA": "baselines/moe_llava"}
+
+
+@dataclass(frozen=True, slots=True)
+class Systems:
+    """The systems of a table.
+
+    Args:
+        table: The published table.
+        profile: At which size they are measured.
+        subjects: Those that recipes have.
+        not_run: Those that none has, and why.
+    """
+
+    table: PaperTable
+    profile: str
+    subjects: tuple[Subject, ...]
+    not_run: tuple[NotRun, ...]
+
+    @property
+    def printed(self) -> dict[str, tuple[float, float]]:
+        """Returns per system the (tokens per second, seconds) that the paper prints."""
+        found = {}
+        for name, row in self.table.rows.items():
+            rate, total = row.number("tokens_per_s"), row.number("total_s")
+            if rate is not None and total is not None:
+                found[name] = (rate, total)
+        return found
+
+
+def systems_of(name: str, profile: str | None = None, overrides: Sequence[str] = ()) -> Systems:
+    """Returns the systems of `paper.table3`.
+
+    Args:
+        name: The table.
+        profile: `paper`, their own sizes, unless given; `laptop`: their architectures in small.
+        overrides: Settings of every recipe, as `--set` takes them.
+
+    Raises:
+        CobraError: The table has no speeds, or a recipe does not resolve.
+    """
+    table = _latency_table(name)
+    chosen = profile or PAPER
+    subjects, without = [], []
+    for row in table.rows:
+        if row in _RECIPES:
+            recipe, arm = _RECIPES[row]
+            subjects.append(Subject(row, _resolved(recipe, arm, chosen, overrides)))
+        else:
+            reasons = [one.reason for one in NOT_BUILT if one.name == _NOT_BUILT.get(row)]
+            without.append(NotRun(row, reasons[0] if reasons else "no recipe has its parts"))
+    return Systems(table, chosen, tuple(subjects), tuple(without))
+
+
+def bench_systems(
+    systems: Systems, settings: Settings, *, report: Callable[[str], None] = lambda line: None
+) -> BenchResult:
+    """Measures the systems that fit: side by side where they do together, else one after another.
+
+    Raises:
+        CobraError: A device or dtype is not there.
+        KeyboardInterrupt: Before anything was measured.
+    """
+    device = device_named(settings.device)
+    for name in settings.dtypes:
+        dtype_named(name, device)
+    report(f"counting what {len(systems.subjects)} systems need")
+    found = {one.subject: one for one in needs(systems.subjects, settings, device)}
+    reasons = {name: _why_not(one, free_memory(device), fits(one.total, device)) for name, one in found.items()}
+    not_run = [NotRun(name, reason) for name, reason in reasons.items() if reason is not None]
+    fitting = [one for one in systems.subjects if reasons[one.name] is None]
+    together = fits(sum(found[one.name].total for one in fitting), device)
+    bandwidth = measure_bandwidth(device)
+    gathered = Gathered()
+    for group in [fitting] if together else [[one] for one in fitting]:
+        if group and not gathered.interrupted:
+            measure_together(group, settings, device, bandwidth, gathered, report)
+    return finished(
+        gathered,
+        settings,
+        device,
+        bandwidth,
+        recipe=f"{systems.table.title}",
+        profile=systems.profile,
+        not_run=[*not_run, *systems.not_run],
+        paper=systems.printed,
+        side_by_side=together,
+    )
+
+
+def is_table(name: str) -> bool:
+    """Returns whether a name is meant for a published table and not for a recipe."""
+    return name.startswith(PREFIX)
+
+
+def _latency_table(name: str) -> PaperTable:
+    tables = [paper_table(one) for one in paper_table_names()]
+    latency = {f"{PREFIX}table{one.number}": one for one in tables if one.measures == "latency"}
+    if name in latency:
+        return latency[name]
+    others = {f"{PREFIX}table{one.number}" for one in tables if one.number is not None}
+    hint = f"`cobra-kit reproduce {name}` is about scores." if name in others else "`cobra-kit reproduce` has the rest."
+    raise CobraError(f"no speeds in {name!r}: they are in {' and '.join(latency)}", hint=hint)
+
+
+def _resolved(recipe: str, arm: str | None, profile: str, overrides: Sequence[str]) -> ResolvedRecipe:
+    loaded = load_recipe(recipe, profile=profile, overrides=overrides)
+    return resolve(loaded) if arm is None else resolve_arms(loaded)[arm]
+
+
+def _why_not(one: Need, free: int | None, fitting: bool) -> str | None:
+    if one.problem is not None:
+        return f"it cannot be built here: {one.problem}"
+    if not fitting:
+        return f"needs {gigabytes(one.total)}, {gigabytes(free or 0)} are free"
+    return None

@@ -1,0 +1,96 @@
+"""What the doctor found, as text of any width and as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from cobra_kit.cli import columns
+
+if TYPE_CHECKING:
+    from cobra_kit.doctor import Examination
+    from cobra_kit.doctor.kernels import ModelKernels
+
+NOTHING_FASTER = "nothing would make it faster here"
+_NAMES = 16
+
+
+def render(found: Examination, width: int) -> list[str]:
+    """Returns the lines; the last one is what would make it faster.
+
+    Args:
+        found: What was found.
+        width: Columns.
+    """
+    lines = _section(
+        "versions", [(name, version or "not installed") for name, version in found.versions.items()], width
+    )
+    lines += _section("machine", [*found.machine, *_gpus(found)], width)
+    lines += _section("here", _here(found), width)
+    for model in found.models:
+        lines += [*_kernels(model, width), ""]
+    if found.broken:
+        lines.append(typer.style("broken", bold=True))
+        lines += [columns.paragraph(text, indent="  ", limit=width) for text in found.broken]
+        lines.append("")
+    faster = NOTHING_FASTER if found.remedy is None else f"faster: {found.remedy}"
+    return [*lines, columns.paragraph(faster, indent="", limit=width)]
+
+
+def to_json(found: Examination) -> dict[str, Any]:
+    """Returns the same as plain data."""
+    plain = asdict(found)
+    plain["machine"] = dict(found.machine)
+    plain["cuda"] = {"torch": found.cuda[0], "driver": found.cuda[1]}
+    plain["cache"]["folder"] = str(found.cache.folder)
+    plain["remedy"] = found.remedy
+    return plain
+
+
+def _section(title: str, facts: list[tuple[str, str]], width: int) -> list[str]:
+    lines = [typer.style(title, bold=True)]
+    for name, value in facts:
+        indent = " " * (_NAMES + 4)
+        text = columns.paragraph(value, indent=indent, limit=width)
+        lines.append(f"  {name:<{_NAMES}}  {text.removeprefix(indent)}")
+    return [*lines, ""]
+
+
+def _gpus(found: Examination) -> list[tuple[str, str]]:
+    facts = [
+        (
+            f"GPU {number}",
+            f"{one.name}, {one.memory / 2**30:,.1f} GiB, compute capability {one.capability}, "
+            f"{'bfloat16' if one.bfloat16 else 'no bfloat16'}",
+        )
+        for number, one in enumerate(found.gpus)
+    ]
+    built, driver = found.cuda
+    torch = f"torch built for CUDA {built}" if built else "torch built without CUDA"
+    return [*(facts or [("GPU", "none that torch sees")]), ("CUDA", f"{torch}, driver {driver or 'not found'}")]
+
+
+def _here(found: Examination) -> list[tuple[str, str]]:
+    state = found.cache.problem and f"cannot be written: {found.cache.problem}"
+    cache = f"{found.cache.folder}, {found.cache.size / 1e6:,.1f} MB, {state or 'can be written'}"
+    facts = [(one.diagnosis.what, one.diagnosis.found) for one in found.diagnoses]
+    facts.append(("cache", cache))
+    return facts + [("environment", f"{name}={value}") for name, value in found.settings.items()]
+
+
+def _kernels(model: ModelKernels, width: int) -> list[str]:
+    lines = [typer.style(f"kernels of {model.name} on {model.device}, {model.dtype}", bold=True)]
+    if model.problem:
+        return [*lines, columns.paragraph(model.problem, indent="  ", limit=width)]
+    if not model.groups:
+        return [*lines, "  it does not say"]
+    names = max(len(group.layers) for group in model.groups)
+    for (reason, remedy), groups in groupby(model.groups, key=lambda group: (group.reason, group.remedy)):
+        lines += [f"  {group.layers:<{names}}  {group.kernel}" for group in groups]
+        lines.append(columns.paragraph(f"because: {reason}", indent="      ", limit=width))
+        if remedy is not None:
+            lines.append(columns.paragraph(f"remedy: {remedy}", indent="      ", limit=width))
+    return lines

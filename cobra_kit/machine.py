@@ -1,0 +1,171 @@
+"""Facts about this machine and what is installed on it, which numbers depend on. Importing it loads no torch."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import cobra_kit
+
+_CPUINFO = Path("/proc/cpuinfo")
+_CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+_VECTORS = (("avx512f", 512), ("avx2", 256), ("avx", 256), ("sse2", 128), ("asimd", 128), ("neon", 128))
+_PACKAGES = ("torch", "numpy", "pillow", "timm", "open_clip_torch", "transformers", "tokenizers", "safetensors")
+_BF16_CAPABILITY = (8, 0)  # Ampere
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """One GPU.
+
+    Args:
+        name: As the driver names it.
+        memory: Bytes.
+        capability: Its compute capability, such as `9.0`.
+        bfloat16: Whether it computes in bfloat16 itself.
+    """
+
+    name: str
+    memory: int
+    capability: str
+    bfloat16: bool
+
+
+def package_versions(names: Iterable[str]) -> dict[str, str | None]:
+    """Returns the installed version of each distribution; None where it is not installed."""
+    return {name: _version(name) for name in names}
+
+
+def processor() -> str:
+    """Returns the processor's model."""
+    for line in _lines(_CPUINFO):
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def cores() -> int:
+    """Returns how many logical cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def vector_bits() -> int | None:
+    """Returns the width of the processor's vector registers in bits; None where the system does not say."""
+    for line in _lines(_CPUINFO):
+        if line.startswith(("flags", "Features")):
+            flags = set(line.partition(":")[2].split())
+            return next((bits for flag, bits in _VECTORS if flag in flags), None)
+    return None
+
+
+def cache_bytes() -> int | None:
+    """Returns the size of the processor's largest cache; None where the system does not say."""
+    sizes = [_size(text) for index in _CACHES.glob("index*") for text in _lines(index / "size")]
+    return max((size for size in sizes if size is not None), default=None)
+
+
+def memory_bytes() -> int | None:
+    """Returns the machine's memory; None where the system does not say."""
+    if sys.platform == "win32":
+        return None
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        return None
+
+
+def gpus() -> tuple[Gpu, ...]:
+    """Returns the GPUs that torch sees."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return ()
+    found = []
+    for number in range(torch.cuda.device_count()):
+        one = torch.cuda.get_device_properties(number)
+        bfloat16 = computes_bfloat16(one.major, one.minor)
+        found.append(Gpu(one.name, one.total_memory, f"{one.major}.{one.minor}", bfloat16))
+    return tuple(found)
+
+
+def computes_bfloat16(major: int, minor: int) -> bool:
+    """Returns whether an NVIDIA GPU of a compute capability computes in bfloat16; older ones emulate it."""
+    return (major, minor) >= _BF16_CAPABILITY
+
+
+def driver_version() -> str | None:
+    """Returns the version of NVIDIA's driver; None where `nvidia-smi` does not tell."""
+    found = _output("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
+    return found.splitlines()[0] if found else None
+
+
+def git_commit() -> str | None:
+    """Returns the commit of the checkout that this package runs from, `+` behind it if files were changed since.
+
+    None for an installed package, and where there is no git.
+    """
+    root = Path(cobra_kit.__file__).parents[1]
+    if not (root / ".git").exists():
+        return None
+    commit = _output("git", "-C", str(root), "rev-parse", "HEAD")
+    changed = _output("git", "-C", str(root), "status", "--porcelain", "--untracked-files=no")
+    return f"{commit}+" if commit and changed else commit
+
+
+def session(device: str = "cpu") -> dict[str, Any]:
+    """Returns facts about this process and machine, and the device it works on, as manifests have them."""
+    import torch
+
+    memory = memory_bytes()
+    return {
+        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "cobra_kit": cobra_kit.__version__,
+        "git_commit": git_commit(),
+        "python": platform.python_version(),
+        "packages": {name: found for name, found in package_versions(_PACKAGES).items() if found},
+        "system": platform.platform(),
+        "host": platform.node(),
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "memory_gib": None if memory is None else round(memory / 2**30, 1),
+        "threads": torch.get_num_threads(),
+        "device": device,
+        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+
+
+def _output(*command: str) -> str | None:
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip() or None
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+
+
+def _size(text: str) -> int | None:
+    """Returns the bytes of a size as the kernel writes it: `48K`, `2M`."""
+    units = {"K": 2**10, "M": 2**20, "G": 2**30}
+    number, unit = text.strip()[:-1], text.strip()[-1:]
+    return int(number) * units[unit] if number.isdigit() and unit in units else None

@@ -1,0 +1,22 @@
+"""Decoding in one place: prompts are read once, then every step runs in place, captured as a graph where it can be."""
+
+from __future__ import annotations
+
+from cobra_kit.model.decoding.generation import generate_ids
+from cobra_kit.model.decoding.precision import AS_KEPT, Precision
+from cobra_kit.model.decoding.probabilities import first_token_probabilities
+from cobra_kit.model.decoding.sampling import GREEDY, Sampling
+from cobra_kit.model.decoding.session import DecodeSession, GraphUse
+from cobra_kit.model.decoding.workspace import release
+
+__all__ = [
+    "AS_KEPT",
+    "GREEDY",
+    "DecodeSession",
+    "GraphUse",
+    "Precision",
+    "Sampling",
+    "first_token_probabilities",
+    "generate_ids",
+    "release",
+]

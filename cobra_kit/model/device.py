@@ -1,0 +1,54 @@
+"""Devices and floating-point types as a user names them."""
+
+from __future__ import annotations
+
+import torch
+
+from cobra_kit.errors import CobraError
+from cobra_kit.machine import computes_bfloat16
+from cobra_kit.recipe.problems import suggest
+
+AUTO = "auto"
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+"""What models compute in, by name."""
+
+
+def device_named(name: str) -> torch.device:
+    """Returns the device that `auto`, `cpu`, `cuda` or `cuda:1` stands for; auto: a GPU where torch sees one.
+
+    Raises:
+        CobraError: There is no such device.
+    """
+    if name == AUTO:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
+        raise CobraError(f"no device named {name!r}", where="--device", hint="Devices: auto, cpu, cuda, cuda:1.")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise CobraError(
+            "torch sees no GPU",
+            where=f"--device {name}",
+            hint="`nvidia-smi` and `python -m torch.utils.collect_env` tell why. `--device cpu` works everywhere.",
+        )
+    if kind == "cuda" and number and int(number) >= torch.cuda.device_count():
+        raise CobraError(f"torch sees {torch.cuda.device_count()} GPU(s), counted from 0", where=f"--device {name}")
+    return torch.device(name)
+
+
+def dtype_named(name: str, device: torch.device) -> torch.dtype:
+    """Returns the floating-point type of that name.
+
+    Raises:
+        CobraError: It is unknown, or the device does not compute in it.
+    """
+    if name not in DTYPES:
+        raise CobraError(f"no dtype named {name!r}", where="--dtype", hint=suggest(name, DTYPES, what="dtypes"))
+    if name == "bfloat16" and device.type == "cuda":
+        major, minor = torch.cuda.get_device_capability(device)
+        if not computes_bfloat16(major, minor):
+            raise CobraError(
+                f"{torch.cuda.get_device_name(device)} (compute capability {major}.{minor}) is too old for bfloat16",
+                where="--dtype bfloat16",
+                hint="Use float16 or float32; bfloat16 begins with compute capability 8.0.",
+            )
+    return DTYPES[name]

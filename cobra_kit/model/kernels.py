@@ -1,0 +1,92 @@
+"""Which kernels a backbone would use on a device, without its weights; equal layers are told once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from cobra_kit.errors import CobraError, KernelError
+from cobra_kit.interfaces import Backbone, KernelReport
+
+_NUMBER = re.compile(r"(?<![^.\s])\d+(?![^.\s])")
+
+
+@dataclass(frozen=True, slots=True)
+class KernelGroup:
+    """Layers that use one kernel for one reason.
+
+    Args:
+        layers: Their common name, numbers as ranges: `backbone.layers.0-47.mixer scan`.
+        count: How many they are.
+        kernel: The kernel.
+        reason: Why this one.
+        remedy: What would make it faster, or None.
+    """
+
+    layers: str
+    count: int
+    kernel: str
+    reason: str
+    remedy: str | None
+
+
+def kernels_on(backbone: Backbone, device: torch.device, dtype: torch.dtype | None = None) -> list[KernelGroup]:
+    """Returns the kernels that a backbone would use on a device.
+
+    Args:
+        backbone: On any device; one on the meta device stays without weights: each of its tensors is given one
+            number on `device` that stands for all.
+        device: Where it would run.
+        dtype: Floating-point type of its weights, but for those it lists as `never_quantise`; None: as they are.
+
+    Raises:
+        KernelError: The backbone cannot say.
+    """
+    _stand_in(backbone, device, dtype)
+    try:
+        return grouped(backbone.kernels())
+    except CobraError:
+        raise
+    except Exception as error:
+        raise KernelError(f"kernels() of the backbone failed: {type(error).__name__}: {error}") from error
+
+
+def grouped(reports: Sequence[KernelReport]) -> list[KernelGroup]:
+    """Returns the reports with those joined that differ in the number within the layer's name only."""
+    found: dict[tuple[str, str, str, str | None], list[str]] = {}
+    for one in reports:
+        pattern = _NUMBER.sub("{}", one.layer, count=1)
+        found.setdefault((pattern, one.kernel, one.reason, one.remedy), []).append(one.layer)
+    return [
+        KernelGroup(_joined(pattern, names), len(names), kernel, reason, remedy)
+        for (pattern, kernel, reason, remedy), names in found.items()
+    ]
+
+
+def _stand_in(backbone: nn.Module, device: torch.device, dtype: torch.dtype | None) -> None:
+    keep = tuple(f".{name}" for name in getattr(backbone, "never_quantise", ()))
+    for prefix, module in backbone.named_modules():
+        for name, parameter in list(module.named_parameters(recurse=False)):
+            changed = dtype is not None and parameter.is_floating_point()
+            kept = f".{prefix}.{name}".endswith(keep)
+            wanted = dtype if changed and not kept and dtype is not None else parameter.dtype
+            one = torch.empty((), device=device, dtype=wanted).expand(parameter.shape)
+            setattr(module, name, nn.Parameter(one, requires_grad=False))
+
+
+def _joined(pattern: str, names: Sequence[str]) -> str:
+    """Returns `layers.0-3,5.scan` for the layers 0, 1, 2, 3 and 5."""
+    numbers = sorted(int(match.group()) for name in names if (match := _NUMBER.search(name)))
+    if not numbers:
+        return pattern
+    ranges: list[list[int]] = []
+    for number in numbers:
+        if ranges and number == ranges[-1][-1] + 1:
+            ranges[-1] = [ranges[-1][0], number]
+        else:
+            ranges.append([number, number])
+    return pattern.format(",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in ranges))
