@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import cast
 
 import torch
 
@@ -21,7 +20,6 @@ from cobra_kit.bench.stand_in import StandInTokenizer
 from cobra_kit.bench.subjects import Subject
 from cobra_kit.bench.timing import rounds
 from cobra_kit.errors import CobraError
-from cobra_kit.interfaces import Backbone
 from cobra_kit.machine import cache_bytes
 from cobra_kit.model import VisionLanguageModel
 from cobra_kit.model.device import device_named, dtype_named
@@ -169,7 +167,7 @@ def finished(
 
 def _note(subject: Subject, dtype: str, model: VisionLanguageModel, gathered: Gathered) -> None:
     gathered.components[subject.name] = dict(model.components)
-    gathered.kernels[f"{subject.name}, {dtype}"] = tuple(grouped(cast("Backbone", model.backbone).kernels()))
+    gathered.kernels[f"{subject.name}, {dtype}"] = tuple(grouped(model.backbone.kernels()))
     if isinstance(model.processor.codec.tokenizer, StandInTokenizer):
         gathered.tokenizers[subject.name] = None
 

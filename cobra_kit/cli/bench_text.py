@@ -62,12 +62,14 @@ def notes(found: BenchResult) -> list[str]:
         told.append(f"Peak: {found.memory_how}; in brackets what came above the weights.")
     if found.tokenizers:
         names = ", ".join(found.tokenizers)
-        told.append(f"The tokenizer of {names} is not on this machine: the packaged one stands in, so its prompt's "
-                    "length differs a little.")
+        told.append(
+            f"The tokenizer of {names} is not on this machine: the packaged one stands in, so its prompt's "
+            "length differs a little."
+        )
     told += _graphs(found.measurements)
     if found.settings.protocol == COBRA:
         told.append(
-            "tok/s: 256 by the whole time, from the prepared picture's encoding to the last token, as the paper counts; "
+            "tok/s: 256 by the whole time, from the picture's encoding to the last token, as the paper counts; "
             "decode tok/s: the 255 after the first. The picture is noise, stop tokens end nothing. The paper does not "
             "state dtype, warm-up or repeats; it ran on one A100 PCIe 80GB."
         )
