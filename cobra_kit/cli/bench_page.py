@@ -23,7 +23,7 @@ def render_page(found: BenchResult) -> str:
         section("Time per token", _plots(found)),
         section("All numbers", element("pre", element("code", "\n".join(lines[1:])), tabindex=0)),
         section("Not run", table("Left out, and why", ["what", "why"], without, words=2) if without else Markup()),
-        section("How it was measured", paragraphs(notes(found))),
+        section("How it was measured", paragraphs(notes(found, wide=True))),
     ]
     return document("Speed", [element("p", found.statement)], sections)
 

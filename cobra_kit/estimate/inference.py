@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,9 +38,17 @@ class InferenceNeed:
     passing: int | None
 
     @property
-    def total(self) -> int:
-        """Returns the most that is held at a time; without the prefill's part where that is unknown."""
-        return self.weights + max(self.filling, self.state + (self.passing or 0))
+    def answering(self) -> int:
+        """Returns what comes beside the weights while it answers; without the prefill's part where that is unknown."""
+        return self.state + (self.passing or 0)
+
+
+def together(needs: Iterable[InferenceNeed]) -> int:
+    """Returns the most bytes held at a time by models that stand side by side, filled and run one after another."""
+    listed = list(needs)
+    states = sum(one.state for one in listed)
+    passing = max((one.answering - one.state for one in listed), default=0)
+    return sum(one.weights for one in listed) + max(states + passing, *(one.filling for one in listed), 0)
 
 
 def inference_need(
