@@ -43,7 +43,11 @@ def test_one_shared_context_is_no_curve():
     assert crossover("m", [(1, 1.0), (2, 1.0)], "t", [(2, 1.0), (3, 1.0)]) is None
 
 
-@given(st.lists(st.tuples(st.integers(1, 10**6), st.floats(0.1, 10), st.floats(0.1, 10)), min_size=2, unique_by=lambda p: p[0]))
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 10**6), st.floats(0.1, 10), st.floats(0.1, 10)), min_size=2, unique_by=lambda p: p[0]
+    )
+)
 def test_from_the_crossing_on_the_constant_one_is_faster(points):
     points.sort()
     found = crossover("m", [(n, a) for n, a, _ in points], "t", [(n, b) for n, _, b in points])
