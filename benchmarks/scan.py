@@ -1,9 +1,10 @@
-"""Times the Mamba-1 scans of this project against mambapy's parallel scan, forward and backward, in one run.
+"""Times the Mamba-1 scans of this project against mambapy's parallel scan and transformers' path, in one run.
 
     pip install -e '.[bench]'
-    python benchmarks/scan.py                       # forward and backward
-    python benchmarks/scan.py --prefill             # forward alone, (1, 800, 5120), against transformers
-    python benchmarks/scan.py --memory              # peak memory of the C scan at (4, 1024, 1024)
+    python benchmarks/scan.py                       # all three parts
+    python benchmarks/scan.py --parts training      # forward and backward, against mambapy
+    python benchmarks/scan.py --parts prefill       # forward alone, (1, 800, 5120), against transformers
+    python benchmarks/scan.py --parts memory        # peak memory of the C scan at (4, 1024, 1024)
 
 The contestants take turns, so that whatever else the machine does falls on all of them; medians are compared. Errors
 are max|error| / max|reference| against the sequential scan in float64, the worst of the output and all gradients.
@@ -12,13 +13,13 @@ are max|error| / max|reference| against the sequential scan in float64, the wors
 from __future__ import annotations
 
 import argparse
-import platform
-import statistics
-import time
 from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from interleave import Claim, Report, clock_for, ratio, take_turns
 from torch import Tensor
 
 from cobra_kit_mamba import ops
@@ -27,6 +28,10 @@ from cobra_kit_mamba.scan_chunked import chunked_scan
 from cobra_kit_mamba.scan_reference import sequential_scan
 
 NAMES = ("u", "dt", "A", "B", "C", "D", "z", "dt_bias")
+PARTS = ["memory", "training", "prefill"]
+GOALS = {("mambapy", "C"): 30.0, ("chunked", "C"): 8.0}
+"""How many times longer the first should take than the second at (8, 256, 512) on two cores."""
+
 Scan = Callable[..., Tensor]
 
 
@@ -85,7 +90,32 @@ def outputs(scan: Scan, inputs: Sequence[Tensor], weights: Tensor) -> list[Tenso
     return [y.detach(), *torch.autograd.grad(y, leaves, weights)]
 
 
-def prefill(rounds: int) -> None:
+def forward_and_backward(report: Report, shape: tuple[int, int, int], d_state: int, rounds: int) -> None:
+    """Times all scans, and compares their outputs and gradients with the exact ones."""
+    b, s, d = shape
+    scans, threads = contestants(), torch.get_num_threads()
+    inputs = scan_inputs(b, s, d, d_state)
+    weights = torch.randn(b, s, d, generator=torch.Generator().manual_seed(1))
+    exact = outputs(lambda *x: sequential_scan(*x)[0], [x.double() for x in inputs], weights.double())
+    errors: dict[str, tuple[float, str]] = {}
+    for name, scan in scans.items():  # also the warm-up
+        found = zip(("y", *NAMES), outputs(scan, inputs, weights), exact, strict=True)
+        errors[name] = max((float((a - e).abs().max() / e.abs().max()), label) for label, a, e in found)
+
+    calls = {name: partial(outputs, scan, inputs, weights) for name, scan in scans.items()}
+    times = take_turns(calls, rounds, clock_for(threads))
+    title = f"scan forward + backward at ({b}, {s}, {d}), d_state {d_state}"
+    report.add(title, times, threads=threads)
+    for name, (error, label) in errors.items():
+        goal = 1e-6 if name == "C" else None
+        report.claim(Claim(f"worst error of {name} (in {label}), {title}", error, "", goal, at_least=False))
+    names = list(scans)
+    for slow, fast in ((x, y) for i, x in enumerate(names) for y in names[i + 1 :]):
+        goal = GOALS.get((slow, fast)) if (*shape, d_state) == (8, 256, 512, 16) else None
+        report.claim(Claim(f"{slow} takes this much longer than {fast}, {title}", ratio(times, slow, fast), "x", goal))
+
+
+def prefill(report: Report, rounds: int) -> None:
     """Times the scan of a prompt of 800 tokens at the width of Cobra-3B, against transformers' own path."""
     from transformers.models.mamba.modeling_mamba import mamba_selective_scan
 
@@ -102,24 +132,21 @@ def prefill(rounds: int) -> None:
         y: Tensor = ops.scan(*inputs, None, None, False)[0]
         return y
 
-    times: dict[str, list[float]] = {"transformers": [], "C": []}
+    title, threads = "scan of a prompt of 800 tokens at d_inner 5120, forward", torch.get_num_threads()
     with torch.no_grad():
         error = float((ours() - theirs().transpose(1, 2)).abs().max())
-        for _ in range(rounds):
-            for name, run in (("transformers", theirs), ("C", ours)):
-                start = time.perf_counter()
-                run()
-                times[name].append(1e3 * (time.perf_counter() - start))
-    print(f"\nprefill, (1, 800, 5120), forward, {torch.get_num_threads()} thread(s); largest difference {error:.1e}")
-    for name, taken in times.items():
-        print(f"{name:14}{statistics.median(taken):11.1f} ms median{min(taken):11.1f} ms best")
-    slow, fast = times.values()
-    medians = statistics.median(slow) / statistics.median(fast)
-    print(f"C is {medians:.1f}x faster (medians), {min(slow) / min(fast):.1f}x (best)")
+        times = take_turns({"transformers": theirs, "C": ours}, rounds, clock_for(threads))
+    report.add(title, times, threads=threads)
+    report.claim(Claim(f"largest difference between transformers and C, {title}", error, ""))
+    what = f"transformers takes this much longer than C, {title}"
+    report.claim(Claim(what, ratio(times, "transformers", "C"), "x", 50))
 
 
-def peak_memory() -> None:
-    """Prints the growth of the process during the first forward and backward pass of the C scan."""
+def peak_memory(report: Report) -> None:
+    """Measures the growth of the process during the first forward and backward pass of the C scan.
+
+    The highest memory of a process never falls, so this comes before everything else.
+    """
     import resource
 
     outputs(lambda *x: ops.scan(*x, None, None, True)[0], scan_inputs(1, 8, 8, 16), torch.ones(1, 8, 8))
@@ -128,62 +155,31 @@ def peak_memory() -> None:
     found = outputs(lambda *x: ops.scan(*x, None, None, True)[0], inputs, weights)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / 1e6
     held = sum(tensor.nbytes for tensor in found) / 1e6
-    print(f"(4, 1024, 1024): the process grew by {grown:.0f} MB, {held:.0f} MB of it outputs and gradients")
+    what = f"growth of the process at (4, 1024, 1024), {held:.0f} MB of it outputs and gradients"
+    report.claim(Claim(what, grown, "MB", 130, at_least=False))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="default: all")
     parser.add_argument("--shape", type=int, nargs=3, default=(8, 256, 512), metavar=("B", "L", "D"))
     parser.add_argument("--state", type=int, default=16, help="states per channel")
     parser.add_argument("--rounds", type=int, default=7, help="timed passes of each scan")
     parser.add_argument("--threads", type=int, help="of torch and the C scan; default: torch's own")
-    parser.add_argument("--prefill", action="store_true", help="time a prompt's forward pass against transformers")
-    parser.add_argument("--memory", action="store_true", help="measure memory instead of time")
+    parser.add_argument("--out", type=Path, help="a JSON file for the results")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    if options.prefill:
-        prefill(options.rounds)
-    elif options.memory:
-        peak_memory()
-    else:
-        forward_and_backward(options)
-
-
-def forward_and_backward(options: argparse.Namespace) -> None:
-    """Times all scans and prints the table."""
-    b, s, d = options.shape
-
-    scans = contestants()
-    inputs = scan_inputs(b, s, d, options.state)
-    weights = torch.randn(b, s, d, generator=torch.Generator().manual_seed(1))
-    exact = outputs(lambda *x: sequential_scan(*x)[0], [x.double() for x in inputs], weights.double())
-    errors: dict[str, tuple[float, str]] = {}
-    for name, scan in scans.items():  # also the warm-up
-        found = zip(("y", *NAMES), outputs(scan, inputs, weights), exact, strict=True)
-        errors[name] = max((float((a - e).abs().max() / e.abs().max()), label) for label, a, e in found)
-
-    # With one thread the processor's own time, which other work on the machine disturbs less.
-    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
-    times: dict[str, list[float]] = {name: [] for name in scans}
-    for _ in range(options.rounds):
-        for name, scan in scans.items():
-            start = clock()
-            outputs(scan, inputs, weights)
-            times[name].append(1e3 * (clock() - start))
-
-    print(f"\n({b}, {s}, {d}), d_state {options.state}, float32, forward + backward, {options.rounds} rounds in turn")
-    print(f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
-    print(f"\n{'scan':10}{'median ms':>11}{'best ms':>10}{'worst ms':>10}   worst error")
-    for name, taken in times.items():
-        error, label = errors[name]
-        figures = f"{statistics.median(taken):11.1f}{min(taken):10.1f}{max(taken):10.1f}"
-        print(f"{name:10}{figures}   {error:.1e} ({label})")
-    print()
-    names = list(scans)
-    for slow, fast in ((x, y) for i, x in enumerate(names) for y in names[i + 1 :]):
-        ratio = statistics.median(times[slow]) / statistics.median(times[fast])
-        print(f"{fast} is {ratio:.1f}x faster than {slow} ({min(times[slow]) / min(times[fast]):.1f}x by the best)")
+    parts, report = options.parts, Report("scan")
+    report.notes.append("Errors are max|error| / max|reference| against the sequential scan in float64.")
+    report.notes.append("One thread: processor time of the process; more: time on the wall.")
+    if "memory" in parts:
+        peak_memory(report)
+    if "training" in parts:
+        forward_and_backward(report, tuple(options.shape), options.state, options.rounds)
+    if "prefill" in parts:
+        prefill(report, options.rounds)
+    report.write(options.out)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from interleave import Claim, Report, Times, ratio, take_turns
 from torch import Tensor
 
 from cobra_kit.data.sources import open_source
@@ -56,10 +57,11 @@ GROUPS = (
     ("kernel (page faults, scheduling)", r"kernel\.kallsyms"),
     ("dispatch, allocation, other", r""),
 )
+OURS = ("products alone", "ours")
 COUNTED = ("matrix products", "scan", "convolution", "loss")
 
 
-def profile(arm: str, steps: int, folder: Path) -> None:
+def profile(report: Report, arm: str, steps: int, folder: Path) -> None:
     """Trains an arm of ablation_projector on cached features and prints where its time goes."""
     settings = ["data.train=1200", "train.finetune.epochs=null", f"train.finetune.steps={steps}"]
     recipe = load_recipe("ablation_projector", overrides=settings)
@@ -68,7 +70,7 @@ def profile(arm: str, steps: int, folder: Path) -> None:
     samples, taken = folder / "perf.data", [time.process_time()]
     sampler: list[subprocess.Popen[bytes]] = []
 
-    def report(event: Event) -> None:
+    def on_event(event: Event) -> None:
         if not isinstance(event, StepDone):
             return
         if event.step == WARM_UP and shutil.which("perf"):
@@ -81,7 +83,7 @@ def profile(arm: str, steps: int, folder: Path) -> None:
         if event.step < steps:
             taken.append(time.process_time())
 
-    train_run(model, source, run.train, folder, seed=run.seed, report=report, pace=Pace(save_seconds=1e6))
+    train_run(model, source, run.train, folder, seed=run.seed, report=on_event, pace=Pace(save_seconds=1e6))
     times = [1e3 * (b - a) for a, b in zip(taken[WARM_UP:], taken[WARM_UP + 1 :], strict=False)]
     print(f"\n{run.arm}: {steps} steps, {torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}")
     print(f"processor time of a step: median {statistics.median(times):.1f} ms, best {min(times):.1f} ms")
@@ -91,7 +93,8 @@ def profile(arm: str, steps: int, folder: Path) -> None:
     shares = by_group(samples)
     for group, share in shares.most_common():
         print(f"  {group:34}{share:6.1f} %")
-    print(f"  {' + '.join(COUNTED)}: {sum(shares[group] for group in COUNTED):.1f} %")
+    counted = sum(shares[group] for group in COUNTED)
+    report.claim(Claim(f"share of {', '.join(COUNTED)} in a training step of {run.arm}", counted, "%", 80))
 
 
 def by_group(samples: Path) -> Counter[str]:
@@ -104,7 +107,7 @@ def by_group(samples: Path) -> Counter[str]:
     return shares
 
 
-def language_model(rows: int, length: int, rounds: int) -> None:
+def language_model(report: Report, rows: int, length: int, rounds: int) -> None:
     """Times the model of SCAN.md (d 256, 8 layers, vocabulary 8192) against transformers' and against its products."""
     config = MambaConfig(d_model=256, n_layer=8, vocab_size=8192, tokenizer="small", weights="none")
     model = MambaBackbone(config)
@@ -134,24 +137,16 @@ def language_model(rows: int, length: int, rounds: int) -> None:
     contestants = {"products alone": products(config, rows * length), "ours": step(ours, model)}
     theirs, name = transformers_model(model)
     contestants[name] = step(lambda: theirs(ids, use_cache=False).logits, theirs)
-    times: dict[str, list[float]] = {name: [] for name in contestants}
-    for number in range(rounds + 1):  # the first is the warm-up
-        for name, run in contestants.items():
-            if name.startswith("transformers") and number > max(1, rounds // 3):
-                continue
-            start = time.process_time()
-            run()
-            if number:
-                times[name].append(time.process_time() - start)
-    print(
-        f"\nLM step, d 256 x 8 layers, batch {rows} x {length}, forward + backward, {torch.get_num_threads()} thread(s)"
-    )
-    print(f"{'':24}{'median s':>10}{'best s':>10}{'rounds':>8}   (processor time), load {os.getloadavg()[0]:.1f}")
-    for name, taken in times.items():
-        print(f"{name:24}{statistics.median(taken):10.3f}{min(taken):10.3f}{len(taken):8}")
-    for slow, fast in (("ours", "products alone"), (name, "ours")):
-        medians, best = (pick(times[slow]) / pick(times[fast]) for pick in (statistics.median, min))
-        print(f"{slow} takes {medians:.2f}x the time of {fast} (medians), {best:.2f}x (best)")
+    take_turns(contestants, 1)  # the warm-up
+    times: Times = {}
+    for part, count in ((contestants, max(1, rounds // 3)), ({n: contestants[n] for n in OURS}, rounds - rounds // 3)):
+        for contestant, taken in take_turns(part, count, time.process_time).items():
+            times.setdefault(contestant, []).extend(taken)
+    title = f"training step of the language model, d 256 x 8 layers, batch {rows} x {length}"
+    report.add(title, times, threads=torch.get_num_threads())
+    what = f"our step against its matrix products alone, {title}"
+    report.claim(Claim(what, ratio(times, "ours", "products alone"), "x", 2.0, at_least=False))
+    report.claim(Claim(f"{name} takes this much longer than ours, {title}", ratio(times, name, "ours"), "x", 4.0))
 
 
 def products(config: MambaConfig, tokens: int) -> Callable[[], None]:
@@ -199,13 +194,16 @@ def main() -> None:
     parser.add_argument("--batch", type=int, nargs=2, default=(8, 384), metavar=("ROWS", "TOKENS"))
     parser.add_argument("--rounds", type=int, default=7, help="timed steps of the language model")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, help="a JSON file for the results")
     options = parser.parse_args()
+    report = Report("training_step", notes=["Processor time of the process."])
     torch.set_num_threads(options.threads)
     if options.part != "lm":
         with tempfile.TemporaryDirectory() as folder:
-            profile(options.arm, options.steps, Path(folder))
+            profile(report, options.arm, options.steps, Path(folder))
     if options.part != "profile":
-        language_model(*options.batch, options.rounds)
+        language_model(report, *options.batch, options.rounds)
+    report.write(options.out)
 
 
 if __name__ == "__main__":

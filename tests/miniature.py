@@ -94,7 +94,7 @@ def search(space: str, **section: object) -> str:
     return f"{RECIPE.replace('title: Miniature', 'title: Miniature search')}sweep:\n{rest}  space:\n{lines}"
 
 
-def work_on(recipe: str, out: str) -> None:
+def work_on(recipe: str, out: str, storage: str | None = None) -> None:
     """Does trials of a study until none is left, saving after every step."""
     from cobra_kit.recipe import load_recipe
     from cobra_kit.study.engine import Crew
@@ -102,5 +102,5 @@ def work_on(recipe: str, out: str) -> None:
     from cobra_kit.train import Pace
 
     pace = Pace(log_steps=1, save_seconds=0.0)
-    with open_sweep(trials_of(load_recipe(recipe)), Path(out), Crew(), pace=pace) as one:
+    with open_sweep(trials_of(load_recipe(recipe)), Path(out), Crew(storage=storage), pace=pace) as one:
         one.work()

@@ -21,7 +21,8 @@ from cobra_kit.interfaces import (
     VisualTokens,
 )
 from cobra_kit.model.batch import Batch, ImageGroup
-from cobra_kit.model.decoding import first_token_probabilities, generate_ids
+from cobra_kit.model.decoding import Sampling, first_token_probabilities, generate_ids
+from cobra_kit.model.decoding.streaming import stream_text
 from cobra_kit.model.loss import summed_loss
 from cobra_kit.model.prompts import ImageInput, prompt_batches
 from cobra_kit.model.summary import render_summary, summarise
@@ -121,8 +122,11 @@ class VisionLanguageModel(nn.Module):
         *,
         max_new_tokens: int = 64,
         batch_size: int = 16,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int = 0,
     ) -> str | list[str]:
-        """Returns the greedy answer to each question.
+        """Returns the answer to each question.
 
         Args:
             images: A picture (PIL, or a path), several pictures of one question, or None. With a list of questions:
@@ -131,17 +135,61 @@ class VisionLanguageModel(nn.Module):
                 looks at markers.
             max_new_tokens: Most tokens per answer.
             batch_size: Questions decoded together.
+            temperature: 0: the most probable token every time; above: tokens are drawn, more freely the higher.
+            top_p: Draw among the most probable tokens that together reach this probability.
+            seed: Of the draws; a question's depend on its place in the list too, and not on `batch_size`.
 
         Returns:
             A string for one question, a list for a list.
+
+        Raises:
+            CobraError: `temperature` or `top_p` is out of range, or the model's logits are not numbers.
         """
+        sampling = Sampling(temperature, top_p, seed)
         eos = self.processor.codec.tokenizer.eos_id
         answers: list[str] = []
         with _evaluating(self):
             for batch in prompt_batches(self.processor, images, questions, batch_size):
-                rows = generate_ids(self, batch.to(self.device), max_new_tokens=max_new_tokens, stop_ids=[eos])
+                rows = generate_ids(
+                    self,
+                    batch.to(self.device),
+                    max_new_tokens=max_new_tokens,
+                    stop_ids=[eos],
+                    sampling=sampling,
+                    rows=range(len(answers), len(answers) + batch.num_rows),
+                )
                 answers += [self.processor.codec.tokenizer.decode(ids).strip() for ids in rows]
         return answers[0] if isinstance(questions, str) else answers
+
+    def stream(
+        self,
+        images: ImageInput = None,
+        question: str = "",
+        *,
+        max_new_tokens: int = 64,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int = 0,
+    ) -> Iterator[str]:
+        """Yields the answer to one question in pieces, as they come; joined they are what `generate` returns.
+
+        The model is in eval mode until the last piece was taken. A piece never ends inside a character.
+
+        Args:
+            images: As for `generate` with one question.
+            question: The question.
+            max_new_tokens: Most tokens of the answer.
+            temperature: As for `generate`.
+            top_p: As for `generate`.
+            seed: As for `generate`.
+        """
+        sampling = Sampling(temperature, top_p, seed)
+        return self._pieces(images, question, max_new_tokens, sampling)
+
+    def _pieces(self, images: ImageInput, question: str, max_new_tokens: int, sampling: Sampling) -> Iterator[str]:
+        with _evaluating(self):
+            (batch,) = prompt_batches(self.processor, images, question, 1)
+            yield from stream_text(self, batch.to(self.device), max_new_tokens=max_new_tokens, sampling=sampling)
 
     def answer_probabilities(
         self,

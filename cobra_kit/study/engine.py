@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,9 +76,22 @@ def open_board(kind: TrialKind, folder: StudyFolder, crew: Crew, *, retry_failed
             study.set_user_attr(_IDENTITY, json.loads(json.dumps(kind.plan.identity())))
             study.set_metric_names(kind.metrics)
         folder.note(storage=shown(crew.storage) if crew.storage else None)
-    board = TrialBoard(study, folder.path, crew.terms, sampler=kind.sampler)
+    board = TrialBoard(study, folder.path, crew.terms, sampler=kind.sampler, how_far=partial(_lines_of, folder))
     board.provide(kind.points(), retry_failed=retry_failed)
     return board
+
+
+def _lines_of(folder: StudyFolder, name: str) -> int:
+    """Returns how much a run has written: steps and answers of its own, and of the stages that runs share."""
+    files = [*(folder.path / "runs" / name).rglob("*.jsonl"), *folder.stages.rglob("*.jsonl")]
+    return sum(_count_lines(file) for file in files)
+
+
+def _count_lines(file: Path) -> int:
+    try:
+        return file.read_bytes().count(b"\n")
+    except OSError:  # somebody makes or removes it at this moment
+        return 0
 
 
 def forget(kind: TrialKind, crew: Crew, folder: Path) -> None:

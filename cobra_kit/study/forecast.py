@@ -121,9 +121,9 @@ class Forecast:
     def local_seconds(self) -> float | None:
         """Returns the seconds of the whole study on this machine; None unless every arm's are known.
 
-        Pictures are drawn once, and arms with the same encoder share its features.
+        Pictures are drawn once, arms with the same encoder share its features, and those that train alike the training.
         """
-        total, seen = 0.0, set[str]()
+        total, seen, trained = 0.0, set[str](), set[str]()
         for arm in self.arms:
             if arm.local is None:
                 return None
@@ -132,7 +132,11 @@ class Forecast:
             shared = arm.local.features if encoder not in seen else 0.0
             shared += arm.local.starting + arm.local.drawing if not seen else 0.0
             seen.add(encoder)
-            total += shared + arm.seeds * arm.local.per_training
+            once = {**run.resolved.plain(), "evaluate": None}
+            alike = json.dumps(once, sort_keys=True)
+            spared = arm.local.training + arm.local.validation if alike in trained else 0.0
+            trained.add(alike)
+            total += shared + arm.seeds * (arm.local.per_training - spared)
         return total
 
 

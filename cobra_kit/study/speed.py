@@ -31,6 +31,7 @@ from cobra_kit.data.prepared import TrainingSet
 from cobra_kit.data.rows import Benchmark, TrainingRow
 from cobra_kit.data.sampler import LengthGroupedSampler
 from cobra_kit.estimate.sample import Sample
+from cobra_kit.evaluate.precision import take_precision
 from cobra_kit.evaluate.predict import answer
 from cobra_kit.evaluate.score import score
 from cobra_kit.machine import cores, processor
@@ -214,7 +215,7 @@ def _seconds_per_step(
 def _answering(
     run: RunPlan, model: VisionLanguageModel, sample: Sample, folder: Path
 ) -> Iterable[tuple[str, Answering]]:
-    """Yields per benchmark how long its questions take, scoring included."""
+    """Yields per benchmark how long its questions take, scoring included; the model takes the run's precision."""
     if not sample.times["test"]:
         return
     offered = sample.source.benchmarks("test")
@@ -226,6 +227,7 @@ def _answering(
         if frozen
         else LivePictures(model, sample.source, names, folder)
     )
+    precision = take_precision(model, run.evaluate.precision)
     for name in wanted:
         benchmark = offered.get(name)
         if benchmark is None or not benchmark.questions:
@@ -233,7 +235,14 @@ def _answering(
         questions = benchmark.questions[:_QUESTIONS]
         most = min(run.evaluate.max_new_tokens, _answer_tokens(model, sample, name))
         started = time.perf_counter()
-        said = answer(model, questions, pictures, max_new_tokens=most, batch_size=run.evaluate.batch_size)
+        said = answer(
+            model,
+            questions,
+            pictures,
+            max_new_tokens=most,
+            batch_size=run.evaluate.batch_size,
+            precision=precision,
+        )
         score(_first(benchmark, len(questions)), said)
         yield name, Answering(len(benchmark.questions), (time.perf_counter() - started) / len(questions))
 

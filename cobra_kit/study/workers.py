@@ -17,9 +17,10 @@ from typing import IO
 
 from cobra_kit.errors import CobraError
 from cobra_kit.events import Message, Reporter
+from cobra_kit.study.trials.losses import MOST_LOSSES
 
-MOST_RESTARTS = 3
-"""Of one worker, without any trial having ended in between."""
+MOST_RESTARTS = MOST_LOSSES + 1
+"""Of one worker, without any trial having ended in between: a trial that kills its workers fails before that."""
 _GRACE_SECONDS = 30.0
 _LAST_LINES = 12
 

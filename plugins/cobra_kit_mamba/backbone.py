@@ -13,10 +13,12 @@ from cobra_kit.errors import KernelError, ShapeError
 from cobra_kit.interfaces import Backbone, DecodeState, FusedSequence, KernelReport, TextCodec
 from cobra_kit_mamba.block import MambaBlock, RMSNorm
 from cobra_kit_mamba.config import MambaConfig, MambaFamilyConfig
+from cobra_kit_mamba.fused_step import one_call_step
 from cobra_kit_mamba.initialise import initialise
 from cobra_kit_mamba.pretrained import load_published
 from cobra_kit_mamba.reports import kernel_reports
 from cobra_kit_mamba.selection import compute_dtype
+from cobra_kit_mamba.step_plan import find_plan
 from cobra_kit_mamba.tokenizer import family_codec
 
 Self = TypeVar("Self", bound="MambaLanguageModel")
@@ -142,7 +144,12 @@ class MambaLanguageModel(Backbone):
 
     @torch.no_grad()
     def step(self, embeddings: Tensor, state: DecodeState) -> Tensor:
-        """Advances every row by one token, in place, without a sync: `[b d]` -> normed hidden states `[b d]`."""
+        """Advances every row by one token, in place, without a sync: `[b d]` -> normed hidden states `[b d]`.
+
+        Raises:
+            ShapeError: The embeddings or the state do not fit the model or each other.
+        """
+        self._check_step(embeddings, state)
         residual, added = self._residual(embeddings), None
         for i, block in enumerate(self._blocks()):
             residual, added = block.step(residual, added, state.tensors[f"conv.{i}"], state.tensors[f"ssm.{i}"])
@@ -171,6 +178,17 @@ class MambaLanguageModel(Backbone):
             raise ShapeError(f"the layout is {list(segment_ids.shape)}, but the embeddings {list(hidden.shape)}")
         if state is not None and state.lengths.shape[0] != hidden.shape[0]:
             raise ShapeError(f"the state has {state.lengths.shape[0]} rows, but the embeddings {hidden.shape[0]}")
+
+    def _check_step(self, embeddings: Tensor, state: DecodeState) -> None:
+        if embeddings.dim() != 2 or embeddings.shape[1] != self.hidden_size:
+            raise ShapeError(f"a step takes embeddings [b {self.hidden_size}], not {list(embeddings.shape)}")
+        expected = [(embeddings.shape[0], *shape) for shape in self.state_shapes()]
+        for i in range(self.config.n_layer):
+            for kind, shape in zip(("conv", "ssm"), expected, strict=True):
+                tensor = state.tensors.get(f"{kind}.{i}")
+                if tensor is None or tuple(tensor.shape) != shape:
+                    found = "missing" if tensor is None else f"{list(tensor.shape)}"
+                    raise ShapeError(f"{kind}.{i} of the decode state must be {list(shape)}, but is {found}")
 
 
 def _starts(segment_ids: Tensor) -> Tensor:
@@ -205,6 +223,12 @@ class MambaBackbone(MambaLanguageModel):
         layers = self.backbone
         initialise(self.config, layers.embedding, self.blocks(), layers.norm_f, generator)
 
+    @torch.no_grad()
+    def step(self, embeddings: Tensor, state: DecodeState) -> Tensor:
+        """Does what `MambaLanguageModel.step` does, in one call where the model is plain and on the CPU."""
+        normed = one_call_step(self.backbone, embeddings, state)
+        return super().step(embeddings, state) if normed is None else normed
+
     def kernels(self) -> Sequence[KernelReport]:
         """Returns which kernels the layers would use on the device and in the dtype of the parameters."""
-        return kernel_reports(self.config, self.backbone.embedding.weight)
+        return kernel_reports(self.config, self.backbone.embedding.weight, find_plan(self.backbone).obstacle)

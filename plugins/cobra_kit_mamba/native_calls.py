@@ -39,6 +39,8 @@ def declare(library: ctypes.CDLL) -> ctypes.CDLL:
         "cobra_conv_forward": (None, [_P] * 6 + [_N] * 4 + [_I]),
         "cobra_conv_backward": (None, [_P] * 10 + [_N] * 5 + [_I]),
         "cobra_conv_step": (None, [_P] * 5 + [_N] * 4),
+        "cobra_decode_step": (None, [_P] * 6 + [_F] + [_N] * 6 + [_I]),
+        "cobra_decode_work": (_N, [_N] * 5 + [_I]),
         "cobra_norm_forward": (None, [_P] * 3 + [_F] + [_P] * 3 + [_N] * 2 + [_I]),
         "cobra_norm_backward": (None, [_P] * 7 + [_N] * 3 + [_I]),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from cobra_kit.interfaces import KernelReport
@@ -12,17 +13,21 @@ from cobra_kit_mamba.selection import Choice, choose_conv, choose_scan, compute_
 _STEP = "no kernel of its own for one token in this version"
 
 
-def kernel_reports(config: MambaConfig, parameter: Tensor) -> list[KernelReport]:
+def kernel_reports(config: MambaConfig, parameter: Tensor, obstacle: str | None = None) -> list[KernelReport]:
     """Returns a line for the scan, the convolution and the decode step of every layer.
 
     Args:
         config: The model's sizes.
         parameter: Any of its parameters, for the device and dtype.
+        obstacle: Why the model cannot decode in one call of C; see `step_plan.StepPlan`.
     """
     device, dtype = parameter.device, compute_dtype(parameter.dtype)
     scan = choose_scan(device, dtype, config.d_state)
     conv = choose_conv(device, dtype, config.d_conv)
     step = scan if scan.library is None else conv  # it takes both
+    if step.library is not None and obstacle is not None:
+        exact = parameter.dtype is torch.float32
+        step = Choice(step.library if exact else None, f"block by block, not in one call: {obstacle}", step.remedy)
     reports = []
     for i in range(config.n_layer):
         layer = f"backbone.layers.{i}.mixer"

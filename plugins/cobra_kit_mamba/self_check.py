@@ -12,6 +12,7 @@ from torch import Tensor
 from cobra_kit_mamba import native_calls as calls
 from cobra_kit_mamba.conv_reference import reference_conv
 from cobra_kit_mamba.native_calls import TAPS, ScanInputs
+from cobra_kit_mamba.native_decode import PARAMETERS, decode_step
 from cobra_kit_mamba.scan_chunked import chunked_scan
 
 TOLERANCE = 1e-5
@@ -30,7 +31,8 @@ def self_check(library: ctypes.CDLL) -> str | None:
 
     starts = torch.zeros(_ROWS, _LENGTH, dtype=torch.uint8, device="cpu")
     starts[0, 5] = starts[1, 17] = 1
-    for name, check in {"scan": _scan, "convolution": _conv, "norm": _norm, "step": _step}.items():
+    checks = {"scan": _scan, "convolution": _conv, "norm": _norm, "step": _step, "decode step": _decode}
+    for name, check in checks.items():
         ours, theirs = check(library, random, starts)
         errors = [float((a - b).abs().max() / b.abs().max()) for a, b in zip(ours, theirs, strict=True)]
         error = next((error for error in errors if not error <= TOLERANCE), None)  # NaN too, which max() may lose
@@ -100,3 +102,31 @@ def _step(library: ctypes.CDLL, random: Random, starts: Tensor) -> Results:
     after = reference_conv(u.unsqueeze(1), weight, None, before)
     calls.conv_step(library, past, u, weight, None, convolved)
     return (y, state, convolved, past[:, :, -1]), (expected[:, 0], last, after[:, 0], u)
+
+
+def _decode(library: ctypes.CDLL, random: Random, starts: Tensor) -> Results:
+    rows, width, inner, rank = 5, 21, _CHANNELS, 3  # more rows than share the weights, and rest in every loop
+    shapes: list[tuple[int, ...]] = [(width,), (2 * inner, width), (inner, 1, TAPS), (inner,)]
+    shapes += [(rank + 2 * _STATE, inner), (inner, rank), (inner,), (inner, _STATE), (inner,), (width, inner)]
+    parameters = [0.3 * random(*shape) for _ in range(2) for shape in shapes] + [random(width)]
+    states = [random(rows, inner, size) for _ in range(2) for size in (TAPS, _STATE)]
+    lengths = torch.arange(rows, dtype=torch.int32, device="cpu")
+    embeddings, out = random(rows, width), random(rows, width)
+    expected = _plain_decode(embeddings, parameters, [state.clone() for state in states])
+    decode_step(library, embeddings, parameters, states, lengths, _EPS, out)
+    return (out, *states, lengths), (*expected, torch.arange(1, rows + 1, dtype=torch.int32, device="cpu"))
+
+
+def _plain_decode(residual: Tensor, parameters: Sequence[Tensor], states: Sequence[Tensor]) -> Sequence[Tensor]:
+    after: list[Tensor] = []
+    for i in range(0, len(states), 2):
+        layer = len(PARAMETERS) * i // 2
+        norm, in_proj, conv, conv_bias, x_proj, dt_proj, bias, log, skip, out_proj = parameters[layer:][:10]
+        normed = F.rms_norm(residual, norm.shape, norm, _EPS)
+        x, z = F.linear(normed, in_proj).unsqueeze(1).chunk(2, dim=-1)
+        u = reference_conv(x, conv.squeeze(1), conv_bias, states[i][:, :, 1:].transpose(1, 2))
+        low, B, C = torch.split(F.linear(u, x_proj), [dt_proj.shape[1], log.shape[1], log.shape[1]], dim=-1)
+        y, last = chunked_scan(u, F.linear(low, dt_proj), -log.exp(), B, C, skip, z, bias, states[i + 1])
+        after += torch.cat([states[i][:, :, 1:], x.transpose(1, 2)], dim=-1), last
+        residual = residual + F.linear(y[:, 0], out_proj)
+    return F.rms_norm(residual, parameters[-1].shape, parameters[-1], _EPS), *after

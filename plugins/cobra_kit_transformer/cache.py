@@ -145,7 +145,7 @@ class Step(StateCache):
         self._max_length = state.tensors["k.0"].shape[2]
         lengths = state.lengths
         self._slot: int | None = None  # the one that all rows write, where that is known
-        if lengths.device.type == "cpu" and len(lengths):
+        if looks_are_free(lengths.device) and len(lengths):
             longest = int(lengths.max())
             _check_room(state, longest + 1)
             seen = longest + 1
@@ -176,6 +176,11 @@ class Step(StateCache):
         else:
             kept.scatter_(2, self._index.expand(-1, kept.shape[1], -1, kept.shape[3]), values)
         return kept[:, :, : self.seen].to(new.dtype)
+
+
+def looks_are_free(device: torch.device) -> bool:
+    """Returns whether reading a value on the host waits for nothing."""
+    return device.type == "cpu"
 
 
 def _check_room(state: DecodeState, longest: int) -> None:

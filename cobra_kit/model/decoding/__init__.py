@@ -7,6 +7,7 @@ from cobra_kit.model.decoding.precision import AS_KEPT, Precision
 from cobra_kit.model.decoding.probabilities import first_token_probabilities
 from cobra_kit.model.decoding.sampling import GREEDY, Sampling
 from cobra_kit.model.decoding.session import DecodeSession, GraphUse
+from cobra_kit.model.decoding.workspace import release
 
 __all__ = [
     "AS_KEPT",
@@ -17,4 +18,5 @@ __all__ = [
     "Sampling",
     "first_token_probabilities",
     "generate_ids",
+    "release",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from cobra_kit.model.decoding.graphs import GraphBackend
 from cobra_kit.model.decoding.precision import AS_KEPT, Precision
 from cobra_kit.model.decoding.sampling import GREEDY, Sampling
 from cobra_kit.model.decoding.session import DecodeSession, GraphUse
@@ -27,6 +28,7 @@ def generate_ids(
     graphs: GraphUse = "auto",
     precision: Precision = AS_KEPT,
     rows: Sequence[int] | None = None,
+    recorder: GraphBackend | None = None,
 ) -> list[list[int]]:
     """Returns per row the ids of the answer, up to and without the first stop token; see `DecodeSession`."""
     session = DecodeSession(
@@ -38,6 +40,7 @@ def generate_ids(
         graphs=graphs,
         precision=precision,
         rows=rows,
+        recorder=recorder,
     )
     session.prefill()
     while not session.finished():

@@ -72,15 +72,19 @@ def choose(logits: Tensor, sampling: Sampling, uniform: Tensor | None) -> Tensor
     """
     if sampling.greedy or uniform is None:
         return logits.argmax(-1)
-    # The largest logit is taken off first: divided by a tiny temperature, logits would overflow.
-    scaled = (logits - logits.amax(-1, keepdim=True)) / sampling.temperature
     if sampling.top_p >= 1:
-        return _draw(scaled.softmax(-1), uniform)
-    probabilities, ids = scaled.softmax(-1).sort(dim=-1, descending=True, stable=True)
+        return _draw(_probabilities(logits, sampling), uniform)
+    ordered, ids = logits.sort(dim=-1, descending=True, stable=True)
+    probabilities = _probabilities(ordered, sampling)
     before = probabilities.cumsum(-1) - probabilities
     kept = probabilities.masked_fill(before >= sampling.top_p, 0.0)
     kept[:, 0] = probabilities[:, 0]  # rounding must not leave a row with nothing
     return ids.gather(1, _draw(kept, uniform)[:, None])[:, 0]
+
+
+def _probabilities(logits: Tensor, sampling: Sampling) -> Tensor:
+    """Returns what tokens are drawn by; the largest logit is taken off first, or a tiny temperature would overflow."""
+    return ((logits - logits.amax(-1, keepdim=True)) / sampling.temperature).softmax(-1)
 
 
 def _draw(weights: Tensor, uniform: Tensor) -> Tensor:

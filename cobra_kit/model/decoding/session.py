@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 
@@ -51,7 +51,7 @@ class DecodeSession:
         graph_reason: Why, or why not.
 
     Raises:
-        ValueError: `max_new_tokens` is below 1, or `rows` are not as many as the batch's.
+        ValueError: `max_new_tokens` is below 1, `graphs` is no use of graphs, or `rows` are not as many as the batch's.
         KernelError: `graphs` is `always`, and steps cannot be captured.
     """
 
@@ -70,6 +70,8 @@ class DecodeSession:
     ) -> None:
         if max_new_tokens < 1:
             raise ValueError(f"max_new_tokens must be at least 1, not {max_new_tokens}")
+        if graphs not in get_args(GraphUse):
+            raise ValueError(f"graphs must be one of {', '.join(get_args(GraphUse))}, not {graphs!r}")
         self._rows = tuple(range(batch.num_rows)) if rows is None else tuple(rows)
         if len(self._rows) != batch.num_rows:
             raise ValueError(f"{len(self._rows)} row numbers for {batch.num_rows} rows")
@@ -88,11 +90,16 @@ class DecodeSession:
             sampling=replace(sampling, seed=0),
             precision=precision,
         )
-        refused = "graphs are switched off" if graphs == "never" else self._why_not()
+        needless = max_new_tokens == 1 or not batch.num_rows
+        refused = why_not(model.backbone, model.device, self._recorder)
+        if refused is not None and graphs == "always" and not needless:
+            raise KernelError(f"steps cannot run as a graph: {refused}", hint="Decode with graphs='auto'.")
+        if graphs == "never":
+            refused = "graphs are switched off"
+        elif needless:
+            refused = "no token needs a step"
         self.uses_graph = refused is None
         self.graph_reason = refused or "captured in prefill"
-        if refused is not None and graphs == "always":
-            raise KernelError(f"steps cannot run as a graph: {refused}", hint="Decode with graphs='auto'.")
 
     @torch.no_grad()
     def prefill(self) -> None:
@@ -139,11 +146,6 @@ class DecodeSession:
         """
         return self._require_workspace().answers.read()
 
-    def _why_not(self) -> str | None:
-        if self._shape.max_new_tokens == 1 or not self._batch.num_rows:
-            return "no token needs a step"
-        return why_not(self._model.backbone, self._model.device, self._recorder)
-
     def _bucket(self, used: int) -> int:
         """Returns the number of tokens that the step attends to which serves rows of `used` tokens, the new one too."""
         longest = rounded_up(self._shape.max_length)
@@ -152,18 +154,20 @@ class DecodeSession:
     def _capture(self) -> Workspace | None:
         """Returns a workspace with every step that these prompts may need, or None where that failed."""
         shape = replace(self._shape, max_length=rounded_up(self._shape.max_length))
-        space = borrow(self._model, shape, self._recorder, self)
-        recorder = space.recorder or self._recorder
+        space: Workspace | None = None
         first = self._batch.layout.max_length + 1
         needed = sorted({self._bucket(used) for used in range(first, self._shape.max_length)})
         try:
+            space = borrow(self._model, shape, self._recorder, self)
+            recorder = space.recorder or self._recorder
             for bucket in needed:
                 if bucket not in space.recorded:
                     space.begin(0, self._rows)
                     space.state.used = bucket - 1
                     space.recorded[bucket] = recorder.capture(_bound_step(self._model, space), self._model.device)
         except Exception as error:  # out of memory, an operation that cannot be captured: torch has many types
-            forget(self._model, space)
+            if space is not None:
+                forget(self._model, space)
             reason = f"capturing failed: {(str(error).strip() or type(error).__name__).splitlines()[0]}"
             if self._graphs == "always":
                 raise KernelError(

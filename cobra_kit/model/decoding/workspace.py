@@ -86,13 +86,24 @@ def borrow(model: VisionLanguageModel, shape: Shape, recorder: GraphBackend, own
         mine = [space for space in _kept.get(model, []) if space.weights == weights]
         found = next((s for s in mine if _fits(s, shape, recorder) and s.owner() is None), None)
         if found is None:
-            found = new_workspace(model, shape)
+            try:
+                found = new_workspace(model, shape)
+            except torch.OutOfMemoryError:
+                _kept.pop(model, None)  # what is kept for later must not stand in the way of now
+                mine.clear()
+                found = new_workspace(model, shape)
             found.weights, found.recorder = weights, recorder
         else:
             mine.remove(found)
         found.owner = ref(owner)
         _kept[model] = [*mine, found][-KEPT:]
     return found
+
+
+def release(model: VisionLanguageModel) -> None:
+    """Drops what is kept for a model's next batches: states, answers and recorded steps, and so their memory."""
+    with _lock:
+        _kept.pop(model, None)
 
 
 def forget(model: VisionLanguageModel, workspace: Workspace) -> None:

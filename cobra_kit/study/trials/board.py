@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from cobra_kit.data.lock import locked
 from cobra_kit.errors import CobraError
 from cobra_kit.study.trials.lease import LEASE, Lease, LeaseLostError, Mark, SilenceWatch, Terms, read_mark
+from cobra_kit.study.trials.losses import LOSSES, read_losses
 from cobra_kit.study.trials.owner import Owner, this_process
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ class TrialBoard:
         owner: This worker.
         sampler: Makes the sampler of a trial from its number, so that what is suggested does not depend on how many
             workers there are and how often they were started; None: the study's own sampler for all.
+        how_far: Returns a number that grows while the trial of that name gets further. A trial that loses several
+            workers without it has failed.
     """
 
     def __init__(
@@ -93,10 +96,11 @@ class TrialBoard:
         terms: Terms | None = None,
         owner: Owner | None = None,
         sampler: Callable[[int], BaseSampler] | None = None,
+        how_far: Callable[[str], int] = lambda name: 0,
     ) -> None:
         import optuna
 
-        self.study, self._folder, self._sampler = study, folder, sampler
+        self.study, self._folder, self._sampler, self._how_far = study, folder, sampler, how_far
         self._terms, self._owner = terms or Terms(), owner or this_process()
         self._storage, self._states = study._storage, optuna.trial.TrialState
         self._watch = SilenceWatch(self._terms)
@@ -172,7 +176,10 @@ class TrialBoard:
                 self._first.setdefault(str(one.user_attrs[NAME]), one.number)
 
     def put_back(self) -> list[int]:
-        """Puts trials whose workers have gone silent back to waiting, and returns their numbers."""
+        """Puts trials whose workers have gone silent back to waiting, and returns their numbers.
+
+        One that has lost too many workers without getting further has failed.
+        """
         running = [one for one in self.trials() if one.state == self._states.RUNNING]
         silent = [one for one in running if self._watch.silent(one)]
         if not silent:
@@ -189,6 +196,12 @@ class TrialBoard:
                 epoch = mark.epoch + 1 if mark else 1
                 trial_id = self._id(one)
                 self._storage.set_trial_user_attr(trial_id, LEASE, asdict(Mark(self._owner, epoch, 0)))
+                losses = read_losses(fresh.user_attrs).one_more(self._how_far(str(fresh.user_attrs[NAME])))
+                self._storage.set_trial_user_attr(trial_id, LOSSES, losses.plain())
+                if losses.too_many:
+                    self._storage.set_trial_user_attr(trial_id, ERROR, losses.told(mark.owner if mark else "unknown"))
+                    self._storage.set_trial_state_values(trial_id, state=self._states.FAIL)
+                    continue
                 self._storage.set_trial_state_values(trial_id, state=self._states.WAITING)
                 found.append(one.number)
         return found

@@ -57,7 +57,7 @@ def open_storage(url: str | None, folder: Path) -> BaseStorage:
 
         from cobra_kit.study.trials.database import PatientDatabase
 
-        return patiently(lambda: PatientDatabase(url, engine_kwargs={"pool_pre_ping": True}), shown(url))
+        return patiently(lambda: _connected(PatientDatabase, url), shown(url))
     except (ArgumentError, NoSuchModuleError) as error:
         raise StorageError(
             f"no URL of a database: {error}", where=shown(url), hint="Such as postgresql+psycopg://USER@HOST/NAME."
@@ -68,6 +68,22 @@ def open_storage(url: str | None, folder: Path) -> BaseStorage:
             where=shown(url),
             hint='pip install "cobra-kit[postgres]", and begin the URL with postgresql+psycopg://',
         ) from error
+
+
+def _connected(kind: Callable[..., BaseStorage], url: str, tries: int = 5) -> BaseStorage:
+    """Returns the storage. Of several that find an empty database at once, one makes the tables; the others look again.
+
+    Optuna looks for its tables and then makes them, so that between the two another may have made them.
+    """
+    from sqlalchemy.exc import IntegrityError, ProgrammingError
+
+    try:
+        return kind(url, engine_kwargs={"pool_pre_ping": True})
+    except (IntegrityError, ProgrammingError) as error:
+        if not tries or not any(words in str(error) for words in ("already exists", "duplicate key")):
+            raise
+    time.sleep(0.2)
+    return _connected(kind, url, tries - 1)
 
 
 def shown(url: str) -> str:

@@ -29,3 +29,7 @@ void cobra_norm_forward(const float *x, const float *added, const float *w, floa
                         float *rstd, int64_t R, int64_t D, int threads);
 void cobra_norm_backward(const float *s, const float *w, const float *rstd, const float *gy, const float *gs,
                          float *dx, float *dw, int64_t R, int64_t D, int64_t P, int threads);
+void cobra_decode_step(const float *const *parameters, float *const *states, int32_t *lengths, const float *x,
+                       float *out, float *work, float eps, int64_t layers, int64_t nb, int64_t M, int64_t D, int64_t N,
+                       int64_t R, int threads);
+int64_t cobra_decode_work(int64_t nb, int64_t M, int64_t D, int64_t N, int64_t R, int threads);

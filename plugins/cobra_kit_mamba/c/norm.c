@@ -2,28 +2,14 @@
 // Rows of D numbers, dense. The gradient of w is summed in P parts of the rows, whatever the number of threads, so that
 // it does not depend on it.
 #include "kernels.h"
-#include "vector.h"
-#include <math.h>
+#include "norm.h"
 
 // added and sum may be NULL, both or neither. rstd: (R,), 1 / rms.
 void cobra_norm_forward(const float *x, const float *added, const float *w, float eps, float *sum, float *y,
                         float *rstd, int64_t R, int64_t D, int threads) {
 #pragma omp parallel for schedule(static) num_threads(threads) if (R * D > MIN_PARALLEL)
-  for (int64_t r = 0; r < R; r++) {
-    const float *s = x + r * D;
-    vec squares = {};
-    for (int64_t d = 0; d < D; d += V) {
-      vec a = load(s + d, D - d);
-      if (added) {
-        a = a + load(added + r * D + d, D - d);
-        store(sum + r * D + d, a, D - d);
-      }
-      squares = squares + a * a;
-    }
-    if (added) s = sum + r * D;
-    float scale = rstd[r] = 1.f / sqrtf(sum_lanes(squares) / D + eps);
-    for (int64_t d = 0; d < D; d += V) store(y + r * D + d, load(s + d, D - d) * scale * load(w + d, D - d), D - d);
-  }
+  for (int64_t r = 0; r < R; r++)
+    rstd[r] = norm_row(x + r * D, added ? added + r * D : NULL, w, eps, sum ? sum + r * D : NULL, y + r * D, D);
 }
 
 // s: what was normed. gy, gs: the gradients of y and (or NULL) of s. dx: of s in all. dw: (P, D).

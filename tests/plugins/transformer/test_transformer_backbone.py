@@ -17,6 +17,7 @@ from cobra_kit._plugins import default_registry
 from cobra_kit.errors import ShapeError, WeightsError
 from cobra_kit.interfaces import DecodeState, FusedSequence
 from cobra_kit.weights import load_tensors, save_tensors
+from cobra_kit_transformer import cache
 from cobra_kit_transformer.backbone import GptNeoxBackbone
 from cobra_kit_transformer.config import TransformerTinyConfig
 from cobra_kit_transformer.gpt_neox import gpt_neox_config
@@ -196,6 +197,56 @@ def test_states_keep_their_addresses_and_can_be_picked_and_emptied() -> None:
     assert state.lengths.tolist() == [5, 0, 6]
     fresh = backbone.new_state(1, 9, device=CPU, dtype=torch.float32)
     close(backbone.step(token, state)[1:2], backbone.step(token[1:2], fresh))
+
+
+@pytest.mark.parametrize("config", [LOUD, LOUD_EAGER], ids=["sdpa", "eager"])
+@pytest.mark.parametrize("lengths", [[9], [6, 6], [7, 1, 11]], ids=str)
+@pytest.mark.parametrize("looks", [True, False])
+@torch.no_grad()
+def test_with_and_without_looks_at_the_lengths_steps_are_the_same(
+    config: TransformerTinyConfig, lengths: list[int], looks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the core calls it, `used` on the host; without looks as on a GPU, where `used` may be too much."""
+    monkeypatch.setattr(cache, "looks_are_free", lambda device: looks)
+    backbone = build(config)
+    rows = rows_of([length + 4 for length in lengths])
+    state = backbone.new_state(len(rows), 64, device=CPU, dtype=torch.float32)
+    state.used = 0
+    prompt = backbone(sequence([row[:length] for row, length in zip(rows, lengths, strict=True)]), state)
+    assert state.lengths.tolist() == lengths
+    for tensor, length in zip(state.tensors["k.0"], lengths, strict=True):
+        assert tensor[:, length:].abs().max() == 0
+    alone = [backbone(sequence([row]))[0] for row in rows]
+    for got, expected, length in zip(prompt, alone, lengths, strict=True):
+        close(got[:length], expected[:length])
+    for number in range(4):
+        state.used = max(lengths) + number + (0 if looks else 9)
+        token = torch.stack([row[length + number] for row, length in zip(rows, lengths, strict=True)])
+        expected = torch.stack([one[length + number] for one, length in zip(alone, lengths, strict=True)])
+        close(backbone.step(token, state), expected)
+
+
+@torch.no_grad()
+def test_a_step_reads_what_was_seen_and_not_all_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attention's own arguments: rows of one length need no mask, and slots beyond the longest row are not read."""
+    seen: list[tuple[int, bool]] = []
+    real = torch.nn.functional.scaled_dot_product_attention
+
+    def watched(query: Tensor, key: Tensor, *rest: Any, attn_mask: Tensor | None = None, **settings: Any) -> Tensor:
+        seen.append((key.shape[2], attn_mask is not None))
+        return real(query, key, *rest, attn_mask=attn_mask, **settings)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", watched)
+    backbone = build()
+    for lengths, masked in (([5, 5], False), ([5, 2], True)):
+        state = backbone.new_state(2, 1000, device=CPU, dtype=torch.float32)
+        state.used = 0
+        backbone(sequence(rows_of(lengths)), state)
+        assert set(seen) == {(5, False)}
+        seen.clear()
+        backbone.step(torch.randn(2, 128), state)
+        assert set(seen) == {(6, masked)}
+        seen.clear()
 
 
 @torch.no_grad()

@@ -44,7 +44,9 @@ class Asked:
         self.batches: list[list[str]] = []
         monkeypatch.setattr(predictions, "_answer", self)
 
-    def __call__(self, model: object, asked: Any, pictures: object, max_new_tokens: int) -> list[dict[str, Any]]:
+    def __call__(
+        self, model: object, asked: Any, pictures: object, max_new_tokens: int, precision: object
+    ) -> list[dict[str, Any]]:
         names = [question.question_id for question, _ in asked]
         self.batches.append(names)
         return [
@@ -99,6 +101,19 @@ def test_answers_to_other_questions_are_refused(asked: Asked, tmp_path: Path) ->
         ask(tmp_path / "a.jsonl", changed)
     with pytest.raises(CobraError, match="holds 10 answers to 4 questions"):
         ask(tmp_path / "a.jsonl", presence(4))
+
+
+def test_answers_at_another_precision_are_refused(asked: Asked, tmp_path: Path) -> None:
+    """Answers say how exactly they were computed; those of a model as trained say nothing, as ever."""
+    int8, trained = tmp_path / "int8.jsonl", tmp_path / "trained.jsonl"
+    assert {one.precision for one in ask(int8, computed="weights int8, state kept")} == {"weights int8, state kept"}
+    assert {one.precision for one in ask(trained)} == {None}
+    assert "precision" not in trained.read_text()
+    with pytest.raises(CobraError, match=r"int8.jsonl:1: .* weights int8, state kept, expected the trained precision"):
+        ask(int8)
+    with pytest.raises(CobraError, match=r"computed with the trained precision, expected weights bfloat16") as caught:
+        ask(trained, computed="weights bfloat16, state kept")
+    assert "evaluate.precision was changed" in str(caught.value)
 
 
 def test_a_line_that_is_no_json_is_named(asked: Asked, tmp_path: Path) -> None:

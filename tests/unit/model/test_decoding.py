@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from cobra_kit.errors import TextError
+from cobra_kit.errors import CobraError, TextError
+from cobra_kit.model.decoding import DecodeSession, Precision, Sampling, first_token_probabilities, generate_ids
+from cobra_kit.model.decoding.streaming import TextPieces
 
 QUESTIONS = ["What is it?", "Is there a red circle in the picture?", "No"]
 
@@ -107,3 +111,140 @@ def test_training_mode_survives_generation(model, picture):
     model.train()
     model.generate(picture(1), "What?", max_new_tokens=1)
     assert model.training
+
+
+def test_a_drawn_answer_does_not_depend_on_its_batch(model, picture):
+    """Only on the seed and on the question's place in the list."""
+    drawn = {"max_new_tokens": 9, "temperature": 0.9, "top_p": 0.95, "seed": 11}
+    together = model.generate([None] * 3, QUESTIONS, **drawn)
+    assert together == model.generate([None] * 3, QUESTIONS, batch_size=1, **drawn)
+    assert together == model.generate([None] * 3, QUESTIONS, batch_size=2, **drawn)
+    assert together != model.generate([None] * 3, QUESTIONS, **{**drawn, "seed": 12})
+    same = model.generate(None, ["What is it?"] * 4, **drawn)
+    assert len(set(same)) > 1, "rows draw apart"
+    assert model.generate(None, "What is it?", **drawn) == same[0]
+
+
+def test_ids_that_only_pad_are_never_drawn(model):
+    vocabulary = model.processor.codec.tokenizer.vocab_size
+    with torch.no_grad():
+        model.backbone.head.bias[vocabulary:] = 1e6
+        model.backbone.head.bias[3] = 5.0
+    batch = model.processor.collate(
+        [model.processor.row([("What?", None)], [], for_generation=True)], for_generation=True
+    )
+    for top_p in (1.0, 0.5):
+        (ids,) = generate_ids(model, batch, max_new_tokens=30, stop_ids=[], sampling=Sampling(5.0, top_p))
+        assert max(ids) < vocabulary
+
+
+def test_a_row_that_ended_changes_no_other(model, picture):
+    """The stop id is one that a row says at some step; rows go on as they would alone, and nothing follows it."""
+    processor = model.processor
+    rows = [processor.row([(q, None)], [picture(i)], for_generation=True) for i, q in enumerate(QUESTIONS)]
+    batch = processor.collate(rows, for_generation=True)
+    sampling = Sampling(1.0, seed=2)
+    free = generate_ids(model, batch, max_new_tokens=12, stop_ids=[], sampling=sampling)
+    assert [len(row) for row in free] == [12] * 3
+    stop = free[1][2]
+    expected = [row[: row.index(stop)] if stop in row else row for row in free]
+    assert len({len(row) for row in expected}) > 1
+    assert generate_ids(model, batch, max_new_tokens=12, stop_ids=[stop], sampling=sampling) == expected
+
+
+def test_a_session_goes_on_in_pieces_and_never_beyond_its_end(model):
+    processor = model.processor
+    batch = processor.collate([processor.row([("What?", None)], [], for_generation=True)], for_generation=True)
+    whole = generate_ids(model, batch, max_new_tokens=7, stop_ids=[])
+    session = DecodeSession(model, batch, max_new_tokens=7)
+    with pytest.raises(RuntimeError, match=r"prefill\(\) comes first"):
+        session.advance()
+    session.prefill()
+    sizes = []
+    while not session.finished():
+        sizes.append(len(session.tokens()[0]))
+        session.advance(4)
+    assert sizes == [1, 5]
+    session.advance(100)
+    assert session.tokens() == whole
+    session.prefill()
+    assert session.tokens() == [whole[0][:1]], "a second prefill starts anew"
+
+
+def test_an_empty_batch_has_no_answers(model):
+    batch = model.processor.collate([], for_generation=True)
+    assert generate_ids(model, batch, max_new_tokens=3, stop_ids=[]) == []
+
+
+def test_images_are_encoded_once(model, picture):
+    calls = []
+    model.vision_encoder.register_forward_hook(lambda *_: calls.append(1))
+    model.generate(picture(1), "What?", max_new_tokens=8)
+    assert len(calls) == 1
+
+
+def test_rounded_states_are_rounded_after_every_token_of_a_prompt_too(model, picture):
+    """Against a loop over single rows that rounds by hand."""
+    processor = model.processor
+    tokenizer = processor.codec.tokenizer
+    rows = [processor.row([(q, None)], [picture(i)], for_generation=True) for i, q in enumerate(QUESTIONS)]
+    batch = processor.collate(rows, for_generation=True)
+    coarse = Precision(state=torch.float8_e4m3fn)
+    found = generate_ids(model, batch, max_new_tokens=6, stop_ids=[], precision=coarse)
+    likely = first_token_probabilities(model, batch, ["Yes"], precision=coarse)
+    exact = first_token_probabilities(model, batch, ["Yes"])
+    for i, row in enumerate(rows):
+        state = model.backbone.new_state(1, 0, device=torch.device("cpu"), dtype=torch.float32)
+        said, first = [], None
+        with torch.no_grad():
+            tokens = list(model.fuse(processor.collate([row], for_generation=True)).embeddings[0])
+            while len(said) < 6:
+                hidden = model.backbone.step(tokens.pop(0)[None], state)
+                state.tensors["hidden"].copy_(state.tensors["hidden"].to(torch.float8_e4m3fn))
+                if not tokens:
+                    logits = model.backbone.logits(hidden)[0, : tokenizer.vocab_size]
+                    first = logits.softmax(-1)[tokenizer.encode("Yes")[0]] if first is None else first
+                    said.append(int(logits.argmax()))
+                    tokens.append(model.backbone.embed(torch.tensor(said[-1:]))[0])
+        assert found[i] == said
+        assert_close(likely[i, 0], first)
+        assert abs(exact[i, 0] / first - 1) > 1e-3, "four bits of mantissa show"
+
+
+def test_wrong_session_settings(model):
+    batch = model.processor.collate(
+        [model.processor.row([("What?", None)], [], for_generation=True)], for_generation=True
+    )
+    with pytest.raises(ValueError, match="max_new_tokens must be at least 1, not 0"):
+        DecodeSession(model, batch, max_new_tokens=0)
+    with pytest.raises(ValueError, match="2 row numbers for 1 rows"):
+        DecodeSession(model, batch, max_new_tokens=1, rows=[0, 1])
+    with pytest.raises(CobraError, match="temperature must be"):
+        model.generate(None, "What?", temperature=-1)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.5])
+def test_streamed_pieces_are_the_answer(model, picture, temperature):
+    drawn = {"max_new_tokens": 24, "temperature": temperature, "seed": 3}
+    pieces = list(model.stream(picture(1), "What is it?", **drawn))
+    assert "".join(pieces) == model.generate(picture(1), "What is it?", **drawn)
+    assert all(pieces)
+    with pytest.raises(CobraError, match="temperature must be"):
+        model.stream(picture(1), "What is it?", temperature=-1.0)
+
+
+@given(st.text(max_size=30), st.integers(0, 4))
+def test_no_piece_ends_inside_a_character(text, cut):
+    """One token per byte, the hardest case; the answer may be cut anywhere."""
+    ids = list(text.encode())
+    ids = ids[: len(ids) - cut] if cut < len(ids) else ids
+
+    def decode(some):
+        return bytes(some).decode(errors="replace")
+
+    stream = TextPieces(decode)
+    pieces = [stream.more(ids[:end]) for end in range(1, len(ids) + 1)]
+    told = "".join(pieces)
+    assert "\ufffd" not in told.rstrip("\ufffd") or "\ufffd" in text
+    assert text.strip().startswith(told) or "\ufffd" in text
+    assert told + stream.rest(ids) == decode(ids).strip()

@@ -62,6 +62,10 @@ def test_short_names_equal_qualified_ones(refused: Callable[..., str]) -> None:
         ("    b: {modle: {}}\n", "ablation.arms.b.modle: an arm cannot change this\n       did you mean model?"),
         ("    b: {model: {projector: {hiden: 3}}}\n", "model.projector.hiden: unknown key"),
         ("    b: {model: {projector: {use: no}}}\n", "mine.yaml:12: model.projector.use: no projector named 'no'"),
+        (
+            "    b: {evaluate: {batch_size: 3}}\n",
+            "mine.yaml:12: ablation.arms.b.evaluate.batch_size: an arm cannot change this\n       it can change",
+        ),
         ("    b: 3\n", "mine.yaml:12: ablation.arms.b: expected a mapping, found 3"),
         ("", "mine.yaml:10: ablation.arms: "),
         ("    a b: {}\n", "mine.yaml:12: ablation.arms.a b: expected it to match pattern"),
@@ -110,6 +114,24 @@ def test_a_factor_may_be_one_setting(
     assert list(arms_of(write, registry, WHOLE + head + "    b: {model: {projector: {hidden: 8}}}\n")) == ["a", "b"]
     text = refused(WHOLE + head + "    b: {model: {projector: {hidden: 8, depth: 3}}}\n")
     assert "model.projector.depth: arm 'b' has 3 but the reference 'a' has 2 (the default)" in text
+
+
+def test_arms_may_differ_in_how_exactly_they_answer(
+    write: Callable[..., str], registry: Registry, refused: Callable[..., str]
+) -> None:
+    head = HEAD.replace("model.projector", "evaluate.precision").replace("a: {}", "a: {evaluate: {precision: {}}}")
+    body = "    b: {evaluate: {precision: {weights: int8}}}\n    c: {evaluate: {precision: {state: bfloat16}}}\n"
+    arms = arms_of(write, registry, WHOLE + head + body)
+    assert [one.recipe.evaluate.precision.words for one in arms.values() if one.recipe.evaluate.precision] == [
+        "weights trained, state kept",
+        "weights int8, state kept",
+        "weights trained, state bfloat16",
+    ]
+    assert "expected 'trained', 'float32', 'bfloat16' or 'int8', found \"int4\"" in refused(
+        WHOLE + head + body.replace("int8", "int4")
+    )
+    mixed = body.replace("precision: {weights: int8}", "precision: {weights: int8}}, model: {projector: {hidden: 3}")
+    assert "arms may differ in evaluate.precision only" in refused(WHOLE + head + mixed)
 
 
 def test_profiles_and_set_reach_into_arms(write: Callable[..., str], registry: Registry) -> None:

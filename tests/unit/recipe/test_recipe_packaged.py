@@ -26,7 +26,7 @@ WITH_PROFILES = [
 
 
 def test_the_first_recipes_are_there() -> None:
-    ablations = {"projector", "encoder", "fusion", "llm_init", "epochs", "backbone"}
+    ablations = {"projector", "encoder", "fusion", "llm_init", "epochs", "backbone", "precision"}
     assert {"cobra_tiny", "cobra_3b", "cobra_8b", *(f"ablation_{factor}" for factor in ablations)} <= set(SHIPPED)
 
 
