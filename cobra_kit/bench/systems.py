@@ -72,7 +72,7 @@ def systems_of(name: str, profile: str | None = None, overrides: Sequence[str] =
         overrides: Settings of every recipe, as `--set` takes them.
 
     Raises:
-        CobraError: The table has no speeds, or a recipe does not resolve.
+        CobraError: The table has no speeds.
     """
     table = _latency_table(name)
     chosen = profile or PAPER
@@ -80,7 +80,10 @@ def systems_of(name: str, profile: str | None = None, overrides: Sequence[str] =
     for row in table.rows:
         if row in _RECIPES:
             recipe, arm = _RECIPES[row]
-            subjects.append(Subject(row, _resolved(recipe, arm, chosen, overrides)))
+            try:
+                subjects.append(Subject(row, _resolved(recipe, arm, chosen, overrides)))
+            except CobraError as error:
+                without.append(NotRun(row, " ".join(str(error).split())))
         else:
             reasons = [one.reason for one in NOT_BUILT if one.name == _NOT_BUILT.get(row)]
             without.append(NotRun(row, reasons[0] if reasons else "no recipe has its parts"))

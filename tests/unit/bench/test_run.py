@@ -251,6 +251,13 @@ def test_table_3_where_it_would_take_hours(monkeypatch: pytest.MonkeyPatch) -> N
     assert all("minutes here at the least: 256 tokens, 3 times" in one.reason for one in found.not_run[:5])
 
 
+def test_a_system_whose_parts_are_not_installed_is_not_run() -> None:
+    configure(enabled=False)
+    chosen = systems_of("paper.table3", "laptop")
+    assert chosen.subjects == ()
+    assert all("no vision encoder named" in one.reason for one in chosen.not_run if one.name != "MoE-LLaVA")
+
+
 def test_other_tables_have_no_speeds() -> None:
     with pytest.raises(CobraError) as caught:
         systems_of("paper.table2")
