@@ -114,10 +114,14 @@ def cases_of(subject: str, dtype: str, model: VisionLanguageModel, settings: Set
 
 
 def cuda_peak(case: Case, weights: int) -> Peak:
-    """Returns the most memory that torch allocated for a case: its weights, and what came above them."""
+    """Runs a case twice and returns the most memory that torch allocated for it: its weights, and what came above.
+
+    The first run makes what stays, the decode state and captured graphs; the peak is that of the second.
+    """
     device = case.prompt.model.device
     before = torch.cuda.memory_allocated(device)
+    case.measure()
     torch.cuda.reset_peak_memory_stats(device)
     case.measure()
-    above = torch.cuda.max_memory_allocated(device) - before
+    above = max(0, torch.cuda.max_memory_allocated(device) - before)
     return Peak(weights + above, above)

@@ -190,7 +190,6 @@ def _ready(
             report(f"trying {case.name}")
             try:
                 if model.device.type == "cuda":
-                    case.measure()  # captures
                     case.peak = cuda_peak(case, weights)
                 else:
                     case.measure()

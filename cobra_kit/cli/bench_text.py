@@ -28,6 +28,15 @@ def render(found: BenchResult, width: int) -> list[str]:
         found: What was found.
         width: Columns.
     """
+    lines = tables(found, width)
+    if not found.measurements:
+        return lines
+    wide = width >= _WIDE
+    return [*lines, "", *(columns.paragraph(note, indent="", limit=width) for note in notes(found, wide=wide))]
+
+
+def tables(found: BenchResult, width: int) -> list[str]:
+    """Returns the lines without the notes; the first one says what was measured."""
     lines = [typer.style(columns.paragraph(found.statement, indent="", limit=width), bold=True)]
     table = _protocol if found.settings.protocol == COBRA else _general
     for (dtype, rows), own in groupby(_ordered(found.measurements), key=lambda one: (one.dtype, one.batch)):
@@ -42,13 +51,7 @@ def render(found: BenchResult, width: int) -> list[str]:
     if found.not_run:
         lines += ["", "not run"]
         lines += [columns.paragraph(f"{one.name}: {one.reason}", indent="  ", limit=width) for one in found.not_run]
-    if not found.measurements:
-        return lines
-    return [
-        *lines,
-        "",
-        *(columns.paragraph(note, indent="", limit=width) for note in notes(found, wide=width >= _WIDE)),
-    ]
+    return lines
 
 
 def notes(found: BenchResult, *, wide: bool) -> list[str]:
