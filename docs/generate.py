@@ -71,6 +71,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "formats": format_table,
     "help": command_help,
     "help plugins list": lambda: command_help("plugins", "list"),
+    "help bench": lambda: command_help("bench"),
+    "help doctor": lambda: command_help("doctor"),
     "help plan": lambda: command_help("plan"),
     "help recipes": lambda: command_help("recipes"),
     "help report": lambda: command_help("report"),

@@ -6,4 +6,13 @@ from cobra_kit._plugins.component import Component
 from cobra_kit._plugins.records import PluginRecord, Status
 from cobra_kit._plugins.registry import Registry, configure, configured, default_registry, metadata_registry
 
-__all__ = ["Component", "PluginRecord", "Registry", "Status", "configure", "configured", "default_registry", "metadata_registry"]
+__all__ = [
+    "Component",
+    "PluginRecord",
+    "Registry",
+    "Status",
+    "configure",
+    "configured",
+    "default_registry",
+    "metadata_registry",
+]

@@ -41,6 +41,12 @@ class Bandwidth:
     read: float
     buffer: int
 
+    def or_better(self, other: Bandwidth) -> Bandwidth:
+        """Returns the higher figures of two measurements: nothing disturbs a memory into being faster."""
+        return Bandwidth(
+            max(self.copy, other.copy), max(self.triad, other.triad), max(self.read, other.read), self.buffer
+        )
+
     @property
     def best(self) -> float:
         """Returns the highest of them: the limit that shares are given of."""

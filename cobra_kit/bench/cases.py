@@ -74,14 +74,9 @@ class Case:
         dtype = backbone.embed(one.batch.text_ids[:1]).dtype
         return traffic(backbone, rows=one.batch.num_rows, context=one.context + self.new_tokens // 2, dtype=dtype)
 
-    def result(self, taken: list[list[float]], bandwidth: float) -> Measurement:
-        """Returns what repeated measurements say.
-
-        Args:
-            taken: What `measure` returned, at least once.
-            bandwidth: Of the device, bytes per second.
-        """
-        one, moved = self.prompt, self.traffic()
+    def result(self, taken: list[list[float]]) -> Measurement:
+        """Returns what repeated measurements say; `taken` is what `measure` returned, at least once."""
+        one = self.prompt
         step = spread([rest / (self.new_tokens - 1) for _, rest in taken])
         return Measurement(
             subject=self.subject,
@@ -97,8 +92,7 @@ class Case:
             total=spread([first + rest for first, rest in taken]),
             graph=self.session.uses_graph,
             graph_reason=self.session.graph_reason,
-            traffic=moved,
-            share=moved.total / step.median / bandwidth,
+            traffic=self.traffic(),
             peak=self.peak,
         )
 
@@ -120,10 +114,14 @@ def cases_of(subject: str, dtype: str, model: VisionLanguageModel, settings: Set
 
 
 def cuda_peak(case: Case, weights: int) -> Peak:
-    """Returns the most memory that torch allocated for a case: its weights, and what came above them."""
+    """Runs a case twice and returns the most memory that torch allocated for it: its weights, and what came above.
+
+    The first run makes what stays, the decode state and captured graphs; the peak is that of the second.
+    """
     device = case.prompt.model.device
     before = torch.cuda.memory_allocated(device)
+    case.measure()
     torch.cuda.reset_peak_memory_stats(device)
     case.measure()
-    above = torch.cuda.max_memory_allocated(device) - before
+    above = max(0, torch.cuda.max_memory_allocated(device) - before)
     return Peak(weights + above, above)

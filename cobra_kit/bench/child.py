@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -70,8 +71,9 @@ def measured(asked: dict[str, Any]) -> dict[str, dict[str, int]]:
     from cobra_kit.recipe import load_recipe, resolve
 
     configure(files=[Path(file) for file in asked["plugins"]], enabled=asked["enabled"])
-    plain = asked["settings"]
-    settings = Settings(**{name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()})
+    plain: dict[str, Any] = asked["settings"]
+    lists: dict[str, Any] = {name: tuple(value) for name, value in plain.items() if isinstance(value, list)}
+    settings = Settings(**(plain | lists))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "recipe.yaml"
         file.write_text(asked["recipe"], encoding="utf-8")
@@ -95,10 +97,8 @@ def measured(asked: dict[str, Any]) -> dict[str, dict[str, int]]:
 
 def give_back_freed() -> None:
     """Gives freed memory back to the system, where the C library can."""
-    try:
+    with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
-    except (OSError, AttributeError):
-        pass
 
 
 def _kilobytes(name: str) -> int:

@@ -15,11 +15,11 @@ Verdict = Literal["crosses", "always", "never"]
 
 @dataclass(frozen=True, slots=True)
 class Crossover:
-    """Where one model becomes the faster one.
+    """Where a model whose state is of constant size becomes faster than one whose state grows with the context.
 
     Args:
-        faster: The model whose time per token grows less with the context.
-        slower: The other one.
+        constant: The model with the constant state.
+        growing: The other one.
         verdict: `crosses`: at `context`; `always`: it is faster at the smallest context measured already; `never`: it
             is slower at the largest one still.
         context: Where the straight lines between measured points cross for the last time; None unless they cross.
@@ -27,8 +27,8 @@ class Crossover:
         largest: Largest one.
     """
 
-    faster: str
-    slower: str
+    constant: str
+    growing: str
     verdict: Verdict
     context: float | None
     smallest: int
@@ -37,42 +37,40 @@ class Crossover:
     @property
     def words(self) -> str:
         """Returns the verdict as a sentence."""
+        less = f"less time per token than {self.growing}"
         if self.verdict == "crosses":
-            return f"{self.faster} needs less time per token than {self.slower} from {self.context:,.0f} tokens on"
+            return f"{self.constant} needs {less} from {self.context:,.0f} tokens of context on"
         if self.verdict == "always":
             return (
-                f"{self.faster} needs less time per token than {self.slower} already at {self.smallest:,} tokens, the "
-                f"smallest context measured (up to {self.largest:,})"
+                f"{self.constant} needs {less} already at the smallest context measured, {self.smallest:,} tokens "
+                f"(up to {self.largest:,})"
             )
-        return f"{self.faster} does not need less time per token than {self.slower} up to {self.largest:,} tokens"
+        return f"not reached: {self.constant} does not need {less} up to {self.largest:,} tokens of context"
 
 
-def crossover(one: str, curve: Curve, other: str, other_curve: Curve) -> Crossover | None:
-    """Returns where the curve that grows less falls below the other for good.
+def crossover(constant: str, curve: Curve, growing: str, growing_curve: Curve) -> Crossover | None:
+    """Returns where the time per token of one model falls below the other's for good.
 
     Args:
-        one: Name of the first.
+        constant: Name of the model whose state is of constant size.
         curve: Its times.
-        other: Name of the second.
-        other_curve: Its times; contexts that only one of them has are left out.
+        growing: Name of the other.
+        growing_curve: Its times; contexts that only one of them has are left out.
 
     Returns:
-        None where they share fewer than two contexts: a point shows no growth.
+        None where they share fewer than two contexts: a point is no curve.
     """
-    times, other_times = dict(curve), dict(other_curve)
-    shared = sorted(set(times) & set(other_times))
+    times, growing_times = dict(curve), dict(growing_curve)
+    shared = sorted(set(times) & set(growing_times))
     if len(shared) < 2:
         return None
-    first, last = shared[0], shared[-1]
-    if times[last] / times[first] > other_times[last] / other_times[first]:
-        one, other, times, other_times = other, one, other_times, times
-    gaps = [(context, times[context] - other_times[context]) for context in shared]
+    gaps = [(context, times[context] - growing_times[context]) for context in shared]
     if gaps[-1][1] >= 0:
-        return Crossover(one, other, "never", None, first, last)
+        return Crossover(constant, growing, "never", None, shared[0], shared[-1])
     crossings = [_zero(*left, *right) for left, right in pairwise(gaps) if left[1] >= 0 > right[1]]
     if not crossings:
-        return Crossover(one, other, "always", None, first, last)
-    return Crossover(one, other, "crosses", crossings[-1], first, last)
+        return Crossover(constant, growing, "always", None, shared[0], shared[-1])
+    return Crossover(constant, growing, "crosses", crossings[-1], shared[0], shared[-1])
 
 
 def _zero(x1: float, y1: float, x2: float, y2: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +10,7 @@ import torch
 from cobra_kit.bench.settings import COBRA, Settings
 from cobra_kit.bench.subjects import Subject
 from cobra_kit.errors import CobraError, WeightsError
-from cobra_kit.estimate.inference import InferenceNeed, inference_need
+from cobra_kit.estimate.inference import InferenceNeed, inference_need, together
 from cobra_kit.estimate.memory import FITS
 from cobra_kit.model.device import dtype_named
 from cobra_kit.weights import available_memory
@@ -21,17 +21,22 @@ _PAPER_TEXT = 64
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What one subject takes in all dtypes together, which stand side by side.
+    """What one subject takes.
 
     Args:
         subject: Its name.
-        total: Bytes in its hardest case; 0 where it cannot be built.
+        each: Per dtype, all of which stand side by side, the need of its hardest case; empty where it cannot be built.
         problem: Why it cannot, or None.
     """
 
     subject: str
-    total: int
+    each: tuple[InferenceNeed, ...] = ()
     problem: str | None = None
+
+    @property
+    def total(self) -> int:
+        """Returns the most bytes that it holds at a time."""
+        return together(self.each)
 
 
 def needs(subjects: Sequence[Subject], settings: Settings, device: torch.device) -> list[Need]:
@@ -40,9 +45,9 @@ def needs(subjects: Sequence[Subject], settings: Settings, device: torch.device)
     for subject in subjects:
         try:
             each = [_need(subject, settings, device, dtype_named(name, device)) for name in settings.dtypes]
-            found.append(Need(subject.name, sum(need.total for need in each)))
+            found.append(Need(subject.name, tuple(each)))
         except CobraError as error:
-            found.append(Need(subject.name, 0, error.message))
+            found.append(Need(subject.name, problem=error.message))
     return found
 
 
@@ -53,10 +58,10 @@ def free_memory(device: torch.device) -> int | None:
     return available_memory()
 
 
-def fits(total: int, device: torch.device) -> bool:
-    """Returns whether so many bytes may be planned with; what is unknown is taken to fit."""
+def fits(found: Iterable[Need], device: torch.device) -> bool:
+    """Returns whether subjects fit side by side; where the system does not say how much is free, they do."""
     free = free_memory(device)
-    return free is None or total <= FITS * free
+    return free is None or together(one for need in found for one in need.each) <= FITS * free
 
 
 def refuse_what_does_not_fit(found: Sequence[Need], device: torch.device, *, laptop: str | None) -> None:
@@ -70,17 +75,30 @@ def refuse_what_does_not_fit(found: Sequence[Need], device: torch.device, *, lap
     Raises:
         WeightsError: They do not fit; the text names what each takes and what is there.
     """
-    total = sum(one.total for one in found)
-    if fits(total, device):
+    if fits(found, device):
         return
+    total = together(one for need in found for one in need.each)
     each = ", ".join(f"{one.subject} {gigabytes(one.total)}" for one in found)
     hints = ["A smaller --dtype (bfloat16 takes half of float32), shorter prompts or a smaller --batch take less."]
     if laptop is not None:
         hints.append(f"At a size for this machine: {laptop}")
+    free = gigabytes(free_memory(device) or 0)
     raise WeightsError(
-        f"this needs {gigabytes(total)} ({each}), and {device} has {gigabytes(free_memory(device) or 0)} free",
+        f"this needs {gigabytes(total)} of memory ({each}), and {device} has {free} free",
         hint="\n".join(hints),
     )
+
+
+def least_seconds(need: Need, settings: Settings, bandwidth: float) -> float:
+    """Returns how long the decoding of all rounds takes at least: the weights, once per token.
+
+    Args:
+        need: Of the subject.
+        settings: How many tokens and rounds.
+        bandwidth: Bytes per second.
+    """
+    steps = (1 + settings.warmup + settings.repeats) * settings.new_tokens
+    return steps * sum(one.weights for one in need.each) / bandwidth
 
 
 def gigabytes(count: float) -> str:

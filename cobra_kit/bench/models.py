@@ -73,8 +73,8 @@ def _fill(module: Component, kind: Kind, device: torch.device, seed: int) -> Non
                 torch.manual_seed(derive_seed(seed, kind))
                 module.reset_parameters(None)
             return
-        except RuntimeError:
-            pass
+        except (RuntimeError, TypeError, CobraError):
+            pass  # most often a generator or a constant of the CPU's; what is really wrong shows there again
     module.to_empty(device="cpu")
     module.reset_parameters(part_generator(seed, kind, module))
 

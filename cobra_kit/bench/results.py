@@ -46,7 +46,7 @@ class Measurement:
         graph: Whether steps ran as a captured graph.
         graph_reason: Why, or why not.
         traffic: What a step must move.
-        share: The bandwidth that it reached, as a share of the measured one.
+        share: The bandwidth that it reached, as a share of the measured one; 0 before that is known.
         peak: The most memory; None where it was not measured.
     """
 
@@ -64,7 +64,7 @@ class Measurement:
     graph: bool
     graph_reason: str
     traffic: Traffic
-    share: float
+    share: float = 0.0
     peak: Peak | None = None
 
     @property

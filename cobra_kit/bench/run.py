@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import cast
 
 import torch
 
@@ -21,7 +20,6 @@ from cobra_kit.bench.stand_in import StandInTokenizer
 from cobra_kit.bench.subjects import Subject
 from cobra_kit.bench.timing import rounds
 from cobra_kit.errors import CobraError
-from cobra_kit.interfaces import Backbone
 from cobra_kit.machine import cache_bytes
 from cobra_kit.model import VisionLanguageModel
 from cobra_kit.model.device import device_named, dtype_named
@@ -81,19 +79,29 @@ def bench(
     report(f"measuring the memory bandwidth of {device}")
     bandwidth = measure_bandwidth(device)
     gathered = Gathered()
-    measure_together(subjects, settings, device, bandwidth, gathered, report)
+    measure_together(subjects, settings, device, gathered, report)
     return finished(gathered, settings, device, bandwidth, recipe=recipe, profile=profile)
 
 
 def measure_together(
-    subjects: Sequence[Subject],
-    settings: Settings,
-    device: torch.device,
-    bandwidth: Bandwidth,
-    gathered: Gathered,
-    report: Report,
+    subjects: Sequence[Subject], settings: Settings, device: torch.device, gathered: Gathered, report: Report
 ) -> None:
-    """Times subjects in turns and adds what was found; their memory on a CPU too, once they are gone."""
+    """Times subjects in turns and adds what was found; Ctrl-C keeps what there is, which `gathered` says."""
+    try:
+        _time(subjects, settings, device, gathered, report)
+        gc.collect()  # the models go before other processes build theirs
+        if device.type == "cpu" and settings.memory and not gathered.interrupted:
+            gathered.memory_how = CPU_HOW
+            _add_peaks(subjects, settings, gathered, report)
+    except KeyboardInterrupt:
+        gathered.interrupted = True
+    if device.type == "cuda":
+        gathered.memory_how = CUDA_HOW
+
+
+def _time(
+    subjects: Sequence[Subject], settings: Settings, device: torch.device, gathered: Gathered, report: Report
+) -> None:
     models: dict[tuple[str, str], VisionLanguageModel] = {}
     for dtype in settings.dtypes:
         for subject in subjects:
@@ -113,18 +121,10 @@ def measure_together(
         taken = timed.values[case.name]
         if taken:
             case.check()
-            gathered.measurements.append(case.result(taken, bandwidth.best))
+            gathered.measurements.append(case.result(taken))
         else:
             gathered.not_run.append(NotRun(case.name, "interrupted before it was measured"))
-    gathered.repeats = min((len(taken) for taken in timed.values.values()), default=0)
-    models.clear()
-    cases.clear()
-    gc.collect()
-    if device.type == "cpu" and settings.memory and not timed.interrupted:
-        gathered.memory_how = CPU_HOW
-        _add_peaks(subjects, settings, gathered, report)
-    elif device.type == "cuda":
-        gathered.memory_how = CUDA_HOW
+    gathered.repeats = min((len(taken) for taken in timed.values.values() if taken), default=0)
 
 
 def finished(
@@ -139,13 +139,14 @@ def finished(
     paper: Mapping[str, tuple[float, float]] | None = None,
     side_by_side: bool = True,
 ) -> BenchResult:
-    """Returns what was gathered, with the curves compared.
+    """Returns what was gathered, with the curves compared and the bandwidth measured once more.
 
     Raises:
         KeyboardInterrupt: Ctrl-C came before anything was measured.
     """
     if gathered.interrupted and not gathered.measurements:
         raise KeyboardInterrupt
+    bandwidth = bandwidth.or_better(measure_bandwidth(device))
     return BenchResult(
         recipe=recipe,
         profile=profile,
@@ -156,7 +157,7 @@ def finished(
         tokenizers=tuple(gathered.tokenizers),
         bandwidth=bandwidth,
         cache=cache_bytes() if device.type == "cpu" else None,
-        measurements=tuple(gathered.measurements),
+        measurements=tuple(with_share(one, bandwidth.best) for one in gathered.measurements),
         crossovers=crossovers(gathered.measurements),
         not_run=(*gathered.not_run, *not_run),
         paper=paper or {},
@@ -167,9 +168,14 @@ def finished(
     )
 
 
+def with_share(one: Measurement, bandwidth: float) -> Measurement:
+    """Returns a measurement with the share it reached of a bandwidth, bytes per second."""
+    return replace(one, share=one.traffic.total / one.step.median / bandwidth)
+
+
 def _note(subject: Subject, dtype: str, model: VisionLanguageModel, gathered: Gathered) -> None:
     gathered.components[subject.name] = dict(model.components)
-    gathered.kernels[f"{subject.name}, {dtype}"] = tuple(grouped(cast("Backbone", model.backbone).kernels()))
+    gathered.kernels[f"{subject.name}, {dtype}"] = tuple(grouped(model.backbone.kernels()))
     if isinstance(model.processor.codec.tokenizer, StandInTokenizer):
         gathered.tokenizers[subject.name] = None
 
@@ -184,7 +190,6 @@ def _ready(
             report(f"trying {case.name}")
             try:
                 if model.device.type == "cuda":
-                    case.measure()  # captures
                     case.peak = cuda_peak(case, weights)
                 else:
                     case.measure()

@@ -49,7 +49,8 @@ def subjects_of(
         backbone = _backbone_named(against)
         if backbone is not None:
             beside = load_recipe(recipe, profile=profile, overrides=[*overrides, f"model.backbone.use={backbone}"])
-            found.append(Subject(backbone, resolve(beside)))
+            own = found if loaded.ablation is not None else [Subject(one.backbone, one.resolved) for one in found]
+            found = [*own, Subject(backbone, resolve(beside))]
         else:
             found += _models(load_recipe(against, profile=profile))
     return loaded, _apart(found)

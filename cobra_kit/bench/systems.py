@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
+
 from cobra_kit.bench.bandwidth import measure_bandwidth
-from cobra_kit.bench.memory import Need, fits, free_memory, gigabytes, needs
+from cobra_kit.bench.memory import Need, fits, free_memory, gigabytes, least_seconds, needs
 from cobra_kit.bench.results import BenchResult, NotRun
 from cobra_kit.bench.run import Gathered, finished, measure_together
 from cobra_kit.bench.settings import Settings
@@ -19,6 +21,8 @@ from cobra_kit.recipe.not_built import NOT_BUILT
 
 PREFIX = "paper."
 PAPER, LAPTOP = "paper", "laptop"
+LONGEST = 600.0
+"""Seconds that one system of a table may take, as far as that can be foreseen."""
 
 _RECIPES: dict[str, tuple[str, str | None]] = {
     "LLaVA-Phi": ("baselines/llava_phi", None),
@@ -68,7 +72,7 @@ def systems_of(name: str, profile: str | None = None, overrides: Sequence[str] =
         overrides: Settings of every recipe, as `--set` takes them.
 
     Raises:
-        CobraError: The table has no speeds, or a recipe does not resolve.
+        CobraError: The table has no speeds.
     """
     table = _latency_table(name)
     chosen = profile or PAPER
@@ -76,7 +80,10 @@ def systems_of(name: str, profile: str | None = None, overrides: Sequence[str] =
     for row in table.rows:
         if row in _RECIPES:
             recipe, arm = _RECIPES[row]
-            subjects.append(Subject(row, _resolved(recipe, arm, chosen, overrides)))
+            try:
+                subjects.append(Subject(row, _resolved(recipe, arm, chosen, overrides)))
+            except CobraError as error:
+                without.append(NotRun(row, " ".join(str(error).split())))
         else:
             reasons = [one.reason for one in NOT_BUILT if one.name == _NOT_BUILT.get(row)]
             without.append(NotRun(row, reasons[0] if reasons else "no recipe has its parts"))
@@ -97,15 +104,15 @@ def bench_systems(
         dtype_named(name, device)
     report(f"counting what {len(systems.subjects)} systems need")
     found = {one.subject: one for one in needs(systems.subjects, settings, device)}
-    reasons = {name: _why_not(one, free_memory(device), fits(one.total, device)) for name, one in found.items()}
+    bandwidth = measure_bandwidth(device)
+    reasons = {name: _why_not(one, settings, device, bandwidth.best) for name, one in found.items()}
     not_run = [NotRun(name, reason) for name, reason in reasons.items() if reason is not None]
     fitting = [one for one in systems.subjects if reasons[one.name] is None]
-    together = fits(sum(found[one.name].total for one in fitting), device)
-    bandwidth = measure_bandwidth(device)
+    side_by_side = fits([found[one.name] for one in fitting], device)
     gathered = Gathered()
-    for group in [fitting] if together else [[one] for one in fitting]:
+    for group in [fitting] if side_by_side else [[one] for one in fitting]:
         if group and not gathered.interrupted:
-            measure_together(group, settings, device, bandwidth, gathered, report)
+            measure_together(group, settings, device, gathered, report)
     return finished(
         gathered,
         settings,
@@ -115,7 +122,7 @@ def bench_systems(
         profile=systems.profile,
         not_run=[*not_run, *systems.not_run],
         paper=systems.printed,
-        side_by_side=together,
+        side_by_side=side_by_side,
     )
 
 
@@ -139,9 +146,16 @@ def _resolved(recipe: str, arm: str | None, profile: str, overrides: Sequence[st
     return resolve(loaded) if arm is None else resolve_arms(loaded)[arm]
 
 
-def _why_not(one: Need, free: int | None, fitting: bool) -> str | None:
+def _why_not(one: Need, settings: Settings, device: torch.device, bandwidth: float) -> str | None:
     if one.problem is not None:
         return f"it cannot be built here: {one.problem}"
-    if not fitting:
-        return f"needs {gigabytes(one.total)}, {gigabytes(free or 0)} are free"
+    if not fits([one], device):
+        return f"needs {gigabytes(one.total)} of memory, {gigabytes(free_memory(device) or 0)} are free"
+    taken = least_seconds(one, settings, bandwidth)
+    if taken > LONGEST:
+        rounds = 1 + settings.warmup + settings.repeats
+        return (
+            f"takes {taken / 60:,.0f} minutes here at the least: {settings.new_tokens} tokens, {rounds} times, "
+            "each reading all weights; fewer --repeats and --warmup take less, or measure its recipe by itself"
+        )
     return None

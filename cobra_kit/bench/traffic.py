@@ -65,7 +65,8 @@ def _weight_bytes(backbone: Backbone) -> int:
 
 def _read(work: Callable[[], object]) -> set[int]:
     """Returns the addresses of the tensors that operations within `work` were given."""
-    with torch.no_grad(), _Inputs() as seen:
+    seen = _Inputs()
+    with torch.no_grad(), seen:
         work()
     return seen.addresses
 

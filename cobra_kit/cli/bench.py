@@ -30,7 +30,9 @@ def bench(
     prompt_tokens: Annotated[str, typer.Option("--prompt-tokens", metavar="N,..", help="Text tokens.")] = "64,256,1024",
     image_tokens: Annotated[
         str,
-        typer.Option("--image-tokens", metavar="N,..", help="Visual tokens; recipe: its own picture, encoded; 0: none."),
+        typer.Option(
+            "--image-tokens", metavar="N,..", help="Visual tokens; recipe: its own picture, encoded; 0: none."
+        ),
     ] = "recipe",
     batch: Annotated[str, typer.Option("--batch", metavar="N,..", help="Rows decoded together.")] = "1",
     new_tokens: Annotated[

@@ -100,9 +100,7 @@ def bench(
         laptop = None
         if loaded.profile not in (None, LAPTOP) and LAPTOP in loaded.profile_names:
             laptop = shlex.join(["cobra-kit", "bench", recipe, "--profile", LAPTOP])
-        found = run_bench(
-            subjects, settings, recipe=recipe, profile=loaded.profile, laptop=laptop, report=_progress
-        )
+        found = run_bench(subjects, settings, recipe=recipe, profile=loaded.profile, laptop=laptop, report=_progress)
     if out is not None:
         _write(found, out)
     if as_json:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cobra_kit.bench import BenchResult, Crossover
 from cobra_kit.bench.curves import curves
-from cobra_kit.cli.bench_text import notes, render
+from cobra_kit.cli.bench_text import notes, tables
 from cobra_kit.report.html.blocks import grid_of, paragraphs, section, table
 from cobra_kit.report.html.page import document
 from cobra_kit.report.markup import Markup, element, join
@@ -17,13 +17,13 @@ _TABLE_WIDTH = 140
 
 def render_page(found: BenchResult) -> str:
     """Returns the page; it needs no network and follows the reader's light or dark."""
-    lines = render(found, _TABLE_WIDTH)
+    lines = tables(found, _TABLE_WIDTH)
     without = [[one.name, one.reason] for one in found.not_run]
     sections = [
         section("Time per token", _plots(found)),
-        section("All numbers", element("pre", element("code", "\n".join(lines[1:])), tabindex=0)),
+        section("All numbers", element("pre", element("code", "\n".join(lines[2:])), tabindex=0)),
         section("Not run", table("Left out, and why", ["what", "why"], without, words=2) if without else Markup()),
-        section("How it was measured", paragraphs(notes(found))),
+        section("How it was measured", paragraphs(notes(found, wide=True))),
     ]
     return document("Speed", [element("p", found.statement)], sections)
 
@@ -48,8 +48,7 @@ def _plots(found: BenchResult) -> Markup:
             dots=True,
             bounds=_bounds(crossings),
         )
-        words = join(element("p", one.words) for one in crossings)
-        figures.append(figure(f"ms per token, {setting}", plot, words or None))
+        figures.append(figure(f"ms per token, {setting}", plot, "; ".join(one.words for one in crossings) or None))
     names = list(dict.fromkeys(one.subject for one in found.measurements))
     return join([legend(names), grid_of(figures)]) if figures else Markup()
 

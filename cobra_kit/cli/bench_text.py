@@ -9,10 +9,14 @@ import typer
 
 from cobra_kit.bench import BenchResult, Measurement, Spread
 from cobra_kit.bench.settings import COBRA
+from cobra_kit.bench.systems import PAPER
 from cobra_kit.cli import columns
 from cobra_kit.cli.columns import grid
 
 _WIDE = 110
+_NAME = 20
+"""Letters of a model's name where the table is narrow."""
+
 _LITTLE = 3
 """Below so many rounds quartiles say nothing."""
 
@@ -24,6 +28,15 @@ def render(found: BenchResult, width: int) -> list[str]:
         found: What was found.
         width: Columns.
     """
+    lines = tables(found, width)
+    if not found.measurements:
+        return lines
+    wide = width >= _WIDE
+    return [*lines, "", *(columns.paragraph(note, indent="", limit=width) for note in notes(found, wide=wide))]
+
+
+def tables(found: BenchResult, width: int) -> list[str]:
+    """Returns the lines without the notes; the first one says what was measured."""
     lines = [typer.style(columns.paragraph(found.statement, indent="", limit=width), bold=True)]
     table = _protocol if found.settings.protocol == COBRA else _general
     for (dtype, rows), own in groupby(_ordered(found.measurements), key=lambda one: (one.dtype, one.batch)):
@@ -38,16 +51,16 @@ def render(found: BenchResult, width: int) -> list[str]:
     if found.not_run:
         lines += ["", "not run"]
         lines += [columns.paragraph(f"{one.name}: {one.reason}", indent="  ", limit=width) for one in found.not_run]
-    return [*lines, "", *(columns.paragraph(note, indent="", limit=width) for note in notes(found))]
+    return lines
 
 
-def notes(found: BenchResult) -> list[str]:
-    """Returns what a reader of the numbers must know, a paragraph each."""
+def notes(found: BenchResult, *, wide: bool) -> list[str]:
+    """Returns what a reader of the numbers must know, a paragraph each; `wide`: quartiles are shown."""
     best, rounds = found.bandwidth, found.repeats
     told = [
         f"Medians of {rounds} round{'s' if rounds != 1 else ''}"
         + (" in turns" if found.side_by_side and len(found.measurements) > 1 else "")
-        + ("; [lower, upper quartile]." if rounds >= _LITTLE else "; too few for quartiles."),
+        + _quartiles(rounds, wide),
         f"Memory bandwidth, measured in this run: copy {_rate(best.copy)}, triad {_rate(best.triad)}, "
         f"read {_rate(best.read)}. Share: what a token must read and write (weights once, state, cache) per time, of "
         "the best of them.",
@@ -62,15 +75,19 @@ def notes(found: BenchResult) -> list[str]:
         told.append(f"Peak: {found.memory_how}; in brackets what came above the weights.")
     if found.tokenizers:
         names = ", ".join(found.tokenizers)
-        told.append(f"The tokenizer of {names} is not on this machine: the packaged one stands in, so its prompt's "
-                    "length differs a little.")
+        told.append(
+            f"The tokenizer of {names} is not on this machine: the packaged one stands in, so its prompt's "
+            "length differs a little."
+        )
     told += _graphs(found.measurements)
     if found.settings.protocol == COBRA:
         told.append(
-            "tok/s: 256 by the whole time, from the prepared picture's encoding to the last token, as the paper counts; "
-            "decode tok/s: the 255 after the first. The picture is noise, stop tokens end nothing. The paper does not "
+            "tok/s: 256 by the whole time, from the picture's encoding to the last token, as the paper counts; "
+            "decode/s: the 255 after the first. The picture is noise, stop tokens end nothing. The paper does not "
             "state dtype, warm-up or repeats; it ran on one A100 PCIe 80GB."
         )
+    if found.paper and found.profile != PAPER:
+        told.append("The paper's figures are of the systems at their own size: not comparable with these.")
     return told
 
 
@@ -80,50 +97,60 @@ def _ordered(measurements: Sequence[Measurement]) -> list[Measurement]:
 
 
 def _general(found: BenchResult, own: Sequence[Measurement], *, wide: bool) -> list[str]:
-    table: list[tuple[str, ...]] = [
-        ("model", "text+image", "first ms", "prefill/s", "ms/token", "tok/s", "share", "peak MB")
-    ]
+    header = ("text+image", "first ms", "prefill tok/s", "ms/token", "tok/s", "share", "peak MB")
+    table: list[tuple[str, ...]] = [header]
     for one in own:
-        first, step = one.first_token.scaled(1e3), one.step.scaled(1e3)
         table.append(
             (
-                one.subject,
                 f"{one.text_tokens}+{one.visual_tokens}{'' if one.encoded or not one.visual_tokens else '*'}",
-                _spread(first, wide),
+                _spread(one.first_token.scaled(1e3), wide),
                 f"{one.prefill_rate:,.0f}",
-                _spread(step, wide),
-                f"{one.decode_rate:,.0f}",
+                _spread(one.step.scaled(1e3), wide),
+                _digits(one.decode_rate),
                 f"{one.share:.0%}",
                 _peak(one),
             )
         )
-    lines = grid(table, numbers=1)
+    head, *body = grid(table, numbers=1)
+    lines = [head]
+    for subject, rows in groupby(zip(own, body, strict=True), key=lambda pair: pair[0].subject):
+        lines += [f" {subject}", *(line for _, line in rows)]
     if any(one.visual_tokens and not one.encoded for one in own):
         lines.append("  *: visual tokens given, encoder and projector did not run")
     return lines
 
 
 def _protocol(found: BenchResult, own: Sequence[Measurement], *, wide: bool) -> list[str]:
-    header = ["model", "image", "prompt", "total s", "tok/s", "decode tok/s", "share", "peak MB"]
+    header = ["model", "image", "text", "first ms", "total s", "tok/s"]
+    if wide or not found.paper:
+        header += ["decode/s", "peak MB"]
+    if wide:
+        header.append("share")
     if found.paper:
         header += ["paper s", "tok/s"]
     table = [tuple(header)]
     for one in own:
-        cells = [
-            one.subject,
-            f"{one.visual_tokens}",
-            f"{one.context}",
-            _spread(one.total, wide or not found.paper),
-            f"{one.paper_rate:,.1f}",
-            f"{one.decode_rate:,.1f}",
-            f"{one.share:.0%}",
-            _peak(one),
-        ]
+        cells = [one.subject if wide else _cut(one.subject), str(one.visual_tokens), str(one.text_tokens)]
+        cells += [_spread(one.first_token.scaled(1e3), wide), _spread(one.total, wide), _digits(one.paper_rate)]
+        if wide or not found.paper:
+            cells += [_digits(one.decode_rate), _peak(one)]
+        if wide:
+            cells.append(f"{one.share:.0%}")
         if found.paper:
             rate, total = found.paper.get(one.subject, (None, None))
             cells += [f"{total:.2f}" if total else "-", f"{rate:.1f}" if rate else "-"]
         table.append(tuple(cells))
     return grid(table, numbers=1)
+
+
+def _quartiles(rounds: int, wide: bool) -> str:
+    if rounds < _LITTLE:
+        return "; too few for quartiles."
+    return "; [lower, upper quartile]." if wide else f"; quartiles from {_WIDE} columns on, and in --json."
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _NAME else f"{name[: _NAME - 1]}…"
 
 
 def _spread(one: Spread, wide: bool) -> str:

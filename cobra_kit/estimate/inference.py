@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,7 @@ from torch.utils._pytree import tree_leaves
 from cobra_kit.errors import CobraError
 from cobra_kit.estimate.batches import image_group, shape_batch
 from cobra_kit.estimate.counting import count_model
+from cobra_kit.estimate.operations import autocast_on_meta
 from cobra_kit.model import VisionLanguageModel
 from cobra_kit.model.placement import part_dtypes, place
 from cobra_kit.recipe import ResolvedRecipe
@@ -38,9 +38,17 @@ class InferenceNeed:
     passing: int | None
 
     @property
-    def total(self) -> int:
-        """Returns the most that is held at a time; without the prefill's part where that is unknown."""
-        return self.weights + max(self.filling, self.state + (self.passing or 0))
+    def answering(self) -> int:
+        """Returns what comes beside the weights while it answers; without the prefill's part where that is unknown."""
+        return self.state + (self.passing or 0)
+
+
+def together(needs: Iterable[InferenceNeed]) -> int:
+    """Returns the most bytes held at a time by models that stand side by side, filled and run one after another."""
+    listed = list(needs)
+    states = sum(one.state for one in listed)
+    passing = max((one.answering - one.state for one in listed), default=0)
+    return sum(one.weights for one in listed) + max(states + passing, *(one.filling for one in listed), 0)
 
 
 def inference_need(
@@ -78,16 +86,17 @@ def inference_need(
     model.eval().requires_grad_(False)
     room = model.image_tokens().num_tokens + extra_tokens + text_tokens + new_tokens
     state = model.backbone.new_state(rows, room, device=torch.device("meta"), dtype=dtype)
-    return InferenceNeed(sum(settled), filling, state.nbytes, _passing(model, resolved, rows, text_tokens + extra_tokens))
+    return InferenceNeed(
+        sum(settled), filling, state.nbytes, _passing(model, resolved, rows, text_tokens + extra_tokens)
+    )
 
 
 def _passing(model: VisionLanguageModel, resolved: ResolvedRecipe, rows: int, text_tokens: int) -> int | None:
     try:
         group = image_group(resolved, rows)
-        batch = shape_batch(
-            model, resolved, rows=rows, text_tokens=text_tokens, supervised=0, images=1, group=group
-        )
-        with torch.no_grad(), _live() as live:
+        batch = shape_batch(model, resolved, rows=rows, text_tokens=text_tokens, supervised=0, images=1, group=group)
+        live = _Live()
+        with torch.no_grad(), autocast_on_meta(), live:
             model.backbone(model.fuse(batch))
     except (CobraError, RuntimeError, NotImplementedError, TypeError, ValueError, AssertionError):
         return None  # a part that does not run on the meta device
@@ -96,13 +105,6 @@ def _passing(model: VisionLanguageModel, resolved: ResolvedRecipe, rows: int, te
 
 def _bytes(module: torch.nn.Module) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in (*module.parameters(), *module.buffers()))
-
-
-@contextmanager
-def _live() -> Iterator[_Live]:
-    live = _Live()
-    with live:
-        yield live
 
 
 class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped

@@ -38,7 +38,7 @@ class OperationCounter:
 
     def __enter__(self) -> OperationCounter:
         self._stack = ExitStack()
-        for context in (_autocast_on_meta(), self._mode, self._flops):
+        for context in (autocast_on_meta(), self._mode, self._flops):
             self._stack.enter_context(context)
         return self
 
@@ -76,7 +76,7 @@ class _Elementwise(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch
 
 
 @contextmanager
-def _autocast_on_meta() -> Iterator[None]:
+def autocast_on_meta() -> Iterator[None]:
     """Lets parts switch autocast off around sensitive maths (`torch.autocast(x.device.type, enabled=False)`).
 
     torch refuses that for the meta device, where there is nothing to switch off.
@@ -162,7 +162,7 @@ def never_run(module: nn.Module, run: Callable[[], Tensor]) -> list[str]:
     wanted = {name: p.requires_grad for name, p in module.named_parameters()}
     module.requires_grad_(True)
     try:
-        with _autocast_on_meta():
+        with autocast_on_meta():
             run().sum().backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         return [name for name, parameter in module.named_parameters() if parameter.grad is None]
     finally:

@@ -21,7 +21,9 @@ _DOCTYPE = Markup("<!doctype html>\n")
 def render_page(view: ReportView) -> str:
     """Returns the report as HTML; the same view gives the same bytes."""
     missing = element("ul", [element("li", line) for line in view.missing], class_="missing") if view.missing else None
-    return document(view.title, [element("p", view.description) if view.description else None, missing], _sections(view))
+    return document(
+        view.title, [element("p", view.description) if view.description else None, missing], _sections(view)
+    )
 
 
 def document(title: str, head: Sequence[Child], sections: Sequence[Markup]) -> str:

@@ -33,11 +33,16 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     sys.modules.pop("fake_flux", None)
 
 
+@pytest.fixture(scope="module")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("COBRA_KIT_CACHE", str(tmp_path / "cache"))
+def cache(shared_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("COBRA_KIT_CACHE", str(shared_cache))  # compiling the kernels once is enough
     monkeypatch.delenv("COBRA_KIT_MAMBA_KERNEL", raising=False)
-    return tmp_path / "cache"
+    return shared_cache
 
 
 def output_of(line: str, capsys: pytest.CaptureFixture[str], *, status: int = 0) -> str:
@@ -118,7 +123,11 @@ def test_a_cache_that_cannot_be_written(
     assert text.splitlines()[-1] == "faster: set COBRA_KIT_CACHE to a folder that can be written"
 
 
-def test_libraries_of_other_machines_are_counted(capsys: pytest.CaptureFixture[str], cache: Path) -> None:
+def test_libraries_of_other_machines_are_counted(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("COBRA_KIT_CACHE", str(cache))
     (cache / "mamba").mkdir(parents=True)
     (cache / "mamba" / f"{'0' * 32}-{'1' * 64}.so").write_bytes(b"x" * 1000)
     text = " ".join(output_of("doctor --backbone transformer/tiny", capsys).split())
