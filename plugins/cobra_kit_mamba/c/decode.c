@@ -75,7 +75,8 @@ int64_t cobra_decode_work(int64_t nb, int64_t M, int64_t D, int64_t N, int64_t R
 }
 
 // parameters: of every layer in the order of the names above, then the last norm's weight. states: of every layer the
-// last inputs (b, D, 4) and the state (b, D, N). lengths: (b,), tokens seen. x, out: (b, M). work: cobra_decode_work(..) floats.
+// last inputs (b, D, 4) and the state (b, D, N). lengths: (b,), tokens seen. x, out: (b, M). work: as many floats as
+// cobra_decode_work says.
 void cobra_decode_step(const float *const *parameters, float *const *states, int32_t *lengths, const float *x,
                        float *out, float *work, float eps, int64_t layers, int64_t nb, int64_t M, int64_t D, int64_t N,
                        int64_t R, int threads) {
