@@ -169,6 +169,11 @@ class MambaLanguageModel(Backbone):
             raise ShapeError(f"embeddings must be [b s {self.hidden_size}], not {list(hidden.shape)}")
         if segment_ids.shape != hidden.shape[:2]:
             raise ShapeError(f"the layout is {list(segment_ids.shape)}, but the embeddings {list(hidden.shape)}")
+        places = {"the model": self.backbone.embedding.weight, "the layout": segment_ids}
+        places |= {} if state is None else {"the state": state.lengths}
+        for name, tensor in places.items():
+            if tensor.device != hidden.device:
+                raise ShapeError(f"{name} is on {tensor.device}, but the embeddings are on {hidden.device}")
         if state is not None and state.lengths.shape[0] != hidden.shape[0]:
             raise ShapeError(f"the state has {state.lengths.shape[0]} rows, but the embeddings {hidden.shape[0]}")
 

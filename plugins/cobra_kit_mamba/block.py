@@ -11,6 +11,7 @@ from cobra_kit_mamba.config import MambaConfig
 from cobra_kit_mamba.mixer import MambaMixer
 from cobra_kit_mamba.peers import Asked
 from cobra_kit_mamba.selection import choose_norm, compute_dtype
+from cobra_kit_mamba.shapes import check_shapes
 
 
 class RMSNorm(nn.Module):
@@ -22,7 +23,13 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor, added: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Returns x + added, in the dtype of x, and its norm; all `[.. d]`."""
+        """Returns x + added, in the dtype of x, and its norm; all `[.. d]`.
+
+        Raises:
+            ShapeError: The shapes do not belong together.
+        """
+        shape = (*x.shape[:-1], self.weight.shape[0])
+        check_shapes("the norm", "its weight", self.weight.device, {"x": (x, shape), "what is added": (added, shape)})
         dtype = compute_dtype(x.dtype, self.weight.dtype)
         choice = choose_norm(x.device, dtype, x.shape[-1], Asked((x.dtype, self.weight.dtype)))
         exact = x.dtype == self.weight.dtype == torch.float32

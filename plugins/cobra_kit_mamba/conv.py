@@ -6,10 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cobra_kit.errors import ShapeError
 from cobra_kit_mamba import ops
 from cobra_kit_mamba.conv_reference import reference_conv
 from cobra_kit_mamba.peers import Asked, peer_conv
 from cobra_kit_mamba.selection import choose_conv, choose_step, compute_dtype, steppable, steppable_on_device
+from cobra_kit_mamba.shapes import check_shapes
 
 
 def causal_conv_silu(
@@ -25,8 +27,21 @@ def causal_conv_silu(
         starts: `[b s]`, true where a token begins a segment and sees none before it; None: nowhere.
 
     Raises:
+        ShapeError: The shapes do not belong together.
         KernelError: `COBRA_KIT_MAMBA_KERNEL` asks for a kernel that cannot be had.
     """
+    if x.dim() != 3 or weight.dim() != 2:
+        raise ShapeError(
+            f"the convolution takes x [b s d] and weight [d taps], not {list(x.shape)} and {list(weight.shape)}"
+        )
+    (rows, length, channels), taps = x.shape, weight.shape[1]
+    expected: dict[str, tuple[Tensor | None, tuple[int, ...]]] = {
+        "weight": (weight, (channels, taps)),
+        "bias": (bias, (channels,)),
+        "before": (before, (rows, taps - 1, channels)),
+        "starts": (starts, (rows, length)),
+    }
+    check_shapes("the convolution", "x", x.device, expected)
     given = [tensor for tensor in (x, weight, bias, before) if tensor is not None]
     dtype = compute_dtype(*(tensor.dtype for tensor in given))
     strides = (x.shape[-1], *(x.stride()[:2] if x.stride(-1) == 1 else (1,)))
@@ -56,7 +71,22 @@ def conv_silu_step(state: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None
         x: `[b d]`.
         weight: `[d taps]`.
         bias: `[d]` or None.
+
+    Raises:
+        ShapeError: The shapes do not belong together.
+        KernelError: `COBRA_KIT_MAMBA_KERNEL` asks for a kernel that cannot be had.
     """
+    if x.dim() != 2 or weight.dim() != 2:
+        raise ShapeError(
+            f"a step of the convolution takes x [b d] and weight [d taps], not {list(x.shape)} and {list(weight.shape)}"
+        )
+    (rows, channels), taps = x.shape, weight.shape[1]
+    expected: dict[str, tuple[Tensor | None, tuple[int, ...]]] = {
+        "state": (state, (rows, channels, taps)),
+        "weight": (weight, (channels, taps)),
+        "bias": (bias, (channels,)),
+    }
+    check_shapes("the convolution's step", "x", x.device, expected)
     dtype = compute_dtype(state.dtype, x.dtype, weight.dtype)
     dtypes = tuple(tensor.dtype for tensor in (state, x, weight))
     choice = choose_step(x.device, dtype, taps=weight.shape[1], asked=Asked(dtypes))

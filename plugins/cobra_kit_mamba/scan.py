@@ -14,6 +14,7 @@ from cobra_kit_mamba.peers import Asked, peer_scan
 from cobra_kit_mamba.scan_chunked import chunked_scan
 from cobra_kit_mamba.scan_meta import meta_scan
 from cobra_kit_mamba.selection import choose_scan, choose_step, compute_dtype, steppable, steppable_on_device
+from cobra_kit_mamba.shapes import check_shapes
 
 
 @overload
@@ -129,7 +130,12 @@ def selective_step(
         D: `[d]`; `dt_bias` likewise.
         z: The gate before its SiLU.
         dt_bias: See `D`.
+
+    Raises:
+        ShapeError: The shapes do not belong together.
+        KernelError: `COBRA_KIT_MAMBA_KERNEL` asks for a kernel that cannot be had.
     """
+    _check_step(state, u, dt, A, B, C, D, z, dt_bias)
     given = (u, dt, A, B, C, D, z, dt_bias)
     dtypes = tuple(tensor.dtype for tensor in (state, *given))
     choice = choose_step(u.device, compute_dtype(*dtypes), d_state=A.shape[1], asked=Asked(dtypes))
@@ -164,7 +170,7 @@ def _check_shapes(
     if u.dim() != 3 or A.dim() != 2:
         raise ShapeError(f"the scan takes u [b s d] and A [d n], not {list(u.shape)} and {list(A.shape)}")
     (rows, length, channels), d_state = u.shape, A.shape[1]
-    expected = {
+    expected: dict[str, tuple[Tensor | None, tuple[int, ...]]] = {
         "dt": (dt, (rows, length, channels)),
         "A": (A, (channels, d_state)),
         "B": (B, (rows, length, d_state)),
@@ -175,10 +181,17 @@ def _check_shapes(
         "initial_state": (initial_state, (rows, channels, d_state)),
         "starts": (starts, (rows, length)),
     }
-    for name, (tensor, shape) in expected.items():
-        if tensor is None:
-            continue
-        if tuple(tensor.shape) != shape:
-            raise ShapeError(f"{name} of the scan must be {list(shape)}, not {list(tensor.shape)}")
-        if tensor.device != u.device:
-            raise ShapeError(f"{name} of the scan is on {tensor.device}, but u is on {u.device}")
+    check_shapes("the scan", "u", u.device, expected)
+
+
+def _check_step(
+    state: Tensor, u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, z: Tensor, dt_bias: Tensor
+) -> None:
+    if u.dim() != 2 or A.dim() != 2:
+        raise ShapeError(f"a step of the scan takes u [b d] and A [d n], not {list(u.shape)} and {list(A.shape)}")
+    (rows, channels), d_state = u.shape, A.shape[1]
+    wide, narrow, each = (rows, channels), (rows, d_state), (channels,)
+    expected: dict[str, tuple[Tensor | None, tuple[int, ...]]] = {"state": (state, (rows, channels, d_state))}
+    expected |= {"dt": (dt, wide), "A": (A, (channels, d_state)), "B": (B, narrow), "C": (C, narrow)}
+    expected |= {"D": (D, each), "z": (z, wide), "dt_bias": (dt_bias, each)}
+    check_shapes("the scan's step", "u", u.device, expected)
