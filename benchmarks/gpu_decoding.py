@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import replace
 from typing import Any
 
@@ -85,7 +86,7 @@ def transformers_generate(
     report.add(
         f"transformers' generate, {type(model).__name__}, prompt {like.context}", times, dtype=settings.dtypes[0]
     )
-    short, long = (sorted(taken)[len(taken) // 2] for taken in times.values())
+    short, long = (statistics.median(taken) for taken in times.values())
     return (long - short) / (new - 1) / 1e3
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import statistics
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -16,9 +17,11 @@ from cobra_kit.bench import measure_bandwidth
 from cobra_kit.errors import KernelError
 from cobra_kit_mamba.conv import causal_conv_silu
 from cobra_kit_mamba.conv_reference import reference_conv
+from cobra_kit_mamba.native_calls import ScanInputs
 from cobra_kit_mamba.scan import selective_scan
 from cobra_kit_mamba.scan_reference import sequential_scan
 from cobra_kit_mamba.selection import SWITCH
+from cobra_kit_mamba.triton_kernels.traffic import scan_backward_traffic, scan_forward_traffic
 
 PREFILL, SMALL = (1, 800, 5120, 16), (2, 77, 64, 16)
 KERNELS = ("triton", "mamba_ssm", "chunked")
@@ -112,21 +115,29 @@ def _time_scan(
     trained = {key: tensor.clone().requires_grad_() for key, tensor in inputs.items()}
     forward = {kernel: _repeated(kernel, partial(_forward, inputs), device) for kernel in found}
     both = {kernel: _repeated(kernel, partial(_both, trained), device) for kernel in found}
-    rows, length, channels, _ = shape
-    wide = rows * length * channels * dtype.itemsize
-    for title, contestants, tensors in (("scan forward", forward, 4), ("scan forward and backward", both, 13)):
+    least = _least_bytes(inputs)
+    for title, contestants, moved in (
+        ("scan forward", forward, least[0]),
+        ("scan forward and backward", both, sum(least)),
+    ):
         for call in contestants.values():
             call()  # compiles
         times = take_turns(contestants, 5)
         report.add(f"{title}, {shape}, {CALLS} calls", times, dtype=name)
-        floor = tensors * wide / bandwidth * 1e3
+        floor = moved / bandwidth * 1e3
         for kernel in found:
-            taken = sorted(times[kernel])[len(times[kernel]) // 2] / CALLS
+            taken = statistics.median(times[kernel]) / CALLS
             goal = 2.0 if (kernel, title, dtype) == ("triton", "scan forward", torch.bfloat16) else None
-            what = f"{title} {shape} {name}, {kernel}: its time against {tensors} tensors at the bandwidth"
+            what = f"{title} {shape} {name}, {kernel}: its time against {moved / 1e6:.1f} MB at the bandwidth"
             report.claim(Claim(what, taken / floor, goal=goal, at_least=False))
         if {"triton", "mamba_ssm"} <= set(found):
             report.claim(Claim(f"{title} {name}, triton against mamba_ssm", ratio(times, "triton", "mamba_ssm")))
+
+
+def _least_bytes(inputs: Inputs) -> tuple[int, int]:
+    """Returns the bytes of every input and output once, of the forward and of the backward pass."""
+    given = ScanInputs(**inputs)
+    return scan_forward_traffic(given).least, scan_backward_traffic(given).least
 
 
 def _forward(inputs: Inputs) -> Tensor:
@@ -168,5 +179,5 @@ def _time_conv(report: Report, shape: tuple[int, int, int, int], device: torch.d
     times = take_turns({"convolution": run}, 5)
     report.add(f"convolution with SiLU, {shape[:3]}, {CALLS} calls", times, dtype="bfloat16")
     floor = 2 * given[0].numel() * 2 / bandwidth * 1e3
-    taken = sorted(times["convolution"])[2] / CALLS
+    taken = statistics.median(times["convolution"]) / CALLS
     report.claim(Claim("convolution bfloat16: its time against reading and writing once", taken / floor))
