@@ -70,8 +70,8 @@ def notes(found: BenchResult, *, wide: bool) -> list[str]:
     ]
     if any(found.cache and one.traffic.total < _CACHES * found.cache for one in found.measurements):
         told.append(
-            f"A token reads less than {_CACHES} times what the processor's cache of {found.cache_megabytes} holds: such "
-            "a share means little and can pass 100 %."
+            f"A token reads less than {_CACHES} times what the processor's cache of {found.cache_megabytes} holds: "
+            "such a share means little and can pass 100 %."
         )
     if found.memory_how and any(one.peak for one in found.measurements):
         told.append(f"Peak: {found.memory_how}; in brackets what came above the weights.")
