@@ -22,7 +22,7 @@ from typing import Any
 
 import torch
 import transformers
-from interleave import Claim, Report, Times, clock_for, ratio, take_turns
+from interleave import Claim, Report, Times, clock_for, counted, ratio, take_turns
 from torch import Tensor, nn
 from transformers.cache_utils import DynamicCache, StaticCache
 
@@ -181,7 +181,7 @@ def measure(report: Report, models: dict[str, Any], threads: int, contexts: list
 
     first, last = contexts[0], contexts[-1]
     median = {key: statistics.median(taken) for key, taken in times.items()}
-    label = f"{threads} thread{'s' if threads > 1 else ''}"
+    label = counted(threads)
     report.claim(
         Claim(f"transformers' Mamba takes this much longer, {label}", ratio(by_context[first], THEIRS, OURS), goal=1.5)
     )

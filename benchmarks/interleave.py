@@ -57,6 +57,11 @@ def clock_for(threads: int) -> Clock:
     return time.process_time if threads == 1 else time.perf_counter
 
 
+def counted(threads: int) -> str:
+    """Returns `1 thread`, `2 threads`."""
+    return f"{threads} thread{'' if threads == 1 else 's'}"
+
+
 def ratio(times: Times, slow: str, fast: str) -> float:
     """Returns how many times longer one takes than the other, by medians."""
     return statistics.median(times[slow]) / statistics.median(times[fast])

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from interleave import Claim, Report, clock_for, ratio, take_turns
+from interleave import Claim, Report, clock_for, counted, ratio, take_turns
 from torch import Tensor
 
 from cobra_kit_mamba import ops
@@ -106,6 +106,7 @@ def forward_and_backward(report: Report, shape: tuple[int, int, int], d_state: i
     times = take_turns(calls, rounds, clock_for(threads))
     title = f"scan forward + backward at ({b}, {s}, {d}), d_state {d_state}"
     report.add(title, times, threads=threads)
+    title += f", {counted(threads)}"
     for name, (error, label) in errors.items():
         goal = 1e-6 if name == "C" else None
         report.claim(Claim(f"worst error of {name} (in {label}), {title}", error, "", goal, at_least=False))
@@ -137,6 +138,7 @@ def prefill(report: Report, rounds: int) -> None:
         error = float((ours() - theirs().transpose(1, 2)).abs().max())
         times = take_turns({"transformers": theirs, "C": ours}, rounds, clock_for(threads))
     report.add(title, times, threads=threads)
+    title += f", {counted(threads)}"
     report.claim(Claim(f"largest difference between transformers and C, {title}", error, ""))
     what = f"transformers takes this much longer than C, {title}"
     report.claim(Claim(what, ratio(times, "transformers", "C"), "x", 50))
@@ -165,20 +167,20 @@ def main() -> None:
     parser.add_argument("--shape", type=int, nargs=3, default=(8, 256, 512), metavar=("B", "L", "D"))
     parser.add_argument("--state", type=int, default=16, help="states per channel")
     parser.add_argument("--rounds", type=int, default=7, help="timed passes of each scan")
-    parser.add_argument("--threads", type=int, help="of torch and the C scan; default: torch's own")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="of torch and the C scan, in turn")
     parser.add_argument("--out", type=Path, help="a JSON file for the results")
     options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    parts, report = options.parts, Report("scan")
+    report = Report("scan")
     report.notes.append("Errors are max|error| / max|reference| against the sequential scan in float64.")
     report.notes.append("One thread: processor time of the process; more: time on the wall.")
-    if "memory" in parts:
+    if "memory" in options.parts:
         peak_memory(report)
-    if "training" in parts:
-        forward_and_backward(report, tuple(options.shape), options.state, options.rounds)
-    if "prefill" in parts:
-        prefill(report, options.rounds)
+    for threads in options.threads:
+        torch.set_num_threads(threads)
+        if "training" in options.parts:
+            forward_and_backward(report, tuple(options.shape), options.state, options.rounds)
+        if "prefill" in options.parts:
+            prefill(report, options.rounds)
     report.write(options.out)
 
 

@@ -4,7 +4,7 @@
     python benchmarks/sweep_replay.py GRID recipes/sweep_projector.yaml --seeds 5
 
 Nothing is trained here. Each replayed trial is a point of the grid: its recorded validations are what the pruner
-sees, its recorded last score is its value. A point that is suggested again costs its steps again, as it would in a
+sees, its recorded last score is its value. A point that was finished and is suggested again costs nothing, as in a
 real search. A search is counted as good if its winner's value lies inside the interval of the grid's best point.
 """
 
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.trial import TrialState
 
 from cobra_kit.evaluate.score import read_scores
 from cobra_kit.recipe import load_recipe
@@ -75,12 +76,15 @@ def replay(grid: list[Recorded], recipe: Any, seed: int, trials: int) -> tuple[R
         trial = study.ask()
         values = suggest(trial, section.space)
         point = next(one for one in grid if one.params == values)
+        if any(one.params == values for one in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))):
+            study.tell(trial, point.value)
+            continue
         for step, accuracy in sorted(point.looks.items()):
             trial.report(accuracy, step)
             if trial.should_prune():
                 steps += step
                 pruned += 1
-                study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+                study.tell(trial, state=TrialState.PRUNED)
                 break
         else:
             steps += point.steps

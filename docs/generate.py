@@ -6,12 +6,14 @@ With `--check` nothing is written; the exit status is 1 where a page differs fro
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from cobra_kit._plugins import Registry
 from cobra_kit.exchange import FORMATS
@@ -20,6 +22,7 @@ from cobra_kit.recipe import builtin_recipes, load_recipe
 from cobra_kit.recipe.not_built import NOT_BUILT
 
 ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
 BLOCK = re.compile(r"(<!-- generated: ([a-z0-9 -]+) -->\n).*?(<!-- end generated -->)", re.DOTALL)
 
 
@@ -59,6 +62,45 @@ def command_help(*command: str) -> str:
     return f"```\n{done.stdout.strip()}\n```"
 
 
+def results(name: str) -> str:
+    """Returns what a benchmark's last kept run claims and how long everybody took, from its file of results."""
+    file = RESULTS / f"{name}.json"
+    if not file.exists():
+        return f"Not measured yet: `python benchmarks/{name}.py --out {file.relative_to(ROOT).as_posix()}`."
+    found = json.loads(file.read_text(encoding="utf-8"))
+    machine = found["machine"]
+    versions = ", ".join(f"{key} {machine[key]}" for key in ("torch", "transformers", "mambapy") if key in machine)
+    head = f"`{found['command']}` on {found['date']}: {machine['processor']}, {machine['cores']} cores, {versions}; "
+    head += f"the machine's load at the end was {machine['load']}. {' '.join(found['notes'])}"
+    claims = [(claim["what"], *_reached(claim)) for claim in found["claims"]]
+    names = sorted({key for row in found["timings"] for key in row} - {"comparison", "contestant", *_FIGURES})
+    rows = [
+        (row["comparison"], row["contestant"], *(str(row.get(key, "")) for key in names), *_milliseconds(row))
+        for row in found["timings"]
+    ]
+    tables = [head, markdown_table(("what", "reached", "goal", "met"), claims)]
+    if rows:
+        tables.append(markdown_table(("what was timed", "by", *names, "median ms", "best ms", "calls"), rows))
+    return "\n\n".join(tables)
+
+
+def _reached(claim: dict[str, Any]) -> tuple[str, str, str]:
+    """Returns a claim's value, its goal and whether it is met."""
+    value, goal, unit = claim["value"], claim["goal"], claim["unit"]
+    shown = f"{value:.3g} {unit}".strip()
+    if goal is None:
+        return shown, "", ""
+    met = value >= goal if claim["at_least"] else value <= goal
+    return shown, f"at {'least' if claim['at_least'] else 'most'} {goal:g} {unit}".strip(), "yes" if met else "no"
+
+
+_FIGURES = ("median_ms", "best_ms", "calls")
+
+
+def _milliseconds(row: dict[str, Any]) -> tuple[str, str, str]:
+    return f"{row['median_ms']:.4g}", f"{row['best_ms']:.4g}", str(row["calls"])
+
+
 def markdown_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     """Returns a Markdown table."""
     lines = [header, tuple("---" for _ in header), *rows]
@@ -78,6 +120,10 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "help report": lambda: command_help("report"),
     "help reproduce": lambda: command_help("reproduce"),
     "help sweep": lambda: command_help("sweep"),
+    "results decode": lambda: results("decode"),
+    "results scan": lambda: results("scan"),
+    "results start-up": lambda: results("start_up"),
+    "results training-step": lambda: results("training_step"),
 }
 
 

@@ -54,7 +54,7 @@ def overview(status: StudyStatus) -> str:
 def outcome(status: StudyStatus, trial: TrialStatus) -> str:
     """Returns what came of a trial, or how far it is."""
     if trial.state == COMPLETE:
-        return status.shown(trial.values or ())
+        return "  ".join(filter(None, (status.shown(trial.values or ()), trial.note.partition(",")[0])))
     if trial.state == RUNNING:
         if trial.step is None:
             return "starting"

@@ -75,7 +75,7 @@ def _unknown_factors(recipe: Recipe, ablation: Ablation, resolved: Mapping[str, 
         plain = one.plain()
         for leaf in flatten({section: plain[section] for section in ARM_SECTIONS if section in plain}):
             keys = leaf.split(".")
-            if keys[0] in ARM_KEYS and keys[1] not in ARM_KEYS[keys[0]]:
+            if keys[0] in ARM_KEYS and not {*keys[1:2]} <= {*ARM_KEYS[keys[0]]}:
                 continue
             paths |= {".".join(keys[:end]): None for end in range(1, len(keys) + 1)}
     return [

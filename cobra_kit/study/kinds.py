@@ -13,7 +13,7 @@ from cobra_kit.study.folder import Plan, StudyFolder
 from cobra_kit.study.plan import RunPlan, StudyPlan
 from cobra_kit.study.search import GRID, grid, make_pruner, make_sampler, suggest
 from cobra_kit.study.search.plan import SearchPlan
-from cobra_kit.study.trials import HeldTrial, Infeasible, Point
+from cobra_kit.study.trials import NAME, HeldTrial, Infeasible, Point
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -178,15 +178,19 @@ class SearchTrials:
     def run(
         self, held: HeldTrial, folder: StudyFolder, shared: Shared, report: Reporter, pace: Pace | None
     ) -> list[float]:
-        """Trains a point and asks it the validation questions; infeasible ones cost nothing."""
+        """Trains a point and asks it the validation questions; infeasible ones and repeated ones cost nothing."""
         from cobra_kit.study.search.judge import TrialJudge
         from cobra_kit.study.search.objective import check_feasible, check_limits, measured_costs, values_of
+        from cobra_kit.study.search.repeats import REPEATS, finished_before
         from cobra_kit.study.work import execute
 
         sweep = self._search.sweep
         run = self.run_of(held)
         held.trial.set_user_attr(RUN, run.name)
         check_feasible(run, sweep.limits)
+        if (earlier := finished_before(held.trial)) is not None:
+            held.trial.set_user_attr(REPEATS, str(earlier.user_attrs[NAME]))
+            return list(earlier.values)
         judge = None
         if sweep.pruner is not None:
             per_question = sweep.pruner.use == "wilcoxon"

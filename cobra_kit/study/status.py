@@ -15,6 +15,7 @@ from cobra_kit.recipe.sweep import COSTS
 from cobra_kit.study.engine import STUDY_NAME
 from cobra_kit.study.folder import MANIFEST
 from cobra_kit.study.kinds import RUN
+from cobra_kit.study.search.repeats import REPEATS
 from cobra_kit.study.trials import ERROR, INFEASIBLE, NAME, REASON, open_storage
 from cobra_kit.study.trials.lease import read_mark
 from cobra_kit.study.trials.storage import HIDDEN, JOURNAL
@@ -52,7 +53,7 @@ class TrialStatus:
         step: Optimiser steps done of that stage.
         steps: Of how many.
         worker: Host and process, while it runs.
-        note: Why it failed, was pruned, or is infeasible.
+        note: Why it failed, was pruned, or is infeasible; that it took over what another trial found.
         seconds: From its begin to its end, or until now.
         seconds_left: Of the stage at hand.
     """
@@ -209,10 +210,16 @@ def _status(trial: FrozenTrial, folder: Path) -> TrialStatus:
         step=step,
         steps=steps,
         worker=str(mark.owner) if mark else "",
-        note=str(trial.user_attrs.get(ERROR) or trial.user_attrs.get(REASON) or ""),
+        note=_note(trial),
         seconds=(end - trial.datetime_start).total_seconds() if end and trial.datetime_start else None,
         seconds_left=(steps - step) * seconds / step if step and steps and seconds else None,
     )
+
+
+def _note(trial: FrozenTrial) -> str:
+    if (earlier := trial.user_attrs.get(REPEATS)) is not None:
+        return f"as {earlier}, which has the same values"
+    return str(trial.user_attrs.get(ERROR) or trial.user_attrs.get(REASON) or "")
 
 
 def _last_line(run_folder: Path) -> dict[str, Any]:

@@ -43,8 +43,7 @@ class MambaLanguageModel(Backbone):
     """
 
     never_quantise: ClassVar[tuple[str, ...]] = ("A_log", "D")
-    packs: ClassVar[bool] = False
-    """Whether the mixer can forget between the segments of a packed row."""
+    graph_safe: ClassVar[bool] = True  # `step` waits for nothing, and what it allocates depends on shapes alone
 
     def __init__(self, config: MambaFamilyConfig) -> None:
         super().__init__(config)
@@ -94,17 +93,11 @@ class MambaLanguageModel(Backbone):
         """Returns the normed hidden states `[b s d]`; see `Backbone.forward`.
 
         Raises:
-            KernelError: The layout is packed, and a state is given or the mixer cannot reset.
+            KernelError: The layout is packed and a state is given.
             ShapeError: The embeddings do not fit the model, the layout or the state.
         """
         hidden, layout = sequence.embeddings, sequence.layout
         self._check(hidden, layout.segment_ids, state)
-        if layout.packed and not self.packs:
-            raise KernelError(
-                "rows with several segments need a state space layer that resets between them, which this version does "
-                "not have for Mamba-2",
-                hint="switch packing off",
-            )
         if layout.packed and state is not None:
             raise KernelError(
                 "a decode state holds one segment per row, but the layout is packed", hint="decode without packing"
@@ -176,6 +169,11 @@ class MambaLanguageModel(Backbone):
             raise ShapeError(f"embeddings must be [b s {self.hidden_size}], not {list(hidden.shape)}")
         if segment_ids.shape != hidden.shape[:2]:
             raise ShapeError(f"the layout is {list(segment_ids.shape)}, but the embeddings {list(hidden.shape)}")
+        places = {"the model": self.backbone.embedding.weight, "the layout": segment_ids}
+        places |= {} if state is None else {"the state": state.lengths}
+        for name, tensor in places.items():
+            if tensor.device != hidden.device:
+                raise ShapeError(f"{name} is on {tensor.device}, but the embeddings are on {hidden.device}")
         if state is not None and state.lengths.shape[0] != hidden.shape[0]:
             raise ShapeError(f"the state has {state.lengths.shape[0]} rows, but the embeddings {hidden.shape[0]}")
 
@@ -201,7 +199,6 @@ def _starts(segment_ids: Tensor) -> Tensor:
 class MambaBackbone(MambaLanguageModel):
     """A Mamba-1 language model."""
 
-    packs: ClassVar[bool] = True
     lora_targets: ClassVar[tuple[str, ...]] = ("in_proj", "x_proj", "out_proj")
     never_quantise: ClassVar[tuple[str, ...]] = ("A_log", "D", "dt_proj.weight", "dt_proj.bias")
     config: MambaConfig

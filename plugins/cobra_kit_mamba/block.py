@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from cobra_kit_mamba import ops
 from cobra_kit_mamba.config import MambaConfig
 from cobra_kit_mamba.mixer import MambaMixer
+from cobra_kit_mamba.peers import Asked
 from cobra_kit_mamba.selection import choose_norm, compute_dtype
+from cobra_kit_mamba.shapes import check_shapes
 
 
 class RMSNorm(nn.Module):
@@ -21,13 +23,21 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor, added: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Returns x + added, in the dtype of x, and its norm; all `[.. d]`."""
+        """Returns x + added, in the dtype of x, and its norm; all `[.. d]`.
+
+        Raises:
+            ShapeError: The shapes do not belong together.
+        """
+        shape = (*x.shape[:-1], self.weight.shape[0])
+        check_shapes("the norm", "its weight", self.weight.device, {"x": (x, shape), "what is added": (added, shape)})
         dtype = compute_dtype(x.dtype, self.weight.dtype)
-        choice = choose_norm(x.device, dtype)
-        if choice.library is not None and x.dtype == self.weight.dtype == torch.float32 and x.numel() > 0:
+        choice = choose_norm(x.device, dtype, x.shape[-1], Asked((x.dtype, self.weight.dtype)))
+        exact = x.dtype == self.weight.dtype == torch.float32
+        if x.numel() > 0 and (choice.kernel == "triton" or (choice.kernel == "native" and exact)):
             if added is None:
                 return x, ops.norm(x, self.weight, self.eps)[0]
-            total, normed, _ = ops.add_norm(x, added.to(x.dtype), self.weight, self.eps)
+            added = added.to(x.dtype) if choice.kernel == "native" else added
+            total, normed, _ = ops.add_norm(x, added, self.weight, self.eps)
             return total, normed
         total = x if added is None else x + added.to(x.dtype)
         normed = F.rms_norm(total.to(dtype), self.weight.shape, self.weight.to(dtype), self.eps)

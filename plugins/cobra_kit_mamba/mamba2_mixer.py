@@ -58,7 +58,7 @@ class Mamba2Mixer(nn.Module):
         conv_state: Tensor | None = None,
         ssm_state: Tensor | None = None,
         segment_ids: Tensor | None = None,
-        starts: None = None,
+        starts: Tensor | None = None,
     ) -> Tensor:
         """Mixes whole rows.
 
@@ -67,13 +67,13 @@ class Mamba2Mixer(nn.Module):
             conv_state: `[b d_conv_channels d_conv]`, continued and updated in place; None: a fresh start, nothing kept.
             ssm_state: `[b h p n]`, likewise.
             segment_ids: `[b s]`, 0 for right padding. Needed with states, which padding must not touch.
-            starts: None: the backbone refuses packed rows.
+            starts: `[b s]`, true where a token begins a segment and sees nothing before it. Not with states.
         """
         z, inputs, dt = self._project(hidden)
         weight, bias = self.conv1d.weight.squeeze(1), self.conv1d.bias
         if conv_state is None or ssm_state is None or segment_ids is None:
-            x, B, C = self._split(causal_conv_silu(inputs, weight, bias))
-            y, _ = state_space_dual(x, dt, self._A(), B, C, self.D, self.dt_bias)
+            x, B, C = self._split(causal_conv_silu(inputs, weight, bias, starts=starts))
+            y, _ = state_space_dual(x, dt, self._A(), B, C, self.D, self.dt_bias, starts=starts)
             return self._out(y, z)
         # Copies, because autograd keeps what is used, and the states are about to change in place.
         past = conv_state[:, :, 1:].transpose(1, 2).clone(memory_format=torch.contiguous_format)

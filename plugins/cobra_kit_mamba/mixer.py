@@ -64,13 +64,15 @@ class MambaMixer(nn.Module):
             x = causal_conv_silu(x, weight, bias, starts=starts)
             dt, B, C = self._selection(x)
             return self._out(selective_scan(x, dt, self._A(), B, C, self.D, z, self.dt_proj.bias, starts=starts))
+        # Copies, because autograd keeps what is used, and the states are about to change in place.
         before = conv_state[:, :, 1:].transpose(1, 2).clone(memory_format=torch.contiguous_format)
+        initial = ssm_state.clone()
         real = segment_ids != 0
         inputs, x = x, causal_conv_silu(x, weight, bias, before)
         dt, B, C = self._selection(x)
         dt = dt.masked_fill(~real.unsqueeze(-1), -torch.inf)  # softplus gives 0: decay 1, input 0
         mixed, last = selective_scan(
-            x, dt, self._A(), B, C, self.D, z, self.dt_proj.bias, initial_state=ssm_state, return_state=True
+            x, dt, self._A(), B, C, self.D, z, self.dt_proj.bias, initial_state=initial, return_state=True
         )
         with torch.no_grad():
             ssm_state.copy_(last)

@@ -15,13 +15,13 @@ from torch import Tensor
 from cobra_kit.errors import KernelError
 
 KEPT_EVERY = 16
-"""Tokens between two kept states; `K` in scan.c."""
+"""Tokens between two kept states; `K` in scan.h."""
 
 MAX_STATE = 64
-"""The largest number of states per channel; `MAXN` in scan.c."""
+"""The largest number of states per channel; `MAXN` in scan.h."""
 
 TAPS = 4
-"""The convolution's length; `TAPS` in conv.c and step.c."""
+"""The convolution's length; `TAPS` in conv.c and step.h."""
 
 NORM_PARTS = 8
 """Parts of the rows in which the gradient of a norm's weight is summed, whatever the number of threads."""

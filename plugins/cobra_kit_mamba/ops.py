@@ -1,4 +1,6 @@
-"""The C kernels as torch operators, `cobra_kit_mamba::*`: gradients, fake kernels for tracing, CPU and float32 only.
+"""The kernels as torch operators, `cobra_kit_mamba::*`: gradients, fake kernels for tracing.
+
+Here are those of C, for CPU and float32 only; `triton_ops` adds those for CUDA, which take any floating dtype.
 
 Nothing chooses here: whoever calls one has asked `selection` first. What an operator's backward needs it returns, after
 what it computes. A gradient of a gradient raises.
@@ -82,10 +84,13 @@ def _(
     starts: Tensor | None,
     keep: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    return u.new_empty(u.shape), u.new_empty(u.shape[0], *A.shape), _fake_kept(u, A, keep)
+    last = u.new_empty(u.shape[0], *A.shape, dtype=torch.float32)
+    return u.new_empty(u.shape), last, _fake_kept(u, A, keep)
 
 
 def _fake_kept(u: Tensor, A: Tensor, keep: bool) -> Tensor:
+    if u.device.type != "cpu":
+        return u.new_empty(0)
     rows, length, channels = u.shape
     shape = calls.kept_shape(rows, length, channels, A.shape[1], library().cobra_lanes())
     return u.new_empty(shape if keep else 0)
@@ -95,7 +100,7 @@ def _fake_kept(u: Tensor, A: Tensor, keep: bool) -> Tensor:
     "cobra_kit_mamba::scan_backward",
     mutates_args=(),
     device_types="cpu",
-    schema=f"({_SCAN}, Tensor? starts, Tensor kept, Tensor grad_y, Tensor? grad_last, bool initial) -> "
+    schema=f"({_SCAN}, Tensor? initial_state, Tensor? starts, Tensor kept, Tensor grad_y, Tensor? grad_last) -> "
     "(Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
 )
 def scan_backward(
@@ -107,14 +112,15 @@ def scan_backward(
     D: Tensor | None,
     z: Tensor | None,
     dt_bias: Tensor | None,
+    initial_state: Tensor | None,
     starts: Tensor | None,
     kept: Tensor,
     grad_y: Tensor,
     grad_last: Tensor | None,
-    initial: bool,
 ) -> tuple[Tensor, ...]:
     """Returns the gradients of the eight inputs and of the initial state, empty where there is none."""
     inputs = ScanInputs(u, dt, A, B, C, D, z, dt_bias, starts)
+    initial = initial_state is not None
     found = calls.scan_backward(library(), inputs, kept, grad_y, grad_last, initial=initial)
     return tuple(_or_empty(gradient, u) for gradient in found)
 
@@ -129,32 +135,33 @@ def _(
     D: Tensor | None,
     z: Tensor | None,
     dt_bias: Tensor | None,
+    initial_state: Tensor | None,
     starts: Tensor | None,
     kept: Tensor,
     grad_y: Tensor,
     grad_last: Tensor | None,
-    initial: bool,
 ) -> tuple[Tensor, ...]:
-    given = (u, dt, A, B, C, D, z, dt_bias)
-    state = u.new_empty(u.shape[0], *A.shape) if initial else u.new_empty(0)
-    return (*(u.new_empty(0 if tensor is None else tensor.shape) for tensor in given), state)
+    return _fake_gradients(u, dt, A, B, C, D, z, dt_bias, initial_state)
+
+
+def _fake_gradients(*given: Tensor | None) -> tuple[Tensor, ...]:
+    like = next(tensor for tensor in given if tensor is not None)
+    return tuple(like.new_empty(0) if tensor is None else tensor.new_empty(tensor.shape) for tensor in given)
 
 
 def _scan_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
-    *tensors, initial_state, starts, keep = inputs
+    *tensors, keep = inputs
     ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(output[2])
-    ctx.initial = initial_state is not None
     if keep:
-        ctx.save_for_backward(*tensors, starts, output[2])
+        ctx.save_for_backward(*tensors, output[2])
 
 
 def _scan_backward(ctx: Any, grad_y: Tensor | None, grad_last: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
     *tensors, starts, kept = ctx.saved_tensors
     grad_y = torch.zeros_like(tensors[0]) if grad_y is None else grad_y
-    *found, state = scan_backward(*tensors, starts, kept, grad_y, grad_last, ctx.initial)
-    given = (_given(gradient, tensor) for gradient, tensor in zip(found, tensors, strict=True))
-    return *given, state if ctx.initial else None, None, None
+    found = scan_backward(*tensors, starts, kept, grad_y, grad_last)
+    return *(_given(gradient, tensor) for gradient, tensor in zip(found, tensors, strict=True)), None, None
 
 
 scan.register_autograd(_scan_backward, setup_context=_scan_setup)
@@ -198,7 +205,7 @@ def conv_backward(
 def _(
     x: Tensor, weight: Tensor, bias: Tensor | None, before: Tensor | None, starts: Tensor | None, grad_y: Tensor
 ) -> tuple[Tensor, ...]:
-    return tuple(x.new_empty(0 if tensor is None else tensor.shape) for tensor in (x, weight, bias, before))
+    return _fake_gradients(x, weight, bias, before)
 
 
 def _conv_setup(ctx: Any, inputs: tuple[Tensor | None, ...], output: Tensor) -> None:
@@ -231,7 +238,7 @@ def norm(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
 
 @norm.register_fake
 def _(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    return x.new_empty(x.shape), x.new_empty(x.shape[:-1])
+    return x.new_empty(x.shape, dtype=weight.dtype), x.new_empty(x.shape[:-1], dtype=torch.float32)
 
 
 @torch.library.custom_op(
@@ -247,7 +254,8 @@ def add_norm(x: Tensor, added: Tensor, weight: Tensor, eps: float) -> tuple[Tens
 
 @add_norm.register_fake
 def _(x: Tensor, added: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-    return x.new_empty(x.shape), x.new_empty(x.shape), x.new_empty(x.shape[:-1])
+    normed, rstd = x.new_empty(x.shape, dtype=weight.dtype), x.new_empty(x.shape[:-1], dtype=torch.float32)
+    return x.new_empty(x.shape), normed, rstd
 
 
 @torch.library.custom_op(

@@ -8,7 +8,8 @@ from torch import Tensor
 from cobra_kit.interfaces import KernelReport
 from cobra_kit_mamba.config import MambaConfig
 from cobra_kit_mamba.mamba2_config import MambaTwoConfig
-from cobra_kit_mamba.selection import Choice, choose_conv, choose_scan, compute_dtype
+from cobra_kit_mamba.peers import Asked
+from cobra_kit_mamba.selection import Choice, choose_conv, choose_dual, choose_scan, choose_step, compute_dtype
 
 _STEP = "no kernel of its own for one token in this version"
 
@@ -22,33 +23,37 @@ def kernel_reports(config: MambaConfig, parameter: Tensor, obstacle: str | None 
         obstacle: Why the model cannot decode in one call of C; see `step_plan.StepPlan`.
     """
     device, dtype = parameter.device, compute_dtype(parameter.dtype)
-    scan = choose_scan(device, dtype, config.d_state)
-    conv = choose_conv(device, dtype, config.d_conv)
-    step = scan if scan.library is None else conv  # it takes both
+    stored = parameter.dtype
+    scan = choose_scan(device, dtype, config.d_state, Asked((stored, dtype)))  # the time steps are in `dtype`
+    conv = choose_conv(device, dtype, config.d_conv, Asked((stored,), strides=(config.d_inner, 2 * config.d_inner)))
+    step = choose_step(device, dtype, d_state=config.d_state, taps=config.d_conv, asked=Asked((stored, dtype)))
     if step.library is not None and obstacle is not None:
-        exact = parameter.dtype is torch.float32
+        exact = stored is torch.float32
         step = Choice(step.library if exact else None, f"block by block, not in one call: {obstacle}", step.remedy)
     reports = []
     for i in range(config.n_layer):
         layer = f"backbone.layers.{i}.mixer"
         reports.append(_report(f"{layer} scan", scan, "chunked PyTorch"))
-        reports.append(_report(f"{layer} convolution", conv, "PyTorch"))
+        reports.append(_report(f"{layer} convolution", conv, "PyTorch", peer="causal_conv1d"))
         reports.append(_report(f"{layer} step", step, "PyTorch, in place"))
     return reports
 
 
 def mamba2_kernel_reports(config: MambaTwoConfig, parameter: Tensor) -> list[KernelReport]:
-    """Returns the same for Mamba-2, whose state space layer is plain PyTorch everywhere."""
-    conv = choose_conv(parameter.device, compute_dtype(parameter.dtype), config.d_conv)
-    matrices = "matrix products over chunks; this version has no kernel of its own for them"
+    """Returns the same for Mamba-2, whose state space layer is plain PyTorch without mamba_ssm."""
+    stored = parameter.dtype
+    asked = Asked((stored,), strides=(config.d_conv_channels, config.d_inner + config.d_conv_channels + config.n_heads))
+    conv = choose_conv(parameter.device, compute_dtype(stored), config.d_conv, asked)
+    dual = choose_dual(parameter.device, Asked((stored,)))
     reports = []
     for i in range(config.n_layer):
         layer = f"backbone.layers.{i}.mixer"
-        reports.append(KernelReport(f"{layer} state space", "chunked PyTorch", matrices))
-        reports.append(_report(f"{layer} convolution", conv, "PyTorch"))
+        reports.append(_report(f"{layer} state space", dual, "chunked PyTorch"))
+        reports.append(_report(f"{layer} convolution", conv, "PyTorch", peer="causal_conv1d"))
         reports.append(KernelReport(f"{layer} step", "PyTorch, in place", _STEP))
     return reports
 
 
-def _report(layer: str, choice: Choice, otherwise: str) -> KernelReport:
-    return KernelReport(layer, "C" if choice.library is not None else otherwise, choice.reason, choice.remedy)
+def _report(layer: str, choice: Choice, otherwise: str, peer: str = "mamba_ssm") -> KernelReport:
+    titles = {"native": "C", "triton": "Triton", "mamba_ssm": peer, "chunked": otherwise}
+    return KernelReport(layer, titles[choice.kernel], choice.reason, choice.remedy)

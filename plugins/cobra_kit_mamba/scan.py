@@ -10,9 +10,11 @@ from torch import Tensor
 
 from cobra_kit.errors import ShapeError
 from cobra_kit_mamba import ops
+from cobra_kit_mamba.peers import Asked, peer_scan
 from cobra_kit_mamba.scan_chunked import chunked_scan
 from cobra_kit_mamba.scan_meta import meta_scan
-from cobra_kit_mamba.selection import choose_scan, compute_dtype, steppable
+from cobra_kit_mamba.selection import choose_scan, choose_step, compute_dtype, steppable, steppable_on_device
+from cobra_kit_mamba.shapes import check_shapes
 
 
 @overload
@@ -87,13 +89,22 @@ def selective_scan(
         KernelError: `COBRA_KIT_MAMBA_KERNEL` asks for a kernel that cannot be had.
     """
     _check_shapes(u, dt, A, B, C, D, z, dt_bias, initial_state, starts)
-    given = (u, dt, A, B, C, D, z, dt_bias, initial_state)
-    dtype = compute_dtype(*(tensor.dtype for tensor in given if tensor is not None))
-    choice = choose_scan(u.device, dtype, A.shape[1])
-    needs_grad = torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in given)
+    given = [t for t in (u, dt, A, B, C, D, z, dt_bias, initial_state) if t is not None]
+    dtype = compute_dtype(*(tensor.dtype for tensor in given))
+    needs_grad = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in given)
+    read = tuple(tensor.dtype for tensor in (u, dt, B, C, z) if tensor is not None)
+    asked = Asked(read, starts is not None, initial_state is not None, return_state and needs_grad)
+    choice = choose_scan(u.device, dtype, A.shape[1], asked)
+    kernel = "chunked" if u.numel() == 0 else choice.kernel  # nothing to do is nothing to hand to a kernel
+    if kernel == "triton":
+        y, state, _ = ops.scan(u, dt, A, B, C, D, z, dt_bias, initial_state, starts, needs_grad)
+        return (y, state) if return_state else y
+    if kernel == "mamba_ssm":
+        y, state = peer_scan(u, dt, A, B, C, D, z, dt_bias)
+        return (y, state) if return_state else y
     needed = u.to(dtype), dt.to(dtype), A.to(dtype), B.to(dtype), C.to(dtype)
     optional = _to(D, dtype), _to(z, dtype), _to(dt_bias, dtype), _to(initial_state, dtype)
-    if choice.library is not None and u.numel() > 0:  # nothing to do is nothing to hand to C
+    if kernel == "native":
         y, state, _ = ops.scan(*needed, *optional, starts, needs_grad)
     elif u.is_meta:
         y, state = meta_scan(*needed, *optional)
@@ -119,10 +130,17 @@ def selective_step(
         D: `[d]`; `dt_bias` likewise.
         z: The gate before its SiLU.
         dt_bias: See `D`.
+
+    Raises:
+        ShapeError: The shapes do not belong together.
+        KernelError: `COBRA_KIT_MAMBA_KERNEL` asks for a kernel that cannot be had.
     """
+    _check_step(state, u, dt, A, B, C, D, z, dt_bias)
     given = (u, dt, A, B, C, D, z, dt_bias)
-    choice = choose_scan(u.device, compute_dtype(*(tensor.dtype for tensor in (state, *given))), A.shape[1])
-    if choice.library is not None and steppable(state, *given):
+    dtypes = tuple(tensor.dtype for tensor in (state, *given))
+    choice = choose_step(u.device, compute_dtype(*dtypes), d_state=A.shape[1], asked=Asked(dtypes))
+    on_device = choice.kernel == "triton" and steppable_on_device(state, *given)
+    if on_device or (choice.kernel == "native" and steppable(state, *given)):
         out = torch.empty_like(u, memory_format=torch.contiguous_format)
         ops.scan_step(state, *given, out)
         return out
@@ -152,7 +170,7 @@ def _check_shapes(
     if u.dim() != 3 or A.dim() != 2:
         raise ShapeError(f"the scan takes u [b s d] and A [d n], not {list(u.shape)} and {list(A.shape)}")
     (rows, length, channels), d_state = u.shape, A.shape[1]
-    expected = {
+    expected: dict[str, tuple[Tensor | None, tuple[int, ...]]] = {
         "dt": (dt, (rows, length, channels)),
         "A": (A, (channels, d_state)),
         "B": (B, (rows, length, d_state)),
@@ -163,10 +181,17 @@ def _check_shapes(
         "initial_state": (initial_state, (rows, channels, d_state)),
         "starts": (starts, (rows, length)),
     }
-    for name, (tensor, shape) in expected.items():
-        if tensor is None:
-            continue
-        if tuple(tensor.shape) != shape:
-            raise ShapeError(f"{name} of the scan must be {list(shape)}, not {list(tensor.shape)}")
-        if tensor.device != u.device:
-            raise ShapeError(f"{name} of the scan is on {tensor.device}, but u is on {u.device}")
+    check_shapes("the scan", "u", u.device, expected)
+
+
+def _check_step(
+    state: Tensor, u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, z: Tensor, dt_bias: Tensor
+) -> None:
+    if u.dim() != 2 or A.dim() != 2:
+        raise ShapeError(f"a step of the scan takes u [b d] and A [d n], not {list(u.shape)} and {list(A.shape)}")
+    (rows, channels), d_state = u.shape, A.shape[1]
+    wide, narrow, each = (rows, channels), (rows, d_state), (channels,)
+    expected: dict[str, tuple[Tensor | None, tuple[int, ...]]] = {"state": (state, (rows, channels, d_state))}
+    expected |= {"dt": (dt, wide), "A": (A, (channels, d_state)), "B": (B, narrow), "C": (C, narrow)}
+    expected |= {"D": (D, each), "z": (z, wide), "dt_bias": (dt_bias, each)}
+    check_shapes("the scan's step", "u", u.device, expected)

@@ -1,5 +1,7 @@
 """Mamba-2's state space layer as the model calls it: plain PyTorch over chunks, any device, any floating dtype.
 
+On a GPU mamba_ssm's kernels take its place where they are installed.
+
 The block decomposition of arXiv 2405.21060, section 6: inside a chunk the layer is a masked matrix product like
 attention, between chunks it is a recurrence over states. The equations stand in `ssd_reference.py`.
 """
@@ -10,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cobra_kit_mamba.selection import compute_dtype
+from cobra_kit_mamba.peers import Asked, peer_dual
+from cobra_kit_mamba.selection import choose_dual, compute_dtype
 
 CHUNK = 64
 """Tokens per chunk: work inside a chunk grows with it, the number of steps between chunks falls."""
@@ -34,6 +37,9 @@ def state_space_dual(
     """
     given = (x, dt, A, B, C, D, dt_bias)
     dtype = compute_dtype(*(tensor.dtype for tensor in given))
+    asked = Asked((x.dtype,), segments=starts is not None, carried=initial_state is not None)
+    if x.numel() > 0 and choose_dual(x.device, asked).kernel == "mamba_ssm":
+        return peer_dual(x, dt, A, B, C, D, dt_bias, initial_state, starts)
     with torch.autocast(x.device.type, enabled=False):
         wide, dt, A, B, C, D, dt_bias = (tensor.to(dtype) for tensor in given)
         rows, length, heads, width = wide.shape

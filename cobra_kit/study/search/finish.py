@@ -11,6 +11,7 @@ from cobra_kit.report import AblationTable
 from cobra_kit.study.folder import StudyFolder
 from cobra_kit.study.plan import RunPlan, StudyPlan
 from cobra_kit.study.search.plan import REFERENCE, SearchPlan
+from cobra_kit.study.search.repeats import is_repeat
 from cobra_kit.study.trials import NAME
 
 if TYPE_CHECKING:
@@ -32,8 +33,9 @@ def winners(study: Study) -> list[FrozenTrial]:
     finished = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
     if not finished:
         return []
+    finished = [one for one in finished if not is_repeat(one)]
     sign = -1 if study.directions[0] == optuna.study.StudyDirection.MAXIMIZE else 1
-    found = finished if len(study.directions) == 1 else study.best_trials
+    found = finished if len(study.directions) == 1 else [one for one in study.best_trials if not is_repeat(one)]
     ordered = sorted(found, key=lambda one: (sign * one.values[0], one.number))
     return ordered[: 1 if len(study.directions) == 1 else MOST_WINNERS]
 

@@ -1,9 +1,9 @@
 // One token of decoding through all blocks of a model and its last norm, in one call: states in place, no memory asked
-// for. What takes the time is reading the weights once.
-// Letters: b rows (at most MAX_ROWS), M channels of the model, D inner channels, N states per channel, R the rank of the
-// time step. Everything is dense.
-// The threads share the inner channels. What a thread's channels bring to a product over all of them it writes for itself,
-// and after a barrier each thread adds up the parts: two barriers a block. The rest, norms too, each does for itself.
+// for. What takes the time is reading the weights, once.
+// Letters: b rows, M channels of the model, D inner channels, N states per channel, R the rank of the time step.
+// Everything is dense.
+// The threads share the inner channels. What a thread's channels bring to a product over all of them it writes for
+// itself, and after a barrier each thread adds up the parts: two barriers a block. The rest, norms too, each does alone.
 #include "kernels.h"
 #include "norm.h"
 #include "step.h"
@@ -18,8 +18,8 @@
 
 enum { NORM, IN_PROJ, CONV_W, CONV_B, X_PROJ, DT_PROJ, DT_BIAS, A_LOG, SKIP, OUT_PROJ, PARAMETERS };
 
-static inline __attribute__((always_inline)) void product(const float *w, const float *x, float *y, int outputs,
-                                                          int rows, int64_t in, int64_t sw, int64_t sx, int64_t sy) {
+INLINE void product(const float *w, const float *x, float *y, int outputs, int rows, int64_t in, int64_t sw,
+                    int64_t sx, int64_t sy) {
   vec sum[ROWS][OUTPUTS] = {};
   for (int64_t i = 0; i < in; i += V) {
     vec from[OUTPUTS];
@@ -34,8 +34,8 @@ static inline __attribute__((always_inline)) void product(const float *w, const 
 }
 
 // y[b][o] = w[o] . x[b] for `out` outputs and nb rows of `in` numbers; sw, sx and sy between rows of w, x and y.
-static void linear(const float *w, const float *x, float *y, int64_t out, int64_t in, int64_t nb, int64_t sw, int64_t sx,
-                   int64_t sy) {
+static void linear(const float *w, const float *x, float *y, int64_t out, int64_t in, int64_t nb, int64_t sw,
+                   int64_t sx, int64_t sy) {
   for (int64_t o = 0; o < out; o += OUTPUTS)
     for (int64_t b = 0; b < nb; b += ROWS) {
       const float *from = w + o * sw, *xb = x + b * sx;
@@ -69,13 +69,14 @@ static void add_up(const float *parts, float *sum, int64_t count, int64_t each, 
   }
 }
 
-// Floats of workspace: for all threads a row of xz each, and for each of them two parts of a sum and three rows of its own.
+// Floats of workspace: rows of xz for all, and for each thread its parts of two sums and what it keeps for itself.
 int64_t cobra_decode_work(int64_t nb, int64_t M, int64_t D, int64_t N, int64_t R, int threads) {
   return ALIGN(nb * 3 * D) + threads * (4 * ALIGN(nb * M) + 2 * ALIGN(nb * (R + 2 * N)));
 }
 
 // parameters: of every layer in the order of the names above, then the last norm's weight. states: of every layer the
-// last inputs (b, D, 4) and the state (b, D, N). lengths: (b,), tokens seen. x, out: (b, M). work: cobra_decode_work(..) floats.
+// last inputs (b, D, 4) and the state (b, D, N). lengths: (b,), tokens seen. x, out: (b, M). work: as many floats as
+// cobra_decode_work says.
 void cobra_decode_step(const float *const *parameters, float *const *states, int32_t *lengths, const float *x,
                        float *out, float *work, float eps, int64_t layers, int64_t nb, int64_t M, int64_t D, int64_t N,
                        int64_t R, int threads) {

@@ -24,8 +24,8 @@ static inline void conv_step(float *state, const float *x, const float *w, const
   }
 }
 
-// Channels d0 to d1. state, A: (D, N), A as it is or, with `log`, the logarithm of -A. u, dt, z, y: (D,), y may be one of
-// them. B, C: (N,). Dv, z and bias may be NULL.
+// Channels d0 to d1. state, A: (D, N), A as it is or, with `log`, the logarithm of -A. u, dt, z, y: (D,), y may be one
+// of them. B, C: (N,). Dv, z and bias may be NULL.
 static inline void scan_step(float *state, const float *u, const float *dt, const float *A, int log, const float *B,
                              const float *C, const float *Dv, const float *z, const float *bias, float *y, int64_t N,
                              int64_t d0, int64_t d1) {

@@ -14,6 +14,9 @@ typedef float vec __attribute__((vector_size(4 * V)));
 typedef int32_t veci __attribute__((vector_size(4 * V)));
 typedef float vecu __attribute__((vector_size(4 * V), aligned(4), may_alias));
 
+// Inlined whatever the size: a function that is not reads every address and size again in its loops.
+#define INLINE static inline __attribute__((always_inline))
+
 #define LD(p) (*(const vecu *)(p))
 #define ST(p, x) (*(vecu *)(p) = (x))
 #define LOG2E 1.44269504088896341f

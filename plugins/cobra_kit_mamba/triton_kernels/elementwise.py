@@ -12,26 +12,26 @@ import triton.language as tl
 
 
 @triton.jit
-def sigmoid(x):  # type: ignore[no-untyped-def]  # Triton's values have no types
+def sigmoid(x):
     """Returns 1 / (1 + exp(-x)) without overflow: exp gives infinity at most, and 1 / infinity is 0."""
     return 1.0 / (1.0 + tl.exp(-x))
 
 
 @triton.jit
-def silu(x):  # type: ignore[no-untyped-def]
+def silu(x):
     """Returns x sigmoid(x); NaN at minus infinity, as torch has it."""
     return x * sigmoid(x)
 
 
 @triton.jit
-def silu_slope(x):  # type: ignore[no-untyped-def]
+def silu_slope(x):
     """Returns the derivative of silu."""
     s = sigmoid(x)
     return s * (1.0 + x * (1.0 - s))
 
 
 @triton.jit
-def softplus(x):  # type: ignore[no-untyped-def]
+def softplus(x):
     """Returns log(1 + exp(x)), and x above 20 as torch does.
 
     log(1 + e) alone loses a small e. Kahan's correction e / ((1 + e) - 1) is exactly what rounding 1 + e took away.
@@ -43,16 +43,17 @@ def softplus(x):  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def row(tile, i, j: tl.constexpr):  # type: ignore[no-untyped-def]
-    """Returns row j of a tile `[t d]` whose rows are numbered by `i`: where a thread holds whole columns, a register."""
+def row(tile, i, j: tl.constexpr):
+    """Returns row j of a tile `[t d]`; i numbers its rows. Where a thread holds whole columns this is a register."""
     return tl.sum(tl.where(i[:, None] == j, tile, 0.0), 0)
 
 
 @triton.jit
-def place(blocks, parts):  # type: ignore[no-untyped-def]
-    """Returns which row, part of it and block of channels this program is for: blocks fastest, as their B and C are one.
+def place(blocks, parts):
+    """Returns which row, part of it and block of channels this program is for.
 
-    Counted in one dimension, because the others of a grid end at 65535.
+    Neighbours are blocks of the same part, which read the same B and C. Counted in one dimension, because the others of
+    a grid end at 65535.
     """
     pid = tl.program_id(0)
     return (pid // blocks // parts).to(tl.int64), (pid // blocks % parts).to(tl.int64), pid % blocks

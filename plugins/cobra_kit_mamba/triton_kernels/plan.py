@@ -1,23 +1,19 @@
 """Block sizes from shapes. Nothing is tried out at run time: an autotuner costs tens of seconds on the first call.
 
 The case that must fill a GPU is one row of Cobra-3B: d 5120, n 16, 800 tokens, on 132 multiprocessors (H100, H200).
-A program is one warp that holds 64 channels with 16 states each: 32 numbers per thread, 186 to 255 registers in all, of
-which a multiprocessor's 65,536 hold 8 to 11 warps. Blocks of channels: 5120 / 64 = 80. Wanted: 132 * 12 = 1584 programs,
-so ceil(1584 / 80) = 20 chunks of 40 tokens. One row for each of 20 blocks of a batch needs no chunks, and one pass is
-enough: the states are read and written once for each chunk, and every exponential is taken twice where there are two.
+A program is one warp that holds 64 channels with 16 states each, 32 numbers per thread. Compiled for an H100 it takes
+186 to 255 registers per thread, so the 65,536 of a multiprocessor hold 8 to 11 warps. Blocks: 5120 / 64 = 80.
+Wanted: 132 * 12 = 1584 programs, so ceil(1584 / 80) = 20 chunks of 40 tokens. With 20 such rows there is one chunk and
+one pass; with more chunks every exponential is taken twice, and a state per chunk is written and read twice.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
 import torch
 
-from cobra_kit_mamba.triton_kernels.device import interpreted
-
-MAX_STATE = 256
-"""The most states per channel: with more, a thread's registers would not hold its part of a block."""
+from cobra_kit_mamba.triton_kernels.device import interpreted, multiprocessors
 
 _WARPS_WANTED = 12
 """Per multiprocessor: what registers allow."""
@@ -53,7 +49,7 @@ def forward_plan(rows: int, length: int, channels: int, d_state: int, device: to
     """Returns the plan of the forward passes: as few chunks as keep the device busy."""
     block_d, block_n, warps = _block(d_state, 1024)
     blocks = -(-channels // block_d)
-    wanted = -(-_multiprocessors(device) * _WARPS_WANTED // max(1, rows * blocks * warps))
+    wanted = -(-multiprocessors(device) * _WARPS_WANTED // max(1, rows * blocks * warps))
     group = 2 if interpreted() else 4
     chunk = max(_SHORTEST, -(-length // wanted))
     chunk = -(-chunk // group) * group
@@ -90,7 +86,7 @@ def gradient_plan(rows: int, channels: int, chunks: int, device: torch.device) -
     """Returns the plan: two programs of 128 threads and 255 registers are a multiprocessor's; twice that are wanted."""
     block_d = 8 if interpreted() else min(128, max(32, 1 << (channels - 1).bit_length()))
     blocks = -(-channels // block_d)
-    each = max(1, min(16, rows * blocks * chunks // (4 * _multiprocessors(device))))
+    each = max(1, min(16, rows * blocks * chunks // (4 * multiprocessors(device))))
     if interpreted():
         each = 2
     return GradientPlan(block_d, max(1, block_d // 32), blocks, each, -(-chunks // each))
@@ -101,8 +97,3 @@ def _block(d_state: int, numbers: int) -> tuple[int, int, int]:
     block_n = max(1, 1 << (d_state - 1).bit_length())
     block_d = 8 if interpreted() else 64 if 64 * block_n <= numbers else 32
     return block_d, block_n, max(1, min(8, block_d * block_n // numbers))
-
-
-@cache
-def _multiprocessors(device: torch.device) -> int:
-    return int(torch.cuda.get_device_properties(device).multi_processor_count) if device.type == "cuda" else 132

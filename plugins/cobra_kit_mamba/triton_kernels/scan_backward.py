@@ -18,17 +18,19 @@ from cobra_kit_mamba.triton_kernels.elementwise import place, row, sigmoid, silu
 
 LOG2E = tl.constexpr(1.4426950408889634)
 
-_CHANNEL_STRIDES = ["s_ud", "s_dtd", "s_zd", "s_gd", "s_Ad", "s_An", "s_sd", "s_od"]
+_LOOSE = ["s_vd", "s_ud", "s_dtd", "s_zd", "s_gd", "s_Ad", "s_An", "s_sd", "s_od"]
+_LOOSE += ["length", "chunks", "chunks_each", "parts", "rows"]
+"""As in `scan_forward.py`."""
 
 
-@triton.jit(do_not_specialize=_CHANNEL_STRIDES)
+@triton.jit(do_not_specialize=_LOOSE)
 def chunk_sums(
     u, dt, A, B, C, z, bias, starts, grad_y, states, grads, sums,
-    s_ub, s_ut, s_ud, s_dtb, s_dtt, s_dtd, s_Ad, s_An, s_Bb, s_Bt, s_Cb, s_Ct, s_zb, s_zt, s_zd, s_gb, s_gt, s_gd,
+    s_vd, s_ub, s_ut, s_ud, s_dtb, s_dtt, s_dtd, s_Ad, s_An, s_Bb, s_Bt, s_Cb, s_Ct, s_zb, s_zt, s_zd, s_gb, s_gt, s_gd,
     s_sb, s_sc, s_sn, s_sd, length, channels, d_state, chunks, blocks,
     HAS_Z: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_STARTS: tl.constexpr,
     CHUNK: tl.constexpr, GROUP: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_N: tl.constexpr,
-):  # fmt: skip  # type: ignore[no-untyped-def]
+):  # fmt: skip
     """Pass 1. states and grads: `[b chunks n d]`, sums: `[b chunks d]`; programs as in the forward pass."""
     b, c, block = place(blocks, chunks)
     d = (block * BLOCK_D + tl.arange(0, BLOCK_D)).to(tl.int64)
@@ -39,7 +41,7 @@ def chunk_sums(
     rate = tl.load(A + d[None, :] * s_Ad + n[:, None] * s_An, both, 0.0).to(tl.float32) * LOG2E
     shift = tl.zeros((BLOCK_D,), tl.float32)
     if HAS_BIAS:
-        shift = tl.load(bias + d, is_channel, 0.0).to(tl.float32)
+        shift = tl.load(bias + d * s_vd, is_channel, 0.0).to(tl.float32)
     u += b * s_ub + d * s_ud
     dt += b * s_dtb + d * s_dtd
     z += b * s_zb + d * s_zd
@@ -80,14 +82,14 @@ def chunk_sums(
     tl.store(sums + (b * chunks + c) * channels + d * s_sd, total, is_channel)
 
 
-@triton.jit(do_not_specialize=_CHANNEL_STRIDES)
+@triton.jit(do_not_specialize=_LOOSE)
 def gradients(
     u, dt, A, B, C, D, z, bias, starts, grad_y, begins, arrives, du, ddt, dz, dA, dB, dC, dD, dbias,
-    s_ub, s_ut, s_ud, s_dtb, s_dtt, s_dtd, s_Ad, s_An, s_Bb, s_Bt, s_Cb, s_Ct, s_zb, s_zt, s_zd, s_gb, s_gt, s_gd,
+    s_vd, s_ub, s_ut, s_ud, s_dtb, s_dtt, s_dtd, s_Ad, s_An, s_Bb, s_Bt, s_Cb, s_Ct, s_zb, s_zt, s_zd, s_gb, s_gt, s_gd,
     s_sb, s_sc, s_sn, s_sd, s_od, length, channels, d_state, chunks, chunks_each, parts, blocks, rows,
     HAS_D: tl.constexpr, HAS_Z: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_STARTS: tl.constexpr,
     CHUNK: tl.constexpr, BLOCK_D: tl.constexpr,
-):  # fmt: skip  # type: ignore[no-untyped-def]
+):  # fmt: skip
     """Pass 3, for `chunks_each` chunks after one another.
 
     begins: states before the chunks, `[b chunks n d]`. arrives: the gradients of the states after them. du, ddt, dz:
@@ -99,9 +101,9 @@ def gradients(
     shift = tl.zeros((BLOCK_D,), tl.float32)
     skip = tl.zeros((BLOCK_D,), tl.float32)
     if HAS_BIAS:
-        shift = tl.load(bias + d, is_channel, 0.0).to(tl.float32)
+        shift = tl.load(bias + d * s_vd, is_channel, 0.0).to(tl.float32)
     if HAS_D:
-        skip = tl.load(D + d, is_channel, 0.0).to(tl.float32)
+        skip = tl.load(D + d * s_vd, is_channel, 0.0).to(tl.float32)
     sum_D = tl.zeros((BLOCK_D,), tl.float32)
     sum_bias = tl.zeros((BLOCK_D,), tl.float32)
     i = tl.arange(0, CHUNK)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cobra_kit_mamba.native_calls import ScanInputs
-from cobra_kit_mamba.triton_kernels.device import launching_on
+from cobra_kit_mamba.triton_kernels.device import as_bytes, launching_on
 from cobra_kit_mamba.triton_kernels.plan import backward_plan, forward_plan, gradient_plan
 from cobra_kit_mamba.triton_kernels.scan_backward import chunk_sums, gradients
 from cobra_kit_mamba.triton_kernels.scan_forward import carried_states, local_states, outputs
@@ -33,20 +33,20 @@ def scan_forward(x: ScanInputs, initial: Tensor | None = None) -> tuple[Tensor, 
     blocks = {"GROUP": plan.group, "BLOCK_D": plan.block_d, "BLOCK_N": plan.block_n, "num_warps": plan.warps}
     flags = {"HAS_BIAS": bias is not None, "HAS_STARTS": starts is not None}
     u = x.u  # stands for what is None, and is not read
-    begins, strides = _or(initial, u), (0, 0, 0, 0) if initial is None else _state_strides(initial)
+    begins, strides = _or(initial, u), _state_strides(initial)
     with launching_on(u):
         if plan.chunks > 1:
             states, sums = _chunk_states(u, d_state, plan.chunks)
             local_states[grid](
                 *(u, x.dt, x.A, B, _or(bias, u), _or(starts, u), states, sums),
-                *(*u.stride(), *x.dt.stride(), *x.A.stride(), *B.stride()[:2], *states.stride(), *sizes),
+                *(1, *u.stride(), *x.dt.stride(), *x.A.stride(), *B.stride()[:2], *states.stride(), *sizes),
                 **flags, **blocks,
             )  # fmt: skip
             _carry(states, sums, x.A, _fresh(starts, plan.chunk), initial, None)
             begins, strides = states, states.stride()
         outputs[grid](
             *(u, x.dt, x.A, B, C, _or(D, u), _or(x.z, u), _or(bias, u), _or(starts, u), begins, y, last),
-            *(*u.stride(), *x.dt.stride(), *x.A.stride(), *B.stride()[:2], *C.stride()[:2], *_or(x.z, u).stride()),
+            *(1, *u.stride(), *x.dt.stride(), *x.A.stride(), *B.stride()[:2], *C.stride()[:2], *_or(x.z, u).stride()),
             *(*y.stride(), *strides, last.stride(0), last.stride(2), last.stride(1), *sizes),
             HAS_D=D is not None, HAS_Z=x.z is not None, HAS_BEGINS=begins is not u, **flags, **blocks,
         )  # fmt: skip
@@ -80,7 +80,7 @@ def scan_backward(
     dA = parts(rows, final.parts, d_state, channels)
     dB, dC = parts(final.blocks, rows, d_state, length), parts(final.blocks, rows, d_state, length)
     dD, dbias = parts(rows, final.parts, channels), parts(rows, final.parts, channels)
-    inputs = (*u.stride(), *x.dt.stride(), *x.A.stride(), *B.stride()[:2], *C.stride()[:2], *_or(z, u).stride())
+    inputs = (1, *u.stride(), *x.dt.stride(), *x.A.stride(), *B.stride()[:2], *C.stride()[:2], *_or(z, u).stride())
     strides = (*inputs, *grad_y.stride(), *states.stride())
     flags = {"HAS_Z": z is not None, "HAS_BIAS": bias is not None, "HAS_STARTS": starts is not None}
     with launching_on(u):
@@ -102,7 +102,7 @@ def scan_backward(
     return (
         du,
         ddt,
-        dA.sum((0, 1)).t().to(x.A.dtype, memory_format=torch.contiguous_format),
+        dA.sum((0, 1)).t().to(x.A.dtype).contiguous(),
         _tokens_first(dB, B),
         _tokens_first(dC, C),
         None if D is None else dD.sum((0, 1)).to(D.dtype),
@@ -146,27 +146,27 @@ def _fresh(starts: Tensor | None, chunk: int) -> Tensor | None:
     """Returns in which chunks a segment starts, `[b chunks]`."""
     if starts is None:
         return None
-    length = starts.shape[1]
-    return F.pad(starts, (0, -length % chunk)).unflatten(1, (-1, chunk)).amax(-1).contiguous()
+    rows, length = starts.shape
+    chunks: Tensor = F.pad(starts, (0, -length % chunk)).view(rows, -1, chunk)
+    return chunks.amax(-1)
 
 
 def _dense(x: ScanInputs) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None]:
     """Returns B and C with their states side by side, D and the bias dense, and starts as bytes."""
     B, C = (t if t.stride(2) == 1 or t.shape[2] == 1 else t.contiguous() for t in (x.B, x.C))
     D, bias = (None if t is None else t.contiguous() for t in (x.D, x.dt_bias))
-    starts = None if x.starts is None else x.starts.contiguous()
-    if starts is not None:
-        starts = starts.view(torch.uint8) if starts.dtype == torch.bool else starts.ne(0).view(torch.uint8)
-    return B, C, D, bias, starts
+    return B, C, D, bias, as_bytes(x.starts)
 
 
 def _tokens_first(parts: Tensor, like: Tensor) -> Tensor:
     """Returns the sum over blocks of `[blocks b n s]` as `[b s n]`."""
-    return parts.sum(0).transpose(1, 2).to(like.dtype, memory_format=torch.contiguous_format)
+    return parts.sum(0).transpose(1, 2).to(like.dtype).contiguous()
 
 
-def _state_strides(state: Tensor) -> tuple[int, int, int, int]:
+def _state_strides(state: Tensor | None) -> tuple[int, ...]:
     """Returns the strides of `[b d n]` as those of `[b chunks n d]` with one chunk."""
+    if state is None:
+        return 0, 0, 0, 0
     return state.stride(0), 0, state.stride(2), state.stride(1)
 
 

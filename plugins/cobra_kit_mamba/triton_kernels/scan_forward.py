@@ -18,17 +18,19 @@ from cobra_kit_mamba.triton_kernels.elementwise import place, row, silu, softplu
 
 LOG2E = tl.constexpr(1.4426950408889634)
 
-_CHANNEL_STRIDES = ["s_ud", "s_dtd", "s_zd", "s_yd", "s_Ad", "s_An", "s_sd", "s_hd", "s_ld", "s_ln"]
+_LOOSE = ["s_vd", "s_ud", "s_dtd", "s_zd", "s_yd", "s_Ad", "s_An", "s_sd", "s_hd", "s_ld", "s_ln", "s_0d"]
+_LOOSE += ["length", "chunk", "chunks"]
+"""What is not compiled in: strides between channels, for the layout; lengths, or every prompt would compile anew."""
 
 
-@triton.jit(do_not_specialize=_CHANNEL_STRIDES)
+@triton.jit(do_not_specialize=_LOOSE)
 def local_states(
     u, dt, A, B, bias, starts, states, sums,
-    s_ub, s_ut, s_ud, s_dtb, s_dtt, s_dtd, s_Ad, s_An, s_Bb, s_Bt,
+    s_vd, s_ub, s_ut, s_ud, s_dtb, s_dtt, s_dtd, s_Ad, s_An, s_Bb, s_Bt,
     s_sb, s_sc, s_sn, s_sd, length, channels, d_state, chunk, chunks, blocks,
     HAS_BIAS: tl.constexpr, HAS_STARTS: tl.constexpr,
     GROUP: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_N: tl.constexpr,
-):  # fmt: skip  # type: ignore[no-untyped-def]
+):  # fmt: skip
     """Pass 1. states: `[b chunks n d]`, sums: `[b chunks d]`; one program per row, chunk and block of channels."""
     b, c, block = place(blocks, chunks)
     d = (block * BLOCK_D + tl.arange(0, BLOCK_D)).to(tl.int64)
@@ -39,7 +41,7 @@ def local_states(
     rate = tl.load(A + d[None, :] * s_Ad + n[:, None] * s_An, both, 0.0).to(tl.float32) * LOG2E
     shift = tl.zeros((BLOCK_D,), tl.float32)
     if HAS_BIAS:
-        shift = tl.load(bias + d, is_channel, 0.0).to(tl.float32)
+        shift = tl.load(bias + d * s_vd, is_channel, 0.0).to(tl.float32)
     u += b * s_ub + d * s_ud
     dt += b * s_dtb + d * s_dtd
     B += b * s_Bb + n
@@ -64,13 +66,13 @@ def local_states(
     tl.store(sums + (b * chunks + c) * channels + d * s_sd, total, is_channel)
 
 
-@triton.jit(do_not_specialize=["s_Ad", "s_sd", "s_0d", "s_ld"])
+@triton.jit(do_not_specialize=_LOOSE)
 def carried_states(
     states, sums, A, fresh, initial, last,
     s_sb, s_sc, s_sn, s_sd, s_Ad, s_An, s_0b, s_0d, s_0n, s_lb, s_ld, s_ln, channels, d_state, chunks, blocks,
     HAS_STARTS: tl.constexpr, HAS_INITIAL: tl.constexpr, HAS_LAST: tl.constexpr, REVERSE: tl.constexpr,
     GROUP: tl.constexpr, BLOCK_D: tl.constexpr,
-):  # fmt: skip  # type: ignore[no-untyped-def]
+):  # fmt: skip
     """Pass 2: replaces what a chunk makes from zeros by what it begins with; `last` is what the last one ends with.
 
     With `REVERSE` the chunks are walked from the last to the first, as the state's gradient goes. fresh: `[b chunks]`,
@@ -106,15 +108,15 @@ def carried_states(
         tl.store(last + b * s_lb + d * s_ld + n * s_ln, h, is_channel)
 
 
-@triton.jit(do_not_specialize=_CHANNEL_STRIDES)
+@triton.jit(do_not_specialize=_LOOSE)
 def outputs(
     u, dt, A, B, C, D, z, bias, starts, begins, y, last,
-    s_ub, s_ut, s_ud, s_dtb, s_dtt, s_dtd, s_Ad, s_An, s_Bb, s_Bt, s_Cb, s_Ct, s_zb, s_zt, s_zd, s_yb, s_yt, s_yd,
+    s_vd, s_ub, s_ut, s_ud, s_dtb, s_dtt, s_dtd, s_Ad, s_An, s_Bb, s_Bt, s_Cb, s_Ct, s_zb, s_zt, s_zd, s_yb, s_yt, s_yd,
     s_hb, s_hc, s_hn, s_hd, s_lb, s_ln, s_ld, length, channels, d_state, chunk, chunks, blocks,
     HAS_D: tl.constexpr, HAS_Z: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_STARTS: tl.constexpr,
     HAS_BEGINS: tl.constexpr, GROUP: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_N: tl.constexpr,
-):  # fmt: skip  # type: ignore[no-untyped-def]
-    """Pass 3. begins: the state before each chunk, or the initial state if there is one chunk; programs as in pass 1."""
+):  # fmt: skip
+    """Pass 3. begins: the state before each chunk, or the initial state of the only one; programs as in pass 1."""
     b, c, block = place(blocks, chunks)
     d = (block * BLOCK_D + tl.arange(0, BLOCK_D)).to(tl.int64)
     n = tl.arange(0, BLOCK_N)
@@ -125,9 +127,9 @@ def outputs(
     shift = tl.zeros((BLOCK_D,), tl.float32)
     skip = tl.zeros((BLOCK_D,), tl.float32)
     if HAS_BIAS:
-        shift = tl.load(bias + d, is_channel, 0.0).to(tl.float32)
+        shift = tl.load(bias + d * s_vd, is_channel, 0.0).to(tl.float32)
     if HAS_D:
-        skip = tl.load(D + d, is_channel, 0.0).to(tl.float32)
+        skip = tl.load(D + d * s_vd, is_channel, 0.0).to(tl.float32)
     u += b * s_ub + d * s_ud
     dt += b * s_dtb + d * s_dtd
     B += b * s_Bb + n

@@ -275,27 +275,37 @@ def packed(x: Tensor, segments: list[list[int]], width: int) -> FusedSequence:
     return FusedSequence(x, replace(plain.layout, segment_ids=ids, cu_seqlens=ends))
 
 
-@pytest.mark.parametrize("kernel", KERNELS, indirect=True)
-@pytest.mark.parametrize("fused", [True, False], ids=["one operator", "parts"])
-def test_packed_segments_equal_their_own_rows(mamba1: MambaBackbone, kernel: str, fused: bool) -> None:
-    segments, width = [[1, 7, 20, 2], [30], [3, 3]], 33
-    x = embeddings(3, width).requires_grad_()
-    hook = mamba1.blocks()[0].mixer.x_proj.register_forward_hook(lambda *_: None) if not fused else None
-    hidden = mamba1(packed(x, segments, width))
+def check_packed(model: MambaLanguageModel, segments: list[list[int]], width: int) -> None:
+    """Compares a packed batch with its segments in rows of their own: hidden states and gradients."""
+    x = embeddings(len(segments), width).requires_grad_()
+    hidden = model(packed(x, segments, width))
     weights = torch.randn(hidden.shape, generator=torch.Generator().manual_seed(1))
     ours, theirs = torch.zeros(()), torch.zeros(())
     for row, lengths in enumerate(segments):
         ends = [0, *itertools.accumulate(lengths)]
         for a, b in itertools.pairwise(ends):
-            alone = mamba1(sequence(x[row : row + 1, a:b]))
+            alone = model(sequence(x[row : row + 1, a:b]))
             torch.testing.assert_close(hidden[row : row + 1, a:b], alone, rtol=1e-4, atol=1e-4)
             ours = ours + (hidden[row, a:b] * weights[row, a:b]).sum()
             theirs = theirs + (alone[0] * weights[row, a:b]).sum()
-    inputs = [x, *(p for n, p in mamba1.named_parameters() if "embedding" not in n)]
+    inputs = [x, *(p for n, p in model.named_parameters() if "embedding" not in n)]
     for mine, other in zip(torch.autograd.grad(ours, inputs), torch.autograd.grad(theirs, inputs), strict=True):
         assert relative_error(mine, other) <= 1e-4
+
+
+@pytest.mark.parametrize("kernel", KERNELS, indirect=True)
+@pytest.mark.parametrize("fused", [True, False], ids=["one operator", "parts"])
+def test_packed_segments_equal_their_own_rows(mamba1: MambaBackbone, kernel: str, fused: bool) -> None:
+    hook = mamba1.blocks()[0].mixer.x_proj.register_forward_hook(lambda *_: None) if not fused else None
+    check_packed(mamba1, [[1, 7, 20, 2], [30], [3, 3]], 33)
     if hook is not None:
         hook.remove()
+
+
+@pytest.mark.parametrize("kernel", KERNELS, indirect=True)
+def test_packed_segments_of_mamba2_equal_their_own_rows(mamba2: Mamba2Backbone, kernel: str) -> None:
+    check_packed(mamba2, [[1, 7, 20, 2], [30], [3, 3]], 33)
+    check_packed(mamba2, [[60, 4, 70, 1], [64, 64]], 140)  # segments that end in a chunk, with one, and after it
 
 
 @pytest.mark.parametrize("kernel", KERNELS, indirect=True)
@@ -331,13 +341,6 @@ def test_the_fused_mixer_equals_its_parts(mamba1: MambaBackbone) -> None:
     assert len(calls) == 1
     for fused, parts in zip(*results, strict=True):
         assert relative_error(fused, parts) <= 2e-6
-
-
-def test_mamba2_refuses_packed_rows() -> None:
-    model = build(MambaTwoTinyConfig(vocab_size=64))
-    message = r"several segments .* this version does not have for Mamba-2\n.*switch packing off"
-    with pytest.raises(KernelError, match=message):
-        model(packed(embeddings(1, 6), [[3, 3]], 6))
 
 
 def test_what_does_not_fit_is_named(model: MambaLanguageModel) -> None:

@@ -18,7 +18,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cobra_kit_mamba import native, native_build, native_calls
+from cobra_kit_mamba import native, native_build, native_calls, native_decode
 from cobra_kit_mamba.native_build import cache_folder, with_library
 from cobra_kit_mamba.scan import selective_scan
 
@@ -294,6 +294,17 @@ def test_wrong_numbers_fall_back_with_one_line(
 def test_a_step_that_does_nothing_fails_the_self_check(call: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native_calls, call, lambda *args: None)
     assert native._load().reason.startswith("the C step failed its self-check: relative error ")
+
+
+@needs_compiler
+@pytest.mark.parametrize("factor", [0.0, 1.0001, float("nan")])
+def test_a_wrong_decode_step_fails_the_self_check(factor: float, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(*args: Any) -> None:
+        native_decode.decode_step(*args)
+        args[-1].mul_(factor)
+
+    monkeypatch.setattr("cobra_kit_mamba.self_check.decode_step", wrong)
+    assert native._load().reason.startswith("the C decode step failed its self-check: relative error ")
 
 
 @needs_compiler

@@ -56,7 +56,9 @@ def test_operators_keep_torch_s_rules() -> None:
     y, state, kept = ops.scan(*inputs, starts, True)
     plain = [x.detach() for x in inputs[:8]]
     torch.library.opcheck(ops.scan, (*inputs, starts, True), test_utils=RULES)
-    torch.library.opcheck(ops.scan_backward, (*plain, starts, kept, y.detach(), state.detach(), True), test_utils=RULES)
+    torch.library.opcheck(
+        ops.scan_backward, (*plain, inputs[8].detach(), starts, kept, y.detach(), state.detach()), test_utils=RULES
+    )
     x, weight, bias, before = (t.requires_grad_() for t in randoms((2, 9, 20), (20, 4), (20,), (2, 3, 20)))
     torch.library.opcheck(ops.conv, (x, weight, bias, before, starts[:, :9]), test_utils=RULES)
     torch.library.opcheck(

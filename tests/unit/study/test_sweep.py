@@ -18,7 +18,7 @@ from cobra_kit.report import AblationTable
 from cobra_kit.study.engine import Crew
 from cobra_kit.study.kinds import SearchTrials
 from cobra_kit.study.reporting import report_view, study_state
-from cobra_kit.study.status import StudyStatus, study_status
+from cobra_kit.study.status import StudyStatus, TrialStatus, study_status
 from cobra_kit.study.sweeper import open_sweep, trials_of
 
 RATES = "train.finetune.learning_rate: {low: 1.0e-4, high: 1.0e-2, log: true}"
@@ -107,6 +107,26 @@ def test_a_grid_runs_every_feasible_point_and_says_why_others_are_not(tmp_path: 
     assert {place.name for place in (tmp_path / "study" / "runs").iterdir() if place.is_dir()} == set(
         scored(tmp_path / "study")
     )
+
+
+def test_a_point_that_is_suggested_again_is_not_trained_again(tmp_path: Path) -> None:
+    text = miniature.search(
+        "model.projector.use: {choices: [mlp/linear, mlp/gelu]}", trials=5, sampler={"use": "random"}
+    )
+    table, status = sweep(tmp_path, text)
+    assert states(status) == {"complete": 5}
+    by_value: dict[str, list[TrialStatus]] = {}
+    for one in status.trials:
+        by_value.setdefault(one.params["model.projector.use"], []).append(one)
+    assert len(by_value) == 2
+    for first, *others in by_value.values():
+        assert first.note == ""
+        assert [one.note for one in others] == [f"as {first.name}, which has the same values"] * len(others)
+        assert [one.values for one in others] == [first.values] * len(others)
+    trained = {folder.name for folder in (tmp_path / "study" / "runs").iterdir() if folder.is_dir()}
+    assert trained == {"reference-s7", *(f"{first.name}-s7" for first, *_ in by_value.values())}
+    assert table is not None
+    assert [arm for arm in table.arms if arm != "reference"] == [status.best.name if status.best else ""]
 
 
 def test_a_failing_trial_keeps_its_error_and_the_study_goes_on(tmp_path: Path) -> None:

@@ -1,0 +1,29 @@
+"""A point that is suggested again: it would train to the same weights, so what the earlier trial found stands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from optuna import Study, Trial
+    from optuna.trial import FrozenTrial
+
+REPEATS: Final = "cobra_kit:repeats"
+"""Name of the trial that was finished with the same values."""
+
+
+def finished_before(trial: Trial) -> FrozenTrial | None:
+    """Returns the first finished trial with the same values, or None.
+
+    One that was pruned says less than its values would, so a point that repeats it runs.
+    """
+    study: Study = trial.study
+    for one in study.get_trials(deepcopy=False):
+        if one.state.name == "COMPLETE" and one.params == trial.params and not is_repeat(one):
+            return one
+    return None
+
+
+def is_repeat(trial: FrozenTrial) -> bool:
+    """Returns whether a trial took over what another found."""
+    return REPEATS in trial.user_attrs

@@ -1,0 +1,69 @@
+"""The Triton kernels as kernels of the operators in `ops.py`, for CUDA: one operator, one gradient, two devices.
+
+Nothing is kept for the backward pass of the scan, which computes the states again: `kept` is empty.
+"""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import Any
+
+from torch import Tensor
+
+from cobra_kit_mamba import ops
+from cobra_kit_mamba.native_calls import ScanInputs
+
+_lock = Lock()
+_registered = False
+
+
+def register() -> None:
+    """Gives the operators their CUDA kernels, once; under Triton's interpreter the CPU's kernels are replaced."""
+    global _registered
+    with _lock:
+        if not _registered:
+            _register()
+            _registered = True
+
+
+def _register() -> None:
+    from cobra_kit_mamba.triton_kernels import calls, scan_calls
+    from cobra_kit_mamba.triton_kernels.device import interpreted
+
+    devices = ["cuda", "cpu"] if interpreted() else ["cuda"]
+
+    # The arguments and results are those of the operator's schema.
+    @ops.scan.register_kernel(devices)
+    def _(*given: Any) -> tuple[Tensor, Tensor, Tensor]:
+        u, dt, A, B, C, D, z, dt_bias, initial_state, starts, _ = given
+        inputs = ScanInputs(u, dt, A, B, C, D, z, dt_bias, starts)
+        return *scan_calls.scan_forward(inputs, initial_state), u.new_empty(0)
+
+    @ops.scan_backward.register_kernel(devices)
+    def _(*given: Any) -> tuple[Tensor, ...]:
+        u, dt, A, B, C, D, z, dt_bias, initial_state, starts, _, grad_y, grad_last = given
+        inputs = ScanInputs(u, dt, A, B, C, D, z, dt_bias, starts)
+        return _none_empty(u, scan_calls.scan_backward(inputs, grad_y, grad_last, initial_state))
+
+    @ops.scan_step.register_kernel(devices)
+    def _(state: Tensor, *given: Any) -> None:
+        *tensors, out = given
+        calls.scan_step(state, ScanInputs(*tensors), out)
+
+    @ops.conv_backward.register_kernel(devices)
+    def _(*given: Any) -> tuple[Tensor, ...]:
+        return _none_empty(given[0], calls.conv_backward(*given))
+
+    @ops.norm.register_kernel(devices)
+    def _(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+        return calls.norm_forward(x, None, weight, eps)[1:]
+
+    ops.conv.register_kernel(devices)(calls.conv_forward)
+    ops.conv_step.register_kernel(devices)(calls.conv_step)
+    ops.add_norm.register_kernel(devices)(calls.norm_forward)
+    ops.norm_backward.register_kernel(devices)(calls.norm_backward)
+
+
+def _none_empty(like: Tensor, gradients: tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
+    """Operators return tensors, never None."""
+    return tuple(like.new_empty(0) if gradient is None else gradient for gradient in gradients)
