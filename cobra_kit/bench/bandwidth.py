@@ -1,8 +1,8 @@
 """The memory bandwidth that this device reaches, measured: what decoding one row at a time is held against.
 
-Three passes over buffers much larger than any cache, after the STREAM benchmark (McCalpin, 1995): a copy (one number
-read, one written), a triad a + s * b (two read, one written) and a pass that only reads. Written lines that a CPU first
-reads are not counted, as in STREAM.
+Three passes over large buffers, the first two after the STREAM benchmark (McCalpin, 1995): a copy (one number read, one
+written), a triad a + s * b (two read, one written), and a matrix times a vector, which reads only and is what decoding
+one row does. Lines that a CPU reads before it writes them are not counted, as in STREAM.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cobra_kit.bench.timing import seconds
 from cobra_kit.machine import cache_bytes
 from cobra_kit.weights import available_memory
 
-_TRIES = 5
+_TRIES, _COLUMNS = 5, 4096
 _GPU_BYTES = 1 << 30
 _CPU_BYTES, _CPU_MOST, _CACHES = 1 << 28, 1 << 29, 4
 """Per buffer: this many times the processor's largest cache, but no less than 256 MiB and no more than 512."""
@@ -32,7 +32,7 @@ class Bandwidth:
     Args:
         copy: Reading and writing.
         triad: Reading two, writing one.
-        read: Reading only.
+        read: Reading only: a matrix times a vector.
         buffer: Bytes of a buffer.
     """
 
@@ -61,12 +61,13 @@ def measure_bandwidth(device: torch.device, *, size: int | None = None) -> Bandw
         size: Bytes of a buffer; None: large enough for the device.
     """
     size = size or _buffer_bytes(device)
-    count = size // 4
+    count = max(1, size // 4 // _COLUMNS) * _COLUMNS
     one, two, out = (torch.full((count,), float(value), device=device) for value in (1, 2, 3))
+    matrix, vector = one.view(-1, _COLUMNS), two[:_COLUMNS]
     passes: tuple[tuple[Callable[[], object], int], ...] = (
         (lambda: out.copy_(one), 2),
         (lambda: torch.add(one, two, alpha=3.0, out=out), 3),
-        (one.sum, 1),
+        (lambda: torch.mv(matrix, vector), 1),
     )
     copy, triad, read = (
         buffers * count * 4 / min(seconds(device, work) for _ in range(_TRIES)) for work, buffers in passes

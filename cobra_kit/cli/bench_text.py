@@ -14,6 +14,9 @@ from cobra_kit.cli import columns
 from cobra_kit.cli.columns import grid
 
 _WIDE = 110
+_CACHES = 4
+"""A pass over so many times what a cache holds finds little of it there."""
+
 _NAME = 20
 """Letters of a model's name where the table is narrow."""
 
@@ -65,11 +68,10 @@ def notes(found: BenchResult, *, wide: bool) -> list[str]:
         f"read {_rate(best.read)}. Share: what a token must read and write (weights once, state, cache) per time, of "
         "the best of them.",
     ]
-    small = [one for one in found.measurements if found.cache and one.traffic.total <= found.cache]
-    if small:
+    if any(found.cache and one.traffic.total < _CACHES * found.cache for one in found.measurements):
         told.append(
-            f"What a token reads fits the processor's cache of {found.cache_megabytes}: such a share is of no meaning "
-            "and can pass 100 %."
+            f"A token reads less than {_CACHES} times what the processor's cache of {found.cache_megabytes} holds: "
+            "such a share means little and can pass 100 %."
         )
     if found.memory_how and any(one.peak for one in found.measurements):
         told.append(f"Peak: {found.memory_how}; in brackets what came above the weights.")

@@ -14,7 +14,8 @@ def doctor(
         str | None, typer.Argument(metavar="[RECIPE]", help="Whose backbones to look at; cobra_tiny unless given.")
     ] = None,
     backbone: Annotated[
-        str | None, typer.Option("--backbone", metavar="NAME", help="A backbone to look at, such as mamba/130m.")
+        str | None,
+        typer.Option("--backbone", metavar="NAME", help="A backbone to look at, by its name in `plugins list`."),
     ] = None,
     device: Annotated[
         str, typer.Option("--device", help="auto, cpu or cuda; auto: a GPU where there is one.")
