@@ -165,12 +165,15 @@ def measure(report: Report, models: dict[str, Any], threads: int, contexts: list
     """Times every contestant over every context and makes the claims for this number of threads."""
     torch.set_num_threads(threads)
     steps: dict[tuple[int, str], Step] = {}
+    # Whoever is compared with itself over contexts has its turns one after another.
     for context in contexts:
         steps[context, OURS] = backbone_step(models[OURS], context, BURST)
-        steps[context, TRANSFORMERS[0]] = backbone_step(models[TRANSFORMERS[0]], context, BURST)
-        for name, static in zip(TRANSFORMERS[1:], (False, True), strict=True):
-            steps[context, name] = transformer_step(models["their transformer"], context, BURST, static=static)
     steps[contexts[0], THEIRS] = mamba_step(models[THEIRS])
+    for context in contexts:
+        steps[context, TRANSFORMERS[0]] = backbone_step(models[TRANSFORMERS[0]], context, BURST)
+    for name, static in zip(TRANSFORMERS[1:], (False, True), strict=True):
+        for context in contexts:
+            steps[context, name] = transformer_step(models["their transformer"], context, BURST, static=static)
     contestants = {f"{context}|{name}": step for (context, name), step in steps.items()}
     times = take_turns(contestants, rounds, clock_for(threads), burst=BURST, skip=SKIP)
     by_context: dict[int, Times] = {
@@ -183,18 +186,18 @@ def measure(report: Report, models: dict[str, Any], threads: int, contexts: list
     median = {key: statistics.median(taken) for key, taken in times.items()}
     label = counted(threads)
     report.claim(
-        Claim(f"transformers' Mamba takes this much longer, {label}", ratio(by_context[first], THEIRS, OURS), goal=1.5)
+        Claim(f"time of transformers' Mamba over ours, {label}", ratio(by_context[first], THEIRS, OURS), goal=1.5)
     )
     growth = 100 * (median[f"{last}|{OURS}"] / median[f"{first}|{OURS}"] - 1)
     report.claim(Claim(f"our Mamba's growth from {first} to {last}, {label}", growth, "%", 5, at_least=False))
     for name in TRANSFORMERS:
         grown = median[f"{last}|{name}"] / median[f"{first}|{name}"]
-        report.claim(Claim(f"{name}: a token at {last} against one at {first}, {label}", grown))
+        report.claim(Claim(f"time of {name} at {last} over itself at {first}, {label}", grown))
     for context in contexts:
         best = min(TRANSFORMERS, key=lambda name, at=context: median[f"{at}|{name}"])
         report.claim(
             Claim(
-                f"the fastest Transformer ({best}) takes this much longer at {context}, {label}",
+                f"time of the fastest Transformer ({best}) over our Mamba at {context}, {label}",
                 ratio(by_context[context], best, OURS),
             )
         )

@@ -113,7 +113,7 @@ def forward_and_backward(report: Report, shape: tuple[int, int, int], d_state: i
     names = list(scans)
     for slow, fast in ((x, y) for i, x in enumerate(names) for y in names[i + 1 :]):
         goal = GOALS.get((slow, fast)) if (*shape, d_state) == (8, 256, 512, 16) else None
-        report.claim(Claim(f"{slow} takes this much longer than {fast}, {title}", ratio(times, slow, fast), "x", goal))
+        report.claim(Claim(f"time of {slow} over {fast}, {title}", ratio(times, slow, fast), "x", goal))
 
 
 def prefill(report: Report, rounds: int) -> None:
@@ -140,7 +140,7 @@ def prefill(report: Report, rounds: int) -> None:
     report.add(title, times, threads=threads)
     title += f", {counted(threads)}"
     report.claim(Claim(f"largest difference between transformers and C, {title}", error, ""))
-    what = f"transformers takes this much longer than C, {title}"
+    what = f"time of transformers over C, {title}"
     report.claim(Claim(what, ratio(times, "transformers", "C"), "x", 50))
 
 

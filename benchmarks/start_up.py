@@ -47,7 +47,7 @@ def main() -> None:
     for name in OURS:
         report.claim(Claim(f"median of {name}", statistics.median(times[name]), "ms", GOALS.get(name), at_least=False))
     for name in GOALS:
-        report.claim(Claim(f"import torch takes this much longer than {name}", ratio(times, "import torch", name)))
+        report.claim(Claim(f"time of import torch over {name}", ratio(times, "import torch", name)))
     report.write(options.out)
 
 

@@ -144,9 +144,9 @@ def language_model(report: Report, rows: int, length: int, rounds: int) -> None:
             times.setdefault(contestant, []).extend(taken)
     title = f"training step of the language model, d 256 x 8 layers, batch {rows} x {length}"
     report.add(title, times, threads=torch.get_num_threads())
-    what = f"our step against its matrix products alone, {title}"
+    what = f"time of ours over its matrix products alone, {title}"
     report.claim(Claim(what, ratio(times, "ours", "products alone"), "x", 2.0, at_least=False))
-    report.claim(Claim(f"{name} takes this much longer than ours, {title}", ratio(times, name, "ours"), "x", 4.0))
+    report.claim(Claim(f"time of {name} over ours, {title}", ratio(times, name, "ours"), "x", 4.0))
 
 
 def products(config: MambaConfig, tokens: int) -> Callable[[], None]:
