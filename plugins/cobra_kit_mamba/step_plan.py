@@ -83,6 +83,8 @@ class StepPlan:
             embeddings.dtype is torch.float32
             and width == self.parameters[0].shape[0]
             and lengths.dtype is torch.int32
+            and lengths.is_cpu
+            and lengths.is_contiguous()
             and lengths.shape == (rows,)
             and all([tensor.shape == conv for tensor in tensors[::2]])
             and all([tensor.shape == ssm for tensor in tensors[1::2]])
