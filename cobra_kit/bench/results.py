@@ -106,7 +106,7 @@ class BenchResult:
         bandwidth: Of the device's memory.
         cache: Bytes of the processor's largest cache, where it ran on one and the system says so.
         measurements: In the order of the subjects.
-        crossovers: Per pair of subjects, by (dtype, batch, visual tokens).
+        crossovers: By setting and pair of subjects, as `curves.crossovers` names them.
         not_run: What was left out.
         paper: Per subject (tokens per second, seconds) that the paper prints, where it has the system.
         memory_how: How the peak memory was measured.

@@ -38,8 +38,8 @@ def kernels_on(backbone: Backbone, device: torch.device, dtype: torch.dtype | No
     """Returns the kernels that a backbone would use on a device.
 
     Args:
-        backbone: On any device; one on the meta device stays without weights: each of its tensors is given one
-            number on `device` that stands for all.
+        backbone: On any device. Its parameters are replaced by tensors on `device`, without gaps, that all share one
+            piece of memory, as large as the largest of them; nothing is written there.
         device: Where it would run.
         dtype: Floating-point type of its weights, but for those it lists as `never_quantise`; None: as they are.
 
@@ -69,13 +69,16 @@ def grouped(reports: Sequence[KernelReport]) -> list[KernelGroup]:
 
 def _stand_in(backbone: nn.Module, device: torch.device, dtype: torch.dtype | None) -> None:
     keep = tuple(f".{name}" for name in getattr(backbone, "never_quantise", ()))
+    wider = 0 if dtype is None else dtype.itemsize
+    largest = max((p.numel() * max(p.element_size(), wider) for p in backbone.parameters()), default=0)
+    memory = torch.empty(largest, device=device, dtype=torch.uint8)
     for prefix, module in backbone.named_modules():
         for name, parameter in list(module.named_parameters(recurse=False)):
-            changed = dtype is not None and parameter.is_floating_point()
-            kept = f".{prefix}.{name}".endswith(keep)
-            wanted = dtype if changed and not kept and dtype is not None else parameter.dtype
-            one = torch.empty((), device=device, dtype=wanted).expand(parameter.shape)
-            setattr(module, name, nn.Parameter(one, requires_grad=False))
+            converted = parameter.is_floating_point() and not f".{prefix}.{name}".endswith(keep)
+            wanted = dtype if dtype is not None and converted else parameter.dtype
+            size = parameter.numel() * wanted.itemsize
+            shared = memory[:size].view(wanted).view(parameter.shape)
+            setattr(module, name, nn.Parameter(shared, requires_grad=False))
 
 
 def _joined(pattern: str, names: Sequence[str]) -> str:

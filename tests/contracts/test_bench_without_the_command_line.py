@@ -20,10 +20,10 @@ from cobra_kit import bench
 assert "torch" not in sys.modules
 from cobra_kit.bench import bandwidth
 
-cobra_kit.compose("cobra_3b", profile="paper", device="meta")
+cobra_kit.compose("cobra_tiny")
 bandwidth._buffer_bytes = lambda device: 1 << 20
 _, subjects = bench.subjects_of("ablation_backbone")
-quick = bench.Settings(prompt_tokens=(4,), new_tokens=2, repeats=1, warmup=0, device="cpu")
+quick = bench.Settings(prompt_tokens=(4,), new_tokens=2, repeats=1, warmup=0, memory=False, device="cpu")
 found = bench.bench(subjects, quick, recipe="ablation_backbone")
 bench.to_plain(found)
 print(len(found.measurements))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from cobra_kit.interfaces import KernelReport
+from cobra_kit.model import compose
 from cobra_kit.model.kernels import grouped, kernels_on
 from cobra_kit.recipe import load_recipe, resolve
 
@@ -29,4 +30,13 @@ def test_a_backbone_without_weights_says_what_it_would_do_in_a_dtype(monkeypatch
     kept = {name: p.dtype for name, p in backbone.named_parameters()}
     assert kept["embedding.weight" if "embedding.weight" in kept else next(iter(kept))] == torch.bfloat16
     assert any(dtype == torch.float32 for dtype in kept.values())  # never_quantise
-    assert sum(p.untyped_storage().nbytes() for p in backbone.parameters()) <= 8 * len(kept)
+    assert all(p.is_contiguous() for p in backbone.parameters())
+    assert len({p.untyped_storage().data_ptr() for p in backbone.parameters()}) == 1  # one piece of memory for all
+
+
+def test_what_is_said_without_weights_is_what_the_built_model_says():
+    resolved = resolve(load_recipe("cobra_tiny"))
+    part = resolved.parts["backbone"]
+    with torch.device("meta"):
+        backbone = part.component.load_class()(part.config)
+    assert kernels_on(backbone, torch.device("cpu")) == grouped(compose(resolved).backbone.kernels())
