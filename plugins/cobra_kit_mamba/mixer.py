@@ -84,7 +84,7 @@ class MambaMixer(nn.Module):
         x, z = self.in_proj(hidden).chunk(2, dim=-1)
         x = conv_silu_step(conv_state, x, *self._conv_weights())
         dt, B, C = self._selection(x)
-        return self._out(selective_step(ssm_state, x, dt, self._A(), B, C, self.D, z, self.dt_proj.bias))
+        return self._out(selective_step(ssm_state, x, dt, self.A_log, B, C, self.D, z, self.dt_proj.bias, log_A=True))
 
     def _fusable(self, xz: Tensor) -> bool:
         """Returns whether one operator may do all between the outer projections.

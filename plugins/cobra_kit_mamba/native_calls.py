@@ -35,7 +35,7 @@ def declare(library: ctypes.CDLL) -> ctypes.CDLL:
         "cobra_lanes": (_I, []),
         "cobra_scan_forward": (None, [_P] * 13 + [_N] * 9 + [_I]),
         "cobra_scan_backward": (_I, [_P] * 21 + [_N] * 12 + [_I]),
-        "cobra_scan_step": (None, [_P] * 10 + [_N] * 9 + [_I]),
+        "cobra_scan_step": (None, [_P] * 10 + [_N] * 9 + [_I] * 2),
         "cobra_conv_forward": (None, [_P] * 6 + [_N] * 4 + [_I]),
         "cobra_conv_backward": (None, [_P] * 10 + [_N] * 5 + [_I]),
         "cobra_conv_step": (None, [_P] * 5 + [_N] * 4),
@@ -252,15 +252,18 @@ def conv_step(library: ctypes.CDLL, state: Tensor, x: Tensor, weight: Tensor, bi
     )
 
 
-def scan_step(library: ctypes.CDLL, state: Tensor, x: ScanInputs, out: Tensor) -> None:
-    """Advances the state `[b d n]` by one token, `[b d]` and `[b n]`, and writes the outputs to `out` `[b d]`."""
+def scan_step(library: ctypes.CDLL, state: Tensor, x: ScanInputs, out: Tensor, *, log_A: bool = False) -> None:
+    """Advances the state `[b d n]` by one token, `[b d]` and `[b n]`, and writes the outputs to `out` `[b d]`.
+
+    With `log_A`, `x.A` holds the logarithm of -A.
+    """
     held = _dense(x.A, x.D, x.dt_bias)
     A, D, dt_bias = _pointers(*held)
     library.cobra_scan_step(
         *(state.data_ptr(), x.u.data_ptr(), x.dt.data_ptr(), A, x.B.data_ptr(), x.C.data_ptr()),
         *(D, _pointer(x.z), dt_bias, out.data_ptr(), *x.u.shape, x.A.shape[1]),
         *(x.u.stride(0), x.dt.stride(0), x.B.stride(0), x.C.stride(0), 0 if x.z is None else x.z.stride(0)),
-        *(out.stride(0), torch.get_num_threads()),
+        *(out.stride(0), log_A, torch.get_num_threads()),
     )
 
 

@@ -318,7 +318,7 @@ add_norm.register_autograd(_add_norm_backward, setup_context=_add_norm_setup)
     "cobra_kit_mamba::scan_step",
     mutates_args=("state", "out"),
     device_types="cpu",
-    schema=f"(Tensor(a!) state, {_SCAN}, Tensor(b!) out) -> ()",
+    schema=f"(Tensor(a!) state, {_SCAN}, Tensor(b!) out, bool log_A=False) -> ()",
 )
 def scan_step(
     state: Tensor,
@@ -331,13 +331,14 @@ def scan_step(
     z: Tensor | None,
     dt_bias: Tensor | None,
     out: Tensor,
+    log_A: bool = False,
 ) -> None:
-    """Advances the state `[b d n]` and writes the outputs `[b d]` to `out`; allocates nothing."""
-    calls.scan_step(library(), state, ScanInputs(u, dt, A, B, C, D, z, dt_bias), out)
+    """Advances the state `[b d n]` and writes the outputs `[b d]` to `out`; with `log_A`, A is the logarithm of -A."""
+    calls.scan_step(library(), state, ScanInputs(u, dt, A, B, C, D, z, dt_bias), out, log_A=log_A)
 
 
 @scan_step.register_fake
-def _(*args: Tensor | None) -> None:
+def _(*args: Tensor | bool | None) -> None:
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -97,10 +98,11 @@ def _step(device: torch.device, random: Random, starts: Tensor) -> Compared:
     y, last = chunked_scan(tokens[0], tokens[1], A, tokens[2], tokens[3], D, tokens[4], bias, state)
     convolved = reference_conv(tokens[0], weight, None, past[:, :, 1:].transpose(1, 2).contiguous())
     given = ScanInputs(*(tensor.to(device) for tensor in (u, dt, A, B, C, D, z, bias)))
-    ours, out = state.to(device, copy=True), torch.empty_like(u, device=device)
-    calls.scan_step(ours, given, out)
-    yield "step", out, y[:, 0]
-    yield "step", ours, last
+    for log_A in (False, True):
+        ours, out = state.to(device, copy=True), torch.empty_like(u, device=device)
+        calls.scan_step(ours, replace(given, A=torch.log(-given.A)) if log_A else given, out, log_A=log_A)
+        yield "step", out, y[:, 0]
+        yield "step", ours, last
     inputs, out = past.to(device, copy=True), torch.empty_like(u, device=device)
     calls.conv_step(inputs, given.u, weight.to(device), None, out)
     yield "step of the convolution", out, convolved[:, 0]

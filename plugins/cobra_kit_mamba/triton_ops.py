@@ -47,8 +47,9 @@ def _register() -> None:
 
     @ops.scan_step.register_kernel(devices)
     def _(state: Tensor, *given: Any) -> None:
-        *tensors, out = given
-        calls.scan_step(state, ScanInputs(*tensors), out)
+        # The dispatcher leaves out what equals the schema's default.
+        tensors, out, log_A = given[:8], given[8], bool(given[9:] and given[9])
+        calls.scan_step(state, ScanInputs(*tensors), out, log_A=log_A)
 
     @ops.conv_backward.register_kernel(devices)
     def _(*given: Any) -> tuple[Tensor, ...]:

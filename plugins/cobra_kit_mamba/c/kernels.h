@@ -17,7 +17,7 @@ int cobra_scan_backward(COBRA_SCAN_INPUTS, const uint8_t *starts, const float *k
                         int64_t su, int64_t sdt, int64_t sB, int64_t sC, int64_t sz, int64_t sdB, int64_t sdz,
                         int64_t S, int threads);
 void cobra_scan_step(float *state, COBRA_SCAN_INPUTS, float *y, int64_t nb, int64_t D, int64_t N, int64_t su,
-                     int64_t sdt, int64_t sB, int64_t sC, int64_t sz, int64_t sy, int threads);
+                     int64_t sdt, int64_t sB, int64_t sC, int64_t sz, int64_t sy, int log, int threads);
 void cobra_conv_forward(const float *x, const float *w, const float *bias, const float *before, const uint8_t *starts,
                         float *y, int64_t nb, int64_t L, int64_t D, int64_t sx, int threads);
 void cobra_conv_backward(const float *x, const float *w, const float *bias, const float *before,

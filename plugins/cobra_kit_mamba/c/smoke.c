@@ -21,7 +21,7 @@ int cobra_smoke(void) {
   cobra_norm_forward(one, y, one, 1e-5f, out[3], out[2], rstd, L, D, 1);
   cobra_norm_backward(out[3], one, rstd, y, one, out[2], dw, L, D, 1, 1);
   cobra_conv_step(past, one, one, NULL, y, 1, D, D, D);
-  cobra_scan_step(state, one, one, one, one, one, one, one, one, y, 1, D, N, D, D, N, N, D, D, 1);
+  cobra_scan_step(state, one, one, one, one, one, one, one, one, y, 1, D, N, D, D, N, N, D, D, 1, 1);
   float step[D], row[TAPS * D] = {0}, work[1024];
   const float *parameters[11];
   float *states[2] = {row, state};

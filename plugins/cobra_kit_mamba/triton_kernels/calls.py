@@ -67,8 +67,11 @@ def conv_step(state: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, out
         )  # fmt: skip
 
 
-def scan_step(state: Tensor, x: ScanInputs, out: Tensor) -> None:
-    """Advances the state `[b d n]` by one token, `[b d]` and `[b n]`, and writes the outputs to `out` `[b d]`."""
+def scan_step(state: Tensor, x: ScanInputs, out: Tensor, *, log_A: bool = False) -> None:
+    """Advances the state `[b d n]` by one token, `[b d]` and `[b n]`, and writes the outputs to `out` `[b d]`.
+
+    With `log_A`, `x.A` holds the logarithm of -A.
+    """
     (rows, channels), d_state = x.u.shape, x.A.shape[1]
     block_n = 1 << (d_state - 1).bit_length()
     block = 8 if interpreted() else max(4, 512 // block_n)  # d 5120, n 16: 160 programs of two warps for one row
@@ -78,7 +81,7 @@ def scan_step(state: Tensor, x: ScanInputs, out: Tensor) -> None:
             *(state, u, x.dt, x.A, x.B, x.C, _or(_dense(x.D), u), _or(x.z, u), _or(_dense(x.dt_bias), u), out),
             *(*state.stride()[:2], *u.stride(), *x.dt.stride(), *x.A.stride(), *x.B.stride(), *x.C.stride()),
             *(*_or(x.z, u).stride(), *out.stride(), channels, d_state),
-            HAS_D=x.D is not None, HAS_Z=x.z is not None, HAS_BIAS=x.dt_bias is not None,
+            HAS_D=x.D is not None, HAS_Z=x.z is not None, HAS_BIAS=x.dt_bias is not None, LOG_A=log_A,
             BLOCK_D=block, BLOCK_N=block_n, num_warps=2,
         )  # fmt: skip
 

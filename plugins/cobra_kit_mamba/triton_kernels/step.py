@@ -15,9 +15,13 @@ def scan_step(
     state, u, dt, A, B, C, D, z, bias, out,
     s_sb, s_sd, s_ub, s_ud, s_dtb, s_dtd, s_Ad, s_An, s_Bb, s_Bn, s_Cb, s_Cn, s_zb, s_zd, s_ob, s_od,
     channels, d_state,
-    HAS_D: tl.constexpr, HAS_Z: tl.constexpr, HAS_BIAS: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_N: tl.constexpr,
+    HAS_D: tl.constexpr, HAS_Z: tl.constexpr, HAS_BIAS: tl.constexpr, LOG_A: tl.constexpr,
+    BLOCK_D: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
-    """state: `[b d n]`, its states side by side; grid (blocks of channels, rows)."""
+    """state: `[b d n]`, its states side by side; A as it is or, with LOG_A, the logarithm of -A.
+
+    Grid (blocks of channels, rows).
+    """
     b = tl.program_id(1).to(tl.int64)
     d = tl.program_id(0) * BLOCK_D + tl.arange(0, BLOCK_D)
     n = tl.arange(0, BLOCK_N)
@@ -30,6 +34,8 @@ def scan_step(
     x = softplus(x)
     ut = tl.load(u + b * s_ub + d * s_ud, is_channel, 0.0).to(tl.float32)
     rate = tl.load(A + d[:, None] * s_Ad + n[None, :] * s_An, both, 0.0).to(tl.float32) * LOG2E
+    if LOG_A:
+        rate = -tl.exp2(rate) * LOG2E
     Bt = tl.load(B + b * s_Bb + n * s_Bn, is_state, 0.0).to(tl.float32)
     Ct = tl.load(C + b * s_Cb + n * s_Cn, is_state, 0.0).to(tl.float32)
     at = state + b * s_sb + d[:, None] * s_sd + n[None, :]

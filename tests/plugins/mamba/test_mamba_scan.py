@@ -229,12 +229,19 @@ def test_chunked_gradients_by_finite_differences() -> None:
     assert torch.autograd.gradcheck(chunked, inputs)
 
 
-def test_step_equals_the_scan_and_keeps_the_address() -> None:
+@pytest.mark.parametrize("kernel", ["native", "chunked"])
+@pytest.mark.parametrize("log_A", [False, True])
+def test_step_equals_the_scan_and_keeps_the_address(kernel: str, log_A: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COBRA_KIT_MAMBA_KERNEL", kernel)
     inputs = with_state(scan_inputs(2, 12, 16, 4))
     u, dt, A, B, C, D, z, bias, state = inputs
     expected, last = selective_scan(*inputs[:8], initial_state=state, return_state=True)
     address = state.data_ptr()
-    steps = [selective_step(state, u[:, t], dt[:, t], A, B[:, t], C[:, t], D, z[:, t], bias) for t in range(12)]
+    given = torch.log(-A) if log_A else A
+    steps = [
+        selective_step(state, u[:, t], dt[:, t], given, B[:, t], C[:, t], D, z[:, t], bias, log_A=log_A)
+        for t in range(12)
+    ]
     torch.testing.assert_close(torch.stack(steps, dim=1), expected, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(state, last, rtol=1e-5, atol=1e-5)
     assert state.data_ptr() == address

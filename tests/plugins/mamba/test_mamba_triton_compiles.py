@@ -17,7 +17,7 @@ from cobra_kit_mamba.triton_kernels import conv, norm, scan_backward, scan_forwa
 
 CONSTANTS = {
     **{"HAS_D": True, "HAS_Z": True, "HAS_BIAS": True, "HAS_STARTS": True, "HAS_BEGINS": True, "HAS_INITIAL": True},
-    **{"HAS_LAST": True, "HAS_BEFORE": True, "HAS_ADDED": True, "HAS_TOTAL": True, "REVERSE": True},
+    **{"HAS_LAST": True, "HAS_BEFORE": True, "HAS_ADDED": True, "HAS_TOTAL": True, "REVERSE": True, "LOG_A": True},
     **{"GROUP": 4, "CHUNK": 16, "TAPS": 4, "BLOCK_TAPS": 4, "BLOCK_T": 16, "BLOCK": 4096},
 }
 KERNELS = {

@@ -358,15 +358,19 @@ def test_a_step_can_be_captured() -> None:
 # One token
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_steps_equal_the_scan_and_keep_the_address(dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(("dtype", "log_A"), [(torch.float32, False), (torch.float32, True), (torch.bfloat16, True)])
+def test_steps_equal_the_scan_and_keep_the_address(dtype: torch.dtype, log_A: bool) -> None:
     u, dt, A, B, C, D, z, bias, state = on_device(*with_state(scan_inputs(2, 6, 11, 3)))
     u, B, C, z = (x.to(dtype) for x in (u, B, C, z))
     expected, last = sequential_scan(
         *(x.double().cpu() for x in (u, dt, A, B, C, D, z, bias)), initial_state=state.double().cpu()
     )
     address = state.data_ptr()
-    steps = [selective_step(state, u[:, t], dt[:, t], A, B[:, t], C[:, t], D, z[:, t], bias) for t in range(6)]
+    given = torch.log(-A) if log_A else A
+    steps = [
+        selective_step(state, u[:, t], dt[:, t], given, B[:, t], C[:, t], D, z[:, t], bias, log_A=log_A)
+        for t in range(6)
+    ]
     assert steps[0].dtype == dtype
     limit = rounding(dtype)
     assert relative_error(torch.stack(steps, dim=1).cpu(), expected) <= limit
