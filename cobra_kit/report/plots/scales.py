@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+_SMALLEST = math.nextafter(0.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,8 @@ class Scale:
         """Returns the coordinate of a value; values outside end up at the nearest end."""
         inside = min(max(value, self.low), self.high)
         if self.log:
-            share = math.log(inside / self.low) / math.log(self.high / self.low)
+            low = math.log(self.low)  # differences, since a ratio of far numbers is infinite
+            share = (math.log(inside) - low) / (math.log(self.high) - low)
         else:
             share = (inside - self.low) / (self.high - self.low)
         return self.start + share * (self.end - self.start)
@@ -67,10 +70,10 @@ def fitted(
     finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
     low, high = min(finite), max(finite)
     if log is None:
-        log = low > 0 and high / low > 20
+        log = low > 0 and high > 20 * low
     if log and low > 0:
-        ratio = (high / low) ** margin if high > low else 2.0
-        return Scale(low / ratio, high * ratio, start, end, log=True)
+        ratio = math.exp((math.log(high) - math.log(low)) * margin) if high > low else 2.0
+        return Scale(max(low / ratio, _SMALLEST), min(high * ratio, sys.float_info.max), start, end, log=True)
     if high - low < span:
         low, high = (low + high - span) / 2, (low + high + span) / 2
     room = (high - low) * margin or abs(high) * margin or 1.0

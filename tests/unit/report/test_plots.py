@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cobra_kit.report.plots import Curve, Interval, Point, interval_plot, line_plot, pareto_front, scatter_plot, thinned
@@ -17,6 +17,9 @@ finite = st.floats(-1e12, 1e12, allow_subnormal=False)
 
 
 @given(st.lists(finite, min_size=1, max_size=20), st.booleans())
+@example([1.0, 3.6e-299], True)
+@example([6.5e9, 3.6e-299], True)
+@example([1e12, 2.3e-308], True)
 def test_a_scale_holds_its_values_and_has_few_round_ticks_inside(values: list[float], log: bool) -> None:
     scale = fitted(values, 10.0, 300.0, log=log)
     assert all(10 - 1e-6 <= scale(value) <= 300 + 1e-6 for value in values)
