@@ -46,6 +46,7 @@ def _plots(found: BenchResult) -> Markup:
             log=None,
             log_axis=None,
             dots=True,
+            zero=True,
             bounds=_bounds(crossings),
         )
         figures.append(figure(f"ms per token, {setting}", plot, "; ".join(one.words for one in crossings) or None))

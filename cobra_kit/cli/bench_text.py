@@ -31,7 +31,7 @@ def render(found: BenchResult, width: int) -> list[str]:
         found: What was found.
         width: Columns.
     """
-    lines = tables(found, width)
+    lines = [*tables(found, width), *_crossings(found, width), *_left_out(found, width)]
     if not found.measurements:
         return lines
     wide = width >= _WIDE
@@ -39,22 +39,23 @@ def render(found: BenchResult, width: int) -> list[str]:
 
 
 def tables(found: BenchResult, width: int) -> list[str]:
-    """Returns the lines without the notes; the first one says what was measured."""
+    """Returns the lines of numbers; the first one says what was measured."""
     lines = [typer.style(columns.paragraph(found.statement, indent="", limit=width), bold=True)]
     table = _protocol if found.settings.protocol == COBRA else _general
     for (dtype, rows), own in groupby(_ordered(found.measurements), key=lambda one: (one.dtype, one.batch)):
         title = f"{dtype}, {rows} row{'s' if rows > 1 else ''}"
         lines += ["", title, *table(found, list(own), wide=width >= _WIDE)]
-    if found.crossovers:
-        lines.append("")
-        lines += [
-            columns.paragraph(f"{name.partition(':')[0]}: {one.words}", indent="", limit=width)
-            for name, one in found.crossovers.items()
-        ]
-    if found.not_run:
-        lines += ["", "not run"]
-        lines += [columns.paragraph(f"{one.name}: {one.reason}", indent="  ", limit=width) for one in found.not_run]
     return lines
+
+
+def _crossings(found: BenchResult, width: int) -> list[str]:
+    told = [f"{name.partition(':')[0]}: {one.words}" for name, one in found.crossovers.items()]
+    return ["", *(columns.paragraph(text, indent="", limit=width) for text in told)] if told else []
+
+
+def _left_out(found: BenchResult, width: int) -> list[str]:
+    told = [f"{one.name}: {one.reason}" for one in found.not_run]
+    return ["", "not run", *(columns.paragraph(text, indent="  ", limit=width) for text in told)] if told else []
 
 
 def notes(found: BenchResult, *, wide: bool) -> list[str]:

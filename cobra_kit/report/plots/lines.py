@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import fmean
 
@@ -42,6 +42,7 @@ def line_plot(
     log: bool | None = False,
     log_axis: bool | None = False,
     dots: bool = False,
+    zero: bool = False,
     bounds: Sequence[Bound] = (),
 ) -> Markup:
     """Returns the plot of all curves over one pair of axes; values that are no numbers are left out.
@@ -53,11 +54,14 @@ def line_plot(
         log: Whether the vertical axis is logarithmic; None: where the values span more than a factor of 20.
         log_axis: The same of the horizontal axis.
         dots: Whether points are marked.
+        zero: Whether a vertical axis that is not logarithmic begins at 0, as one of times and amounts should.
         bounds: Vertical lines, such as where two curves cross.
     """
     drawn = [(curve, [point for point in curve.points if math.isfinite(point[1])]) for curve in curves]
     x = fitted([x for _, points in drawn for x, _ in points], _LEFT, WIDTH - 10, margin=0.01, log=log_axis)
     y = fitted([y for _, points in drawn for _, y in points], _BOTTOM, _TOP, log=log)
+    if zero and not y.log:
+        y = replace(y, low=min(0.0, y.low))
     parts = [x_axis(x, _TOP, _BOTTOM, axis), y_axis(y, _LEFT, WIDTH - 10)]
     for bound in bounds:
         title = element("title", f"{bound.name} {bound.value:,.0f}")

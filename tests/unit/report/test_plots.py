@@ -102,3 +102,10 @@ def test_plots_of_one_value_can_be_drawn(value: float) -> None:
 def test_a_curve_leaves_out_what_is_no_number() -> None:
     plot = line_plot([Curve("a", [(1, 1.0), (2, math.nan), (3, math.inf), (4, 2.0)])], label="x", axis="step")
     assert plot.count("L") == 1
+
+
+def test_an_axis_of_times_begins_at_zero() -> None:
+    curve = Curve("a", [(1.0, 5.0), (2.0, 6.0)])
+    assert ">0<" in line_plot([curve], label="x", axis="step", zero=True)
+    assert ">0<" not in line_plot([curve], label="x", axis="step")
+    assert "nan" not in line_plot([Curve("a", [(1.0, 5.0), (2.0, 600.0)])], label="x", axis="step", log=None, zero=True)
