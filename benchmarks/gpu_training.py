@@ -58,8 +58,7 @@ def _steps(report: Report, subject: Subject, device: torch.device, rows: int, dr
 
     def step() -> None:
         started = time.perf_counter()
-        with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
-            optimiser_step(model, [batch], optimiser, 1.0)
+        optimiser_step(model, [batch], optimiser, 1.0, torch.bfloat16 if mixed else None)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         taken.append(time.perf_counter() - started)

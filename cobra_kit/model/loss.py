@@ -32,7 +32,8 @@ def summed_loss(
     """
 
     def chunk_loss(states: Tensor, ids: Tensor, weight: Tensor) -> Tensor:
-        return F.cross_entropy(logits(states).float(), ids, reduction="none") @ weight
+        each = F.cross_entropy(logits(states).float(), ids, reduction="none")
+        return (each * weight).sum()  # not a product of vectors, which autocast would round
 
     if targets.numel() <= chunk_tokens:
         return chunk_loss(hidden, targets, weights)

@@ -13,6 +13,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Ratio = Annotated[float, Field(ge=0, le=1)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
+ProductPrecision = Literal["auto", "float32", "bfloat16"]
 
 
 class Section(BaseModel):
@@ -70,6 +71,9 @@ class StageSection(Section):
     """What counts the same in the loss: every supervised token (the paper's), or every answer, long or short."""
     max_grad_norm: Positive | None = 1.0
     """Gradients are scaled down to this norm; null: never."""
+    precision: ProductPrecision = "auto"
+    """What matrix products are computed in: `bfloat16` (autocast: weights, gradients and states stay float32),
+    `float32`, or `auto`: bfloat16 on a GPU that has it, float32 elsewhere."""
 
     @model_validator(mode="after")
     def _has_one_length(self) -> StageSection:

@@ -39,6 +39,7 @@ from cobra_kit.model import VisionLanguageModel, compose
 from cobra_kit.recipe.sections import StageSection
 from cobra_kit.store import user_cache, write_json
 from cobra_kit.study.plan import RunPlan
+from cobra_kit.train.mixed_precision import product_dtype
 from cobra_kit.train.optimiser import make_optimiser
 from cobra_kit.train.stages import STAGES, Stage, set_stage, stage_rows
 from cobra_kit.train.step import optimiser_step
@@ -199,14 +200,14 @@ def _seconds_per_step(
     )
     tokenising = (time.perf_counter() - started) / len(listed)
     sampler = LengthGroupedSampler(prepared.lengths, settings.batch_size, seed=0)
-    optimiser = make_optimiser(model, settings)
+    optimiser, products = make_optimiser(model, settings), product_dtype(settings.precision, model.device)
     size = settings.micro_batch_size or settings.batch_size
     taken: list[float] = []
     while len(taken) < _WARM_UP + 2 or (len(taken) < _WARM_UP + _STEPS * 8 and sum(taken[_WARM_UP:]) < _SECONDS):
         begun = time.perf_counter()
         numbers = sampler.next_batch()
         batches = [prepared.batch(numbers[i : i + size]) for i in range(0, len(numbers), size)]
-        optimiser_step(model, batches, optimiser, settings.max_grad_norm)
+        optimiser_step(model, batches, optimiser, settings.max_grad_norm, products)
         taken.append(time.perf_counter() - begun)
     measured = taken[_WARM_UP:]
     return sum(measured) / len(measured), tokenising

@@ -21,6 +21,7 @@ from cobra_kit.recipe.sections import StageSection
 from cobra_kit.train.checkpoint import Checkpoint
 from cobra_kit.train.interrupt import Interrupt
 from cobra_kit.train.metrics import Metrics
+from cobra_kit.train.mixed_precision import product_dtype
 from cobra_kit.train.optimiser import load_optimiser_tensors, make_optimiser, optimiser_tensors
 from cobra_kit.train.random_state import load_random_state, random_state
 from cobra_kit.train.results import StageResult
@@ -93,6 +94,7 @@ class StageLoop:
         self._metrics, self._save_to, self._report = metrics, save, report
         self._pace, self._validate = pace, validate
         set_stage(model, stage)
+        self._products = product_dtype(settings.precision, model.device)
         self._optimiser = make_optimiser(model, settings)
         self._tally, self._speed = Tally(), Speed()
         positions: dict[str, SamplerState] = {}
@@ -167,7 +169,7 @@ class StageLoop:
         for group in self._optimiser.param_groups:
             group["lr"] = self._rate
         try:
-            outcome = optimiser_step(self._model, batches, self._optimiser, settings.max_grad_norm)
+            outcome = optimiser_step(self._model, batches, self._optimiser, settings.max_grad_norm, self._products)
         except NotFiniteError as error:
             raise self._not_finite(error) from error
         self._positions, self._random = self._where(), random_state(self._model.device)

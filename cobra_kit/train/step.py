@@ -28,25 +28,35 @@ class NotFiniteError(ArithmeticError):
     """The loss or the gradient is infinite or NaN; no weight was changed."""
 
 
-def accumulate(model: VisionLanguageModel, batches: Sequence[Batch]) -> Tensor:
+def accumulate(model: VisionLanguageModel, batches: Sequence[Batch], products: torch.dtype | None = None) -> Tensor:
     """Adds the gradients of several micro-batches and returns their loss, as if they were one batch.
 
     Each is divided by the weight of the supervised tokens of all of them, so neither the number of micro-batches nor
     which rows share one changes the gradient.
+
+    Args:
+        model: The model, its stage set.
+        batches: The micro-batches.
+        products: What matrix products are computed in; None: the weights' own type.
     """
     weight = sum(batch.total_weight for batch in batches)
     device = model.device
     total = torch.zeros((), device=device)
     for batch in batches:
         on_device = batch if device.type == "cpu" else batch.to(device)
-        loss: Tensor = model(on_device, total_weight=weight)
+        with torch.autocast(device.type, products, enabled=products is not None):
+            loss: Tensor = model(on_device, total_weight=weight)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         total += loss.detach()
     return total
 
 
 def optimiser_step(
-    model: VisionLanguageModel, batches: Sequence[Batch], optimiser: Optimizer, max_grad_norm: float | None
+    model: VisionLanguageModel,
+    batches: Sequence[Batch],
+    optimiser: Optimizer,
+    max_grad_norm: float | None,
+    products: torch.dtype | None = None,
 ) -> StepOutcome:
     """Makes one step.
 
@@ -55,12 +65,13 @@ def optimiser_step(
         batches: The micro-batches of the step.
         optimiser: Its learning rate set.
         max_grad_norm: Longer gradients are scaled down to this; None: never.
+        products: What matrix products are computed in; None: the weights' own type.
 
     Raises:
         NotFiniteError: The loss or the gradient is not finite.
     """
     optimiser.zero_grad(set_to_none=True)
-    loss = accumulate(model, batches)
+    loss = accumulate(model, batches, products)
     # Not from the model: walking its modules costs a hundredth of a step.
     trained = [p for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
     norm = get_total_norm([p.grad for p in trained])

@@ -1,0 +1,36 @@
+"""What matrix products are computed in while training. Weights, gradients, sums and states stay float32."""
+
+from __future__ import annotations
+
+import torch
+
+from cobra_kit.errors import TrainingError
+from cobra_kit.machine import computes_bfloat16
+from cobra_kit.recipe.sections import ProductPrecision
+
+
+def product_dtype(wanted: ProductPrecision, device: torch.device) -> torch.dtype | None:
+    """Returns the type that autocast takes, or None where products are computed in the weights' own.
+
+    Args:
+        wanted: `auto` is bfloat16 on a GPU that computes in it, as the authors train (PAPER.md, hyper-parameters), and
+            the weights' own type elsewhere: on most CPUs bfloat16 is slower.
+        device: Where the model is.
+
+    Raises:
+        TrainingError: The GPU is too old for bfloat16.
+    """
+    if wanted == "float32" or (wanted == "auto" and device.type != "cuda"):
+        return None
+    if device.type == "cuda":
+        major, minor = torch.cuda.get_device_capability(device)
+        if not computes_bfloat16(major, minor):
+            if wanted == "auto":
+                return None
+            name = torch.cuda.get_device_name(device)
+            raise TrainingError(
+                f"{name} (compute capability {major}.{minor}) is too old for bfloat16",
+                where="train: precision",
+                hint="Use precision: float32.",
+            )
+    return torch.bfloat16
