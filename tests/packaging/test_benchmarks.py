@@ -22,7 +22,12 @@ def test_the_gpu_benchmark_runs_dry(tmp_path: Path) -> None:
     found = json.loads(out.read_text())
     assert any("DRY RUN" in note for note in found["notes"])
     told = " ".join(claim["what"] for claim in found["claims"])
-    for words in ("worst error of output and gradients", "share of the bandwidth", "generate", "tokens/s (image"):
+    for words in (
+        "worst error of output and gradients",
+        "share of the memory bandwidth",
+        "generate",
+        "tokens/s (image",
+    ):
         assert words in told
     assert not [note for note in found["notes"] if "failed" in note]
 
