@@ -96,12 +96,14 @@ def tick_label(value: float) -> str:
 
 def _linear_ticks(low: float, high: float, most: int) -> list[float]:
     raw = (high - low) / max(most - 1, 1)
-    power = 10.0 ** math.floor(math.log10(raw))
+    power = 10.0 ** math.floor(math.log10(raw)) if raw else 0.0
+    if power < sys.float_info.min:
+        return []  # too near to 0 for round numbers between the ends
     for factor in (*_STEPS, 20.0):
         step = factor * power
         first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
         if step >= raw * 0.999 and last - first + 1 <= most:
-            return [round(index * step, 12) for index in range(first, last + 1)]
+            return [float(f"{index * step:.12g}") for index in range(first, last + 1)]
     return []
 
 

@@ -20,6 +20,7 @@ finite = st.floats(-1e12, 1e12, allow_subnormal=False)
 @example([1.0, 3.6e-299], True)
 @example([6.5e9, 3.6e-299], True)
 @example([1e12, 2.3e-308], True)
+@example([2.3e-136], True)
 def test_a_scale_holds_its_values_and_has_few_round_ticks_inside(values: list[float], log: bool) -> None:
     scale = fitted(values, 10.0, 300.0, log=log)
     assert all(10 - 1e-6 <= scale(value) <= 300 + 1e-6 for value in values)
