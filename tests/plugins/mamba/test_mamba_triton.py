@@ -37,9 +37,10 @@ HALF = torch.bfloat16
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="on a GPU the kernels run there, in test_mamba_triton_kernels.py")
-def test_kernels_in_the_interpreter() -> None:
+@pytest.mark.parametrize("chosen", ["continued or steps or norm", pytest.param("", id="all", marks=pytest.mark.slow)])
+def test_kernels_in_the_interpreter(chosen: str) -> None:
     file = Path(__file__).with_name("test_mamba_triton_kernels.py")
-    command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", str(file)]
+    command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "-k", chosen, str(file)]
     done = subprocess.run(command, env={**os.environ, "TRITON_INTERPRET": "1"}, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-5000:]
     skipped = [line for line in done.stdout.splitlines() if line.startswith("SKIPPED")]
