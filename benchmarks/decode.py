@@ -150,17 +150,6 @@ def largest_difference(a: Step, b: Step, tokens: int = 16) -> float:
     return max(float((a() - b()).abs().max()) for _ in range(tokens))
 
 
-def check_logits(report: Report, models: dict[str, Any]) -> None:
-    """Claims that those with the same weights say the same."""
-    pairs = {THEIRS: (backbone_step(models[OURS], 0, 99), mamba_step(models[THEIRS]))}
-    for name, static in zip(TRANSFORMERS[1:], (False, True), strict=True):
-        theirs = transformer_step(models["their transformer"], 0, 99, static=static)
-        pairs[name] = backbone_step(models[TRANSFORMERS[0]], 0, 99), theirs
-    for name, (ours, theirs) in pairs.items():
-        what = f"largest difference of logits, ours and {name}"
-        report.claim(Claim(what, largest_difference(ours, theirs), "", 1e-4, at_least=False))
-
-
 def measure(report: Report, models: dict[str, Any], threads: int, contexts: list[int], rounds: int) -> None:
     """Times every contestant over every context and makes the claims for this number of threads."""
     torch.set_num_threads(threads)

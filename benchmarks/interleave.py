@@ -16,9 +16,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from cobra_kit.machine import package_versions, processor, vector_bits
 
 Clock = Callable[[], float]
 Times = dict[str, list[float]]
@@ -146,28 +147,12 @@ class Report:
 
 def machine() -> dict[str, Any]:
     """Returns what the numbers depend on: processor, cores, load and versions."""
-    packages = ("torch", "transformers", "mambapy")
+    wide = ", AVX-512" if vector_bits() == 512 else ""
+    installed = package_versions(("torch", "transformers", "mambapy"))
     return {
-        "processor": _processor(),
+        "processor": f"{processor()}{wide}",
         "cores": os.cpu_count(),
         "load": round(os.getloadavg()[0], 1),
         "python": platform.python_version(),
-        **{name: version for name in packages if (version := _version(name))},
+        **{name: version for name, version in installed.items() if version},
     }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    wide = ", AVX-512" if any(line.startswith("flags") and " avx512f" in line for line in lines) else ""
-    return f"{names[0] if names else platform.machine()}{wide}"

@@ -17,7 +17,7 @@ from cobra_kit.estimate.batches import image_group, shape_batch
 from cobra_kit.estimate.counting import count_model
 from cobra_kit.estimate.operations import autocast_on_meta
 from cobra_kit.model import VisionLanguageModel
-from cobra_kit.model.placement import part_dtypes, place
+from cobra_kit.model.placement import module_bytes, part_dtypes, place
 from cobra_kit.recipe import ResolvedRecipe
 
 
@@ -78,10 +78,10 @@ def inference_need(
     """
     model, _ = count_model(resolved)
     dtypes = part_dtypes(resolved.recipe, device, dtype)
-    full = [_bytes(part) for part in model.parts().values()]
+    full = [module_bytes(part) for part in model.parts().values()]
     for kind, part in model.parts().items():
         place(part, torch.device("meta"), dtypes[kind])
-    settled = [_bytes(part) for part in model.parts().values()]
+    settled = [module_bytes(part) for part in model.parts().values()]
     filling = max(0, *(own - kept for own, kept in zip(full, settled, strict=True)))
     model.eval().requires_grad_(False)
     room = model.image_tokens().num_tokens + extra_tokens + text_tokens + new_tokens
@@ -101,10 +101,6 @@ def _passing(model: VisionLanguageModel, resolved: ResolvedRecipe, rows: int, te
     except (CobraError, RuntimeError, NotImplementedError, TypeError, ValueError, AssertionError):
         return None  # a part that does not run on the meta device
     return live.most
-
-
-def _bytes(module: torch.nn.Module) -> int:
-    return sum(tensor.numel() * tensor.element_size() for tensor in (*module.parameters(), *module.buffers()))
 
 
 class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped

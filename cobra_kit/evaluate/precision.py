@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import torch
-
 from cobra_kit.model import VisionLanguageModel
 from cobra_kit.model.decoding import AS_KEPT, Precision
+from cobra_kit.model.device import DTYPES
 from cobra_kit.model.placement import place
 from cobra_kit.model.quantise import quantise_int8_
 from cobra_kit.recipe.sections import PrecisionSection
-
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def take_precision(model: VisionLanguageModel, section: PrecisionSection | None) -> Precision:
@@ -30,5 +27,5 @@ def take_precision(model: VisionLanguageModel, section: PrecisionSection | None)
     elif section.weights != "trained":
         for kind, part in model.parts().items():
             if kind != "vision_encoder":
-                place(part, model.device, _DTYPES[section.weights])
-    return AS_KEPT if section.state == "kept" else Precision(state=_DTYPES[section.state])
+                place(part, model.device, DTYPES[section.weights])
+    return AS_KEPT if section.state == "kept" else Precision(state=DTYPES[section.state])

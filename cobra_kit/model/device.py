@@ -43,12 +43,20 @@ def dtype_named(name: str, device: torch.device) -> torch.dtype:
     """
     if name not in DTYPES:
         raise CobraError(f"no dtype named {name!r}", where="--dtype", hint=suggest(name, DTYPES, what="dtypes"))
-    if name == "bfloat16" and device.type == "cuda":
-        major, minor = torch.cuda.get_device_capability(device)
-        if not computes_bfloat16(major, minor):
-            raise CobraError(
-                f"{torch.cuda.get_device_name(device)} (compute capability {major}.{minor}) is too old for bfloat16",
-                where="--dtype bfloat16",
-                hint="Use float16 or float32; bfloat16 begins with compute capability 8.0.",
-            )
+    if name == "bfloat16" and (obstacle := bfloat16_obstacle(device)) is not None:
+        raise CobraError(
+            obstacle,
+            where="--dtype bfloat16",
+            hint="Use float16 or float32; bfloat16 begins with compute capability 8.0.",
+        )
     return DTYPES[name]
+
+
+def bfloat16_obstacle(device: torch.device) -> str | None:
+    """Returns why a device does not compute in bfloat16, or None if it does."""
+    if device.type != "cuda":
+        return None
+    major, minor = torch.cuda.get_device_capability(device)
+    if computes_bfloat16(major, minor):
+        return None
+    return f"{torch.cuda.get_device_name(device)} (compute capability {major}.{minor}) is too old for bfloat16"

@@ -41,9 +41,9 @@ def peak_bytes(modules: Sequence[nn.Module], device: torch.device, dtypes: Seque
     """
     settled = peak = 0
     for module, dtype in zip(modules, dtypes, strict=True):
-        peak = max(peak, settled + _bytes(module, None))
+        peak = max(peak, settled + module_bytes(module))
         if device.type == "cpu":
-            settled += _bytes(module, dtype)
+            settled += module_bytes(module, dtype)
     return peak
 
 
@@ -63,7 +63,7 @@ def place(module: nn.Module, device: torch.device, dtype: torch.dtype | None) ->
     module.to(device)
 
 
-def _bytes(module: nn.Module, dtype: torch.dtype | None) -> int:
+def module_bytes(module: nn.Module, dtype: torch.dtype | None = None) -> int:
     """Returns the bytes of a module's parameters and buffers, of floating-point ones as if they had type `dtype`."""
     total = 0
     for tensor in (*module.parameters(), *module.buffers()):

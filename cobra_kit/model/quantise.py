@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from cobra_kit.errors import TrainingError, WeightsError
 from cobra_kit.interfaces import Backbone
+from cobra_kit.model.placement import module_bytes
 from cobra_kit.model.vision_language_model import VisionLanguageModel
 
 _PACKED_ROWS = 4
@@ -125,7 +126,7 @@ def quantise_int8_(model: VisionLanguageModel | Backbone) -> Quantised:
         WeightsError: A weight is not finite, or has no values (the meta device).
     """
     backbone = model.backbone if isinstance(model, VisionLanguageModel) else model
-    before = _bytes(backbone)
+    before = module_bytes(backbone)
     layers, kept = 0, []
     linears = list(_linears(backbone))
     shared = Counter(id(p) for _, p in backbone.named_parameters(remove_duplicate=False))
@@ -139,7 +140,7 @@ def quantise_int8_(model: VisionLanguageModel | Backbone) -> Quantised:
         replacement.train(linear.training)
         setattr(owner, leaf, replacement)
         layers += 1
-    return Quantised(layers, tuple(kept), before, _bytes(backbone))
+    return Quantised(layers, tuple(kept), before, module_bytes(backbone))
 
 
 def _linears(backbone: Backbone) -> Iterator[tuple[str, nn.Module, str, nn.Linear]]:
@@ -157,10 +158,6 @@ def _check_values(name: str, linear: nn.Linear) -> None:
         raise WeightsError(
             f"{name}.weight holds NaN or infinity", hint="No scale fits such weights; train again with a lower rate."
         )
-
-
-def _bytes(module: nn.Module) -> int:
-    return sum(tensor.numel() * tensor.element_size() for tensor in (*module.parameters(), *module.buffers()))
 
 
 @cache

@@ -132,10 +132,8 @@ class Forecast:
             shared = arm.local.features if encoder not in seen else 0.0
             shared += arm.local.starting + arm.local.drawing if not seen else 0.0
             seen.add(encoder)
-            once = {**run.resolved.plain(), "evaluate": None}
-            alike = json.dumps(once, sort_keys=True)
-            spared = arm.local.training + arm.local.validation if alike in trained else 0.0
-            trained.add(alike)
+            spared = arm.local.training + arm.local.validation if run.trained in trained else 0.0
+            trained.add(run.trained)
             total += shared + arm.seeds * (arm.local.per_training - spared)
         return total
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cobra_kit.study.shared import Shared
     from cobra_kit.train import Pace
 
-RUN, PROGRESS = "cobra_kit:run", "cobra_kit:progress"
+RUN = "cobra_kit:run"
 
 
 class TrialKind(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -54,6 +55,12 @@ class RunPlan:
     def evaluate(self) -> EvaluateSection:
         """Returns how it is evaluated."""
         return self.resolved.recipe.evaluate or EvaluateSection()
+
+    @property
+    def trained(self) -> str:
+        """Returns all of the recipe that training may depend on, as text: runs of one seed that have it in common may
+        differ in how they are evaluated and in nothing else."""
+        return json.dumps({**self.resolved.plain(), "evaluate": None}, sort_keys=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,8 +113,7 @@ def readable(benchmarks: Mapping[str, Benchmark], pictures: Pictures, report: Re
 
 def _train_alike(runs: Sequence[RunPlan]) -> bool:
     """Returns whether two runs may differ in nothing but how they are evaluated; without opening their data."""
-    seen = [json.dumps([{**run.resolved.plain(), "evaluate": None}, run.seed], sort_keys=True) for run in runs]
-    return len(set(seen)) < len(seen)
+    return len({(run.trained, run.seed) for run in runs}) < len(runs)
 
 
 def _check_names(run: RunPlan, wanted: list[str] | tuple[str, ...], offered: Mapping[str, Benchmark]) -> None:

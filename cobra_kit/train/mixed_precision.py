@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from cobra_kit.errors import TrainingError
-from cobra_kit.machine import computes_bfloat16
+from cobra_kit.model.device import bfloat16_obstacle
 from cobra_kit.recipe.sections import ProductPrecision
 
 
@@ -22,15 +22,9 @@ def product_dtype(wanted: ProductPrecision, device: torch.device) -> torch.dtype
     """
     if wanted == "float32" or (wanted == "auto" and device.type != "cuda"):
         return None
-    if device.type == "cuda":
-        major, minor = torch.cuda.get_device_capability(device)
-        if not computes_bfloat16(major, minor):
-            if wanted == "auto":
-                return None
-            name = torch.cuda.get_device_name(device)
-            raise TrainingError(
-                f"{name} (compute capability {major}.{minor}) is too old for bfloat16",
-                where="train: precision",
-                hint="Use precision: float32.",
-            )
-    return torch.bfloat16
+    obstacle = bfloat16_obstacle(device)
+    if obstacle is None:
+        return torch.bfloat16
+    if wanted == "auto":
+        return None
+    raise TrainingError(obstacle, where="train: precision", hint="Use precision: float32.")

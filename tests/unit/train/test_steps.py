@@ -86,6 +86,7 @@ CPU, GPU = torch.device("cpu"), torch.device("cuda")
 )
 def test_products_are_bfloat16_where_a_gpu_has_it(wanted, device, capability, products, monkeypatch):
     monkeypatch.setattr("torch.cuda.get_device_capability", lambda device: capability)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda device: "Tesla T4")
     assert product_dtype(wanted, device) == products
 
 
