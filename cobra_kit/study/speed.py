@@ -259,14 +259,14 @@ def _answer_tokens(model: VisionLanguageModel, sample: Sample, kind: str) -> int
 
     A trained model stops there; the untrained one that is timed would go on to the limit.
     """
-    tokenizer = model.processor.codec.tokenizer
+    codec = model.processor.codec
     answers = {
         text
         for row in islice(sample.source.rows, _QUESTIONS * 4)
         for (_, text), one in zip(row.turns, row.kinds, strict=False)
         if one == kind
     }
-    return max((len(tokenizer.encode(text)) for text in answers), default=10**6) + 1
+    return max((len(answer_ids(text, codec)) for text in answers), default=10**6)
 
 
 def _key(run: RunPlan) -> str:
