@@ -20,6 +20,7 @@ from cobra_kit.evaluate.jsonl import append_lines, read_whole_lines
 from cobra_kit.events import Progress, Reporter, silent
 from cobra_kit.model import VisionLanguageModel
 from cobra_kit.model.decoding import AS_KEPT, Precision, evaluating, first_token_probabilities, generate_ids
+from cobra_kit.text.choices import first_answer_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,16 @@ def predict(
             lines += new
             report(Progress(task=benchmark.name, done=len(lines), total=len(asked), unit="questions"))
     return [Prediction(**line) for line in lines]
+
+
+def check_choices(model: VisionLanguageModel, benchmark: Benchmark) -> None:
+    """Refuses choices that cannot be ranked by this model's first token, before anything is spent on it.
+
+    Raises:
+        TextError: A choice is not one token, or two are the same.
+    """
+    for choices in dict.fromkeys(question.choices for question in benchmark.questions):
+        first_answer_ids(choices, model.processor.codec, where=benchmark.name)
 
 
 def answer(

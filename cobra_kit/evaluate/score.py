@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from cobra_kit.data.rows import Benchmark
@@ -31,6 +32,8 @@ class Scored:
         summary: The rule's numbers, the one to report first.
         scores: One per question.
         group_floors: What is reached without the picture in single groups.
+        choice_mass: How probable it is that one of the choices comes first, in the mean over the questions that have
+            choices; None where no question has. Where it is small, the model would say something else.
     """
 
     benchmark: str
@@ -41,6 +44,7 @@ class Scored:
     summary: dict[str, float | None]
     scores: Sequence[QuestionScore]
     group_floors: Mapping[str, float] = field(default_factory=dict)
+    choice_mass: float | None = None
 
     def entry(self, file: str) -> dict[str, Any]:
         """Returns what `scores.json` says about it.
@@ -56,6 +60,7 @@ class Scored:
             "ceiling": self.ceiling,
             "mean_of_groups": self.mean_of_groups,
             "group_floors": dict(self.group_floors),
+            "choice_mass": self.choice_mass,
             "file": file,
         }
 
@@ -86,6 +91,7 @@ def score(benchmark: Benchmark, predictions: Sequence[Prediction]) -> Scored:
         )
     ]
     scores = rule.score(answered)
+    masses = [sum(prediction.probabilities.values()) for prediction in predictions if prediction.probabilities]
     return Scored(
         benchmark=benchmark.name,
         rule=rule.name,
@@ -95,6 +101,7 @@ def score(benchmark: Benchmark, predictions: Sequence[Prediction]) -> Scored:
         summary=rule.summary(scores),
         scores=scores,
         group_floors=benchmark.group_floors,
+        choice_mass=fmean(masses) if masses else None,
     )
 
 

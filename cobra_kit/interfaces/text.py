@@ -52,9 +52,9 @@ class PromptTemplate(Protocol):
 class Tokenizer(Protocol):
     """What the core asks of a tokenizer. Picklable.
 
-    It may have a method `separates(id)` too, which says whether what stands before an id, and its own text, stay as they
-    are whatever ids follow (an id that stands for one byte may not). A streamed answer comes sooner with it: without
-    it, signs of a single byte wait for the next longer word.
+    It may have a method `separates(id)` too, which says whether what stands before an id, and its own text, stay as
+    they are whatever ids follow (an id that stands for one byte may not). A streamed answer comes sooner with it:
+    without it, signs of a single byte wait for the next longer word.
     """
 
     @property

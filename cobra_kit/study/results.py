@@ -181,6 +181,8 @@ def write_table(folder: StudyFolder, table: AblationTable) -> None:
 def _arm(plan: Studied, folder: StudyFolder, arm: str, summaries: Mapping[str, dict[str, Any]]) -> ArmResult:
     scores: dict[str, dict[int, list[QuestionScore]]] = {}
     control: dict[str, dict[int, list[QuestionScore]]] = {}
+    choice_mass: dict[str, dict[int, float]] = {}
+    control_choice_mass: dict[str, dict[int, float]] = {}
     trainings: list[Training] = []
     for run in plan.runs:
         if run.arm != arm:
@@ -192,6 +194,9 @@ def _arm(plan: Studied, folder: StudyFolder, arm: str, summaries: Mapping[str, d
                     continue  # selects, and is never reported
                 into = scores if what == SPLIT else control
                 into.setdefault(name, {})[run.seed] = read_scores(place / entry["file"])
+                if (mass := entry.get("choice_mass")) is not None:  # older studies have none
+                    masses = choice_mass if what == SPLIT else control_choice_mass
+                    masses.setdefault(name, {})[run.seed] = mass
         if (training := read_training(place)) is not None:
             trainings.append(training)
     rates = [rate for one in trainings if (rate := one.tokens_per_second) is not None]
@@ -199,6 +204,8 @@ def _arm(plan: Studied, folder: StudyFolder, arm: str, summaries: Mapping[str, d
         name=arm,
         scores=scores,
         control=control,
+        choice_mass=choice_mass,
+        control_choice_mass=control_choice_mass,
         image_tokens=trainings[0].image_tokens if trainings else None,
         parameters_trained=trainings[0].parameters_trained if trainings else None,
         training_seconds=fmean(one.seconds for one in trainings) if trainings else None,

@@ -39,6 +39,7 @@ from cobra_kit.model import VisionLanguageModel, compose
 from cobra_kit.recipe.sections import StageSection
 from cobra_kit.store import user_cache, write_json
 from cobra_kit.study.plan import RunPlan
+from cobra_kit.text.choices import answer_ids
 from cobra_kit.train.mixed_precision import product_dtype
 from cobra_kit.train.optimiser import make_optimiser
 from cobra_kit.train.stages import STAGES, Stage, set_stage, stage_rows

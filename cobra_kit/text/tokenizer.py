@@ -60,6 +60,8 @@ class BpeTokenizer:
         self._tokenizer.no_padding()
         self._eos_id: int = eos_id
         self._eos_token = eos_token
+        added = self._tokenizer.get_added_tokens_decoder()
+        self._silent = {eos_id, *(token for token, about in added.items() if about.special)}
         self._joins_bytes = _joins_bytes(self._tokenizer)
         self._vocab_size = 1 + max(self._tokenizer.get_vocab(with_added_tokens=True).values())
 
@@ -130,9 +132,7 @@ class BpeTokenizer:
         if not self._joins_bytes:
             return True
         text = self._tokenizer.id_to_token(token)
-        added = self._tokenizer.get_added_tokens_decoder().get(token)
-        silent = text is None or token == self._eos_id or (added is not None and added.special)
-        return not silent and _BYTE.fullmatch(text) is None
+        return text is not None and token not in self._silent and _BYTE.fullmatch(text) is None
 
     def _encode(self, text: str) -> tokenizers.Encoding:
         try:

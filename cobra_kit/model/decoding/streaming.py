@@ -44,9 +44,7 @@ class TextPieces:
             `cobra_kit.interfaces.Tokenizer`. None: told from the text, so that signs of one byte come later.
     """
 
-    def __init__(
-        self, decode: Callable[[Sequence[int]], str], separates: Callable[[int], bool] | None = None
-    ) -> None:
+    def __init__(self, decode: Callable[[Sequence[int]], str], separates: Callable[[int], bool] | None = None) -> None:
         self._decode = decode
         self._separates = separates
         self._given: list[str] = []
