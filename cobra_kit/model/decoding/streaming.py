@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 _HALF = "\ufffd"
 """What a decoder puts where bytes are no character, or not one yet."""
 
-_CONTEXT = 4
+_CONTEXT = 5
 """Ids before the newest that are decoded again with it, so that it reads as it does behind the whole answer."""
 
-_WINDOW = 8
+_WINDOW = 10
 """Ids that are decoded together before those before the context are left behind."""
 
 
@@ -30,7 +30,7 @@ class TextPieces:
     Only a short window of ids is decoded again for a new one. A piece is given when no later id can change it, which
     is when
 
-    - the text did not change in front of the id after it: decoders drop blanks before a sign, or behind the last word;
+    - the two ids after it left it as it was: decoders drop blanks before a sign (`n`, `'`, `t`), or behind the last word;
     - it ends in no half character: a token may end inside one;
     - a *separator* stands at its end or behind it. Decoders with byte fallback (LLaMA's kind) read the bytes of a run
       together, and one that fits no character spoils those before it. Without `separates` an id is taken for a
@@ -51,6 +51,7 @@ class TextPieces:
         self._start = 0  # the window's first id
         self._read = 0  # ids that have been looked at
         self._text = ""  # of the window, without the ids that are new
+        self._same = 0  # characters of it that the one before began with, too
         self._done = 0  # characters of it that were given
         self._settled = 0  # characters of it that no byte behind them can spoil
         self._try_at = _WINDOW  # size of the window at which to try to leave ids behind
@@ -64,8 +65,8 @@ class TextPieces:
         text = self._decode(ids[self._start :])
         same = _common(self._text, text)
         self._settle(ids[self._read :], text, same)
-        piece = self._give(text, min(same, self._settled, len(text.rstrip(_HALF))))
-        self._read, self._text = len(ids), text
+        piece = self._give(text, min(self._same, same, self._settled, len(text.rstrip(_HALF))))
+        self._read, self._text, self._same = len(ids), text, same
         if size >= self._try_at:
             self._shorten(ids)
         return piece
@@ -124,7 +125,7 @@ class TextPieces:
         # The context begins with something that was given and is not blank: decoders strip blanks at the beginning.
         if self._text.endswith(text) and text[: max(0, self._done - gone)].strip():
             self._start, self._text, self._try_at = start, text, _WINDOW
-            self._done, self._settled = self._done - gone, self._settled - gone
+            self._same, self._done, self._settled = self._same - gone, self._done - gone, self._settled - gone
         else:
             size = len(ids) - self._start
             self._try_at = size + max(1, size // _WINDOW)
