@@ -30,7 +30,7 @@ class TextPieces:
     Only a short window of ids is decoded again for a new one. A piece is given when no later id can change it, which
     is when
 
-    - the two ids after it left it as it was: decoders drop blanks before a sign (`n`, `'`, `t`), or behind the last word;
+    - the two ids after it left it as it was: decoders drop blanks before signs (`n`, `'`, `t`) and at the end;
     - it ends in no half character: a token may end inside one;
     - a *separator* stands at its end or behind it. Decoders with byte fallback (LLaMA's kind) read the bytes of a run
       together, and one that fits no character spoils those before it. Without `separates` an id is taken for a

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizer_kinds import KINDS, kind
+from tokenizer_kinds import KINDS, CleanedUp, kind
 
 from cobra_kit.errors import TextError
+from cobra_kit.interfaces import TextCodec
 from cobra_kit.model import VisionLanguageModel
 from cobra_kit.model.decoding.streaming import TextPieces
+from cobra_kit.text.templates import make_template
 
 WORDS = (
     "😀",
@@ -115,6 +118,22 @@ def test_a_decoder_that_rewrites_what_was_given_is_an_error() -> None:
     with pytest.raises(TextError, match="decoder changed text that had been given") as caught:
         stream.rest(list(range(10)))
     assert "generate" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("name", ["byte-level", "llama", "gemma", "word-piece", "cleaned-up"])
+def test_a_models_stream_is_what_it_generates(
+    model: VisionLanguageModel, picture: Callable[..., Any], name: str
+) -> None:
+    """Drawn ids of an untrained model are mostly halves of characters."""
+    tokenizer: Any = kind(name)
+    if isinstance(tokenizer, CleanedUp):
+        tokenizer.eos_id, tokenizer.encode_with_offsets = 0, kind("word-piece").encode_with_offsets  # type: ignore
+    model.processor = replace(model.processor, codec=TextCodec(tokenizer, make_template("base"), 512))  # type: ignore
+    for seed in range(6):
+        drawn = {"max_new_tokens": 24, "temperature": 1.5, "seed": seed}
+        pieces = list(model.stream(picture(1), "Yes", **drawn))
+        assert "".join(pieces) == model.generate(picture(1), "Yes", **drawn)
+        assert all(pieces)
 
 
 def modes(model: VisionLanguageModel) -> list[bool]:
