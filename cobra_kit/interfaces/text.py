@@ -54,7 +54,7 @@ class Tokenizer(Protocol):
 
     It may have a method `separates(id)` too, which says whether what stands before an id, and its own text, stay as
     they are whatever ids follow (an id that stands for one byte may not). A streamed answer comes sooner with it:
-    without it, signs of a single byte wait for the next longer word.
+    without it, characters of a single byte wait for the next longer word.
     """
 
     @property

@@ -87,11 +87,12 @@ def _unlikely(table: AblationTable) -> list[str]:
     lines = []
     for row in table.rows:
         for what, masses in (("", row.choice_mass), (" with wrong pictures", row.control_choice_mass)):
-            small = [f"{arm} {grid.percent(mass)}" for arm, mass in masses.items() if mass < SMALL_CHOICE_MASS]
+            small = [f"{grid.percent(mass)} ({arm})" for arm, mass in masses.items() if mass < SMALL_CHOICE_MASS]
             if small:
                 lines.append(
-                    f"{row.benchmark}{what} ranks answers that hardly ever come first: together they have little of "
-                    f"the probability there ({', '.join(small)}). The score says little of what the model would say."
+                    f"{row.benchmark}{what} ranks answers that hardly ever come first: together they have "
+                    f"{', '.join(small)} of the first token's probability, so the score says little of what the model "
+                    "would answer."
                 )
     return lines
 

@@ -14,11 +14,14 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
     Modules may differ: a frozen encoder stays in eval mode while the rest trains.
     """
-    training = [module for module in model.modules() if module.training]
-    for module in training:
-        module.training = False
+    before = {module: module.training for module in model.modules()}
+    if not any(before.values()):
+        yield
+        return
+    model.eval()  # and not the flags alone: a module may do more than set them
     try:
         yield
     finally:
-        for module in training:
-            module.training = True
+        model.train(before[model])
+        for module, training in before.items():
+            module.training = training

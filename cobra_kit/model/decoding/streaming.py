@@ -30,7 +30,7 @@ class TextPieces:
     Only a short window of ids is decoded again for a new one. A piece is given when no later id can change it, which
     is when
 
-    - the two ids after it left it as it was: decoders drop blanks before signs (`n`, `'`, `t`) and at the end;
+    - the two ids after it left it as it was: decoders drop blanks before punctuation (`n`, `'`, `t`) and at the end;
     - it ends in no half character: a token may end inside one;
     - a *separator* stands at its end or behind it. Decoders with byte fallback (LLaMA's kind) read the bytes of a run
       together, and one that fits no character spoils those before it. Without `separates` an id is taken for a
@@ -41,7 +41,7 @@ class TextPieces:
     Args:
         decode: Ids to text.
         separates: Whether what stands before an id, and its own text, stay as they are whatever follows; see
-            `cobra_kit.interfaces.Tokenizer`. None: told from the text, so that signs of one byte come later.
+            `cobra_kit.interfaces.Tokenizer`. None: told from the text, so that characters of one byte come later.
     """
 
     def __init__(self, decode: Callable[[Sequence[int]], str], separates: Callable[[int], bool] | None = None) -> None:
@@ -101,7 +101,9 @@ class TextPieces:
                 self._settled = max(self._settled, same)
         elif same == len(self._text):
             added = text[same:]
-            if len(new) == 1 and (len(added) > 1 or (not added.isascii() and added != _HALF)):
+            if _HALF in added:  # maybe a byte that spoils a run, of which a blank at the beginning was not seen before
+                return
+            if len(new) == 1 and (len(added) > 1 or not added.isascii()):
                 self._settled = len(text)
             elif len(added) > len(new):  # a byte adds one character at most
                 self._settled = max(self._settled, same)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizer_kinds import KINDS, CleanedUp, kind
@@ -14,6 +15,7 @@ from tokenizer_kinds import KINDS, CleanedUp, kind
 from cobra_kit.errors import TextError
 from cobra_kit.interfaces import TextCodec
 from cobra_kit.model import VisionLanguageModel
+from cobra_kit.model.decoding import evaluating
 from cobra_kit.model.decoding.streaming import TextPieces
 from cobra_kit.text.templates import make_template
 
@@ -63,6 +65,17 @@ def test_an_answer_cut_inside_a_character_is_the_same(name: str, knows: bool, wo
     assert "".join(pieces) == tokenizer.decode(ids).strip()
     if "\ufffd" not in words:
         assert "\ufffd" not in "".join(pieces[:-1]), "half a character is known to be one only at the end"
+
+
+@pytest.mark.parametrize("knows", [True, False], ids=["separates", "told from the text"])
+def test_a_blank_that_was_stripped_comes_back_in_a_spoilt_run(knows: bool) -> None:
+    tokenizer: Any = kind("llama")
+    ids = [tokenizer.encode("Yes")[0], *(byte + 2 for byte in " 😀 A\n😀A😀".encode())]
+    for begin in (0, 1):
+        for end in range(len(ids) + 1):
+            assert (
+                "".join(pieces_of(tokenizer, ids[begin:end], knows=knows)) == tokenizer.decode(ids[begin:end]).strip()
+            )
 
 
 @pytest.mark.parametrize("name", ["byte-level", "llama"])
@@ -136,7 +149,7 @@ def test_a_models_stream_is_what_it_generates(
         assert all(pieces)
 
 
-def modes(model: VisionLanguageModel) -> list[bool]:
+def modes(model: torch.nn.Module) -> list[bool]:
     return [module.training for module in model.modules()]
 
 
@@ -155,6 +168,23 @@ def test_a_dropped_stream_leaves_the_mode(mixed: VisionLanguageModel, picture: C
     assert modes(mixed) == before, "between two pieces the model is the caller's"
     stream.close()  # type: ignore[attr-defined]
     assert modes(mixed) == before
+
+
+def test_a_module_that_does_more_than_set_a_flag_is_asked() -> None:
+    class Merging(torch.nn.Linear):
+        merged = False
+
+        def train(self, mode: bool = True) -> Merging:
+            self.merged = not mode
+            return super().train(mode)
+
+    outer = torch.nn.Sequential(Merging(1, 1), torch.nn.Linear(1, 1)).train()
+    outer[1].eval()
+    with evaluating(outer):
+        assert outer[0].merged
+        assert modes(outer) == [False, False, False]
+    assert not outer[0].merged
+    assert modes(outer) == [True, True, False]
 
 
 def test_two_streams_at_once_leave_the_mode(mixed: VisionLanguageModel, picture: Callable[..., Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from pathlib import Path
 
@@ -27,8 +28,8 @@ from cobra_kit.statistics import QuestionScore
 from cobra_kit.study.reporting import study_state
 
 SENTENCE = (
-    "presence ranks answers that hardly ever come first: together they have little of the probability there "
-    "(mlp 0.0012 %). The score says little of what the model would say."
+    "presence ranks answers that hardly ever come first: together they have 0.0012 % (mlp) of the first token's "
+    "probability, so the score says little of what the model would answer."
 )
 
 
@@ -59,7 +60,7 @@ def test_a_tiny_mass_stands_beside_the_number_in_every_form() -> None:
     assert told(table) == [SENTENCE]
     assert SENTENCE in " ".join(render_text(table).split())
     assert SENTENCE in render_markdown(table).replace("\\", "")
-    assert SENTENCE in scores(table)
+    assert SENTENCE in html.unescape(scores(table))
     assert "0.0012" in render_latex(table)
     assert json.loads(table_to_json(table))["rows"][0]["choice_mass"] == {"mlp": 1.2e-5, "ldpv2": 0.97}
     lines = render_csv(table).splitlines()
@@ -74,13 +75,13 @@ def test_a_mass_of_a_tenth_or_more_is_not_worth_a_sentence(mass: float) -> None:
 def test_the_seed_with_the_least_mass_counts() -> None:
     table = built({7: 0.9, 8: 0.05}, {7: 0.9, 8: 0.9})
     assert table.rows[0].choice_mass == {"mlp": 0.05, "ldpv2": 0.9}
-    assert "(mlp 5 %)" in told(table)[0]
+    assert "5 % (mlp)" in told(table)[0]
 
 
 def test_a_control_with_a_tiny_mass_is_told_too() -> None:
     lines = told(built({7: 0.9}, {7: 0.9}, control={7: 0.01}))
     assert [line[:28] for line in lines] == ["presence with wrong pictures"]
-    assert "(mlp 1 %, ldpv2 1 %)" in lines[0]
+    assert "1 % (mlp), 1 % (ldpv2)" in lines[0]
 
 
 def test_tables_of_before_the_mass_was_stored_open() -> None:
@@ -115,4 +116,4 @@ def test_a_study_keeps_the_mass_and_one_without_it_opens(tmp_path: Path) -> None
     places[0].write_text(json.dumps(content))
     table = study_state(study).table
     assert table is not None
-    assert "0.3 %" in told(table)[0]
+    assert "0.3 % (" in told(table)[0]
