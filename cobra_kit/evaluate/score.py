@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -91,7 +91,6 @@ def score(benchmark: Benchmark, predictions: Sequence[Prediction]) -> Scored:
         )
     ]
     scores = rule.score(answered)
-    masses = [sum(prediction.probabilities.values()) for prediction in predictions if prediction.probabilities]
     return Scored(
         benchmark=benchmark.name,
         rule=rule.name,
@@ -101,8 +100,18 @@ def score(benchmark: Benchmark, predictions: Sequence[Prediction]) -> Scored:
         summary=rule.summary(scores),
         scores=scores,
         group_floors=benchmark.group_floors,
-        choice_mass=fmean(masses) if masses else None,
+        choice_mass=mean_choice_mass([prediction.probabilities for prediction in predictions]),
     )
+
+
+def mean_choice_mass(probabilities: Iterable[Mapping[str, float] | None]) -> float | None:
+    """Returns how probable it is in the mean that one of a question's choices comes first; None without choices.
+
+    Args:
+        probabilities: Per question those of its choices; None or nothing where the answer was generated.
+    """
+    masses = [sum(choices.values()) for choices in probabilities if choices]
+    return fmean(masses) if masses else None
 
 
 def write_scores(path: Path, scores: Sequence[QuestionScore]) -> None:

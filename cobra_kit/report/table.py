@@ -99,7 +99,7 @@ class Row:
         controls: Arm to its score with the right pictures minus that with wrong ones.
         parts: The groups of its questions; none where there is only one.
         choice_mass: Arm to how probable it is, 0 to 1, that one of the choices comes first: the mean over questions of
-            the seed where it is least. Empty where answers are generated, and in studies of before it was stored.
+            the seed where it is least. Empty where answers are generated.
         control_choice_mass: The same with wrong pictures.
     """
 

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 from cobra_kit.data.rows import HeldOutSplit
 from cobra_kit.errors import CobraError
-from cobra_kit.evaluate.score import Scored, read_scores, write_scores
+from cobra_kit.evaluate.jsonl import read_whole_lines
+from cobra_kit.evaluate.score import Scored, mean_choice_mass, read_scores, write_scores
 from cobra_kit.report import (
     AblationTable,
     ArmResult,
@@ -194,7 +195,7 @@ def _arm(plan: Studied, folder: StudyFolder, arm: str, summaries: Mapping[str, d
                     continue  # selects, and is never reported
                 into = scores if what == SPLIT else control
                 into.setdefault(name, {})[run.seed] = read_scores(place / entry["file"])
-                if (mass := entry.get("choice_mass")) is not None:  # older studies have none
+                if (mass := _choice_mass(place, what, name, entry)) is not None:
                     masses = choice_mass if what == SPLIT else control_choice_mass
                     masses.setdefault(name, {})[run.seed] = mass
         if (training := read_training(place)) is not None:
@@ -223,6 +224,15 @@ def _benchmark(name: str, entry: Mapping[str, Any]) -> Benchmark:
         mean_of_groups=entry["mean_of_groups"],
         group_floors=entry.get("group_floors", {}),
     )
+
+
+def _choice_mass(run_folder: Path, what: str, name: str, entry: Mapping[str, Any]) -> float | None:
+    """Returns how probable a benchmark's choices were; older scores do not have it, but their predictions do."""
+    if "choice_mass" in entry:
+        mass: float | None = entry["choice_mass"]
+        return mass
+    lines = read_whole_lines(run_folder / "predictions" / what / f"{name}.jsonl")
+    return mean_choice_mass([line.get("probabilities") for line in lines])
 
 
 def _score_file(what: str, name: str) -> str:

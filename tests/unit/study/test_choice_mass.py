@@ -111,6 +111,15 @@ def test_a_study_keeps_the_mass_and_one_without_it_opens(tmp_path: Path) -> None
     assert table is not None
     assert told(table) == []
 
+    # What was stored before has no mean, but every single answer's probabilities.
+    answers = places[0].parent / "predictions" / "test" / "presence.jsonl"
+    answers.parent.mkdir(parents=True)
+    lines = [{"probabilities": {"Yes": mass, "No": mass}} for mass in (0.001, 0.003)]
+    answers.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    table = study_state(study).table
+    assert table is not None
+    assert "0.4 % (" in told(table)[0]
+
     content = json.loads(places[0].read_text())
     content["test"]["presence"]["choice_mass"] = 0.003
     places[0].write_text(json.dumps(content))
