@@ -95,7 +95,7 @@ def check_choices(model: VisionLanguageModel, benchmark: Benchmark) -> None:
     Raises:
         TextError: A choice is not one token, or two are the same.
     """
-    for choices in dict.fromkeys(question.choices for question in benchmark.questions):
+    for choices in dict.fromkeys(tuple(question.choices) for question in benchmark.questions):
         first_answer_ids(choices, model.processor.codec, where=benchmark.name)
 
 
@@ -132,8 +132,8 @@ def _answer(
 ) -> list[dict[str, Any]]:
     """Returns one line per question of a batch; questions with the same choices are answered together."""
     lines: dict[int, dict[str, Any]] = {}
-    for choices in dict.fromkeys(question.choices for question, _ in asked):
-        places = [place for place, (question, _) in enumerate(asked) if question.choices == choices]
+    for choices in dict.fromkeys(tuple(question.choices) for question, _ in asked):  # a plugin may give lists
+        places = [place for place, (question, _) in enumerate(asked) if tuple(question.choices) == choices]
         said_here = _say(model, [asked[place] for place in places], choices, pictures, max_new_tokens, precision)
         for place, said in zip(places, said_here, strict=True):
             question, picture = asked[place]

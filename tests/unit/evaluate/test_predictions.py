@@ -208,6 +208,8 @@ def test_scores_say_how_probable_the_choices_were() -> None:
 def test_choices_that_cannot_be_ranked_are_refused_before_training() -> None:
     model: Any = SimpleNamespace(processor=SimpleNamespace(codec=TextCodec(small_tokenizer(), ChatTemplate(), 64)))
     predictions.check_choices(model, presence())
+    listed = [replace(question, choices=["Yes", "No"]) for question in presence().questions]  # a plugin's mistake
+    predictions.check_choices(model, replace(presence(), questions=listed))
     long = [replace(question, choices=("Yes", "extraordinary")) for question in presence().questions]
     with pytest.raises(CobraError, match=r"presence: answer 'extraordinary' is \d+ tokens"):
         predictions.check_choices(model, replace(presence(), questions=long))
