@@ -38,8 +38,8 @@ class Question:
         question_id: Unique within its benchmark.
         picture: Name of the picture that it is about.
         prompt: What the model reads, instructions about the form of the answer included.
-        choices: Answers of one token each, to be ranked by their probability at the first token; empty: the answer
-            is generated.
+        choices: Answers of one token each as the prompt template writes them, to be ranked by their probability at the
+            first token; empty: the answer is generated.
     """
 
     question_id: str

@@ -19,7 +19,8 @@ from cobra_kit.errors import CobraError
 from cobra_kit.evaluate.jsonl import append_lines, read_whole_lines
 from cobra_kit.events import Progress, Reporter, silent
 from cobra_kit.model import VisionLanguageModel
-from cobra_kit.model.decoding import AS_KEPT, Precision, first_token_probabilities, generate_ids
+from cobra_kit.model.decoding import AS_KEPT, Precision, evaluating, first_token_probabilities, generate_ids
+from cobra_kit.text.choices import first_answer_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +78,7 @@ def predict(
     lines = read_whole_lines(file)
     _check_same(lines, asked, file, computed)
     report(Progress(task=benchmark.name, done=len(lines), total=len(asked), unit="questions"))
-    training = model.training
-    model.eval()
-    try:
+    with evaluating(model):
         while len(lines) < len(asked):
             start = len(lines) // batch_size * batch_size
             told = _answer(model, asked[start : start + batch_size], pictures, max_new_tokens, precision)
@@ -87,9 +86,17 @@ def predict(
             append_lines(file, new)
             lines += new
             report(Progress(task=benchmark.name, done=len(lines), total=len(asked), unit="questions"))
-    finally:
-        model.train(training)
     return [Prediction(**line) for line in lines]
+
+
+def check_choices(model: VisionLanguageModel, benchmark: Benchmark) -> None:
+    """Refuses choices that cannot be ranked by this model's first token, before anything is spent on it.
+
+    Raises:
+        TextError: A choice is not one token, or two are the same.
+    """
+    for choices in dict.fromkeys(tuple(question.choices) for question in benchmark.questions):
+        first_answer_ids(choices, model.processor.codec, where=benchmark.name)
 
 
 def answer(
@@ -103,16 +110,12 @@ def answer(
 ) -> list[Prediction]:
     """Returns the answers to some questions, in order, and keeps nothing."""
     asked = [(question, question.picture) for question in questions]
-    training = model.training
-    model.eval()
-    try:
+    with evaluating(model):
         lines = [
             line
             for start in range(0, len(asked), batch_size)
             for line in _answer(model, asked[start : start + batch_size], pictures, max_new_tokens, precision)
         ]
-    finally:
-        model.train(training)
     return [Prediction(**line) for line in lines]
 
 
@@ -129,8 +132,8 @@ def _answer(
 ) -> list[dict[str, Any]]:
     """Returns one line per question of a batch; questions with the same choices are answered together."""
     lines: dict[int, dict[str, Any]] = {}
-    for choices in dict.fromkeys(question.choices for question, _ in asked):
-        places = [place for place, (question, _) in enumerate(asked) if question.choices == choices]
+    for choices in dict.fromkeys(tuple(question.choices) for question, _ in asked):  # a plugin may give lists
+        places = [place for place, (question, _) in enumerate(asked) if tuple(question.choices) == choices]
         said_here = _say(model, [asked[place] for place in places], choices, pictures, max_new_tokens, precision)
         for place, said in zip(places, said_here, strict=True):
             question, picture = asked[place]
@@ -159,7 +162,8 @@ def _say(
         )
         return [{"text": tokenizer.decode(ids).strip()} for ids in found]
     with torch.no_grad():
-        probabilities = first_token_probabilities(model, batch, choices, precision=precision).cpu()
+        where = f"question {asked[0][0].question_id}"
+        probabilities = first_token_probabilities(model, batch, choices, precision=precision, where=where).cpu()
     _check_finite(probabilities, asked)
     return [
         {

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from cobra_kit.data.rows import Benchmark
@@ -31,6 +32,8 @@ class Scored:
         summary: The rule's numbers, the one to report first.
         scores: One per question.
         group_floors: What is reached without the picture in single groups.
+        choice_mass: How probable it is that one of the choices comes first, in the mean over the questions that have
+            choices; None where no question has. Where it is small, the model would say something else.
     """
 
     benchmark: str
@@ -41,6 +44,7 @@ class Scored:
     summary: dict[str, float | None]
     scores: Sequence[QuestionScore]
     group_floors: Mapping[str, float] = field(default_factory=dict)
+    choice_mass: float | None = None
 
     def entry(self, file: str) -> dict[str, Any]:
         """Returns what `scores.json` says about it.
@@ -56,6 +60,7 @@ class Scored:
             "ceiling": self.ceiling,
             "mean_of_groups": self.mean_of_groups,
             "group_floors": dict(self.group_floors),
+            "choice_mass": self.choice_mass,
             "file": file,
         }
 
@@ -95,7 +100,18 @@ def score(benchmark: Benchmark, predictions: Sequence[Prediction]) -> Scored:
         summary=rule.summary(scores),
         scores=scores,
         group_floors=benchmark.group_floors,
+        choice_mass=mean_choice_mass([prediction.probabilities for prediction in predictions]),
     )
+
+
+def mean_choice_mass(probabilities: Iterable[Mapping[str, float] | None]) -> float | None:
+    """Returns how probable it is in the mean that one of a question's choices comes first; None without choices.
+
+    Args:
+        probabilities: Per question those of its choices; None or nothing where the answer was generated.
+    """
+    masses = [sum(choices.values()) for choices in probabilities if choices]
+    return fmean(masses) if masses else None
 
 
 def write_scores(path: Path, scores: Sequence[QuestionScore]) -> None:

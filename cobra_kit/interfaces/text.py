@@ -33,6 +33,9 @@ class PromptTemplate(Protocol):
     def render(self, turns: Sequence[tuple[str, str | None]], *, for_generation: bool) -> Sequence[TemplateSegment]:
         """Returns the segments of (question, answer) turns.
 
+        What it supervises also says how an answer begins: answers that are compared by their first token go through
+        it, and the token is that of the supervised text, with the blank in front if there is one.
+
         Args:
             turns: Messages without image markers, already stripped. With `for_generation` the last answer is None
                 and the text ends where the model's answer begins.
@@ -47,7 +50,12 @@ class PromptTemplate(Protocol):
 
 @runtime_checkable
 class Tokenizer(Protocol):
-    """What the core asks of a tokenizer. Picklable."""
+    """What the core asks of a tokenizer. Picklable.
+
+    It may have a method `separates(id)` too, which says whether what stands before an id, and its own text, stay as
+    they are whatever ids follow (an id that stands for one byte may not). A streamed answer comes sooner with it:
+    without it, characters of a single byte wait for the next longer word.
+    """
 
     @property
     def eos_id(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, cast
@@ -21,11 +21,12 @@ from cobra_kit.interfaces import (
     VisualTokens,
 )
 from cobra_kit.model.batch import Batch, ImageGroup
-from cobra_kit.model.decoding import Sampling, first_token_probabilities, generate_ids
+from cobra_kit.model.decoding import Sampling, evaluating, first_token_probabilities, generate_ids
 from cobra_kit.model.decoding.streaming import stream_text
 from cobra_kit.model.loss import summed_loss
 from cobra_kit.model.prompts import ImageInput, prompt_batches
 from cobra_kit.model.summary import render_summary, summarise
+from cobra_kit.text.choices import first_answer_ids
 
 if TYPE_CHECKING:
     from cobra_kit.model.processor import Processor
@@ -148,7 +149,7 @@ class VisionLanguageModel(nn.Module):
         sampling = Sampling(temperature, top_p, seed)
         eos = self.processor.codec.tokenizer.eos_id
         answers: list[str] = []
-        with _evaluating(self):
+        with evaluating(self):
             for batch in prompt_batches(self.processor, images, questions, batch_size):
                 rows = generate_ids(
                     self,
@@ -173,7 +174,8 @@ class VisionLanguageModel(nn.Module):
     ) -> Iterator[str]:
         """Yields the answer to one question in pieces, as they come; joined they are what `generate` returns.
 
-        The model is in eval mode until the last piece was taken. A piece never ends inside a character.
+        A piece never ends inside a character. Between two pieces, and when the stream is dropped, the model is in the
+        mode it was in before.
 
         Args:
             images: As for `generate` with one question.
@@ -187,9 +189,14 @@ class VisionLanguageModel(nn.Module):
         return self._pieces(images, question, max_new_tokens, sampling)
 
     def _pieces(self, images: ImageInput, question: str, max_new_tokens: int, sampling: Sampling) -> Iterator[str]:
-        with _evaluating(self):
-            (batch,) = prompt_batches(self.processor, images, question, 1)
-            yield from stream_text(self, batch.to(self.device), max_new_tokens=max_new_tokens, sampling=sampling)
+        (batch,) = prompt_batches(self.processor, images, question, 1)
+        pieces = stream_text(self, batch.to(self.device), max_new_tokens=max_new_tokens, sampling=sampling)
+        while True:
+            with evaluating(self):
+                piece = next(pieces, None)
+            if piece is None:
+                return
+            yield piece
 
     def answer_probabilities(
         self,
@@ -204,18 +211,19 @@ class VisionLanguageModel(nn.Module):
         Args:
             images: As for `generate`.
             questions: As for `generate`.
-            answers: Answers of one token each, such as `["Yes", "No"]`.
+            answers: Answers of one token each, such as `["Yes", "No"]`, as the prompt template writes them.
             batch_size: Questions scored together.
 
         Raises:
-            TextError: An answer is more than one token.
+            TextError: An answer is not one token, or two are the same.
         """
-        with _evaluating(self):
+        first_answer_ids(answers, self.processor.codec)
+        with evaluating(self):
             rows = [
                 first_token_probabilities(self, batch.to(self.device), answers)
                 for batch in prompt_batches(self.processor, images, questions, batch_size)
             ]
-        return torch.cat(rows)
+        return torch.cat(rows) if rows else torch.zeros(0, len(answers), device=self.device)
 
     def train_only(self, kinds: Collection[str]) -> None:
         """Freezes every part but `kinds` (`vision_encoder`, `projector`, `fusion`, `backbone`)."""
@@ -280,17 +288,6 @@ class VisionLanguageModel(nn.Module):
                 "this model was built from parts by hand and has no recipe; make it with cobra_kit.compose"
             )
         return self.recipe
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Puts a model into eval mode for a block, and back."""
-    training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(training)
 
 
 def _real_tokens(tokens: VisualTokens) -> Tensor:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cobra_kit.errors import CobraError
 from cobra_kit.paper import column_label, paper_column, paper_table
-from cobra_kit.report.results import ArmResult, Benchmark, PaperReference
+from cobra_kit.report.results import ArmResult, Benchmark, ChoiceMasses, PaperReference
 from cobra_kit.report.table import AblationTable, Cost, Difference, Estimate, PaperNote, Part, Row
 from cobra_kit.statistics import (
     Aligned,
@@ -148,7 +148,18 @@ def _row(
             if _complete(arm.control.get(benchmark.name), seeds)
         },
         parts=_parts(aligned, matrices, benchmark, level, resamples),
+        choice_mass=_least({arm.name: arm.choice_mass for arm in scored}, benchmark, seeds),
+        control_choice_mass=_least({arm.name: arm.control_choice_mass for arm in scored}, benchmark, seeds),
     )
+
+
+def _least(masses: Mapping[str, ChoiceMasses], benchmark: Benchmark, seeds: tuple[int, ...]) -> dict[str, float]:
+    """Returns per arm the smallest mass of a benchmark's choices over the seeds; arms of which none is known lack."""
+    known = {arm: by_benchmark.get(benchmark.name, {}) for arm, by_benchmark in masses.items()}
+    least = {
+        arm: min((by_seed[seed] for seed in seeds if seed in by_seed), default=None) for arm, by_seed in known.items()
+    }
+    return {arm: mass for arm, mass in least.items() if mass is not None}
 
 
 def _parts(

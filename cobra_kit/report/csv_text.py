@@ -14,6 +14,7 @@ COLUMNS = (
     *("difference", "difference_low", "difference_high", "verdict", "p_value", "p_holm", "detectable"),
     *("paper_row", "paper_score", "paper_difference"),
     *("image_tokens", "parameters_trained", "training_seconds", "tokens_per_second"),
+    "choice_mass",
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -56,6 +57,7 @@ def _cells(table: AblationTable, row: Row, arm: str) -> dict[str, _Cell]:
         "parameters_trained": cost.parameters_trained,
         "training_seconds": cost.training_seconds,
         "tokens_per_second": cost.tokens_per_second,
+        "choice_mass": row.choice_mass.get(arm),
     }
     if difference is not None:
         found |= {

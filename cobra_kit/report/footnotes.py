@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cobra_kit.paper import column_label
 from cobra_kit.report import grid
-from cobra_kit.report.table import AblationTable, PaperNote
+from cobra_kit.report.table import SMALL_CHOICE_MASS, AblationTable, PaperNote
 
 _SHARED = "Shared training time: of stages that several runs begin with. They were trained once; each arm shows them."
 
@@ -18,6 +18,7 @@ def footnotes(table: AblationTable) -> list[str]:
         lines.append(one)
     if one := _at_floor(table):
         lines.append(one)
+    lines.extend(_unlikely(table))
     if any(cost.shared_seconds for cost in table.costs.values()):
         lines.append(_SHARED)
     lines.extend(note[:1].upper() + note[1:] + "." for note in table.notes)
@@ -79,6 +80,21 @@ def _holm(table: AblationTable) -> str | None:
     if len(kept) == len(starred):
         return text + "every * stays."
     return text + (f"these * stay: {', '.join(kept)}." if kept else "no * stays.")
+
+
+def _unlikely(table: AblationTable) -> list[str]:
+    """Returns one sentence per benchmark whose first-token scores compare answers that hardly come first."""
+    lines = []
+    for row in table.rows:
+        for what, masses in (("", row.choice_mass), (" with wrong pictures", row.control_choice_mass)):
+            small = [f"{grid.percent(mass)} ({arm})" for arm, mass in masses.items() if mass < SMALL_CHOICE_MASS]
+            if small:
+                lines.append(
+                    f"{row.benchmark}{what} ranks answers that hardly ever come first: together they have "
+                    f"{', '.join(small)} of the first token's probability, so the score says little of what the model "
+                    "would answer."
+                )
+    return lines
 
 
 def _at_floor(table: AblationTable) -> str | None:

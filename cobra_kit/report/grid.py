@@ -67,6 +67,11 @@ def difference(one: Difference | None) -> str:
     return f"{signed(one.value)} [{signed(one.low)}, {signed(one.high)}]"
 
 
+def percent(share: float) -> str:
+    """Returns a share of any size with two digits that count, such as `0.0012 %`."""
+    return f"{float(f'{100 * share:.2g}'):.10f}".rstrip("0").rstrip(".") + " %"
+
+
 def signed(value: float) -> str:
     """Returns a difference with one decimal and its sign, also where it rounds to 0; only 0 has none."""
     return f"{value:+.1f}" if value else "0.0"

@@ -9,6 +9,8 @@ from cobra_kit.statistics import QuestionScore
 
 # benchmark -> training seed -> scored questions
 Scores = Mapping[str, Mapping[int, Sequence[QuestionScore]]]
+# benchmark -> training seed -> how probable it is in the mean that one of the choices comes first, 0 to 1
+ChoiceMasses = Mapping[str, Mapping[int, float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,8 @@ class ArmResult:
         name: The arm's name in the recipe.
         scores: The scored questions of each benchmark and seed.
         control: The same questions asked with wrong pictures, where that was done.
+        choice_mass: How probable the choices of first-token scores are; benchmarks of other rules are left out.
+        control_choice_mass: The same with wrong pictures.
         image_tokens: Tokens of one picture in the language model's input.
         parameters_trained: How many parameters training changed.
         training_seconds: Seconds of training, mean over seeds, without stages that other runs use too.
@@ -50,6 +54,8 @@ class ArmResult:
     name: str
     scores: Scores
     control: Scores = field(default_factory=dict)
+    choice_mass: ChoiceMasses = field(default_factory=dict)
+    control_choice_mass: ChoiceMasses = field(default_factory=dict)
     image_tokens: int | None = None
     parameters_trained: int | None = None
     training_seconds: float | None = None

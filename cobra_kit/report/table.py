@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Verdict = Literal["higher", "lower", "tie", "unknown"]
+
+SMALL_CHOICE_MASS = 0.1
+"""Where the choices of a first-token score are less probable than this in the mean, the table says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,9 @@ class Row:
         differences: Arm to difference; the reference arm is left out.
         controls: Arm to its score with the right pictures minus that with wrong ones.
         parts: The groups of its questions; none where there is only one.
+        choice_mass: Arm to how probable it is, 0 to 1, that one of the choices comes first: the mean over questions of
+            the seed where it is least. Empty where answers are generated.
+        control_choice_mass: The same with wrong pictures.
     """
 
     benchmark: str
@@ -108,6 +114,8 @@ class Row:
     differences: Mapping[str, Difference]
     controls: Mapping[str, Difference]
     parts: tuple[Part, ...] = ()
+    choice_mass: Mapping[str, float] = field(default_factory=dict)
+    control_choice_mass: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def at_floor(self) -> bool:

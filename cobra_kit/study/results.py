@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 from cobra_kit.data.rows import HeldOutSplit
 from cobra_kit.errors import CobraError
-from cobra_kit.evaluate.score import Scored, read_scores, write_scores
+from cobra_kit.evaluate.jsonl import read_whole_lines
+from cobra_kit.evaluate.score import Scored, mean_choice_mass, read_scores, write_scores
 from cobra_kit.report import (
     AblationTable,
     ArmResult,
@@ -181,6 +182,8 @@ def write_table(folder: StudyFolder, table: AblationTable) -> None:
 def _arm(plan: Studied, folder: StudyFolder, arm: str, summaries: Mapping[str, dict[str, Any]]) -> ArmResult:
     scores: dict[str, dict[int, list[QuestionScore]]] = {}
     control: dict[str, dict[int, list[QuestionScore]]] = {}
+    choice_mass: dict[str, dict[int, float]] = {}
+    control_choice_mass: dict[str, dict[int, float]] = {}
     trainings: list[Training] = []
     for run in plan.runs:
         if run.arm != arm:
@@ -192,6 +195,9 @@ def _arm(plan: Studied, folder: StudyFolder, arm: str, summaries: Mapping[str, d
                     continue  # selects, and is never reported
                 into = scores if what == SPLIT else control
                 into.setdefault(name, {})[run.seed] = read_scores(place / entry["file"])
+                if (mass := _choice_mass(place, what, name, entry)) is not None:
+                    masses = choice_mass if what == SPLIT else control_choice_mass
+                    masses.setdefault(name, {})[run.seed] = mass
         if (training := read_training(place)) is not None:
             trainings.append(training)
     rates = [rate for one in trainings if (rate := one.tokens_per_second) is not None]
@@ -199,6 +205,8 @@ def _arm(plan: Studied, folder: StudyFolder, arm: str, summaries: Mapping[str, d
         name=arm,
         scores=scores,
         control=control,
+        choice_mass=choice_mass,
+        control_choice_mass=control_choice_mass,
         image_tokens=trainings[0].image_tokens if trainings else None,
         parameters_trained=trainings[0].parameters_trained if trainings else None,
         training_seconds=fmean(one.seconds for one in trainings) if trainings else None,
@@ -216,6 +224,15 @@ def _benchmark(name: str, entry: Mapping[str, Any]) -> Benchmark:
         mean_of_groups=entry["mean_of_groups"],
         group_floors=entry.get("group_floors", {}),
     )
+
+
+def _choice_mass(run_folder: Path, what: str, name: str, entry: Mapping[str, Any]) -> float | None:
+    """Returns how probable a benchmark's choices were; older scores do not have it, but their predictions do."""
+    if "choice_mass" in entry:
+        mass: float | None = entry["choice_mass"]
+        return mass
+    lines = read_whole_lines(run_folder / "predictions" / what / f"{name}.jsonl")
+    return mean_choice_mass([line.get("probabilities") for line in lines])
 
 
 def _score_file(what: str, name: str) -> str:

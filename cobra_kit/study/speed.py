@@ -39,6 +39,7 @@ from cobra_kit.model import VisionLanguageModel, compose
 from cobra_kit.recipe.sections import StageSection
 from cobra_kit.store import user_cache, write_json
 from cobra_kit.study.plan import RunPlan
+from cobra_kit.text.choices import answer_ids
 from cobra_kit.train.mixed_precision import product_dtype
 from cobra_kit.train.optimiser import make_optimiser
 from cobra_kit.train.stages import STAGES, Stage, set_stage, stage_rows
@@ -259,14 +260,14 @@ def _answer_tokens(model: VisionLanguageModel, sample: Sample, kind: str) -> int
 
     A trained model stops there; the untrained one that is timed would go on to the limit.
     """
-    tokenizer = model.processor.codec.tokenizer
+    codec = model.processor.codec
     answers = {
         text
         for row in islice(sample.source.rows, _QUESTIONS * 4)
         for (_, text), one in zip(row.turns, row.kinds, strict=False)
         if one == kind
     }
-    return max((len(tokenizer.encode(text)) for text in answers), default=10**6) + 1
+    return max((len(answer_ids(text, codec)) for text in answers), default=10**6)
 
 
 def _key(run: RunPlan) -> str:

@@ -10,7 +10,7 @@ from typing import Protocol
 from cobra_kit.data.rows import Benchmark, HeldOutSplit
 from cobra_kit.evaluate.control import shuffled_pictures
 from cobra_kit.evaluate.precision import take_precision
-from cobra_kit.evaluate.predict import predict
+from cobra_kit.evaluate.predict import check_choices, predict
 from cobra_kit.evaluate.score import Scored, score
 from cobra_kit.evaluate.validation import Validator
 from cobra_kit.events import Event, Progress, Reporter, for_arm
@@ -110,6 +110,8 @@ def _trained(
     if training is not None:
         return load(place, device=shared.device), training
     model = compose(run.resolved, seed=run.seed, device=shared.device)
+    for benchmark in shared.benchmarks(run, "test").values():
+        check_choices(model, benchmark)
     reset_peak(model.device)
     asked = _validator(run, model, shared, report)
     validator: Validate | None = judge.listening(asked) if judge is not None and asked is not None else asked

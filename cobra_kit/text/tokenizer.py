@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
@@ -17,6 +18,10 @@ END_OF_TEXT = "<|endoftext|>"
 
 SMALL_TOKENIZER_FILE = "small_tokenizer.json"
 """The name of the packaged tokenizer, beside this module."""
+
+
+_BYTE = re.compile("<0x..>")
+"""How a vocabulary with byte fallback writes the id of a single byte."""
 
 
 class BpeTokenizer:
@@ -55,6 +60,9 @@ class BpeTokenizer:
         self._tokenizer.no_padding()
         self._eos_id: int = eos_id
         self._eos_token = eos_token
+        added = self._tokenizer.get_added_tokens_decoder()
+        self._silent = {eos_id, *(token for token, about in added.items() if about.special)}
+        self._joins_bytes = _joins_bytes(self._tokenizer)
         self._vocab_size = 1 + max(self._tokenizer.get_vocab(with_added_tokens=True).values())
 
     @classmethod
@@ -115,6 +123,17 @@ class BpeTokenizer:
         kept = [i for i in ids if i != self._eos_id and i < self._vocab_size]
         return self._tokenizer.decode(kept, skip_special_tokens=True)
 
+    def separates(self, token: int) -> bool:
+        """Returns whether what stands before an id, and its own text, stay as they are whatever follows.
+
+        A byte of a decoder with byte fallback does not separate: the bytes of a run are read together, and one that
+        fits no character spoils all of them. Nor does an id without text, since bytes join across it.
+        """
+        if not self._joins_bytes:
+            return True
+        text = self._tokenizer.id_to_token(token)
+        return text is not None and token not in self._silent and _BYTE.fullmatch(text) is None
+
     def _encode(self, text: str) -> tokenizers.Encoding:
         try:
             text.encode("utf-8")
@@ -142,6 +161,11 @@ class BpeTokenizer:
     def _identity(self) -> tuple[object, str]:
         # Parsed, so that the order of keys does not matter.
         return json.loads(self.definition), self._eos_token
+
+
+def _joins_bytes(tokenizer: tokenizers.Tokenizer) -> bool:
+    """Returns whether a step of the decoder is byte fallback."""
+    return tokenizer.decoder is not None and b'"ByteFallback"' in tokenizer.decoder.__getstate__()
 
 
 @cache

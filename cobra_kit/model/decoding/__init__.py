@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cobra_kit.model.decoding.generation import generate_ids
+from cobra_kit.model.decoding.modes import evaluating
 from cobra_kit.model.decoding.precision import AS_KEPT, Precision
 from cobra_kit.model.decoding.probabilities import first_token_probabilities
 from cobra_kit.model.decoding.sampling import GREEDY, Sampling
@@ -16,6 +17,7 @@ __all__ = [
     "GraphUse",
     "Precision",
     "Sampling",
+    "evaluating",
     "first_token_probabilities",
     "generate_ids",
     "release",

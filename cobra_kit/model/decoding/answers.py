@@ -56,8 +56,10 @@ class Answers:
         self._counts += ~self.finished
         self._position += 1
 
-    def read(self) -> list[list[int]]:
-        """Returns the tokens of each row, up to and without its stop token; waits for the device.
+    def read(self, since: int = 0) -> list[list[int]]:
+        """Returns the tokens of each row from number `since` on, up to and without its stop token.
+
+        Only those are copied; waits for the device.
 
         Raises:
             CobraError: The logits of a row held NaN or were all infinite, so its tokens mean nothing.
@@ -69,4 +71,5 @@ class Answers:
                 f"the model's logits are not numbers in row {wrong} of {len(broken)}",
                 hint="Its weights hold NaN or infinity, or its dtype is too narrow: try float32 or bfloat16.",
             )
-        return [row[:count] for row, count in zip(self._written.tolist(), counts, strict=True)]
+        written = self._written[:, since : max(counts, default=0)].tolist()
+        return [row[: max(0, count - since)] for row, count in zip(written, counts, strict=True)]

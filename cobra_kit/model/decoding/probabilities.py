@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from cobra_kit.errors import TextError
 from cobra_kit.model.decoding.precision import AS_KEPT, Precision
 from cobra_kit.model.decoding.prompts import new_state, next_token_logits, read_prompts
+from cobra_kit.text.choices import first_answer_ids
 
 if TYPE_CHECKING:
     from cobra_kit.model.batch import Batch
@@ -19,21 +19,28 @@ if TYPE_CHECKING:
 
 @torch.no_grad()
 def first_token_probabilities(
-    model: VisionLanguageModel, batch: Batch, answers: Sequence[str], *, precision: Precision = AS_KEPT
+    model: VisionLanguageModel,
+    batch: Batch,
+    answers: Sequence[str],
+    *,
+    precision: Precision = AS_KEPT,
+    where: str | None = None,
 ) -> Tensor:
     """Returns `[b answers]`: the probability, over the whole vocabulary, that each answer's token comes first.
 
+    An answer's token is the one that training supervises: with the blank, if the prompt template puts one before it.
+
+    Args:
+        model: The composed model, in eval mode.
+        batch: Prompts, collated for generation, on the model's device.
+        answers: Of one token each, no two of the same.
+        precision: What is rounded while the prompts are read.
+        where: Which benchmark or question this is, for errors.
+
     Raises:
-        TextError: An answer is not a single token of this tokenizer.
+        TextError: An answer is not one token, or two are the same.
     """
-    tokenizer = model.processor.codec.tokenizer
-    ids = [tokenizer.encode(answer) for answer in answers]
-    for answer, encoded in zip(answers, ids, strict=True):
-        if len(encoded) != 1:
-            raise TextError(
-                f"answer {answer!r} is {len(encoded)} tokens, so it has no first-token probability",
-                hint="Compare answers that are one token each, such as 'Yes' and 'No'.",
-            )
+    ids = first_answer_ids(answers, model.processor.codec, where=where)
     state = new_state(model, batch.num_rows, batch.layout.max_length)
     hidden = read_prompts(model, batch, state, precision)
-    return next_token_logits(model, hidden).softmax(-1)[:, [encoded[0] for encoded in ids]]
+    return next_token_logits(model, hidden).softmax(-1)[:, ids]

@@ -138,13 +138,16 @@ class DecodeSession:
         full = self._chosen >= self._shape.max_new_tokens
         return full or bool(self._require_workspace().answers.finished.all())
 
-    def tokens(self) -> list[list[int]]:
+    def tokens(self, since: int = 0) -> list[list[int]]:
         """Returns the tokens of each row so far, up to and without its stop token; waits for the device.
+
+        Args:
+            since: Leaves out that many tokens at the beginning of each row: those that the caller has already.
 
         Raises:
             CobraError: The logits of a row were not numbers.
         """
-        return self._require_workspace().answers.read()
+        return self._require_workspace().answers.read(since)
 
     def _bucket(self, used: int) -> int:
         """Returns the number of tokens that the step attends to which serves rows of `used` tokens, the new one too."""

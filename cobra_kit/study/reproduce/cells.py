@@ -9,6 +9,8 @@ from statistics import fmean
 from typing import Literal
 
 from cobra_kit.paper import PaperTable
+from cobra_kit.report import grid
+from cobra_kit.report.table import SMALL_CHOICE_MASS
 from cobra_kit.study.reproduce.evidence import Evidence, Found
 from cobra_kit.study.reproduce.needs import benchmark_name, needs, offers, plan_of
 from cobra_kit.study.reproduce.sources import Source, sources_of, table_named
@@ -162,9 +164,15 @@ def _judged(column: str, paper: float, found: Found, beside: tuple[Beside, ...])
         ours=score.value,
         low=low,
         high=high,
-        reason=f"{found.study}, {found.seeds} seed{'s' if found.seeds > 1 else ''}",
+        reason=f"{found.study}, {found.seeds} seed{'s' if found.seeds > 1 else ''}{_unlikely(found)}",
         beside=beside,
     )
+
+
+def _unlikely(found: Found) -> str:
+    if found.choice_mass is None or found.choice_mass >= SMALL_CHOICE_MASS:
+        return ""
+    return f"; it ranks answers that have {grid.percent(found.choice_mass)} of the first token's probability together"
 
 
 def _mean(column: str, paper: float, parts: Sequence[Cell], wanted: int) -> Cell:

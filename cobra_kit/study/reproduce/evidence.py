@@ -32,6 +32,7 @@ class Found:
         seeds: How many training runs it is the mean of.
         comparable: Whether it was made as the paper's profile says, with the published benchmark.
         why_not: What it differs in.
+        choice_mass: How probable the choices of a first-token score are; None for other rules.
     """
 
     study: Path
@@ -40,6 +41,7 @@ class Found:
     seeds: int
     comparable: bool
     why_not: str = ""
+    choice_mass: float | None = None
 
 
 class Evidence:
@@ -82,6 +84,7 @@ class Evidence:
                 seeds=len(table.seeds),
                 comparable=not why_not and row.benchmark == column,
                 why_not=why_not or ("" if row.benchmark == column else "another benchmark of the same form"),
+                choice_mass=row.choice_mass.get(source.arm),
             )
             for row in table.rows
             if paper_column(row.benchmark) == column and source.arm in row.scores

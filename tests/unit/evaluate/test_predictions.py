@@ -7,6 +7,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +23,9 @@ from cobra_kit.evaluate.control import shuffled_pictures
 from cobra_kit.evaluate.predict import Prediction, predict
 from cobra_kit.evaluate.score import read_scores, score, write_scores
 from cobra_kit.evaluate.validation import some_questions
+from cobra_kit.interfaces import TextCodec
+from cobra_kit.text.templates import ChatTemplate
+from cobra_kit.text.tokenizer import small_tokenizer
 
 
 def presence(count: int = 10) -> Benchmark:
@@ -186,6 +190,29 @@ def test_scores_are_by_the_benchmarks_rule_and_go_to_disk(tmp_path: Path) -> Non
     write_scores(tmp_path / "scores" / "presence.jsonl", scored.scores)
     assert read_scores(tmp_path / "scores" / "presence.jsonl") == scored.scores
     assert scored.entry("f")["floor"] == 0.5
+
+
+def test_scores_say_how_probable_the_choices_were() -> None:
+    benchmark = presence(4)
+    masses = [0.9, 0.1, 0.0, 0.2]
+    said = [
+        Prediction(q.question_id, q.picture, "Yes", {"Yes": mass / 2, "No": mass / 2})
+        for q, mass in zip(benchmark.questions, masses, strict=True)
+    ]
+    assert score(benchmark, said).entry("f")["choice_mass"] == pytest.approx(0.3)
+    words = replace(benchmark, rule="pope/text")
+    generated = [Prediction(q.question_id, q.picture, "Yes") for q in words.questions]
+    assert score(words, generated).entry("f")["choice_mass"] is None
+
+
+def test_choices_that_cannot_be_ranked_are_refused_before_training() -> None:
+    model: Any = SimpleNamespace(processor=SimpleNamespace(codec=TextCodec(small_tokenizer(), ChatTemplate(), 64)))
+    predictions.check_choices(model, presence())
+    listed = [replace(question, choices=["Yes", "No"]) for question in presence().questions]  # a plugin's mistake
+    predictions.check_choices(model, replace(presence(), questions=listed))
+    long = [replace(question, choices=("Yes", "extraordinary")) for question in presence().questions]
+    with pytest.raises(CobraError, match=r"presence: answer 'extraordinary' is \d+ tokens"):
+        predictions.check_choices(model, replace(presence(), questions=long))
 
 
 def test_missing_and_damaged_scores_are_told(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from PIL import Image
+from torch.testing import assert_close
 
 from cobra_kit.model import VisionLanguageModel, compose
 from cobra_kit.paper import paper_table
@@ -52,6 +53,20 @@ def test_a_laptop_model_answers_in_its_own_prompt(laptop: VisionLanguageModel) -
     assert len(answers) == 2
     text = laptop.processor.codec.template.render([("Q", None)], for_generation=True)[0].text
     assert text == f"{LlavaTemplate.system} USER: Q ASSISTANT:"
+
+
+@torch.no_grad()
+def test_choices_are_ranked_by_the_token_that_training_supervises(laptop: VisionLanguageModel) -> None:
+    """These templates put a blank before an answer, and `Yes` with a blank is another token."""
+    image = Image.new("RGB", (64, 64), "red")
+    processor = laptop.processor
+    rows = [processor.row([("Is it red?", answer)], [image]) for answer in ("Yes", "No")]
+    trained = [next(label for label in row.text.labels if label >= 0) for row in rows]
+    assert trained != [processor.codec.tokenizer.encode(answer)[0] for answer in ("Yes", "No")]
+    prompt = processor.collate([processor.row([("Is it red?", None)], [image], for_generation=True)])
+    logits = laptop.backbone.logits(laptop.backbone(laptop.fuse(prompt))[0, -1])[: processor.codec.tokenizer.vocab_size]
+    found = laptop.answer_probabilities(image, "Is it red?", ["Yes", "No"])
+    assert_close(found[0], logits.softmax(-1)[trained])
 
 
 def test_pictures_stand_in_place_of_the_marker(laptop: VisionLanguageModel) -> None:

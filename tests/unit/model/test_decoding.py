@@ -95,6 +95,22 @@ def test_an_answer_of_several_tokens_has_no_first_token_probability(model, pictu
         model.answer_probabilities(picture(1), "What?", ["Yes", "extraordinary"])
 
 
+def test_no_questions_have_no_probabilities(model):
+    assert model.answer_probabilities([], [], ["Yes", "No"]).shape == (0, 2)
+    with pytest.raises(TextError, match="answers 'Yes' and 'Yes' are the same token"):
+        model.answer_probabilities([], [], ["Yes", "Yes"])
+
+
+def test_tokens_that_the_caller_has_are_not_copied_again(model):
+    prompts = [model.processor.row([(question, None)], for_generation=True) for question in QUESTIONS]
+    session = DecodeSession(model, model.processor.collate(prompts, for_generation=True), max_new_tokens=9)
+    session.prefill()
+    session.advance(8)
+    whole = session.tokens()
+    for since in (0, 4, 9, 12):
+        assert session.tokens(since) == [row[since:] for row in whole]
+
+
 def test_images_and_questions_must_match(model, picture):
     with pytest.raises(TextError, match="2 images for 3 questions"):
         model.generate([picture(1), picture(2)], QUESTIONS)

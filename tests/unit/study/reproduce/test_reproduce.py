@@ -119,6 +119,15 @@ def test_a_cell_is_met_where_the_rounded_number_can_lie_in_our_interval(
     assert (cell.verdict, cell.ours, cell.reason) == (verdict, value, "studies/x-paper, 1 seed")
 
 
+@pytest.mark.parametrize(
+    ("mass", "told"),
+    [(None, ""), (0.9, ""), (0.0004, "; it ranks answers that have 0.04 % of the first token's probability together")],
+)
+def test_a_verdict_says_where_answers_are_ranked_that_hardly_come_first(mass: float | None, told: str) -> None:
+    cell = _judged("pope", 88.4, replace(found(88.0, 87.2, 88.8), choice_mass=mass), ())
+    assert cell.reason == f"studies/x-paper, 1 seed{told}"
+
+
 def test_a_mean_needs_all_its_columns() -> None:
     parts = [
         Cell(column=name, paper=50.0, verdict="missed", ours=value, low=value - 1, high=value + 1)
