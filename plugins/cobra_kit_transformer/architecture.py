@@ -53,8 +53,8 @@ def transformers_config(config: DecoderConfig) -> PreTrainedConfig:
         raise PluginError(
             f"this {built.model_type} model cannot be a backbone: {'; '.join(problems)}",
             where=source_of(config),
-            hint="Take a decoder with full attention in every layer, such as transformer/pythia-2.8b, or, for Mamba, one of "
-            "the components of mamba.",
+            hint="Take a decoder with full attention in every layer, such as transformer/pythia-2.8b, or, for Mamba, one "
+            "of the components of mamba.",
         )
     return built
 
@@ -161,13 +161,13 @@ def _problems(built: PreTrainedConfig) -> Iterator[str]:
         yield "it has an encoder of its own"
     parts = sorted(built.sub_configs)
     if parts:
-        yield f"it is made of several models ({', '.join(parts)})"
+        yield f"its config holds others, as that of several models in one ({', '.join(parts)})"
     elif not isinstance(said("num_attention_heads"), int):
         yield "its layers have no number of attention heads in common"
     other = sorted({kind for kind in said("layer_types") or () if kind != "full_attention"})
     if other:
         yield f"it has layers of other kinds than full attention ({', '.join(other)})"
-    elif said("sliding_window") and said("use_sliding_window") is not False:
+    elif not said("layer_types") and said("sliding_window") and said("use_sliding_window") is not False:
         yield f"its attention sees the last {said('sliding_window')} tokens only"
     if said("alibi"):
         yield "its attention takes distances for positions (ALiBi)"

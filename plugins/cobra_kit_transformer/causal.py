@@ -36,6 +36,8 @@ class CausalBackbone(DecoderBackbone):
         """
         check_forward(type(model.base_model), where=where)
         self._decoder_name: str = model.base_model_prefix
+        if not isinstance(getattr(model, self._decoder_name, None), nn.Module):
+            raise PluginError(f"{type(model).__name__} has no decoder of its own", where=where)
         self._head_name = _head_name(model, where=where)
         self._tied = bool(model.config.tie_word_embeddings)
         for name, child in model.named_children():

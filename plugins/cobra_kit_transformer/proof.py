@@ -21,6 +21,7 @@ from cobra_kit.errors import CobraError, PluginError
 from cobra_kit.interfaces import FusedSequence, LayoutBatch, TextCodec
 from cobra_kit_transformer.architecture import sentence
 from cobra_kit_transformer.causal import CausalBackbone
+from cobra_kit_transformer.initialise import initialise
 from cobra_kit_transformer.shrink import POSITIONS, parameters_of, shrink
 
 if TYPE_CHECKING:
@@ -115,6 +116,8 @@ def _verdict(model_type: str, settings: str, attention: str) -> Verdict:
             try:
                 if differs():
                     return Verdict(words)
+            except CobraError as error:
+                return Verdict(error.message)
             except Exception as error:  # a decoder that cannot take what ours gives it: as many types again
                 return Verdict(f"{words} (its decoder fails: {sentence(error)})")
         return Verdict(None, comparison.positions_end())
@@ -170,6 +173,7 @@ class Comparison:
         yield self._padded_rows_differ, "rows that are padded on the right do not give what each gives alone"
         yield self._packed_rows_differ, "packed rows do not give what each gives alone"
         yield self._continued_rows_differ, "continued with keys and values of earlier tokens, rows give something else"
+        yield self._cannot_be_filled, "it cannot be filled with random weights"
 
     def positions_end(self) -> bool:
         """Returns whether a row beyond `max_position_embeddings` fails: a table of positions has no more."""
@@ -178,7 +182,7 @@ class Comparison:
             return False
         try:
             self.copy.decoder(inputs_embeds=self.copy.embed(torch.zeros(1, most + 1).long()), use_cache=False)
-        except (IndexError, RuntimeError, ValueError):
+        except Exception:  # an index, a shape, a message of the model's own
             return True
         return False
 
@@ -218,6 +222,10 @@ class Comparison:
             for row, hidden in zip(got, self.copy.step(tokens, state), strict=True):
                 row.append(hidden[None])
         return _differ([torch.cat(row) for row in got], self.hidden)
+
+    def _cannot_be_filled(self) -> bool:
+        initialise(self.copy, self.copy.decoder, None)
+        return False
 
 
 def _differ(got: Sequence[Tensor], expected: Sequence[Tensor]) -> bool:
