@@ -53,8 +53,8 @@ def transformers_config(config: DecoderConfig) -> PreTrainedConfig:
         raise PluginError(
             f"this {built.model_type} model cannot be a backbone: {'; '.join(problems)}",
             where=source_of(config),
-            hint="Take a decoder with full attention in every layer, such as transformer/pythia-2.8b; Mamba itself is a "
-            "component of its own, such as mamba/2.8b.",
+            hint="Take a decoder with full attention in every layer, such as transformer/pythia-2.8b; Mamba itself is "
+            "a component of its own, such as mamba/2.8b.",
         )
     return built
 
