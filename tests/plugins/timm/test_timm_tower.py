@@ -6,6 +6,7 @@ import pytest
 import timm
 import torch
 from rounding import check_same
+from timm.data import resolve_model_data_config
 from torch import nn
 
 from cobra_kit.errors import PluginError, ShapeError
@@ -67,6 +68,24 @@ def test_features_equal_get_intermediate_layers(family: Family, shrunken: bool) 
     (expected,) = timm_reference(tower, sizes).get_intermediate_layers(images, n={sizes.depth - 2})  # type: ignore[operator]
     assert expected.shape == (3, tower.grid[0] * tower.grid[1], sizes.width)
     check_same(tower(images), expected)
+
+
+@pytest.mark.parametrize(("family", "sizes"), [(SIGLIP, So400mSizes()), (DINOV2, LargeSizes())], ids=["siglip", "dino"])
+def test_the_full_size_is_timms_own_model_of_the_tag(family: Family, sizes: VitSizes) -> None:
+    """timm resolves a model's arguments and its data config from name and tag; ours come from the family."""
+    with torch.device("meta"):
+        theirs = timm.create_model(f"{family.timm_name}.{family.tag}", pretrained=False, num_classes=0)
+        data = resolve_model_data_config(theirs)
+        ours = Tower(family, sizes, data["input_size"][1:], keep_unused=True).vit
+    assert str(ours) == str(theirs)  # every module, activation and epsilon
+    settings = [
+        {k: v for k, v in vars(vit).items() if isinstance(v, (bool, int, float, str))} for vit in (ours, theirs)
+    ]
+    assert settings[0] == settings[1]
+    assert len(settings[0]) > 10
+    shapes = [{name: tensor.shape for name, tensor in vit.state_dict().items()} for vit in (ours, theirs)]
+    assert shapes[0] == shapes[1]
+    assert (data["mean"], data["std"], data["interpolation"]) == (family.mean, family.std, family.interpolation)
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.key)
