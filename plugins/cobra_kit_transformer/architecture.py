@@ -6,6 +6,7 @@ import inspect
 import json
 import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,8 @@ def transformers_config(config: DecoderConfig) -> PreTrainedConfig:
     from transformers import AutoConfig
 
     try:
-        built: PreTrainedConfig = AutoConfig.for_model(model_type, **settings)
+        with quiet():  # it logs a whole config beside the error that is quoted below
+            built: PreTrainedConfig = AutoConfig.for_model(model_type, **settings)
     except Exception as error:  # unknown names, values that do not fit: many types
         raise PluginError(
             f"transformers cannot build a config of model_type {model_type!r}: {sentence(error)}",
@@ -104,6 +106,19 @@ def check_forward(decoder: type[Any], *, where: str) -> None:
         missing.append(" or ".join(_CACHE))
     if missing:
         raise PluginError(f"the forward of {decoder.__name__} takes no {', '.join(missing)}", where=where)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps to itself what transformers logs of a config that it refuses, or of a small copy's odd sizes."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 @cache

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from torch import Tensor
 
 from cobra_kit.errors import CobraError, PluginError
 from cobra_kit.interfaces import FusedSequence, LayoutBatch, TextCodec
-from cobra_kit_transformer.architecture import sentence
+from cobra_kit_transformer.architecture import quiet, sentence
 from cobra_kit_transformer.causal import CausalBackbone
 from cobra_kit_transformer.initialise import initialise
 from cobra_kit_transformer.shrink import POSITIONS, parameters_of, shrink
@@ -102,7 +101,7 @@ def prove(config: PreTrainedConfig, attention: str, *, where: str) -> Verdict:
 
 @lru_cache(maxsize=256)
 def _verdict(model_type: str, settings: str, attention: str) -> Verdict:
-    with torch.device("cpu"), torch.random.fork_rng(devices=[]), torch.no_grad(), _quiet():
+    with torch.device("cpu"), torch.random.fork_rng(devices=[]), torch.no_grad(), quiet():
         torch.default_generator.manual_seed(0)
         try:
             model = _build(model_type, json.loads(settings), attention)
@@ -258,16 +257,3 @@ def _layout(segments: Tensor, positions: Tensor, embedded: Sequence[Tensor], len
     ends = torch.tensor([0, *(len(row) for row in embedded)]).cumsum(0).int()
     source = torch.zeros_like(positions)
     return LayoutBatch(source, segments, positions, None, ends, tuple(lengths.tolist()))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps transformers' remarks on the copy's odd sizes to itself."""
-    from transformers.utils import logging
-
-    before = logging.get_verbosity()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(before)

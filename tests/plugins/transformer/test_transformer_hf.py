@@ -54,6 +54,11 @@ MODELS = {
     "qwen2": hf("qwen2", num_key_value_heads=2),
     "mistral": hf("mistral", num_key_value_heads=2, sliding_window=None),
     "stablelm": hf("stablelm", num_key_value_heads=4),
+    "gemma": hf("gemma", num_key_value_heads=1, head_dim=16, tie_word_embeddings=False),
+    "opt": hf("opt", ffn_dim=72, word_embed_proj_dim=64),
+    "biogpt": hf("biogpt"),
+    "cohere": hf("cohere", logit_scale=0.25, num_key_value_heads=2),
+    "granite": hf("granite", logits_scaling=4.0, embedding_multiplier=6.0, residual_multiplier=0.5),
     "llama-eager": hf("llama").model_copy(update={"attention": "eager"}),
     "pythia": Pythia2800mConfig.tiny(),
     "phi-2": Phi2Config.tiny(),
@@ -108,7 +113,7 @@ def test_packed_rows_are_their_segments(backbone: HfBackbone) -> None:
     check_packing(backbone, backbone.hidden_size)
 
 
-@pytest.mark.parametrize("name", ["gpt_neox", "llama-grouped", "phi", "gpt2"])
+@pytest.mark.parametrize("name", ["gpt_neox", "llama-grouped", "phi", "gpt2", "gemma", "opt", "cohere"])
 @torch.no_grad()
 def test_greedy_tokens_are_those_of_transformers_generate(name: str) -> None:
     backbone, steps = build(MODELS[name]), 12
