@@ -12,6 +12,9 @@ from cobra_kit.interfaces import DecodeState, FusedSequence
 from cobra_kit_transformer.architecture import check_forward
 from cobra_kit_transformer.decoder import CacheShape, DecoderBackbone
 
+_BUCKET = 256
+"""Tokens by which the core rounds a state up where it records graphs."""
+
 
 class CausalBackbone(DecoderBackbone):
     """What a backbone makes of a `PreTrainedModel`: its children, under their own names.
@@ -72,11 +75,12 @@ class CausalBackbone(DecoderBackbone):
         Raises:
             ShapeError: It is for more tokens than a table of positions has that the model has learned.
         """
-        self._check_positions(max_length)
+        # Off the CPU the core may ask for whole buckets of tokens, for its graphs; what is beyond stays unused there.
+        self._check_positions(max_length, spare=0 if device.type == "cpu" else _BUCKET - 1)
         return super().new_state(batch, max_length, device=device, dtype=dtype)
 
-    def _check_positions(self, length: int) -> None:
-        if self.most_positions is not None and length > self.most_positions:
+    def _check_positions(self, length: int, spare: int = 0) -> None:
+        if self.most_positions is not None and length > self.most_positions + spare:
             raise ShapeError(
                 f"a row of {length} tokens is longer than the {self.most_positions} positions of the backbone",
                 hint="Take fewer visual, text or new tokens, or a backbone with rotary positions, such as "

@@ -265,6 +265,9 @@ class TestPositions:
         message = r"a row of 25 tokens is longer than the 24 positions of the backbone\n +Take fewer"
         with pytest.raises(ShapeError, match=message):
             backbone.new_state(1, 25, device=torch.device("cpu"), dtype=torch.float32)
+        backbone.new_state(1, 256, device=torch.device("meta"), dtype=torch.float32)  # a whole bucket, for graphs
+        with pytest.raises(ShapeError, match="a row of 280 tokens is longer"):
+            backbone.new_state(1, 280, device=torch.device("meta"), dtype=torch.float32)
         fits, row = (proof._rows([torch.randn(length, 64)]) for length in (24, 25))
         assert backbone(fits).shape == (1, 24, 64)
         with pytest.raises(ShapeError, match=message):
