@@ -66,7 +66,7 @@ def check_declared(config: OpenClipConfig, path: Path) -> None:
             raise WeightsError(
                 f"says {key}: {json.dumps(theirs)}, but {config.model} with {tag} has {json.dumps(mine)}",
                 where=str(file),
-                hint=f"To take what the file says: model: {file} and pretrained: null. Else name the weights' own model.",
+                hint=f"To take what the file says: model: {file}, pretrained: null. Else name the weights' own model.",
             )
 
 
