@@ -188,6 +188,15 @@ def _problems(built: PreTrainedConfig) -> Iterator[str]:
         yield "its attention takes distances for positions (ALiBi)"
     if said("kv_lora_rank"):
         yield "its keys and values are compressed (latent attention)"
-    rope = (said("rope_parameters") or {}).get("rope_type")
-    if rope in _GROWING_ROPE:
-        yield f"its rotary frequencies depend on the longest row of a batch ({rope})"
+    growing = sorted(set(_rope_types(said("rope_parameters"))) & set(_GROWING_ROPE))
+    if growing:
+        yield f"its rotary frequencies depend on the longest row of a batch ({', '.join(growing)})"
+
+
+def _rope_types(parameters: Any) -> Iterator[str]:
+    """Yields the schemes of rotary positions, which a config may have per kind of layer."""
+    if isinstance(parameters, dict):
+        if isinstance(parameters.get("rope_type"), str):
+            yield parameters["rope_type"]
+        for inner in parameters.values():
+            yield from _rope_types(inner)

@@ -37,8 +37,8 @@ def shrink(config: PreTrainedConfig) -> dict[str, Any]:
     for key, value in settings.items():
         if isinstance(value, int) and not isinstance(value, bool):
             settings[key] = _smaller(key, value)
-        elif isinstance(value, dict) and _PRETRAINED in value:
-            settings[key] = {**value, _PRETRAINED: min(value[_PRETRAINED], WINDOW)}
+        elif isinstance(value, dict):
+            settings[key] = _rope(value)
     vocabulary = names.get("vocab_size", "vocab_size")
     settings[vocabulary] = min(int(settings.get(vocabulary) or VOCABULARY), VOCABULARY)
     return {key: _token(key, value, settings[vocabulary]) for key, value in settings.items()}
@@ -99,6 +99,16 @@ def _smaller(key: str, value: int) -> int:
     if key in ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length"):
         return min(value, POSITIONS)
     return value
+
+
+def _rope(value: Any) -> Any:
+    """Returns `rope_parameters` whose model was trained on a few positions, also where they stand per kind of layer."""
+    if not isinstance(value, dict):
+        return value
+    shorter = {key: _rope(inner) for key, inner in value.items()}
+    if isinstance(shorter.get(_PRETRAINED), int):
+        shorter[_PRETRAINED] = min(shorter[_PRETRAINED], WINDOW)
+    return shorter
 
 
 def _token(key: str, value: Any, vocabulary: int) -> Any:

@@ -32,7 +32,7 @@ from cobra_kit_transformer.hf_config import (
     Pythia2800mConfig,
     Vicuna7bConfig,
 )
-from cobra_kit_transformer.shrink import parameters_of, shrink
+from cobra_kit_transformer.shrink import WINDOW, parameters_of, shrink
 
 SMALL = {
     "vocab_size": 97,
@@ -306,7 +306,22 @@ class TestFloats:
             assert ours.kept == theirs.kept
 
 
+GROWING = {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}
+
+
+@pytest.mark.parametrize("rope", [GROWING, {"full_attention": GROWING}])
+def test_rotary_frequencies_that_grow_are_seen_per_kind_of_layer_too(rope: dict[str, Any]) -> None:
+    with pytest.raises(PluginError, match=r"depend on the longest row of a batch \(dynamic\)"):
+        on_meta(hf("llama", rope_parameters=rope))
+
+
 class TestShrink:
+    def test_a_copy_is_trained_on_fewer_positions_than_it_sees(self) -> None:
+        """Ministral 3 scales its queries beyond them; rows within would not show whether positions are right."""
+        full = AutoConfig.for_model("ministral3")
+        assert full.rope_parameters["original_max_position_embeddings"] > 1000
+        assert shrink(full)["rope_parameters"]["original_max_position_embeddings"] == WINDOW < min(proof._LENGTHS) + 5
+
     @pytest.mark.parametrize("model_type", ["llama", "gemma", "falcon", "gpt2", "opt", "qwen3_moe", "phi", "glm4_moe"])
     def test_a_copy_is_small_and_keeps_every_switch(self, model_type: str) -> None:
         full = AutoConfig.for_model(model_type)
