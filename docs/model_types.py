@@ -118,7 +118,6 @@ _KINDS = (
     (r"cannot build a config|no small copy of it can be built", "its default config builds no small copy"),
     (r"settings cannot be read|number of attention heads", "its layers have no number of attention heads in common"),
     (r"no copy of it is small enough", "no copy of it is small enough to be tried"),
-    (r"channels, its hidden states", "its embedding is narrower than its hidden states"),
 )
 
 

@@ -53,10 +53,7 @@ class CausalBackbone(DecoderBackbone):
             raise PluginError(f"{type(model).__name__} has no embedding of its own", where=where)
         self.vocab_size = int(embedding.weight.shape[0])
         if embedding.weight.shape[1] != self.hidden_size:
-            raise PluginError(
-                f"its embedding has {embedding.weight.shape[1]} channels, its hidden states {self.hidden_size}",
-                where=where,
-            )
+            raise PluginError("its embedding is not as wide as its hidden states", where=where)
         self._logit_scale, self._logit_cap = _head_extras(model.config)
         self.most_positions: int | None = None
 
@@ -125,8 +122,7 @@ class CausalBackbone(DecoderBackbone):
     def cache_shape(self) -> CacheShape:
         """Returns what a decode state holds per token."""
         built: Any = self.decoder.config
-        heads = getattr(built, "num_key_value_heads", None) or getattr(built, "num_kv_heads", None)
-        heads = heads or built.num_attention_heads
+        heads = getattr(built, "num_key_value_heads", None) or built.num_attention_heads
         if getattr(built, "multi_query", False) and not getattr(built, "new_decoder_architecture", False):
             heads = 1  # Falcon's and GPT-BigCode's way to say so
         head_dim = getattr(built, "head_dim", None) or self.hidden_size // built.num_attention_heads

@@ -66,6 +66,7 @@ SCALED: dict[str, dict[str, Any]] = {
     },
     "gpt2": {"scale_attn_by_inverse_layer_idx": True},
     "falcon": {"multi_query": True},
+    "falcon-new": {"new_decoder_architecture": True, "num_kv_heads": 2},
 }
 
 
@@ -90,7 +91,11 @@ def fresh_verdicts() -> Iterator[None]:
 class TestMultipliers:
     @pytest.fixture(params=SCALED)
     def backbone(self, request: pytest.FixtureRequest) -> HfBackbone:
-        backbone = on_meta(hf(request.param, **{**SMALL, **SCALED[request.param]})).to_empty(device="cpu").eval()
+        backbone = (
+            on_meta(hf(request.param.partition("-")[0], **{**SMALL, **SCALED[request.param]}))
+            .to_empty(device="cpu")
+            .eval()
+        )
         backbone.reset_parameters(torch.Generator().manual_seed(0))
         return backbone
 
