@@ -77,17 +77,17 @@ def published_rule(config: OpenClipConfig) -> ResizeRule:
 
 @cache
 def _describe(model: str, pretrained: str | None, component: str) -> Description:
-    from open_clip.transform import PreprocessCfg
+    from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 
     found = _from_file(Path(model).expanduser(), component) if model.endswith(".json") else _built_in(model, component)
     settings, prepared = found
     published = _published(model, pretrained, component)
-    pixels = {**vars(PreprocessCfg()), **prepared, **published}
+    pixels = merge_preprocess_dict(merge_preprocess_dict(PreprocessCfg(), prepared), published)
     return Description(
         embed_dim=settings["embed_dim"],
         vision=settings["vision_cfg"],
-        # The weights decide: open_clip itself only warns where a model's setting is not that of its weights.
-        quick_gelu=published.get("quick_gelu", False) if published else settings.get("quick_gelu", False),
+        # The weights decide where their tag says something (open_clip itself only warns), else the model does.
+        quick_gelu=bool(published.get("quick_gelu", settings.get("quick_gelu", False))),
         mean=tuple(pixels["mean"]),
         std=tuple(pixels["std"]),
         interpolation=cast("Interpolation", pixels["interpolation"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from cobra_kit_openclip.config import OpenClipConfig
 from cobra_kit_openclip.models import describe
 from cobra_kit_openclip.tower import Anatomy
 
+_DECLARED = "open_clip_config.json"
 _FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 _PREFIXES = ("visual.", "module.visual.", "state_dict.visual.", "state_dict.module.visual.")
 
@@ -30,8 +32,51 @@ def weights_file(config: OpenClipConfig) -> Path | None:
     if config.weights == "hub":
         return _from_hub(config)
     path = Path(config.weights).expanduser()
+    check_declared(config, path)
     # A folder of the hub may hold a timm tower beside the whole CLIP; open_clip's own file goes first.
     return next((path / name for name in _FILES if (path / name).is_file()), path)
+
+
+def check_declared(config: OpenClipConfig, path: Path) -> None:
+    """Checks that the `open_clip_config.json` beside weights, where there is one, says what model and tag say.
+
+    open_clip takes the activation and the statistics of such a folder from that file; here they come from the config,
+    and weights would run with the others' unnoticed.
+
+    Raises:
+        WeightsError: It says something else, or cannot be read.
+    """
+    file = (path if path.is_dir() else path.parent) / _DECLARED
+    if not file.is_file():
+        return
+    try:
+        content = json.loads(file.read_text("utf-8"))
+        model = content.get("model_cfg", content)
+        declared = {**content.get("preprocess_cfg", {}), "quick_gelu": model.get("quick_gelu", False)}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise WeightsError(f"cannot be read: {error}", where=str(file), hint="Fetch the file again.") from error
+    described = describe(config)
+    compared = ["mean", "std", "interpolation"]
+    compared += [] if "timm_model_name" in described.vision else ["quick_gelu"]
+    compared += ["resize_mode"] if config.resize == "published" else []
+    for key in compared:
+        mine, theirs = getattr(described, key), declared.get(key)
+        if theirs is not None and not _same(mine, theirs):
+            tag = "no tag" if config.pretrained is None else f"the tag {config.pretrained}"
+            raise WeightsError(
+                f"says {key}: {json.dumps(theirs)}, but {config.model} with {tag} has {json.dumps(mine)}",
+                where=str(file),
+                hint=f"To take what the file says: model: {file}, pretrained: null. Else name the weights' own model.",
+            )
+
+
+def _same(mine: object, theirs: object) -> bool:
+    if not isinstance(mine, tuple):
+        return mine == theirs
+    if not isinstance(theirs, list) or len(theirs) != len(mine):
+        return False
+    numbers = all(isinstance(value, (int, float)) for value in theirs)
+    return numbers and all(math.isclose(a, b, abs_tol=1e-4) for a, b in zip(mine, theirs, strict=True))
 
 
 def load_visual(visual: nn.Module, anatomy: Anatomy, path: Path) -> None:

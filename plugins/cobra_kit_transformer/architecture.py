@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +21,8 @@ _FORWARD = ("inputs_embeds", "attention_mask", "position_ids", "use_cache")
 _CACHE = ("cache", "past_key_values")
 """What `forward` calls its cache; the second is its name before transformers 5.24 and for some models after."""
 
-_HEAD_EXTRAS = {"final_logit_softcapping": None, "logit_scale": 1, "logits_scaling": 1}
-"""Settings of heads that do more than multiply, and the value with which they do not."""
+_FLOATS = {"Infinity": math.inf, "-Infinity": -math.inf, "NaN": math.nan}
+"""Numbers that JSON has no form for, as transformers writes them: `{"__float__": "Infinity"}`."""
 
 _GROWING_ROPE = ("dynamic", "longrope")
 
@@ -32,24 +34,29 @@ def transformers_config(config: DecoderConfig) -> PreTrainedConfig:
         WeightsError: The repository or the folder has no readable `config.json`.
         PluginError: transformers does not know the architecture, or this package does not take it.
     """
-    settings = {**_base_settings(config), **config.settings}
+    settings: dict[str, Any] = _floats({**_base_settings(config), **config.settings})
     model_type = settings.pop("model_type", None)
     from transformers import AutoConfig
 
     try:
-        built: PreTrainedConfig = AutoConfig.for_model(model_type, **settings)
+        with quiet():  # it logs a whole config beside the error that is quoted below
+            built: PreTrainedConfig = AutoConfig.for_model(model_type, **settings)
     except Exception as error:  # unknown names, values that do not fit: many types
         raise PluginError(
-            f"transformers cannot build a config of model_type {model_type!r}: {_first_line(error)}",
+            f"transformers cannot build a config of model_type {model_type!r}: {sentence(error)}",
             where=source_of(config),
             hint="Code that a repository brings along is not run; only architectures of transformers itself are built.",
         ) from error
-    problems = list(_problems(built))
+    try:
+        problems = list(_problems(built))
+    except Exception as error:  # a config may compute what it is asked for, and refuse
+        problems = [f"its settings cannot be read ({sentence(error)})"]
     if problems:
         raise PluginError(
             f"this {built.model_type} model cannot be a backbone: {'; '.join(problems)}",
             where=source_of(config),
-            hint="Take a decoder with full attention in every layer and a plain head, such as transformer/pythia-2.8b.",
+            hint="Take a decoder with full attention in every layer, such as transformer/pythia-2.8b; Mamba itself is "
+            "a component of its own, such as mamba/2.8b.",
         )
     return built
 
@@ -60,6 +67,14 @@ def source_of(config: DecoderConfig) -> str:
         return f"transformer/hf: {config.model or config.settings['model_type']}"
     assert config.published is not None
     return f"transformer: {config.published.repository}"
+
+
+def sentence(error: Exception) -> str:
+    """Returns an error on one line, whole: transformers' own often begin with a headline that ends in a colon."""
+    words, name = " ".join(str(error).split()).rstrip(".:"), type(error).__name__
+    if not words:
+        return name
+    return words if isinstance(error, (ValueError, ImportError, RuntimeError, AssertionError)) else f"{name}: {words}"
 
 
 def model_folder(config: HfConfig) -> Path | None:
@@ -90,9 +105,20 @@ def check_forward(decoder: type[Any], *, where: str) -> None:
     if not any(name in takes for name in _CACHE):
         missing.append(" or ".join(_CACHE))
     if missing:
-        raise PluginError(
-            f"{decoder.__name__} cannot be a backbone: its forward takes no {', '.join(missing)}", where=where
-        )
+        raise PluginError(f"the forward of {decoder.__name__} takes no {', '.join(missing)}", where=where)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps to itself what transformers logs of a config that it refuses, or of a small copy's odd sizes."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 @cache
@@ -100,6 +126,16 @@ def cache_argument(forward: Callable[..., Any]) -> str:
     """Returns what a decoder's `forward` calls the cache of keys and values."""
     takes = inspect.signature(forward).parameters
     return next(name for name in _CACHE if name in takes)
+
+
+def _floats(value: Any) -> Any:
+    """Returns settings with the numbers that transformers writes as objects, at any depth, as numbers."""
+    if isinstance(value, dict):
+        tag = value.get("__float__") if len(value) == 1 else None
+        if isinstance(tag, str) and tag in _FLOATS:
+            return _FLOATS[tag]
+        return {key: _floats(inner) for key, inner in value.items()}
+    return [_floats(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _base_settings(config: DecoderConfig) -> dict[str, Any]:
@@ -138,22 +174,29 @@ def _problems(built: PreTrainedConfig) -> Iterator[str]:
         yield "transformers has no causal language model of this type"
     if built.is_encoder_decoder:
         yield "it has an encoder of its own"
+    parts = sorted(built.sub_configs)
+    if parts:
+        yield f"its config holds others, as that of several models in one ({', '.join(parts)})"
+    elif not isinstance(said("num_attention_heads"), int):
+        yield "its layers have no number of attention heads in common"
     other = sorted({kind for kind in said("layer_types") or () if kind != "full_attention"})
     if other:
-        yield f"it has layers of {', '.join(other)}"
-    elif said("sliding_window") and said("use_sliding_window") is not False:
+        yield f"it has layers of other kinds than full attention ({', '.join(other)})"
+    elif not said("layer_types") and said("sliding_window") and said("use_sliding_window") is not False:
         yield f"its attention sees the last {said('sliding_window')} tokens only"
     if said("alibi"):
         yield "its attention takes distances for positions (ALiBi)"
     if said("kv_lora_rank"):
         yield "its keys and values are compressed (latent attention)"
-    rope = (said("rope_parameters") or {}).get("rope_type")
-    if rope in _GROWING_ROPE:
-        yield f"its rotary frequencies depend on the longest row of a batch ({rope})"
-    for name, neutral in _HEAD_EXTRAS.items():
-        if said(name) not in (None, neutral):
-            yield f"its head does more than a matrix product ({name}: {said(name)})"
+    growing = sorted(set(_rope_types(said("rope_parameters"))) & set(_GROWING_ROPE))
+    if growing:
+        yield f"its rotary frequencies depend on the longest row of a batch ({', '.join(growing)})"
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+def _rope_types(parameters: Any) -> Iterator[str]:
+    """Yields the schemes of rotary positions, which a config may have per kind of layer."""
+    if isinstance(parameters, dict):
+        if isinstance(parameters.get("rope_type"), str):
+            yield parameters["rope_type"]
+        for inner in parameters.values():
+            yield from _rope_types(inner)

@@ -27,7 +27,7 @@ class CacheShape:
 
 
 class DecoderBackbone(Backbone):
-    """A decoder of transformers with full, causal attention, and a plain linear head."""
+    """A decoder of transformers with full, causal attention, and a linear head."""
 
     graph_safe: ClassVar[bool] = True
     step_grows: ClassVar[bool] = True

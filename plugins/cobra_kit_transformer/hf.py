@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Self, cast
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
 from cobra_kit.errors import PluginError
 from cobra_kit.interfaces import TextCodec
-from cobra_kit_transformer.architecture import check_forward, source_of, transformers_config
+from cobra_kit_transformer.architecture import sentence, source_of, transformers_config
+from cobra_kit_transformer.causal import CausalBackbone
 from cobra_kit_transformer.checkpoint import load_checkpoint
-from cobra_kit_transformer.decoder import CacheShape, DecoderBackbone
 from cobra_kit_transformer.hf_config import DecoderConfig
 from cobra_kit_transformer.initialise import initialise
+from cobra_kit_transformer.proof import prove
 
 
-class HfBackbone(DecoderBackbone):
+class HfBackbone(CausalBackbone):
     """A causal language model of transformers; its tensors have the names that transformers gives them.
 
-    A head that is tied to the embedding is left out.
+    Raises:
+        PluginError: transformers cannot build it, or a small copy of it computes something else here than there.
     """
 
     lora_targets: ClassVar[tuple[str, ...]] = (
@@ -30,35 +32,19 @@ class HfBackbone(DecoderBackbone):
     never_quantise: ClassVar[tuple[str, ...]] = ("inv_freq", "original_inv_freq")
 
     def __init__(self, config: DecoderConfig) -> None:
-        from transformers import AutoModelForCausalLM, PreTrainedModel
+        from transformers import AutoModelForCausalLM
 
         super().__init__(config)
         self.config = config
-        built = transformers_config(config)
+        built, where = transformers_config(config), source_of(config)
+        proven = prove(built, config.attention, where=where)
         try:
-            model: PreTrainedModel = AutoModelForCausalLM.from_config(
-                built, attn_implementation=config.attention, dtype=torch.float32
-            )
-        except (ValueError, ImportError, AssertionError, RuntimeError) as error:
-            raise PluginError(
-                f"transformers cannot build it: {str(error).splitlines()[0]}", where=source_of(config)
-            ) from error
-        check_forward(type(model.base_model), where=source_of(config))
-        self._decoder_name: str = model.base_model_prefix
-        self._head_name = _head_name(model, where=source_of(config))
-        self._tied = bool(built.tie_word_embeddings)
-        for name, child in model.named_children():
-            if not (self._tied and name == self._head_name):
-                self.add_module(name, child)
-        self.hidden_size = int(built.hidden_size)
-        embedding = cast("nn.Embedding", model.get_input_embeddings())
-        self.vocab_size = int(embedding.weight.shape[0])
-        self._embedding_name = next(name for name, module in self.named_modules() if module is embedding)
-        if embedding.weight.shape[1] != self.hidden_size:
-            raise PluginError(
-                f"its embedding has {embedding.weight.shape[1]} channels, its hidden states {self.hidden_size}",
-                where=source_of(config),
-            )
+            model = AutoModelForCausalLM.from_config(built, attn_implementation=config.attention, dtype=torch.float32)
+        except Exception as error:  # whatever a constructor's arithmetic meets
+            raise PluginError(f"transformers cannot build it: {sentence(error)}", where=where) from error
+        self.take(model, where=where)
+        if proven.positions_end:
+            self.most_positions = int(built.max_position_embeddings)
 
     @classmethod
     def text_codec(cls, config: DecoderConfig) -> TextCodec:
@@ -89,34 +75,6 @@ class HfBackbone(DecoderBackbone):
         return [module for module in self.decoder.modules() if type(module).__name__ in kinds]
 
     @property
-    def decoder(self) -> nn.Module:
-        """Returns transformers' decoder."""
-        return self.get_submodule(self._decoder_name)
-
-    @property
-    def embedding(self) -> Tensor:
-        """Returns the embedding `[vocab_size d]`."""
-        return self.get_parameter(f"{self._embedding_name}.weight")
-
-    @property
-    def head(self) -> nn.Linear | None:
-        """Returns the head, or None where it is the embedding's transpose."""
-        return None if self._tied else cast("nn.Linear", self.get_submodule(self._head_name))
-
-    @property
-    def tied_head(self) -> str | None:
-        """Returns the name of the head's tensor that is the embedding's transpose and therefore left out, or None."""
-        return f"{self._head_name}.weight" if self._tied else None
-
-    @property
-    def cache_shape(self) -> CacheShape:
-        """Returns what a decode state holds per token."""
-        built: Any = self.decoder.config
-        heads = getattr(built, "num_key_value_heads", None) or built.num_attention_heads
-        head_dim = getattr(built, "head_dim", None) or self.hidden_size // built.num_attention_heads
-        return CacheShape(built.num_hidden_layers, heads, head_dim)
-
-    @property
     def attention(self) -> str:
         """Returns how attention is computed."""
         return self.config.attention
@@ -136,18 +94,3 @@ class HfBackbone(DecoderBackbone):
                 moved = torch.empty_like(now, dtype=torch.float32) if before.is_meta else before.to(now.device)
                 setattr(self.get_submodule(owner), leaf, moved)
         return self
-
-
-def _head_name(model: nn.Module, *, where: str) -> str:
-    """Returns the name of the output head.
-
-    Raises:
-        PluginError: There is none, or it is no linear layer of the model's own.
-    """
-    head = model.get_output_embeddings()  # type: ignore[operator]  # a PreTrainedModel
-    names = [name for name, child in model.named_children() if child is head]
-    if not names or not isinstance(head, nn.Linear):
-        raise PluginError(
-            f"{type(model).__name__} has no linear head of its own, so it cannot be a backbone", where=where
-        )
-    return names[0]

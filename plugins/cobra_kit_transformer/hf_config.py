@@ -55,7 +55,7 @@ class DecoderConfig(ComponentConfig):
 
 
 class HfConfig(DecoderConfig):
-    """Any causal language model that transformers can load."""
+    """A causal language model of transformers, of a type that computes here what it computes there."""
 
     model: str | None = None
     """Hub repository, or a folder with `config.json`; null: `settings` say everything, `model_type` first."""

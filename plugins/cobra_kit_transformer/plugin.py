@@ -8,7 +8,10 @@ from cobra_kit.plugin import BackboneSpec, hookimpl
 
 _REQUIRES = ("transformers>=5,<6",)
 _FROM_TRANSFORMERS = {
-    "hf": ("any causal language model that transformers can load, by repository or folder", "HfConfig"),
+    "hf": (
+        "a causal language model of transformers that agrees with its own class, by repository or folder",
+        "HfConfig",
+    ),
     "pythia-2.8b": ("Pythia-2.8B: data and tokenizer of mamba/2.8b", "Pythia2800mConfig"),
     "phi-2": ("Phi-2, the backbone of LLaVA-Phi and TinyLLaVA", "Phi2Config"),
     "vicuna-7b": ("Vicuna-7B v1.5, the backbone of LLaVA-1.5-7B", "Vicuna7bConfig"),

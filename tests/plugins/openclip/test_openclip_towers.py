@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import torch
 from fake_hub import fill_cache, use_cache
-from openclip_checks import HUB, NAMES, build, penultimate, registered, tokens_of, whole_model
+from openclip_checks import HUB, MODELS, NAMES, build, penultimate, registered, tokens_of, whole_model
+from rounding import check_same
 from safetensors.torch import save, save_file
 from torch import Tensor
 
@@ -42,7 +43,7 @@ class TestTokens:
         encoder = build(AnyConfig(model=name, pretrained="test", weights=str(tmp_path)))
         expected = penultimate(model, images_for(name))
         assert expected.shape == (2, 16 if "clip" in name and "sig" not in name else 100, encoder.width)
-        assert torch.equal(tokens_of(encoder, images_for(name)), expected)
+        check_same(tokens_of(encoder, images_for(name)), expected)
 
     def test_the_activation_is_that_of_the_weights(self, tmp_path: Path) -> None:
         model = whole_model("small-clip")
@@ -63,7 +64,7 @@ class TestTokens:
         model = whole_model("small-clip-quickgelu")
         save_file(model.state_dict(), tmp_path / "w.safetensors")
         encoder = build(AnyConfig(model="small-clip", pretrained="openai", weights=str(tmp_path / "w.safetensors")))
-        assert torch.equal(tokens_of(encoder, images_for("small-clip")), penultimate(model, images_for("small-clip")))
+        check_same(tokens_of(encoder, images_for("small-clip")), penultimate(model, images_for("small-clip")))
 
     def test_they_are_llava_s(self) -> None:
         """LLaVA reads `hidden_states[-2][:, 1:]` of transformers' CLIP, another implementation."""
@@ -102,7 +103,7 @@ class TestTokens:
         assert idle == sum(encoder.unused_parameters().values()) > 0
         lean = build(config.model_copy(update={"keep_unused": False}))
         lean.load_state_dict({n: t for n, t in encoder.state_dict().items() if n in lean.state_dict()})
-        assert torch.equal(tokens_of(lean, images_for(name)), tokens_of(encoder, images_for(name)))
+        check_same(tokens_of(lean, images_for(name)), tokens_of(encoder, images_for(name)))
         assert sum(p.numel() for p in encoder.parameters()) - sum(p.numel() for p in lean.parameters()) == idle
         assert len(lean.blocks()) == len(encoder.blocks())
 
@@ -213,7 +214,7 @@ class TestWeights:
             resized.visual.set_input_size(size)
         pair = size if isinstance(size, tuple) else (size, size)
         images = torch.randn(1, 3, *pair)
-        assert torch.equal(tokens_of(encoder, images), penultimate(resized, images))
+        check_same(tokens_of(encoder, images), penultimate(resized, images))
 
     def test_what_does_not_fit_is_named_in_one_message(self, tmp_path: Path) -> None:
         state = whole_model("small-clip").state_dict()
@@ -236,6 +237,36 @@ class TestWeights:
         save_file(whole_model("small-siglip").state_dict(), tmp_path / "w.safetensors")
         with pytest.raises(WeightsError, match=r"does not fit VisionTransformer \(0 of \d+ names found\)"):
             build(AnyConfig(model="small-clip", pretrained="test", weights=str(tmp_path / "w.safetensors")))
+
+    @pytest.mark.parametrize(
+        ("declared", "message"),
+        [
+            ({"model_cfg": {"quick_gelu": True}}, r"says quick_gelu: true, but small-clip with the tag test has false"),
+            ({"preprocess_cfg": {"mean": [0.5, 0.5, 0.5]}}, r"says mean: \[0.5, 0.5, 0.5\], but small-clip with"),
+            ({"preprocess_cfg": {"interpolation": "bilinear"}}, 'says interpolation: "bilinear", but small-clip with'),
+            ({"preprocess_cfg": {"std": [1, "a", None]}}, r'says std: \[1, "a", null\], but'),
+            ({"preprocess_cfg": []}, "cannot be read"),
+            ([], "cannot be read"),
+        ],
+    )
+    def test_weights_whose_own_config_says_something_else(self, declared: Any, message: str, tmp_path: Path) -> None:
+        save_file(whole_model("small-clip").state_dict(), tmp_path / "open_clip_model.safetensors")
+        config = AnyConfig(model="small-clip", pretrained="test", weights=str(tmp_path))
+        (tmp_path / "open_clip_config.json").write_text(json.dumps(declared))
+        for path in (tmp_path, tmp_path / "open_clip_model.safetensors"):
+            with pytest.raises(WeightsError, match=rf"open_clip_config\.json: {message}"):
+                build(config.model_copy(update={"weights": str(path)}))
+
+    def test_weights_whose_own_config_agrees(self, tmp_path: Path) -> None:
+        save_file(whole_model("small-clip-quickgelu").state_dict(), tmp_path / "open_clip_model.safetensors")
+        prepared = {"mean": [0.48145466, 0.4578275, 0.40821073], "interpolation": "bicubic", "resize_mode": "shortest"}
+        content = {"model_cfg": MODELS["small-clip-quickgelu"], "preprocess_cfg": prepared}
+        (tmp_path / "open_clip_config.json").write_text(json.dumps(content))
+        own = str(tmp_path / "open_clip_config.json")
+        for model, tag in (("small-clip-quickgelu", "test"), (own, None)):
+            encoder = build(AnyConfig(model=model, pretrained=tag, weights=str(tmp_path)))
+            kinds = {type(module).__name__ for module in encoder.modules()}
+            assert "QuickGELU" in kinds
 
     def test_a_model_without_published_weights(self) -> None:
         with pytest.raises(

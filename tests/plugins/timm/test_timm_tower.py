@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 import timm
 import torch
+from rounding import check_same
+from timm.data import resolve_model_data_config
 from torch import nn
 
 from cobra_kit.errors import PluginError, ShapeError
@@ -65,7 +67,25 @@ def test_features_equal_get_intermediate_layers(family: Family, shrunken: bool) 
     # the authors' call: a set with the index of the second-to-last block
     (expected,) = timm_reference(tower, sizes).get_intermediate_layers(images, n={sizes.depth - 2})  # type: ignore[operator]
     assert expected.shape == (3, tower.grid[0] * tower.grid[1], sizes.width)
-    assert torch.equal(tower(images), expected)
+    check_same(tower(images), expected)
+
+
+@pytest.mark.parametrize(("family", "sizes"), [(SIGLIP, So400mSizes()), (DINOV2, LargeSizes())], ids=["siglip", "dino"])
+def test_the_full_size_is_timms_own_model_of_the_tag(family: Family, sizes: VitSizes) -> None:
+    """timm resolves a model's arguments and its data config from name and tag; ours come from the family."""
+    with torch.device("meta"):
+        theirs = timm.create_model(f"{family.timm_name}.{family.tag}", pretrained=False, num_classes=0)
+        data = resolve_model_data_config(theirs)
+        ours = Tower(family, sizes, data["input_size"][1:], keep_unused=True).vit
+    assert str(ours) == str(theirs)  # every module, activation and epsilon
+    settings = [
+        {k: v for k, v in vars(vit).items() if isinstance(v, (bool, int, float, str))} for vit in (ours, theirs)
+    ]
+    assert settings[0] == settings[1]
+    assert len(settings[0]) > 10
+    shapes = [{name: tensor.shape for name, tensor in vit.state_dict().items()} for vit in (ours, theirs)]
+    assert shapes[0] == shapes[1]
+    assert (data["mean"], data["std"], data["interpolation"]) == (family.mean, family.std, family.interpolation)
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.key)
@@ -79,7 +99,7 @@ def test_the_last_block_does_not_matter(family: Family) -> None:
         if name.startswith(("blocks.2.", "norm.", "attn_pool.")):
             parameter.fill_(torch.nan)
             unused += parameter.numel()
-    assert torch.equal(tower(images), before)
+    check_same(tower(images), before)
     assert sum(tower.unused_parameters().values()) == unused
     assert len(tower.blocks()) == 2
 
@@ -92,7 +112,7 @@ def test_without_what_never_runs_a_tower_returns_the_same(family: Family) -> Non
     wanted = {name: tensor for name, tensor in whole.state_dict().items() if name in lean.state_dict()}
     lean.load_state_dict(wanted, strict=True)
     images = torch.randn(2, 3, 64, 64)
-    assert torch.equal(lean(images), whole(images))
+    check_same(lean(images), whole(images))
     assert sum(lean.unused_parameters().values()) == 0
     sizes = [sum(p.numel() for p in tower.parameters()) for tower in (lean, whole)]
     assert sizes[1] - sizes[0] == sum(whole.unused_parameters().values()) > 0

@@ -54,7 +54,16 @@ def check_same(backbone: HfBackbone, model: PreTrainedModel) -> None:
 
 @pytest.mark.parametrize(
     ("model_type", "settings"),
-    [("llama", {}), ("llama", {"tie_word_embeddings": True}), ("gpt_neox", {}), ("phi", {}), ("gpt2", {})],
+    [
+        ("llama", {}),
+        ("llama", {"tie_word_embeddings": True}),
+        ("gpt_neox", {}),
+        ("phi", {}),
+        ("gpt2", {}),
+        ("gemma", {"head_dim": 16, "num_key_value_heads": 1}),
+        ("opt", {"ffn_dim": 72, "word_embed_proj_dim": 64}),
+        ("cohere", {}),
+    ],
 )
 def test_a_folder_as_transformers_writes_it(tmp_path: Path, model_type: str, settings: dict[str, Any]) -> None:
     model = write(tmp_path, model_type, **settings)
