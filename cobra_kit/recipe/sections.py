@@ -144,8 +144,9 @@ class PrecisionSection(Section):
 class EvaluateSection(Section):
     """How a trained model is evaluated."""
 
-    benchmarks: Annotated[list[str], Field(min_length=1)] | None = None
-    """Names of the benchmarks, of those that the data source offers; null: all of them."""
+    benchmarks: list[str] | None = None
+    """Names of the benchmarks, of those that the data source offers; null: all of them. With an empty list, or a source
+    that has none, models are trained and tables say that nothing was evaluated."""
     max_new_tokens: Count = 40
     """Most tokens of a generated answer."""
     batch_size: Count = 64

@@ -44,6 +44,7 @@ class ArmResult:
         parameters_trained: How many parameters training changed.
         training_seconds: Seconds of training, mean over seeds, without stages that other runs use too.
         shared_seconds: Seconds of those stages, mean over seeds.
+        finished: Seeds whose runs are finished; None: those that `scores` has. Without benchmarks, scores have none.
         tokens_per_second: Tokens trained on per second, mean over seeds.
     """
 
@@ -55,6 +56,7 @@ class ArmResult:
     training_seconds: float | None = None
     tokens_per_second: float | None = None
     shared_seconds: float = 0.0
+    finished: frozenset[int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

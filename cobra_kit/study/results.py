@@ -182,10 +182,13 @@ def _arm(plan: Studied, folder: StudyFolder, arm: str, summaries: Mapping[str, d
     scores: dict[str, dict[int, list[QuestionScore]]] = {}
     control: dict[str, dict[int, list[QuestionScore]]] = {}
     trainings: list[Training] = []
+    finished: set[int] = set()
     for run in plan.runs:
         if run.arm != arm:
             continue
         place = folder.run(run)
+        if SPLIT in summaries[run.name]:
+            finished.add(run.seed)
         for what, by_benchmark in summaries[run.name].items():
             for name, entry in by_benchmark.items():
                 if what == "val":
@@ -204,6 +207,7 @@ def _arm(plan: Studied, folder: StudyFolder, arm: str, summaries: Mapping[str, d
         training_seconds=fmean(one.seconds for one in trainings) if trainings else None,
         shared_seconds=fmean(one.shared_seconds for one in trainings) if trainings else 0.0,
         tokens_per_second=fmean(rates) if rates else None,
+        finished=frozenset(finished),
     )
 
 

@@ -13,7 +13,7 @@ from cobra_kit.evaluate.precision import take_precision
 from cobra_kit.evaluate.predict import predict
 from cobra_kit.evaluate.score import Scored, score
 from cobra_kit.evaluate.validation import Validator
-from cobra_kit.events import Event, Progress, Reporter, for_arm
+from cobra_kit.events import Event, Message, Progress, Reporter, for_arm
 from cobra_kit.model import VisionLanguageModel, compose
 from cobra_kit.model.decoding import Precision
 from cobra_kit.model.seeding import derive_seed
@@ -22,7 +22,7 @@ from cobra_kit.study.events import RunDone, RunStarted
 from cobra_kit.study.folder import StudyFolder
 from cobra_kit.study.loading import load
 from cobra_kit.study.manifest import begin_session, note_shared_stages
-from cobra_kit.study.plan import RunPlan
+from cobra_kit.study.plan import RunPlan, no_validation
 from cobra_kit.study.results import (
     SPLIT,
     Training,
@@ -92,8 +92,8 @@ def execute(
 def _check_data(run: RunPlan, shared: Shared) -> None:
     """Whatever is wrong with the data shows before minutes of training, not behind them."""
     shared.benchmarks(run, "test")
-    if run.evaluate.validation is not None:
-        shared.benchmarks(run, "val")
+    if run.evaluate.validation is not None and not shared.benchmarks(run, "val"):
+        raise no_validation(run.resolved.recipe)
     _ = shared.source(run).rows
 
 
@@ -175,6 +175,10 @@ def _evaluate(
     report: Reporter,
 ) -> None:
     what = condition(control, split)
+    if not shared.benchmarks(run, split):
+        report(Message(text=f"not evaluated ({what}): there are no benchmarks to ask"))
+        write_results(place, what, {})
+        return
     pictures = shared.pictures(run, model, split, report)
     benchmarks = readable(shared.benchmarks(run, split), pictures, report)
     counted = _Counted(benchmarks, what, report)
