@@ -49,6 +49,7 @@ class LlavaSource:
         rows: The rows that keep to the form.
         caption_rows: Those of the align stage.
         rejects: The others.
+        caption_rejects: The others of the align stage.
 
     Raises:
         DataError: The file or the folder is missing, is not what it should be, or holds no good row.
@@ -61,12 +62,12 @@ class LlavaSource:
         content = _read(self._file)
         self._digest = hashlib.sha256(content)
         self.rows, self.rejects = _good_rows(content, self._file, report)
-        self.caption_rows = self.rows
+        self.caption_rows, self.caption_rejects = self.rows, self.rejects
         if params.captions is not None:
             captions = params.captions.expanduser()
             content = _read(captions)
             self._digest.update(content)
-            self.caption_rows, _ = _good_rows(content, captions, report)
+            self.caption_rows, self.caption_rejects = _good_rows(content, captions, report)
 
     @cached_property
     def fingerprint(self) -> str:

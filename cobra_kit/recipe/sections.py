@@ -71,6 +71,9 @@ class StageSection(Section):
     """What counts the same in the loss: every supervised token (the paper's), or every answer, long or short."""
     max_grad_norm: Positive | None = 1.0
     """Gradients are scaled down to this norm; null: never."""
+    max_cut_share: Ratio | None = None
+    """Most share of the supervised tokens that the backbone's `max_text_tokens` may cut from long rows; more is refused
+    before training. null: 0.01, and whatever it is where `train_run` is called from Python, which then warns only."""
     precision: ProductPrecision = "auto"
     """What matrix products are computed in: `bfloat16` (autocast: weights, gradients and states stay float32),
     `float32`, or `auto`: bfloat16 on a GPU that has it, float32 elsewhere."""

@@ -141,9 +141,16 @@ class StudyPlan:
         words = ("title", "description", "paper")
         return {
             "profile": self.recipe.profile,
-            **{key: value for key, value in plain.items() if key not in words},
+            **without_limits({key: value for key, value in plain.items() if key not in words}),
             "lock": self.lock(),
         }
+
+
+def without_limits(plain: dict[str, Any]) -> dict[str, Any]:
+    """Returns a recipe as plain data without what only allows a study to go on: it changes no result."""
+    stages = plain.get("train") or {}
+    train = {name: {k: v for k, v in stage.items() if k != "max_cut_share"} for name, stage in stages.items()}
+    return {**plain, "train": train} if stages else plain
 
 
 def make_plan(recipe: Recipe, registry: Registry | None = None) -> StudyPlan:

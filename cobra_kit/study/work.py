@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Protocol
 
+from cobra_kit.data.cuts import MAX_CUT_SHARE
 from cobra_kit.data.rows import Benchmark, HeldOutSplit
 from cobra_kit.evaluate.control import shuffled_pictures
 from cobra_kit.evaluate.precision import take_precision
@@ -21,7 +22,7 @@ from cobra_kit.recipe.sections import ValidationSection
 from cobra_kit.study.events import RunDone, RunStarted
 from cobra_kit.study.folder import StudyFolder
 from cobra_kit.study.loading import load
-from cobra_kit.study.manifest import begin_session, note_shared_stages
+from cobra_kit.study.manifest import begin_session, note_rows, note_shared_stages
 from cobra_kit.study.plan import RunPlan, no_validation
 from cobra_kit.study.results import (
     SPLIT,
@@ -34,7 +35,7 @@ from cobra_kit.study.results import (
 )
 from cobra_kit.study.shared import Shared, readable
 from cobra_kit.study.stages import SharedStage, shared_stages
-from cobra_kit.train import STAGES, Pace, TrainResult, Validate, train_run
+from cobra_kit.train import STAGES, Pace, TrainResult, Validate, check_cut_shares, train_run
 from cobra_kit.train.memory import peak_bytes, reset_peak
 
 
@@ -114,6 +115,8 @@ def _trained(
     asked = _validator(run, model, shared, report)
     validator: Validate | None = judge.listening(asked) if judge is not None and asked is not None else asked
     pace = _validated(pace or Pace(), run.evaluate.validation)
+    # Of every stage, before the first one is trained: `train_run` sees one stage at a time where stages are shared.
+    check_cut_shares(shared.source(run), model.processor, run.train.stages(), MAX_CUT_SHARE)
     begun = shared_stages(
         run,
         model,
@@ -137,7 +140,9 @@ def _trained(
         pace=pace,
         validate=validator,
         done=[one.result for one in begun],
+        max_cut_share=MAX_CUT_SHARE,
     )
+    note_rows(place, shared.source(run), result.stages)
     model.save_pretrained(place)
     training = replace(_figures(run, model, result, begun), peak_memory_bytes=peak_bytes(model.device))
     write_training(place, training)

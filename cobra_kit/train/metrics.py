@@ -25,7 +25,7 @@ class Metrics:
         """Drops lines that a resumed run will write again, and a last line that was cut short.
 
         Args:
-            stages: Per stage the step up to which lines stay; stages that are missing lose all of theirs.
+            stages: Per stage the step up to which lines stay, that of step 0 too; stages that are missing lose all.
         """
         if not self._path.exists():
             return
@@ -55,6 +55,6 @@ class Metrics:
 def _belongs(line: str, stages: Mapping[str, int]) -> bool:
     try:
         entry = json.loads(line)
-        return line.endswith("\n") and int(entry["step"]) <= stages.get(entry["stage"], 0)
+        return line.endswith("\n") and int(entry["step"]) <= stages.get(entry["stage"], -1)
     except (ValueError, KeyError, TypeError):
         return False
