@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 import cobra_kit
 from cobra_kit.cli.app import app
-from cobra_kit.errors import RecipeError
+from cobra_kit.errors import DataError, RecipeError
+from cobra_kit.events import Event, Message, StepDone
 from cobra_kit.recipe import load_recipe
 from cobra_kit.report import render_csv, render_latex, render_markdown, render_text, table_from_json
 from cobra_kit.study.search.plan import make_search_plan
@@ -21,20 +22,22 @@ SCENES = "data: {source: scenes, train: 60, val: 20, test: 24}"
 VALIDATION = "  validation: {every_steps: 10, questions: 12}\n"
 
 
-def own_rows(folder: Path, count: int = 4) -> str:
+def own_rows(folder: Path, count: int = 4, answer: str = "") -> str:
     """Writes rows and pictures, and returns the section `data` that reads them."""
     (folder / "images").mkdir()
     rows = []
     for i in range(count):
         Image.new("RGB", (16, 16), (60 * i, 0, 0)).save(folder / "images" / f"{i}.png")
-        turns = [{"from": "human", "value": "<image>\nHow red?"}, {"from": "gpt", "value": str(60 * i)}]
+        turns = [{"from": "human", "value": "<image>\nHow red?"}, {"from": "gpt", "value": answer or str(60 * i)}]
         rows.append({"id": i, "image": f"{i}.png", "conversations": turns})
     (folder / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
     return f"data: {{source: llava, rows: {folder}/rows.jsonl, images: {folder}/images}}"
 
 
-def recipe_of(folder: Path, text: str = miniature.RECIPE) -> Path:
-    text = text.replace(SCENES, own_rows(folder)).replace("steps: 20", "steps: 2").replace(VALIDATION, "")
+def recipe_of(folder: Path, text: str = miniature.RECIPE, answer: str = "") -> Path:
+    text = (
+        text.replace(SCENES, own_rows(folder, answer=answer)).replace("steps: 20", "steps: 2").replace(VALIDATION, "")
+    )
     return miniature.write(folder, text, "own")
 
 
@@ -95,3 +98,22 @@ def test_a_search_by_accuracy_without_benchmarks_is_refused_before_training(tmp_
     recipe = recipe_of(tmp_path, text)
     with pytest.raises(RecipeError, match="mean is an accuracy, and there are no benchmarks to ask"):
         make_search_plan(load_recipe(recipe))
+
+
+def test_a_study_that_cuts_much_is_refused_until_its_recipe_allows_it(tmp_path: Path) -> None:
+    text = miniature.ABLATION.replace("d_state: 4", "d_state: 4, max_text_tokens: 24")
+    recipe, study = recipe_of(tmp_path, text, "red and " * 20), tmp_path / "study"
+    told: list[Event] = []
+    with pytest.raises(DataError, match=r"train.finetune, row 0: 4 of 4 rows are cut at 24 text tokens") as error:
+        cobra_kit.run(recipe, out=study, report=told.append)
+    assert "train.finetune.max_cut_share=" in str(error.value)
+    assert not any(isinstance(event, StepDone) for event in told)
+
+    allowed = ["train.finetune.max_cut_share=1"]  # which changes no result, so the folder stays the study's
+    cobra_kit.run(recipe, overrides=allowed, out=study, report=told.append)
+    assert sum("4 of 4 rows are cut" in event.text for event in told if isinstance(event, Message)) == 2
+    manifest = json.loads((study / "runs" / "mlp-s7" / "manifest.json").read_text())
+    assert manifest["rows"]["data.rows"] == {"rows": 4, "rejected_rows": 0}
+    counts = manifest["rows"]["train.finetune"]
+    assert (counts["rows"], counts["cut_rows"]) == (4, 4)
+    assert 0 < counts["cut_supervised_tokens"] < counts["supervised_tokens"]
