@@ -31,6 +31,8 @@ class Scored:
         summary: The rule's numbers, the one to report first.
         scores: One per question.
         group_floors: What is reached without the picture in single groups.
+        cut_answers: How many answers were cut at the most new tokens.
+        left_out: How many questions were not asked, since their pictures cannot be read.
     """
 
     benchmark: str
@@ -41,6 +43,8 @@ class Scored:
     summary: dict[str, float | None]
     scores: Sequence[QuestionScore]
     group_floors: Mapping[str, float] = field(default_factory=dict)
+    cut_answers: int = 0
+    left_out: int = 0
 
     def entry(self, file: str) -> dict[str, Any]:
         """Returns what `scores.json` says about it.
@@ -51,6 +55,8 @@ class Scored:
         return {
             "rule": self.rule,
             "questions": len(self.scores),
+            "left_out": self.left_out,
+            "cut_answers": self.cut_answers,
             "summary": self.summary,
             "floor": self.floor,
             "ceiling": self.ceiling,
@@ -95,6 +101,7 @@ def score(benchmark: Benchmark, predictions: Sequence[Prediction]) -> Scored:
         summary=rule.summary(scores),
         scores=scores,
         group_floors=benchmark.group_floors,
+        cut_answers=sum(prediction.cut for prediction in predictions),
     )
 
 

@@ -68,6 +68,11 @@ def build_table(
     kept = tuple(row for row in rows if row is not None)
     if not benchmarks:
         notes.append("not evaluated: there were no benchmarks to ask, so this says what training took and nothing else")
+    notes += [
+        f"{one.left_out:,} questions of {one.name} are left out: their pictures cannot be read"
+        for one in benchmarks
+        if one.left_out
+    ]
     notes += [f"{arm} is not run: {reason.rstrip('.')}" for arm, reason in (left_out or {}).items()]
     missing = [one.name for one, row in zip(benchmarks, rows, strict=True) if row is None]
     if missing:

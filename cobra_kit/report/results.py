@@ -22,6 +22,7 @@ class Benchmark:
         ceiling: The most that can be reached where annotators disagree, 0 to 1.
         mean_of_groups: Whether its number is the mean of the groups' means, as the rule says.
         group_floors: What is reached without looking in single groups, 0 to 1.
+        left_out: Questions that were not asked, since their pictures cannot be read.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Benchmark:
     ceiling: float | None = None
     mean_of_groups: bool = False
     group_floors: Mapping[str, float] = field(default_factory=dict)
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -219,6 +219,7 @@ def _benchmark(name: str, entry: Mapping[str, Any]) -> Benchmark:
         ceiling=entry["ceiling"],
         mean_of_groups=entry["mean_of_groups"],
         group_floors=entry.get("group_floors", {}),
+        left_out=entry.get("left_out", 0),
     )
 
 

@@ -12,6 +12,7 @@ from cobra_kit.data.rows import Benchmark, HeldOutSplit
 from cobra_kit.evaluate.control import shuffled_pictures
 from cobra_kit.evaluate.precision import take_precision
 from cobra_kit.evaluate.predict import predict
+from cobra_kit.evaluate.questions import check_questions
 from cobra_kit.evaluate.score import Scored, score
 from cobra_kit.evaluate.validation import Validator
 from cobra_kit.events import Event, Message, Progress, Reporter, for_arm
@@ -83,7 +84,7 @@ def execute(
         report(RunStarted(folder=str(place)))
         _check_data(run, shared)
         begin_session(place, run, shared.source(run).fingerprint, shared.device)
-        model, training = _trained(run, place, folder, shared, report, pace, judge)
+        model, training = _trained(run, place, folder, shared, report, pace, judge, split)
         precision = take_precision(model, run.evaluate.precision)
         for one in missing:
             _evaluate(run, model, precision, place, shared, one, split, report)
@@ -106,6 +107,7 @@ def _trained(
     report: Reporter,
     pace: Pace | None,
     judge: Judge | None,
+    split: HeldOutSplit,
 ) -> tuple[VisionLanguageModel, Training]:
     training = read_training(place)
     if training is not None:
@@ -115,6 +117,9 @@ def _trained(
     asked = _validator(run, model, shared, report)
     validator: Validate | None = judge.listening(asked) if judge is not None and asked is not None else asked
     pace = _validated(pace or Pace(), run.evaluate.validation)
+    for held_out in dict.fromkeys((split, "val") if run.evaluate.validation else (split,)):
+        pictures = shared.source(run).picture_ids(held_out)
+        check_questions(shared.benchmarks(run, held_out), pictures, model.processor.codec)
     # Of every stage, before the first one is trained: `train_run` sees one stage at a time where stages are shared.
     check_cut_shares(shared.source(run), model.processor, run.train.stages(), MAX_CUT_SHARE)
     begun = shared_stages(
@@ -185,7 +190,8 @@ def _evaluate(
         write_results(place, what, {})
         return
     pictures = shared.pictures(run, model, split, report)
-    benchmarks = readable(shared.benchmarks(run, split), pictures, report)
+    asked = shared.benchmarks(run, split)
+    benchmarks = readable(asked, pictures, report)
     counted = _Counted(benchmarks, what, report)
     scored: dict[str, Scored] = {}
     for name, benchmark in benchmarks.items():
@@ -202,8 +208,16 @@ def _evaluate(
             report=counted,
         )
         counted.next()
-        scored[name] = score(benchmark, said)
+        left_out = len(asked[name].questions) - len(benchmark.questions)
+        scored[name] = replace(score(benchmark, said), left_out=left_out)
+    _tell_cut_answers(scored, what, run.evaluate.max_new_tokens, report)
     write_results(place, what, scored)
+
+
+def _tell_cut_answers(scored: Mapping[str, Scored], what: str, most: int, report: Reporter) -> None:
+    cut = [f"{name} {one.cut_answers:,} of {len(one.scores):,}" for name, one in scored.items() if one.cut_answers]
+    if cut:
+        report(Message(text=f"{what}: answers cut at {most} new tokens (evaluate.max_new_tokens): {', '.join(cut)}"))
 
 
 def _shown(benchmark: Benchmark, control: str | None) -> Mapping[str, str] | None:
