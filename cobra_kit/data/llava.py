@@ -120,13 +120,13 @@ def open_source(params: Params, report: Reporter = silent) -> LlavaSource:
 
 def _good_rows(content: bytes, file: Path, report: Reporter) -> tuple[tuple[TrainingRow, ...], Rejects]:
     rows, rejects = _parse(content, file)
-    rejects.announce(report, f"{file}", "rows break LLaVA's form and are left out")
     if not rows:
         raise DataError(
             "no training row is left",
             where=str(file),
             hint=rejects.summary("rows break LLaVA's form") if rejects.total else "The file is empty.",
         )
+    rejects.announce(report, f"{file}", "rows break LLaVA's form and are left out")
     return rows, rejects
 
 

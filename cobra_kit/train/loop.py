@@ -162,6 +162,10 @@ class StageLoop:
         if rows.unused_turns:
             text = f"{self._stage.name}: captions are first answers; {rows.unused_turns:,} later turns are not learnt"
             self._report(Message(text=text))
+        seen = min(len(rows), (self.steps - self._first_steps) * self._settings.batch_size)
+        if seen < len(rows):
+            text = f"{self._stage.name}: {self.steps:,} steps see {seen:,} of {len(rows):,} rows"
+            self._report(Message(text=text))
         if not new:
             return
         self._metrics.write(
@@ -170,7 +174,7 @@ class StageLoop:
             steps=self.steps,
             rows=len(rows),
             rejected_rows=rows.rejects.total,
-            rows_seen=min(len(rows), self.steps * self._settings.batch_size),
+            rows_seen=seen,
             unused_turns=rows.unused_turns,
             **rows.cuts.figures(),
         )

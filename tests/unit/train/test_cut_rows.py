@@ -64,6 +64,14 @@ def test_a_later_stage_is_refused_before_an_earlier_one_is_trained(model, sectio
     assert not [e for e in told if isinstance(e, StepDone)]
 
 
+def test_rows_that_a_short_stage_never_sees_are_told(model, section, tmp_path):
+    told = []
+    train_run(model, ToySource(9), section(steps=2), tmp_path, seed=1, report=told.append)
+    assert "finetune: 2 steps see 8 of 9 rows" in [e.text for e in told if isinstance(e, Message)]
+    (line,) = begins(tmp_path)
+    assert (line["rows"], line["rows_seen"]) == (9, 8)
+
+
 def test_turns_that_captions_leave_out_are_told(model, section, tmp_path):
     told = []
     result = train_run(model, ToySource(9), section({"align": {"steps": 1}}), tmp_path, seed=1, report=told.append)
