@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from cobra_kit.errors import RecipeError
 from cobra_kit.recipe.tree import Node
 
 _CHOOSES = "use"
@@ -25,6 +26,9 @@ def join(changes: Iterable[Node]) -> Node | None:
     """Returns changes of equal standing as one overlay, to be laid over a recipe at once; None where there are none.
 
     Each may be one key of a component: its settings must not be dropped because `use` comes behind them.
+
+    Raises:
+        RecipeError: A change is a value, and another one stands below the same key.
     """
     joined: Node | None = None
     for change in changes:
@@ -33,8 +37,11 @@ def join(changes: Iterable[Node]) -> Node | None:
 
 
 def _join(first: Node, second: Node) -> Node:
-    if not isinstance(first.value, dict) or not isinstance(second.value, dict):
+    if not isinstance(first.value, dict) and not isinstance(second.value, dict):
         return second
+    if not isinstance(first.value, dict) or not isinstance(second.value, dict):
+        hint = "Write one of the two: a value, or keys below it."
+        raise RecipeError(f"contradicts {first.origin}", where=str(second.origin), hint=hint)
     both = dict(first.value)
     for key, node in second.value.items():
         both[key] = _join(both[key], node) if key in both else node

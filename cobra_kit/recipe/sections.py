@@ -28,7 +28,7 @@ class DataSection(Section):
     model_config = ConfigDict(extra="allow", strict=True, use_attribute_docstrings=True)
 
     source: str = Field(min_length=1)
-    """The data source: `scenes` (pictures and questions made on the spot) or `llava` (a JSON file and a folder)."""
+    """The data source: `scenes` (pictures and questions made on the spot) or `llava` (a file of rows and a folder)."""
 
     def settings(self) -> dict[str, Any]:
         """Returns the source's own keys."""

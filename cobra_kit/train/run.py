@@ -69,8 +69,7 @@ def train_run(
         DataError: Rows or pictures are missing or broken, or more is cut from the rows than is allowed.
         KeyboardInterrupt: Somebody pressed Ctrl-C; everything is saved.
     """
-    run = _Run(model, source, section, folder, seed, report, feature_folder or folder / "features", done)
-    run.max_cut_share = max_cut_share
+    run = _Run(model, source, section, folder, seed, report, feature_folder or folder / "features", done, max_cut_share)
     with _own_random_state(model.device):
         run.run(pace or Pace(), validate)
     model.eval()
@@ -90,16 +89,17 @@ class _Run:
         report: Reporter,
         feature_folder: Path,
         done: Sequence[StageResult],
+        max_cut_share: float,
     ) -> None:
         self._model, self._source, self._section, self._seed, self._report = model, source, section, seed, report
         self._folder, self._feature_folder = folder, feature_folder
+        self._max_cut_share = max_cut_share
         self._checkpoints = Checkpoints(folder / "checkpoints", report)
         self._metrics = Metrics(folder / "metrics.jsonl")
         parts = {} if model.recipe is None else model.recipe.parts
         self._identity = training_identity(model.components, parts, source.fingerprint, section, seed)
         self.results = list(done)
         self.resumed_at: str | None = None
-        self.max_cut_share = 1.0
 
     def run(self, pace: Pace, validate: Validate | None) -> None:
         """Runs the stages that are not finished."""
@@ -107,7 +107,7 @@ class _Run:
         done = {result.stage for result in self.results}
         left = {name: settings for name, settings in self._section.stages().items() if name not in done}
         later = dict(list(left.items())[1:])
-        check_cut_shares(self._source, self._model.processor, later, self.max_cut_share)
+        check_cut_shares(self._source, self._model.processor, later, self._max_cut_share)
         for name, settings in left.items():
             self._stage(STAGES[name], settings, pace, validate, resume)
             resume = None
@@ -124,7 +124,7 @@ class _Run:
         rows = stage_rows(stage, self._source)
         first = settings.curriculum and rows_of_kinds(rows, settings.curriculum.kinds)
         prepared = self._training_set(rows, pictures, stage, settings)
-        most = self.max_cut_share if settings.max_cut_share is None else settings.max_cut_share
+        most = self._max_cut_share if settings.max_cut_share is None else settings.max_cut_share
         prepared.cuts.check(most, stage.name, len(rows))
         loop = StageLoop(
             self._model,

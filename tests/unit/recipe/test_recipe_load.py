@@ -106,6 +106,12 @@ def test_a_setting_may_be_set_before_the_component_it_belongs_to(write: Callable
     assert resolve(recipe, registry).plain()["model"]["projector"] == {"use": "pool/mean", "stride": 3}
 
 
+def test_a_value_and_a_key_below_it_contradict_each_other(write: Callable[..., str], registry: Registry) -> None:
+    message = "^--set train.align.steps=2: contradicts --set train.align=null"
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(write(WHOLE), overrides=["train.align=null", "train.align.steps=2"], registry=registry)
+
+
 @pytest.mark.parametrize("where", ["extends", "profile", "set"])
 def test_another_data_source_drops_the_settings_of_the_old_one(
     write: Callable[..., str], registry: Registry, where: str
