@@ -78,11 +78,12 @@ def note_rows(folder: Path, source: DataSource, stages: Sequence[StageResult]) -
     manifest = _read(folder / MANIFEST)
     assert manifest is not None  # begin_session wrote it
     rows: dict[str, Any] = {}
-    for name in ("rejects", "caption_rejects"):
-        rejects = getattr(source, name, None)
+    files = {"data.rows": getattr(source, "rejects", None), "data.captions": getattr(source, "caption_rejects", None)}
+    if files["data.captions"] is files["data.rows"]:  # one file serves every stage
+        del files["data.captions"]
+    for name, rejects in files.items():
         if isinstance(rejects, Rejects):
-            file = "captions" if name == "caption_rejects" else "rows"
-            rows[f"data.{file}"] = {"rows": rejects.out_of, "rejected_rows": rejects.total}
+            rows[name] = {"rows": rejects.out_of, "rejected_rows": rejects.total}
     for stage in stages:
         plain = asdict(stage)
         rows[f"train.{stage.stage}"] = {key: plain[key] for key in _ROWS}

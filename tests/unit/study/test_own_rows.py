@@ -114,6 +114,7 @@ def test_a_study_that_cuts_much_is_refused_until_its_recipe_allows_it(tmp_path: 
     assert sum("4 of 4 rows are cut" in event.text for event in told if isinstance(event, Message)) == 2
     manifest = json.loads((study / "runs" / "mlp-s7" / "manifest.json").read_text())
     assert manifest["rows"]["data.rows"] == {"rows": 4, "rejected_rows": 0}
+    assert "data.captions" not in manifest["rows"]
     counts = manifest["rows"]["train.finetune"]
     assert (counts["rows"], counts["cut_rows"]) == (4, 4)
     assert 0 < counts["cut_supervised_tokens"] < counts["supervised_tokens"]
