@@ -49,7 +49,8 @@ def run(
         return
     typer.echo("", err=True)
     print_table(table)
-    for line in _closing(path, recipe, profile, changes, out, control, device):
+    wrong = None if control or not table.rows else _command(recipe, profile, changes, out, "shuffled-images", device)
+    for line in _closing(path, wrong):
         typer.echo(line, err=True)
 
 
@@ -72,6 +73,7 @@ def heading(plan: StudyPlan, path: Path, width: int) -> list[str]:
         *joined([f"recipe  {recipe.name}", *facts], width),
         *joined([*about, seeds], width),
         *joined([f"study   {path}", *others], width),
+        *(["nothing is evaluated: there are no benchmarks to ask"] if plan.asks_nothing else []),
         "",
     ]
 
@@ -87,21 +89,11 @@ def joined(parts: Sequence[str], width: int) -> list[str]:
     return lines
 
 
-def _closing(
-    path: Path,
-    recipe: str,
-    profile: str | None,
-    changes: Sequence[str],
-    out: Path | None,
-    control: str | None,
-    device: str,
-) -> list[str]:
+def _closing(path: Path, control: str | None) -> list[str]:
+    """Returns where things are and, if it was not asked yet, the command that asks with wrong pictures."""
     page = shlex.join(["cobra-kit", "report", str(path)])
     lines = ["", f"table.md and table.json are in {path}", f"A page with plots and questions: {page}"]
-    if control is None:
-        again = _command(recipe, profile, changes, out, "shuffled-images", device)
-        lines += ["Did the models look? Ask again with wrong pictures:", f"  {again}"]
-    return lines
+    return lines if control is None else [*lines, "Did the models look? Ask again with wrong pictures:", f"  {control}"]
 
 
 def _command(

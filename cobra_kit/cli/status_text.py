@@ -54,7 +54,8 @@ def overview(status: StudyStatus) -> str:
 def outcome(status: StudyStatus, trial: TrialStatus) -> str:
     """Returns what came of a trial, or how far it is."""
     if trial.state == COMPLETE:
-        return "  ".join(filter(None, (status.shown(trial.values or ()), trial.note.partition(",")[0])))
+        values = status.shown(trial.values) if trial.values else ""
+        return "  ".join(filter(None, (values, trial.note.partition(",")[0])))
     if trial.state == RUNNING:
         if trial.step is None:
             return "starting"

@@ -1,4 +1,4 @@
-"""The source `llava`: a JSON file of rows in LLaVA's form and a folder of pictures. It has no held-out questions.
+"""The source `llava`: a file of rows in LLaVA's form and a folder of pictures. It has no held-out questions.
 
 Rows that break the form are rejected and counted; see `cobra_kit.text.llava` for what breaks it.
 """
@@ -6,15 +6,14 @@ Rows that break the form are rejected and counted; see `cobra_kit.text.llava` fo
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from PIL.Image import Image
 from pydantic import BaseModel, ConfigDict
 
+from cobra_kit.data.json_rows import decode_rows
 from cobra_kit.data.rejects import Rejects
 from cobra_kit.data.rows import Benchmark, HeldOutSplit, Split, TextForm, TrainingRow, used_pictures
 from cobra_kit.errors import DataError, ImageError, TextError
@@ -32,7 +31,7 @@ class Params(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     rows: Path
-    """A JSON file: a list of rows with `id`, `image` and `conversations`."""
+    """A file of rows with `id`, `image` and `conversations`: a JSON list, or JSON lines."""
     captions: Path | None = None
     """Such a file for the align stage, whose first answers are captions; null: `rows` serves that stage too."""
     images: Path
@@ -40,7 +39,7 @@ class Params(BaseModel):
 
 
 class LlavaSource:
-    """Rows of a JSON file and the pictures they name.
+    """Rows of a file and the pictures they name.
 
     Args:
         params: Where they are.
@@ -50,6 +49,7 @@ class LlavaSource:
         rows: The rows that keep to the form.
         caption_rows: Those of the align stage.
         rejects: The others.
+        caption_rejects: The others of the align stage.
 
     Raises:
         DataError: The file or the folder is missing, is not what it should be, or holds no good row.
@@ -62,12 +62,12 @@ class LlavaSource:
         content = _read(self._file)
         self._digest = hashlib.sha256(content)
         self.rows, self.rejects = _good_rows(content, self._file, report)
-        self.caption_rows = self.rows
+        self.caption_rows, self.caption_rejects = self.rows, self.rejects
         if params.captions is not None:
             captions = params.captions.expanduser()
             content = _read(captions)
             self._digest.update(content)
-            self.caption_rows, _ = _good_rows(content, captions, report)
+            self.caption_rows, self.caption_rejects = _good_rows(content, captions, report)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -120,18 +120,18 @@ def open_source(params: Params, report: Reporter = silent) -> LlavaSource:
 
 def _good_rows(content: bytes, file: Path, report: Reporter) -> tuple[tuple[TrainingRow, ...], Rejects]:
     rows, rejects = _parse(content, file)
-    rejects.announce(report, f"{file}", "rows break LLaVA's form and are left out")
     if not rows:
         raise DataError(
             "no training row is left",
             where=str(file),
             hint=rejects.summary("rows break LLaVA's form") if rejects.total else "The file is empty.",
         )
+    rejects.announce(report, f"{file}", "rows break LLaVA's form and are left out")
     return rows, rejects
 
 
 def _parse(content: bytes, file: Path) -> tuple[tuple[TrainingRow, ...], Rejects]:
-    listed = _decode(content, file)
+    listed = decode_rows(content, file)
     rows: dict[str, TrainingRow] = {}
     rejects = Rejects(len(listed))
     for number, row in enumerate(listed, start=1):
@@ -140,20 +140,11 @@ def _parse(content: bytes, file: Path) -> tuple[tuple[TrainingRow, ...], Rejects
         except TextError as error:
             rejects.add(f"row {number}", str(error).splitlines()[0])
             continue
-        name = conversation.id if conversation.id not in rows else f"{conversation.id}#{number}"
+        name = conversation.id
+        while name in rows:  # a loop, since a row may be called `a#3` by itself
+            name += f"#{number}"
         rows[name] = TrainingRow(name, conversation.images, conversation.turns)
     return tuple(rows.values()), rejects
-
-
-def _decode(content: bytes, file: Path) -> list[Any]:
-    try:
-        listed = json.loads(content)
-    except ValueError as error:
-        raise DataError(f"not a JSON file: {error}", where=str(file), hint="Fetch the file again.") from error
-    if not isinstance(listed, list):
-        kind = type(listed).__name__
-        raise DataError(f"expected a list of rows, found {kind}", where=str(file), hint="See LLaVA's form.")
-    return listed
 
 
 def _read(file: Path) -> bytes:
@@ -161,7 +152,7 @@ def _read(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise DataError(
-            f"the rows cannot be read: {error.strerror}", where=str(file), hint="data.rows must name a JSON file."
+            f"the rows cannot be read: {error.strerror}", where=str(file), hint="data.rows must name a file of rows."
         ) from error
 
 

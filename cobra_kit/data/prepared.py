@@ -8,13 +8,15 @@ from dataclasses import replace
 
 import torch
 
+from cobra_kit.data.cuts import CutCount
 from cobra_kit.data.pictures import Pictures
 from cobra_kit.data.rejects import Rejects
 from cobra_kit.data.rows import TrainingRow
 from cobra_kit.errors import DataError, TextError
 from cobra_kit.events import Progress, Reporter, silent
-from cobra_kit.interfaces import Layout
+from cobra_kit.interfaces import Layout, TokenShape
 from cobra_kit.model import Batch, CachedFeatures, LossUnit, PreparedRow, Processor
+from cobra_kit.text.encode import NothingLeftError
 
 _REPORT_EVERY = 1000
 _NO_VALUES = torch.empty(0)
@@ -36,6 +38,8 @@ class TrainingSet:
     Attributes:
         lengths: Tokens per row, visual tokens included.
         rejects: Rows that cannot be learnt from, with reasons.
+        cuts: What was cut from rows that are too long.
+        unused_turns: Turns behind the first one, of which a stage of captions learns nothing.
 
     Raises:
         DataError: No row is left.
@@ -57,6 +61,8 @@ class TrainingSet:
         self._rows: list[PreparedRow] = []
         self._images: list[tuple[str, ...]] = []
         self.rejects = Rejects(len(rows))
+        self.cuts = CutCount(processor.codec.max_text_tokens)
+        self.unused_turns = 0
         for number, row in enumerate(rows, start=1):
             self._add(row)
             if number % _REPORT_EVERY == 0 or number == len(rows):
@@ -86,19 +92,31 @@ class TrainingSet:
         try:
             prepared = self._lay_out(row)
         except TextError as error:
+            if isinstance(error, NothingLeftError):
+                self.cuts.add(row.row_id, error)
             return self.rejects.add(f"row {row.row_id}", error.message)
+        self.cuts.add(row.row_id, prepared.text)
         if not prepared.num_supervised:
             return self.rejects.add(f"row {row.row_id}", "no token to learn")
         self._rows.append(_compact(prepared))
         self._images.append(row.images)
+        self.unused_turns += len(row.turns) - 1 if self._captions else 0
         return None
 
     def _lay_out(self, row: TrainingRow) -> PreparedRow:
         # Only the shapes matter for a layout; the values come when the row is batched.
-        shapes = [CachedFeatures(_NO_VALUES, self._pictures.shape(name)) for name in row.images]
+        shapes = [CachedFeatures(_NO_VALUES, self._shape(name)) for name in row.images]
         if self._captions:
+            if not row.turns:
+                raise TextError("the row has no turns")
             return self._processor.caption_row(row.turns[0][1], shapes)
         return self._processor.row(row.turns, shapes)
+
+    def _shape(self, name: str) -> TokenShape:
+        try:
+            return self._pictures.shape(name)
+        except KeyError:
+            raise TextError(f"the data source does not list its picture {name!r} for this stage") from None
 
 
 def _compact(row: PreparedRow) -> PreparedRow:

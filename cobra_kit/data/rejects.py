@@ -33,8 +33,12 @@ class Rejects:
         return len(self.reasons)
 
     def add(self, name: str, reason: str) -> None:
-        """Leaves one out."""
-        self.reasons[name] = reason
+        """Leaves one out; of two with one name, both count."""
+        number = 2
+        unique = name
+        while unique in self.reasons:
+            unique, number = f"{name} ({number})", number + 1
+        self.reasons[unique] = reason
 
     def summary(self, what: str) -> str:
         """Returns `3 of 200 <what>` and the first reasons, a line each."""

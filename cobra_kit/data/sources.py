@@ -1,7 +1,7 @@
 """Data sources by name; each is imported when it is asked for, and checks its own settings.
 
 A source is a module with `Params` (a pydantic model) and `open_source(params, report) -> DataSource`; one that is made
-on the spot also has `fingerprint(params) -> str`. `BENCHMARKS` names the benchmarks it has.
+on the spot also has `fingerprint(params) -> str`. `BENCHMARKS` names the benchmarks it may have, none for rows alone.
 """
 
 from __future__ import annotations

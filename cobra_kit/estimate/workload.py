@@ -11,7 +11,7 @@ import torch
 
 from cobra_kit.data.rows import DataSource, TrainingRow
 from cobra_kit.data.sources import source_settings
-from cobra_kit.errors import CobraError
+from cobra_kit.errors import CobraError, TextError
 from cobra_kit.estimate.calibration import TEXT_TOKENS
 from cobra_kit.estimate.counting import Row
 from cobra_kit.estimate.datasets import ROW_COUNTS
@@ -152,13 +152,19 @@ def _measured(rows: Sequence[TrainingRow], resolved: ResolvedRecipe, captions: b
         words = f"{sample.words}; the tokenizer is not here: {_BYTES_PER_TOKEN} bytes of text per token assumed"
         return Row(max(2, text), max(1, text if captions else text // 2), images), words
     shape = _encoder(resolved).max_shape(resolved.parts["vision_encoder"].config)
-    text_tokens = supervised = 0
+    text_tokens = supervised = unfit = 0
     for row in some:
         stand_in = [CachedFeatures(torch.empty(0), shape)] * len(row.images)
-        prepared = processor.caption_row(row.turns[0][1], stand_in) if captions else processor.row(row.turns, stand_in)
+        try:
+            prepared = (
+                processor.caption_row(row.turns[0][1], stand_in) if captions else processor.row(row.turns, stand_in)
+            )
+        except TextError:
+            unfit += 1  # as in training, where it is counted and told
+            continue
         text_tokens += len(prepared.text.ids)
         supervised += prepared.num_supervised
-    count = max(1, len(some))
+    count = max(1, len(some) - unfit)
     return Row(max(2, round(text_tokens / count)), max(1, round(supervised / count)), images), (
         f"measured on {sample.words}"
     )

@@ -33,6 +33,7 @@ class Prediction:
         text: The generated answer, or the most probable choice.
         probabilities: Of each choice at the first token; None for a generated answer.
         precision: How exactly the model was computed, in words; None: as it was trained.
+        cut: Whether a generated answer was cut at the most new tokens, before the model had ended it.
     """
 
     question_id: str
@@ -40,6 +41,7 @@ class Prediction:
     text: str
     probabilities: Mapping[str, float] | None = None
     precision: str | None = None
+    cut: bool = False
 
 
 def predict(
@@ -160,7 +162,10 @@ def _say(
         found = generate_ids(
             model, batch, max_new_tokens=max_new_tokens, stop_ids=[tokenizer.eos_id], precision=precision
         )
-        return [{"text": tokenizer.decode(ids).strip()} for ids in found]
+        return [
+            {"text": tokenizer.decode(ids).strip(), **({"cut": True} if len(ids) >= max_new_tokens else {})}
+            for ids in found
+        ]
     with torch.no_grad():
         where = f"question {asked[0][0].question_id}"
         probabilities = first_token_probabilities(model, batch, choices, precision=precision, where=where).cpu()

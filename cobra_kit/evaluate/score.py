@@ -34,6 +34,8 @@ class Scored:
         group_floors: What is reached without the picture in single groups.
         choice_mass: How probable it is that one of the choices comes first, in the mean over the questions that have
             choices; None where no question has. Where it is small, the model would say something else.
+        cut_answers: How many answers were cut at the most new tokens.
+        left_out: How many questions were not asked, since their pictures cannot be read.
     """
 
     benchmark: str
@@ -45,6 +47,8 @@ class Scored:
     scores: Sequence[QuestionScore]
     group_floors: Mapping[str, float] = field(default_factory=dict)
     choice_mass: float | None = None
+    cut_answers: int = 0
+    left_out: int = 0
 
     def entry(self, file: str) -> dict[str, Any]:
         """Returns what `scores.json` says about it.
@@ -55,6 +59,8 @@ class Scored:
         return {
             "rule": self.rule,
             "questions": len(self.scores),
+            "left_out": self.left_out,
+            "cut_answers": self.cut_answers,
             "summary": self.summary,
             "floor": self.floor,
             "ceiling": self.ceiling,
@@ -101,6 +107,7 @@ def score(benchmark: Benchmark, predictions: Sequence[Prediction]) -> Scored:
         scores=scores,
         group_floors=benchmark.group_floors,
         choice_mass=mean_choice_mass([prediction.probabilities for prediction in predictions]),
+        cut_answers=sum(prediction.cut for prediction in predictions),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 MISSING: Any = object()
 """Stands for a path that one side does not have."""
+_SOURCE = "data.source"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ def flatten(value: Any, path: str = "") -> dict[str, Any]:
 def differences(left: Any, right: Any) -> list[Difference]:
     """Returns where two nested values differ, in the order of the left one.
 
-    Where a component (`use`) differs, its settings are left out: they belong to different components.
+    Where a component (`use`) or the data source differs, its settings are left out: they belong to different ones.
     """
     a, b = flatten(left), flatten(right)
     found = [
@@ -44,8 +45,9 @@ def differences(left: Any, right: Any) -> list[Difference]:
         for path in dict.fromkeys((*a, *b))
         if not _same(a.get(path, MISSING), b.get(path, MISSING))
     ]
-    swapped = tuple(d.path.removesuffix("use") for d in found if d.path.endswith(".use"))
-    return [d for d in found if d.path.endswith(".use") or not d.path.startswith(swapped)]
+    choices = {d.path for d in found if d.path.endswith(".use") or d.path == _SOURCE}
+    swapped = tuple(path.rpartition(".")[0] + "." for path in choices)
+    return [d for d in found if d.path in choices or not d.path.startswith(swapped)]
 
 
 def _same(left: Any, right: Any) -> bool:

@@ -10,7 +10,7 @@ from cobra_kit.errors import RecipeError
 from cobra_kit.recipe.check import check_structure, shown
 from cobra_kit.recipe.locate import RecipeSource, find_recipe
 from cobra_kit.recipe.merge import merge
-from cobra_kit.recipe.overrides import apply_override
+from cobra_kit.recipe.overrides import apply_overrides
 from cobra_kit.recipe.parts import check_parts
 from cobra_kit.recipe.problems import problem, raise_problems, suggest
 from cobra_kit.recipe.schema import Recipe
@@ -34,7 +34,7 @@ def load_recipe(
     Args:
         source: A path, a packaged name such as `cobra_tiny`, or `plugin/name`.
         profile: Which profile to apply; None: `laptop` if the recipe has profiles.
-        overrides: `a.b=c` settings, applied last, in order.
+        overrides: `a.b=c` settings, applied last, all at once.
         registry: Where plugins' recipes come from; None: the installed plugins.
 
     Raises:
@@ -45,8 +45,7 @@ def load_recipe(
     profiles = _profiles(tree)
     chosen = _choose_profile(tree, profiles, profile)
     body = _body(tree, profiles, chosen)
-    for text in overrides:
-        body = apply_override(body, text)
+    body = apply_overrides(body, overrides)
     recipe, problems = check_structure(body)
     for other in profiles:
         if other != chosen:

@@ -1,9 +1,11 @@
-"""`--set a.b=c`: one value from the command line, laid over the recipe."""
+"""`--set a.b=c`: values from the command line, laid over the recipe."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cobra_kit.errors import RecipeError
-from cobra_kit.recipe.merge import merge
+from cobra_kit.recipe.merge import join, merge
 from cobra_kit.recipe.tree import Node, Origin, from_plain
 from cobra_kit.recipe.yaml_reader import parse_yaml
 
@@ -13,12 +15,19 @@ _TOO_LATE = {
 }
 
 
-def apply_override(tree: Node, text: str) -> Node:
-    """Returns the tree with one `a.b=c` laid over it; `c` is read as YAML.
+def apply_overrides(tree: Node, texts: Sequence[str]) -> Node:
+    """Returns the tree with all `a.b=c` laid over it at once; each `c` is read as YAML.
+
+    At once, so that a component's settings may stand before the `use` that they belong to.
 
     Raises:
-        RecipeError: The text has no `=`, an empty key, or a value that is not YAML.
+        RecipeError: A text has no `=`, an empty key, or a value that is not YAML.
     """
+    changes = join(_change(tree, text) for text in texts)
+    return tree if changes is None else merge(tree, changes)
+
+
+def _change(tree: Node, text: str) -> Node:
     source = f"--set {text}"
     keys, value = _parse(text, source)
     if keys[0] in _TOO_LATE:
@@ -30,7 +39,7 @@ def apply_override(tree: Node, text: str) -> Node:
     overlay = value
     for key in reversed(keys):
         overlay = Node({key: overlay}, Origin(source))
-    return merge(tree, overlay)
+    return overlay
 
 
 def _parse(text: str, source: str) -> tuple[list[str], Node]:

@@ -28,7 +28,7 @@ class DataSection(Section):
     model_config = ConfigDict(extra="allow", strict=True, use_attribute_docstrings=True)
 
     source: str = Field(min_length=1)
-    """The data source: `scenes` (pictures and questions made on the spot) or `llava` (a JSON file and a folder)."""
+    """The data source: `scenes` (pictures and questions made on the spot) or `llava` (a file of rows and a folder)."""
 
     def settings(self) -> dict[str, Any]:
         """Returns the source's own keys."""
@@ -71,6 +71,9 @@ class StageSection(Section):
     """What counts the same in the loss: every supervised token (the paper's), or every answer, long or short."""
     max_grad_norm: Positive | None = 1.0
     """Gradients are scaled down to this norm; null: never."""
+    max_cut_share: Ratio | None = None
+    """Most share of the supervised tokens that the backbone's `max_text_tokens` may cut from long rows; more is refused
+    before training. null: 0.01, and whatever it is where `train_run` is called from Python, which then warns only."""
     precision: ProductPrecision = "auto"
     """What matrix products are computed in: `bfloat16` (autocast: weights, gradients and states stay float32),
     `float32`, or `auto`: bfloat16 on a GPU that has it, float32 elsewhere."""
@@ -144,8 +147,9 @@ class PrecisionSection(Section):
 class EvaluateSection(Section):
     """How a trained model is evaluated."""
 
-    benchmarks: Annotated[list[str], Field(min_length=1)] | None = None
-    """Names of the benchmarks, of those that the data source offers; null: all of them."""
+    benchmarks: list[str] | None = None
+    """Names of the benchmarks, of those that the data source offers; null: all of them. With an empty list, or a source
+    that has none, models are trained and tables say that nothing was evaluated."""
     max_new_tokens: Count = 40
     """Most tokens of a generated answer."""
     batch_size: Count = 64

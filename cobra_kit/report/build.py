@@ -66,6 +66,13 @@ def build_table(
     seeds, notes = _common_seeds(ordered)
     rows = [_row(ordered, benchmark, seeds, level, resamples) for benchmark in benchmarks]
     kept = tuple(row for row in rows if row is not None)
+    if not benchmarks:
+        notes.append("not evaluated: there were no benchmarks to ask, so this says what training took and nothing else")
+    notes += [
+        f"{one.left_out:,} questions of {one.name} are left out: their pictures cannot be read"
+        for one in benchmarks
+        if one.left_out
+    ]
     notes += [f"{arm} is not run: {reason.rstrip('.')}" for arm, reason in (left_out or {}).items()]
     missing = [one.name for one, row in zip(benchmarks, rows, strict=True) if row is None]
     if missing:
@@ -89,7 +96,7 @@ def build_table(
             )
             for arm in ordered
         },
-        paper=_paper_note(paper, reference, benchmarks) if paper else None,
+        paper=_paper_note(paper, reference, benchmarks) if paper and benchmarks else None,
         notes=tuple(notes),
     )
 
@@ -106,7 +113,7 @@ def _reference_first(arms: Sequence[ArmResult], reference: str) -> list[ArmResul
 
 
 def _common_seeds(arms: Sequence[ArmResult]) -> tuple[tuple[int, ...], list[str]]:
-    per_arm = {arm.name: {seed for runs in arm.scores.values() for seed in runs} for arm in arms}
+    per_arm = {arm.name: _finished_seeds(arm) for arm in arms}
     common = set.intersection(*per_arm.values())
     if not common:
         listed = "; ".join(f"{name}: {sorted(seeds) or 'none'}" for name, seeds in per_arm.items())
@@ -114,6 +121,12 @@ def _common_seeds(arms: Sequence[ArmResult]) -> tuple[tuple[int, ...], list[str]
     left_out = sorted(set.union(*per_arm.values()) - common)
     notes = [f"seeds {', '.join(map(str, left_out))} left out: not every arm has them"] if left_out else []
     return tuple(sorted(common)), notes
+
+
+def _finished_seeds(arm: ArmResult) -> set[int]:
+    if arm.finished is not None:
+        return set(arm.finished)
+    return {seed for runs in arm.scores.values() for seed in runs}
 
 
 def _row(

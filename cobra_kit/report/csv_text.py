@@ -30,20 +30,20 @@ def render_csv(table: AblationTable) -> str:
         for arm in row.scores:
             cells = _cells(table, row, arm)
             writer.writerow([_plain(cells[column]) for column in COLUMNS])
+    if not table.rows:  # not evaluated: what training took
+        for arm in table.arms:
+            cells = dict.fromkeys(COLUMNS) | _about(table, arm)
+            writer.writerow([_plain(cells[column]) for column in COLUMNS])
     return file.getvalue()
 
 
 def _cells(table: AblationTable, row: Row, arm: str) -> dict[str, _Cell]:
-    score, difference, cost = row.scores[arm], row.differences.get(arm), table.costs[arm]
+    score, difference = row.scores[arm], row.differences.get(arm)
     found: dict[str, _Cell] = {
+        **_about(table, arm),
         "benchmark": row.benchmark,
         "paper_benchmark": row.label,
         "rule": row.rule,
-        "profile": table.profile,
-        "split": table.split,
-        "seeds": " ".join(map(str, table.seeds)),
-        "arm": arm,
-        "is_reference": str(arm == table.reference).lower(),
         "questions": row.questions,
         "pictures": row.pictures,
         "score": score.value,
@@ -53,10 +53,6 @@ def _cells(table: AblationTable, row: Row, arm: str) -> dict[str, _Cell]:
         "seed_deviation": score.seed_deviation,
         "floor": row.floor,
         "ceiling": row.ceiling,
-        "image_tokens": cost.image_tokens,
-        "parameters_trained": cost.parameters_trained,
-        "training_seconds": cost.training_seconds,
-        "tokens_per_second": cost.tokens_per_second,
         "choice_mass": row.choice_mass.get(arm),
     }
     if difference is not None:
@@ -70,6 +66,22 @@ def _cells(table: AblationTable, row: Row, arm: str) -> dict[str, _Cell]:
             "detectable": difference.detectable,
         }
     return dict.fromkeys(COLUMNS) | found | _paper(table, row, arm)
+
+
+def _about(table: AblationTable, arm: str) -> dict[str, _Cell]:
+    """Returns the cells that every line of an arm has."""
+    cost = table.costs[arm]
+    return {
+        "profile": table.profile,
+        "split": table.split,
+        "seeds": " ".join(map(str, table.seeds)),
+        "arm": arm,
+        "is_reference": str(arm == table.reference).lower(),
+        "image_tokens": cost.image_tokens,
+        "parameters_trained": cost.parameters_trained,
+        "training_seconds": cost.training_seconds,
+        "tokens_per_second": cost.tokens_per_second,
+    }
 
 
 def _paper(table: AblationTable, row: Row, arm: str) -> dict[str, _Cell]:

@@ -37,8 +37,9 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 def render_latex(table: AblationTable) -> str:
     r"""Returns a `table` environment; it needs `\usepackage{booktabs}`, and `[T1]{fontenc}` for quotation marks."""
-    bounds = ["floor", "ceiling"]
-    header = ["", *(_arm(table, arm) for arm in table.arms), *(f"{arm} - {table.reference}" for arm in table.others)]
+    bounds = ["floor", "ceiling"] if table.rows else []
+    compared = table.others if table.rows else ()
+    header = ["", *(_arm(table, arm) for arm in table.arms), *(f"{arm} - {table.reference}" for arm in compared)]
     lines = [
         "% \\usepackage{booktabs}",
         "\\begin{table}",
@@ -49,7 +50,7 @@ def render_latex(table: AblationTable) -> str:
         _line([escape(cell) for cell in [*header, *bounds]]),
         "    \\midrule",
         *(_line(_cells(table, row)) for row in table.rows),
-        *_costs(table, len(table.others) + len(bounds)),
+        *_costs(table, len(compared) + len(bounds)),
         "    \\bottomrule",
         "  \\end{tabular}",
         f"  \\caption{{{escape(table.title)}. {' '.join(escape(line) for line in footnotes(table))}}}",
@@ -73,7 +74,8 @@ def _cells(table: AblationTable, row: Row) -> list[str]:
 def _costs(table: AblationTable, blanks: int) -> list[str]:
     known = cost_cells(table)
     rows = [[escape(name), *(_number(cell) for cell in cells), *[""] * blanks] for name, cells in known.items()]
-    return ["    \\midrule", *map(_line, rows)] if rows else []
+    rule = ["    \\midrule"] if table.rows else []
+    return [*rule, *map(_line, rows)] if rows else []
 
 
 def _estimate(one: Estimate | None) -> str:

@@ -70,7 +70,8 @@ def _side_by_side(table: AblationTable) -> list[str]:
     names = _name_width(table)
     header = ["", *(_arm_name(table, arm) for arm in table.arms)]
     body = [[grid.label(row, names), *(grid.estimate(row.scores.get(arm)) for arm in table.arms)] for row in table.rows]
-    for arm in table.others:
+    compared = table.others if table.rows else ()  # heads without a row say nothing
+    for arm in compared:
         header += [_difference_head(table, arm), ""]
         _extend(body, _difference_cells([row.differences.get(arm) for row in table.rows]))
     bounds = _bounds(table)
@@ -78,7 +79,7 @@ def _side_by_side(table: AblationTable) -> list[str]:
     _extend(body, [list(cells) for cells in zip(*bounds.values(), strict=True)])
     blanks = [""] * (len(header) - 1 - len(table.arms))
     costs = [[name, *cells, *blanks] for name, cells in cost_cells(table).items()]
-    align = "l" + "r" * len(table.arms) + "rl" * len(table.others) + "r" * len(bounds)
+    align = "l" + "r" * len(table.arms) + "rl" * len(compared) + "r" * len(bounds)
     return grid.grid([header, *body, *costs], align)
 
 
@@ -89,6 +90,8 @@ def _stacked(table: AblationTable) -> list[str]:
         ["  " + _arm_name(table, arm), grid.estimate(row.scores.get(arm))] for row in table.rows for arm in table.arms
     ]
     _extend(body, [["", ""] if cells[0] == grid.NONE else cells for cells in changes])
+    if not table.rows:
+        return []
     lines = grid.grid([header, *body], "lrrl")
     result = lines[:1]
     for index, row in enumerate(table.rows):
@@ -136,7 +139,7 @@ def _bounds(table: AblationTable) -> Mapping[str, list[str]]:
         "floor": [grid.points(row.floor) for row in table.rows],
         "ceiling": [grid.points(row.ceiling) for row in table.rows],
     }
-    return {name: cells for name, cells in listed.items() if set(cells) != {grid.NONE}}
+    return {name: cells for name, cells in listed.items() if set(cells) - {grid.NONE}}
 
 
 def _heading(row: Row) -> str:

@@ -35,7 +35,7 @@ def _scores(table: AblationTable) -> str:
             one = row.differences.get(arm)
             cells.append(f"{grid.difference(one)} {grid.mark(one)}".strip())
         rows.append([*cells, grid.points(row.floor), grid.points(row.ceiling), grid.points(row.detectable)])
-    return _table(header, rows, left=2)
+    return _table(header, rows, left=2) if rows else ""
 
 
 def _parts(table: AblationTable) -> str:

@@ -24,6 +24,7 @@ class Benchmark:
         ceiling: The most that can be reached where annotators disagree, 0 to 1.
         mean_of_groups: Whether its number is the mean of the groups' means, as the rule says.
         group_floors: What is reached without looking in single groups, 0 to 1.
+        left_out: Questions that were not asked, since their pictures cannot be read.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Benchmark:
     ceiling: float | None = None
     mean_of_groups: bool = False
     group_floors: Mapping[str, float] = field(default_factory=dict)
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,7 @@ class ArmResult:
         parameters_trained: How many parameters training changed.
         training_seconds: Seconds of training, mean over seeds, without stages that other runs use too.
         shared_seconds: Seconds of those stages, mean over seeds.
+        finished: Seeds whose runs are finished; None: those that `scores` has. Without benchmarks, scores have none.
         tokens_per_second: Tokens trained on per second, mean over seeds.
     """
 
@@ -61,6 +64,7 @@ class ArmResult:
     training_seconds: float | None = None
     tokens_per_second: float | None = None
     shared_seconds: float = 0.0
+    finished: frozenset[int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

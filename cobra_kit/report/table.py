@@ -202,7 +202,8 @@ class AblationTable:
         head = f"{' and '.join(factors).capitalize()} ablation" if factors else "Results"
         profile = [f"{self.profile} profile"] if self.profile else []
         seeds = "1 seed" if len(self.seeds) == 1 else f"{len(self.seeds)} seeds"
-        return ", ".join([head, *profile, f"{self.split} split", seeds])
+        split = f"{self.split} split" if self.rows else "not evaluated"
+        return ", ".join([head, *profile, split, seeds])
 
     @property
     def others(self) -> tuple[str, ...]:

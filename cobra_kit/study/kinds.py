@@ -12,6 +12,7 @@ from cobra_kit.recipe.sweep import Direction
 from cobra_kit.study.folder import Plan, StudyFolder
 from cobra_kit.study.plan import RunPlan, StudyPlan
 from cobra_kit.study.search import GRID, grid, make_pruner, make_sampler, suggest
+from cobra_kit.study.search.check import check_objectives
 from cobra_kit.study.search.plan import SearchPlan
 from cobra_kit.study.trials import NAME, HeldTrial, Infeasible, Point
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from cobra_kit.train import Pace
 
 RUN = "cobra_kit:run"
+NOT_EVALUATED = "cobra_kit:not_evaluated"
+"""Marks a trial without any score; Optuna wants a value of everything that is complete, and has 0 of it."""
 
 
 class TrialKind(Protocol):
@@ -119,7 +122,11 @@ class GridTrials:
         run = self._runs[held.name]
         execute(run, folder, shared, control=self._control, report=report, pace=pace)
         self.done.add(run.name)
-        return [fmean(read_summaries(folder.run(run), condition(None)).values())]
+        scores = read_summaries(folder.run(run), condition(None))
+        if not scores:
+            held.trial.set_user_attr(NOT_EVALUATED, True)
+            return [0.0]
+        return [fmean(scores.values())]
 
 
 class SearchTrials:
@@ -197,6 +204,7 @@ class SearchTrials:
             *_, last = run.train.stages()
             judge = TrialJudge(held.trial, sweep.objectives[0].metric, last, per_question=per_question)
             report = judge.watching(report)
+        check_objectives(self._search.recipe, shared.benchmarks(run, "val"))
         execute(run, folder, shared, report=report, pace=pace, split="val", judge=judge)
         check_limits(measured_costs(run, folder.run(run)), sweep.limits)
         return values_of(run, folder.run(run), sweep.objectives)

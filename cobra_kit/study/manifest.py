@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from cobra_kit.data.rejects import Rejects
+from cobra_kit.data.rows import DataSource
 from cobra_kit.errors import DataError
 from cobra_kit.machine import session
 from cobra_kit.store import write_json
 from cobra_kit.study.folder import MANIFEST
 from cobra_kit.study.plan import RunPlan
 from cobra_kit.study.stages import SharedStage
+from cobra_kit.train import StageResult
 
 _FORM = 1
+_CUTS = ("cut_rows", "cut_tokens", "cut_supervised_tokens", "supervised_tokens")
+_ROWS = ("rows", "rejected_rows", *_CUTS, "unused_turns")
 
 
 def begin_session(folder: Path, run: RunPlan, fingerprint: str, device: str = "cpu") -> None:
@@ -58,6 +64,30 @@ def note_shared_stages(folder: Path, stages: Sequence[SharedStage]) -> None:
     manifest = _read(folder / MANIFEST)
     assert manifest is not None  # begin_session wrote it
     manifest["shared_stages"] = {one.result.stage: {"key": one.key, "made_by": one.made_by} for one in stages}
+    write_json(folder / MANIFEST, manifest)
+
+
+def note_rows(folder: Path, source: DataSource, stages: Sequence[StageResult]) -> None:
+    """Notes in a run's manifest how many rows there were, and what of them was left out or cut.
+
+    Args:
+        folder: The run's folder.
+        source: Its data; a source that leaves rows out of its files has them in `rejects`.
+        stages: What its stages learnt from.
+    """
+    manifest = _read(folder / MANIFEST)
+    assert manifest is not None  # begin_session wrote it
+    rows: dict[str, Any] = {}
+    files = {"data.rows": getattr(source, "rejects", None), "data.captions": getattr(source, "caption_rejects", None)}
+    if files["data.captions"] is files["data.rows"]:  # one file serves every stage
+        del files["data.captions"]
+    for name, rejects in files.items():
+        if isinstance(rejects, Rejects):
+            rows[name] = {"rows": rejects.out_of, "rejected_rows": rejects.total}
+    for stage in stages:
+        plain = asdict(stage)
+        rows[f"train.{stage.stage}"] = {key: plain[key] for key in _ROWS}
+    manifest["rows"] = rows
     write_json(folder / MANIFEST, manifest)
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from cobra_kit._plugins import Registry
-from cobra_kit.data.sources import source_settings
+from cobra_kit.data.sources import offered_benchmarks, source_settings
 from cobra_kit.errors import RecipeError
 from cobra_kit.recipe import Recipe, ResolvedRecipe, resolve, resolve_arms
+from cobra_kit.recipe.problems import problem, suggest
 from cobra_kit.recipe.sections import DataSection, EvaluateSection, TrainSection
 from cobra_kit.report import PaperReference
 
@@ -114,6 +115,11 @@ class StudyPlan:
         return self.recipe.ablation.not_meaningful if self.recipe.ablation else {}
 
     @property
+    def asks_nothing(self) -> bool:
+        """Returns whether it is known, before data are opened, that no model will be asked a benchmark."""
+        return all(asked_benchmarks(run.resolved.recipe) == () for run in self.runs)
+
+    @property
     def paper(self) -> PaperReference | None:
         """Returns the published rows to compare with."""
         if self.recipe.ablation is None:
@@ -135,9 +141,16 @@ class StudyPlan:
         words = ("title", "description", "paper")
         return {
             "profile": self.recipe.profile,
-            **{key: value for key, value in plain.items() if key not in words},
+            **without_limits({key: value for key, value in plain.items() if key not in words}),
             "lock": self.lock(),
         }
+
+
+def without_limits(plain: dict[str, Any]) -> dict[str, Any]:
+    """Returns a recipe as plain data without what only allows a study to go on: it changes no result."""
+    stages = plain.get("train") or {}
+    train = {name: {k: v for k, v in stage.items() if k != "max_cut_share"} for name, stage in stages.items()}
+    return {**plain, "train": train} if stages else plain
 
 
 def make_plan(recipe: Recipe, registry: Registry | None = None) -> StudyPlan:
@@ -156,6 +169,7 @@ def make_plan(recipe: Recipe, registry: Registry | None = None) -> StudyPlan:
         arms = {ONLY_ARM: replace(resolve(recipe, registry), arm=ONLY_ARM)}
     for one in arms.values():
         check_sections(one.recipe)
+        check_questions(one.recipe)
     seeds = ablation.seeds if ablation else [recipe.seed]
     complete = {arm: with_data(one) for arm, one in arms.items()}
     return StudyPlan(
@@ -180,6 +194,43 @@ def check_sections(recipe: Recipe) -> None:
                 where=str(recipe.tree.origin),
                 hint=f"Add, for example, `{section}: {example}`. `cobra_kit.compose` builds models without it.",
             )
+
+
+def check_questions(recipe: Recipe) -> None:
+    """Raises a `RecipeError` if a recipe asks questions that its data cannot have; opens no data."""
+    offered, wanted = offered_benchmarks(recipe), (recipe.evaluate or EvaluateSection()).benchmarks
+    for index, name in enumerate(wanted or ()):
+        if name not in offered:
+            raise unknown_benchmark(recipe, index, offered)
+    if recipe.evaluate is not None and recipe.evaluate.validation is not None and not asked_benchmarks(recipe):
+        raise no_validation(recipe)
+
+
+def unknown_benchmark(recipe: Recipe, index: int, offered: Collection[str]) -> RecipeError:
+    """Returns the error about the name of a benchmark that the data do not have."""
+    assert recipe.evaluate is not None
+    assert recipe.evaluate.benchmarks is not None
+    name, path = recipe.evaluate.benchmarks[index], ("evaluate", "benchmarks", index)
+    if not offered:
+        hint = "Write `evaluate: {benchmarks: []}` to train without evaluating."
+        return problem(recipe.tree, path, f"the data source has no benchmarks, and so no {name!r}", hint)
+    return problem(recipe.tree, path, f"no benchmark named {name!r}", suggest(name, offered, what="benchmarks"))
+
+
+def no_validation(recipe: Recipe) -> RecipeError:
+    """Returns the error about a validation without questions."""
+    return problem(
+        recipe.tree,
+        ("evaluate", "validation"),
+        "validation asks the questions of benchmarks, and there are none",
+        "Write `evaluate: {validation: null}`, or name data with benchmarks.",
+    )
+
+
+def asked_benchmarks(recipe: Recipe) -> tuple[str, ...]:
+    """Returns the benchmarks that are asked, as far as the source says which it may have."""
+    wanted = (recipe.evaluate or EvaluateSection()).benchmarks
+    return offered_benchmarks(recipe) if wanted is None else tuple(wanted)
 
 
 def with_data(resolved: ResolvedRecipe) -> ResolvedRecipe:

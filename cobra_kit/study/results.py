@@ -185,10 +185,13 @@ def _arm(plan: Studied, folder: StudyFolder, arm: str, summaries: Mapping[str, d
     choice_mass: dict[str, dict[int, float]] = {}
     control_choice_mass: dict[str, dict[int, float]] = {}
     trainings: list[Training] = []
+    finished: set[int] = set()
     for run in plan.runs:
         if run.arm != arm:
             continue
         place = folder.run(run)
+        if SPLIT in summaries[run.name]:
+            finished.add(run.seed)
         for what, by_benchmark in summaries[run.name].items():
             for name, entry in by_benchmark.items():
                 if what == "val":
@@ -212,6 +215,7 @@ def _arm(plan: Studied, folder: StudyFolder, arm: str, summaries: Mapping[str, d
         training_seconds=fmean(one.seconds for one in trainings) if trainings else None,
         shared_seconds=fmean(one.shared_seconds for one in trainings) if trainings else 0.0,
         tokens_per_second=fmean(rates) if rates else None,
+        finished=frozenset(finished),
     )
 
 
@@ -223,6 +227,7 @@ def _benchmark(name: str, entry: Mapping[str, Any]) -> Benchmark:
         ceiling=entry["ceiling"],
         mean_of_groups=entry["mean_of_groups"],
         group_floors=entry.get("group_floors", {}),
+        left_out=entry.get("left_out", 0),
     )
 
 

@@ -10,13 +10,12 @@ from cobra_kit.data.features import FeatureCache
 from cobra_kit.data.pictures import LivePictures, Pictures
 from cobra_kit.data.rows import Benchmark, DataSource, HeldOutSplit
 from cobra_kit.data.sources import open_source
-from cobra_kit.errors import DataError, RecipeError
+from cobra_kit.errors import DataError
 from cobra_kit.evaluate.validation import with_questions
 from cobra_kit.events import Message, Reporter
 from cobra_kit.model import VisionLanguageModel
-from cobra_kit.recipe.problems import problem, suggest
 from cobra_kit.study.folder import StudyFolder
-from cobra_kit.study.plan import RunPlan
+from cobra_kit.study.plan import RunPlan, unknown_benchmark
 from cobra_kit.study.stages import beginnings, shared_keys
 from cobra_kit.train import STAGES
 
@@ -69,7 +68,7 @@ class Shared:
         return self._sources[key]
 
     def benchmarks(self, run: RunPlan, split: HeldOutSplit) -> dict[str, Benchmark]:
-        """Returns the benchmarks that the recipe asks for, in its order.
+        """Returns the benchmarks that the recipe asks for, in its order; none where it asks for none or data have none.
 
         Raises:
             RecipeError: It names one that the data do not have.
@@ -78,6 +77,8 @@ class Shared:
         offered = self.source(run).benchmarks(split)
         wanted = run.evaluate.benchmarks
         _check_names(run, wanted or (), offered)
+        if not offered or wanted == []:
+            return {}
         chosen = {name: offered[name] for name in wanted or offered}
         empty = [name for name, one in chosen.items() if not one.questions]
         if len(empty) == len(chosen) or (wanted and empty):
@@ -117,17 +118,6 @@ def _train_alike(runs: Sequence[RunPlan]) -> bool:
 
 
 def _check_names(run: RunPlan, wanted: list[str] | tuple[str, ...], offered: Mapping[str, Benchmark]) -> None:
-    if not offered:
-        raise RecipeError(
-            "the data source has no benchmarks, so nothing can be evaluated",
-            where=str(run.resolved.recipe.origin("data.source")),
-            hint="The source `scenes` has its own questions.",
-        )
     for index, name in enumerate(wanted):
         if name not in offered:
-            raise problem(
-                run.resolved.recipe.tree,
-                ("evaluate", "benchmarks", index),
-                f"no benchmark named {name!r}",
-                suggest(name, offered, what="benchmarks"),
-            )
+            raise unknown_benchmark(run.resolved.recipe, index, offered)

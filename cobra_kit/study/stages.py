@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cobra_kit.data.cuts import MAX_CUT_SHARE
 from cobra_kit.data.keys import short_hash
 from cobra_kit.data.lock import locked
 from cobra_kit.data.rows import DataSource
@@ -153,6 +154,7 @@ def shared_stages(
                 pace=pace,
                 validate=validate,
                 done=[earlier.result for earlier in found],
+                max_cut_share=MAX_CUT_SHARE,
             )
             if made_by is None:
                 made_by = run.name

@@ -14,7 +14,7 @@ from cobra_kit.errors import CobraError
 from cobra_kit.recipe.sweep import COSTS
 from cobra_kit.study.engine import STUDY_NAME
 from cobra_kit.study.folder import MANIFEST
-from cobra_kit.study.kinds import RUN
+from cobra_kit.study.kinds import NOT_EVALUATED, RUN
 from cobra_kit.study.search.repeats import REPEATS
 from cobra_kit.study.trials import ERROR, INFEASIBLE, NAME, REASON, open_storage
 from cobra_kit.study.trials.lease import read_mark
@@ -205,7 +205,7 @@ def _status(trial: FrozenTrial, folder: Path) -> TrialStatus:
         name=name,
         state=state,
         params=dict(trial.params),
-        values=list(trial.values) if state == COMPLETE and trial.values is not None else None,
+        values=_values(trial) if state == COMPLETE else None,
         stage=str(line.get("stage", "")),
         step=step,
         steps=steps,
@@ -216,9 +216,15 @@ def _status(trial: FrozenTrial, folder: Path) -> TrialStatus:
     )
 
 
+def _values(trial: FrozenTrial) -> list[float] | None:
+    return None if trial.values is None or trial.user_attrs.get(NOT_EVALUATED) else list(trial.values)
+
+
 def _note(trial: FrozenTrial) -> str:
     if (earlier := trial.user_attrs.get(REPEATS)) is not None:
         return f"as {earlier}, which has the same values"
+    if trial.user_attrs.get(NOT_EVALUATED):
+        return "not evaluated"
     return str(trial.user_attrs.get(ERROR) or trial.user_attrs.get(REASON) or "")
 
 

@@ -7,13 +7,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Protocol
 
+from cobra_kit.data.cuts import MAX_CUT_SHARE
 from cobra_kit.data.rows import Benchmark, HeldOutSplit
 from cobra_kit.evaluate.control import shuffled_pictures
 from cobra_kit.evaluate.precision import take_precision
 from cobra_kit.evaluate.predict import check_choices, predict
+from cobra_kit.evaluate.questions import check_questions
 from cobra_kit.evaluate.score import Scored, score
 from cobra_kit.evaluate.validation import Validator
-from cobra_kit.events import Event, Progress, Reporter, for_arm
+from cobra_kit.events import Event, Message, Progress, Reporter, for_arm
 from cobra_kit.model import VisionLanguageModel, compose
 from cobra_kit.model.decoding import Precision
 from cobra_kit.model.seeding import derive_seed
@@ -21,8 +23,8 @@ from cobra_kit.recipe.sections import ValidationSection
 from cobra_kit.study.events import RunDone, RunStarted
 from cobra_kit.study.folder import StudyFolder
 from cobra_kit.study.loading import load
-from cobra_kit.study.manifest import begin_session, note_shared_stages
-from cobra_kit.study.plan import RunPlan
+from cobra_kit.study.manifest import begin_session, note_rows, note_shared_stages
+from cobra_kit.study.plan import RunPlan, no_validation
 from cobra_kit.study.results import (
     SPLIT,
     Training,
@@ -34,7 +36,7 @@ from cobra_kit.study.results import (
 )
 from cobra_kit.study.shared import Shared, readable
 from cobra_kit.study.stages import SharedStage, shared_stages
-from cobra_kit.train import STAGES, Pace, TrainResult, Validate, train_run
+from cobra_kit.train import STAGES, Pace, TrainResult, Validate, check_cut_shares, train_run
 from cobra_kit.train.memory import peak_bytes, reset_peak
 
 
@@ -82,7 +84,7 @@ def execute(
         report(RunStarted(folder=str(place)))
         _check_data(run, shared)
         begin_session(place, run, shared.source(run).fingerprint, shared.device)
-        model, training = _trained(run, place, folder, shared, report, pace, judge)
+        model, training = _trained(run, place, folder, shared, report, pace, judge, split)
         precision = take_precision(model, run.evaluate.precision)
         for one in missing:
             _evaluate(run, model, precision, place, shared, one, split, report)
@@ -92,8 +94,8 @@ def execute(
 def _check_data(run: RunPlan, shared: Shared) -> None:
     """Whatever is wrong with the data shows before minutes of training, not behind them."""
     shared.benchmarks(run, "test")
-    if run.evaluate.validation is not None:
-        shared.benchmarks(run, "val")
+    if run.evaluate.validation is not None and not shared.benchmarks(run, "val"):
+        raise no_validation(run.resolved.recipe)
     _ = shared.source(run).rows
 
 
@@ -105,6 +107,7 @@ def _trained(
     report: Reporter,
     pace: Pace | None,
     judge: Judge | None,
+    split: HeldOutSplit,
 ) -> tuple[VisionLanguageModel, Training]:
     training = read_training(place)
     if training is not None:
@@ -116,6 +119,11 @@ def _trained(
     asked = _validator(run, model, shared, report)
     validator: Validate | None = judge.listening(asked) if judge is not None and asked is not None else asked
     pace = _validated(pace or Pace(), run.evaluate.validation)
+    for held_out in dict.fromkeys((split, "val") if run.evaluate.validation else (split,)):
+        pictures = shared.source(run).picture_ids(held_out)
+        check_questions(shared.benchmarks(run, held_out), pictures, model.processor.codec)
+    # Of every stage, before the first one is trained: `train_run` sees one stage at a time where stages are shared.
+    check_cut_shares(shared.source(run), model.processor, run.train.stages(), MAX_CUT_SHARE)
     begun = shared_stages(
         run,
         model,
@@ -139,7 +147,9 @@ def _trained(
         pace=pace,
         validate=validator,
         done=[one.result for one in begun],
+        max_cut_share=MAX_CUT_SHARE,
     )
+    note_rows(place, shared.source(run), result.stages)
     model.save_pretrained(place)
     training = replace(_figures(run, model, result, begun), peak_memory_bytes=peak_bytes(model.device))
     write_training(place, training)
@@ -177,8 +187,13 @@ def _evaluate(
     report: Reporter,
 ) -> None:
     what = condition(control, split)
+    if not shared.benchmarks(run, split):
+        report(Message(text=f"not evaluated ({what}): there are no benchmarks to ask"))
+        write_results(place, what, {})
+        return
     pictures = shared.pictures(run, model, split, report)
-    benchmarks = readable(shared.benchmarks(run, split), pictures, report)
+    asked = shared.benchmarks(run, split)
+    benchmarks = readable(asked, pictures, report)
     counted = _Counted(benchmarks, what, report)
     scored: dict[str, Scored] = {}
     for name, benchmark in benchmarks.items():
@@ -195,8 +210,16 @@ def _evaluate(
             report=counted,
         )
         counted.next()
-        scored[name] = score(benchmark, said)
+        left_out = len(asked[name].questions) - len(benchmark.questions)
+        scored[name] = replace(score(benchmark, said), left_out=left_out)
+    _tell_cut_answers(scored, what, run.evaluate.max_new_tokens, report)
     write_results(place, what, scored)
+
+
+def _tell_cut_answers(scored: Mapping[str, Scored], what: str, most: int, report: Reporter) -> None:
+    cut = [f"{name} {one.cut_answers:,} of {len(one.scores):,}" for name, one in scored.items() if one.cut_answers]
+    if cut:
+        report(Message(text=f"{what}: answers cut at {most} new tokens (evaluate.max_new_tokens): {', '.join(cut)}"))
 
 
 def _shown(benchmark: Benchmark, control: str | None) -> Mapping[str, str] | None:

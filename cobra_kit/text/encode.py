@@ -25,14 +25,31 @@ class EncodedRow(TextRow):
 
     Args:
         cut_tokens: Tokens beyond the codec's `max_text_tokens` that were dropped from the end.
+        cut_supervised: How many of them would have carried loss.
     """
 
     cut_tokens: int = 0
+    cut_supervised: int = 0
 
     @property
     def supervised_tokens(self) -> int:
         """Returns the number of tokens that carry loss."""
         return sum(label != IGNORE_INDEX for label in self.labels)
+
+
+class NothingLeftError(TextError):
+    """The cut left a row nothing to learn.
+
+    Args:
+        message: What is wrong.
+        lost: The whole row, as if all of it had been cut.
+        where: Which row.
+        hint: What helps.
+    """
+
+    def __init__(self, message: str, lost: EncodedRow, *, where: str | None, hint: str) -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.cut_tokens, self.cut_supervised = len(lost.ids), lost.supervised_tokens
 
 
 def encode_conversation(
@@ -201,6 +218,7 @@ def _fit(row: EncodedRow, limit: int, for_generation: bool, where: str | None) -
                 hint="Shorten the question, or raise the backbone's `max_text_tokens`.",
             )
         return row
+    whole = row
     if length > limit:
         row = EncodedRow(
             ids=row.ids[:limit],
@@ -209,10 +227,12 @@ def _fit(row: EncodedRow, limit: int, for_generation: bool, where: str | None) -
             question_end=min(row.question_end, limit),
             answer_start=min(row.answer_start, limit),
             cut_tokens=length - limit,
+            cut_supervised=sum(label != IGNORE_INDEX for label in row.labels[limit:]),
         )
     if not row.supervised_tokens:
-        raise TextError(
+        raise NothingLeftError(
             f"nothing to learn is left: the answer begins beyond the first {limit} of {length} text tokens",
+            whole,
             where=where,
             hint="Shorten the question, raise the backbone's `max_text_tokens`, or drop the row.",
         )

@@ -48,6 +48,7 @@ def parse_llava_row(row: object, *, where: str | None = None) -> Conversation:
     if isinstance(identity, bool) or not isinstance(identity, str | int) or identity == "":
         raise TextError(f"a row needs an `id` (a text or a whole number), not {identity!r}", where=where)
     place = f"{where}: row {identity}" if where else f"row {identity}"
+    _check_characters(str(identity), "the `id`", where)
     values = _values(row.get("conversations"), place)
     turns = tuple(zip(values[::2], values[1::2], strict=True))
     images = _images(row.get("image"), place)
@@ -89,6 +90,12 @@ def _values(turns: object, place: str) -> list[str]:
 def _value(turn: object, number: int, place: str) -> str:
     if not isinstance(turn, Mapping):
         raise TextError(f"turn {number} must be an object, not {_kind(turn)}", where=place)
+    if "from" not in turn and "role" in turn:
+        raise TextError(
+            f"turn {number} has the keys {', '.join(map(repr, list(turn)[:4]))}; LLaVA's form has 'from' and 'value'",
+            where=place,
+            hint='Write {"from": "human" or "gpt", "value": TEXT}.',
+        )
     speaker, value = turn.get("from"), turn.get("value")
     if speaker not in SPEAKERS:
         raise TextError(
@@ -106,6 +113,7 @@ def _value(turn: object, number: int, place: str) -> str:
         )
     if not isinstance(value, str):
         raise TextError(f"the `value` of turn {number} must be a text, not {_kind(value)}", where=place)
+    _check_characters(value, f"the `value` of turn {number}", place)
     return value
 
 
@@ -116,6 +124,7 @@ def _images(value: object, place: str) -> tuple[str, ...]:
     for path in value if _is_list(value) else [value]:
         if not isinstance(path, str) or not path:
             raise TextError(f"`image` must be a path or a list of paths, not {path!r}", where=place)
+        _check_characters(path, "`image`", place)
         paths.append(path)
     return tuple(paths)
 
@@ -142,6 +151,19 @@ def _check_markers(turns: Sequence[tuple[str, str]], images: Sequence[str], plac
         where=place,
         hint=f"Write one {IMAGE_MARKER} per image where it belongs, such as at the start of the first question.",
     )
+
+
+def _check_characters(text: str, what: str, place: str | None) -> None:
+    """JSON can write half of a character pair (`\\ud83d` alone), which is no text and cannot be encoded."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(text[error.start]):04x}"
+        raise TextError(
+            f"{what} holds half a character, {half} alone",
+            where=place,
+            hint="Whatever wrote the file cut a text within a character; mend or drop the row.",
+        ) from error
 
 
 def _is_list(value: object) -> TypeGuard[Sequence[object]]:

@@ -6,7 +6,7 @@ from cobra_kit.train.identity import training_identity
 from cobra_kit.train.loop import Pace, Validate
 from cobra_kit.train.results import StageResult, TrainResult
 from cobra_kit.train.run import train_run
-from cobra_kit.train.stages import STAGES, Stage, set_stage, stage_rows
+from cobra_kit.train.stages import STAGES, Stage, check_cut_shares, set_stage, stage_rows
 
 __all__ = [
     "STAGES",
@@ -15,6 +15,7 @@ __all__ = [
     "StageResult",
     "TrainResult",
     "Validate",
+    "check_cut_shares",
     "set_stage",
     "stage_rows",
     "train_run",

@@ -31,6 +31,10 @@ def training_identity(
         "components": {kind: components[kind] for kind in kinds if kind in components},
         "model": {kind: parts[kind].plain() for kind in kinds if kind in parts},
         "data": data,
-        "train": section.model_dump(mode="json", exclude_none=True),
+        "train": {
+            # What may be lost changes nothing of what is learnt.
+            name: stage.model_dump(mode="json", exclude_none=True, exclude={"max_cut_share"})
+            for name, stage in section.stages().items()
+        },
         "seed": seed,
     }

@@ -14,7 +14,7 @@ from torch import Tensor
 from cobra_kit.data.prepared import TrainingSet
 from cobra_kit.data.sampler import LengthGroupedSampler, SamplerState
 from cobra_kit.errors import TrainingError
-from cobra_kit.events import Reporter, StageDone, StageStarted, StepDone
+from cobra_kit.events import Message, Reporter, StageDone, StageStarted, StepDone
 from cobra_kit.model import VisionLanguageModel
 from cobra_kit.model.seeding import derive_seed
 from cobra_kit.recipe.sections import StageSection
@@ -126,6 +126,7 @@ class StageLoop:
         """
         done = self._tally
         self._report(StageStarted(stage=self._stage.name, steps=self.steps, step=done.step, rows=len(self._rows)))
+        self._tell_rows(new=done.step == 0)
         while done.step < self.steps:
             outcome = self._step()
             last = done.step == self.steps
@@ -150,6 +151,32 @@ class StageLoop:
             tokens=done.tokens,
             padded_tokens=done.padded_tokens,
             selected_step=done.best_step if self._pace.keep_best else None,
+            **self._rows.cuts.figures(),
+            unused_turns=self._rows.unused_turns,
+        )
+
+    def _tell_rows(self, *, new: bool) -> None:
+        """Says what of the rows is not learnt, and writes it down when the stage begins."""
+        rows = self._rows
+        rows.cuts.announce(self._report, self._stage.name, rows.rejects.out_of)
+        if rows.unused_turns:
+            text = f"{self._stage.name}: captions are first answers; {rows.unused_turns:,} later turns are not learnt"
+            self._report(Message(text=text))
+        seen = min(len(rows), (self.steps - self._first_steps) * self._settings.batch_size)
+        if seen < len(rows):
+            text = f"{self._stage.name}: {self.steps:,} steps see {seen:,} of {len(rows):,} rows"
+            self._report(Message(text=text))
+        if not new:
+            return
+        self._metrics.write(
+            stage=self._stage.name,
+            step=0,
+            steps=self.steps,
+            rows=len(rows),
+            rejected_rows=rows.rejects.total,
+            rows_seen=seen,
+            unused_turns=rows.unused_turns,
+            **rows.cuts.figures(),
         )
 
     def _step(self) -> StepOutcome:

@@ -25,7 +25,7 @@ class Metrics:
         """Drops lines that a resumed run will write again, and a last line that was cut short.
 
         Args:
-            stages: Per stage the step up to which lines stay; stages that are missing lose all of theirs.
+            stages: Per stage the step up to which lines stay; stages that are missing, or at 0, lose all of theirs.
         """
         if not self._path.exists():
             return
@@ -55,6 +55,8 @@ class Metrics:
 def _belongs(line: str, stages: Mapping[str, int]) -> bool:
     try:
         entry = json.loads(line)
-        return line.endswith("\n") and int(entry["step"]) <= stages.get(entry["stage"], 0)
+        last = stages.get(entry["stage"], 0)
+        # A stage without a step begins anew, its first line, of step 0, included.
+        return line.endswith("\n") and last > 0 and int(entry["step"]) <= last
     except (ValueError, KeyError, TypeError):
         return False

@@ -19,6 +19,11 @@ class StageResult:
         tokens: Real tokens that went through the model, padding not counted.
         padded_tokens: The same with padding.
         selected_step: The step whose weights were kept by validation; None: the last step's, unasked.
+        cut_rows: Rows of which the backbone's longest text cut a part, those left out for it included.
+        cut_tokens: Text tokens that were cut from them.
+        cut_supervised_tokens: Those of them that would have carried loss.
+        supervised_tokens: Tokens that carry loss in one pass over the rows, before the cut.
+        unused_turns: Turns of which a stage of captions learns nothing.
     """
 
     stage: str
@@ -30,6 +35,11 @@ class StageResult:
     tokens: int
     padded_tokens: int
     selected_step: int | None = None
+    cut_rows: int = 0
+    cut_tokens: int = 0
+    cut_supervised_tokens: int = 0
+    supervised_tokens: int = 0
+    unused_turns: int = 0
 
     @property
     def padding_share(self) -> float:

@@ -27,7 +27,7 @@ from cobra_kit.train.interrupt import postponed_interrupts
 from cobra_kit.train.loop import Pace, StageLoop, Validate
 from cobra_kit.train.metrics import Metrics
 from cobra_kit.train.results import StageResult, TrainResult
-from cobra_kit.train.stages import STAGES, Stage, stage_rows, trained_until
+from cobra_kit.train.stages import STAGES, Stage, check_cut_shares, stage_rows, trained_until
 
 
 def train_run(
@@ -42,6 +42,7 @@ def train_run(
     pace: Pace | None = None,
     validate: Validate | None = None,
     done: Sequence[StageResult] = (),
+    max_cut_share: float = 1.0,
 ) -> TrainResult:
     """Trains a model in place and returns what it took.
 
@@ -60,13 +61,15 @@ def train_run(
         validate: Called now and then with the model in eval mode; its figures go to the metrics. Not in stages without
             pictures.
         done: The first stages, if they were trained elsewhere: their results; the model has their weights.
+        max_cut_share: For stages that do not say it themselves: the most share of the supervised tokens that the
+            backbone's longest text may cut. What is cut is always counted and told.
 
     Raises:
         TrainingError: The loss is not finite, the folder belongs to other settings, or cannot be written.
-        DataError: Rows or pictures are missing or broken.
+        DataError: Rows or pictures are missing or broken, or more is cut from the rows than is allowed.
         KeyboardInterrupt: Somebody pressed Ctrl-C; everything is saved.
     """
-    run = _Run(model, source, section, folder, seed, report, feature_folder or folder / "features", done)
+    run = _Run(model, source, section, folder, seed, report, feature_folder or folder / "features", done, max_cut_share)
     with _own_random_state(model.device):
         run.run(pace or Pace(), validate)
     model.eval()
@@ -86,9 +89,11 @@ class _Run:
         report: Reporter,
         feature_folder: Path,
         done: Sequence[StageResult],
+        max_cut_share: float,
     ) -> None:
         self._model, self._source, self._section, self._seed, self._report = model, source, section, seed, report
         self._folder, self._feature_folder = folder, feature_folder
+        self._max_cut_share = max_cut_share
         self._checkpoints = Checkpoints(folder / "checkpoints", report)
         self._metrics = Metrics(folder / "metrics.jsonl")
         parts = {} if model.recipe is None else model.recipe.parts
@@ -100,10 +105,12 @@ class _Run:
         """Runs the stages that are not finished."""
         resume = self._load()
         done = {result.stage for result in self.results}
-        for name, settings in self._section.stages().items():
-            if name not in done:
-                self._stage(STAGES[name], settings, pace, validate, resume)
-                resume = None
+        left = {name: settings for name, settings in self._section.stages().items() if name not in done}
+        later = dict(list(left.items())[1:])
+        check_cut_shares(self._source, self._model.processor, later, self._max_cut_share)
+        for name, settings in left.items():
+            self._stage(STAGES[name], settings, pace, validate, resume)
+            resume = None
 
     def _stage(
         self,
@@ -116,11 +123,14 @@ class _Run:
         pictures = self._pictures(stage)
         rows = stage_rows(stage, self._source)
         first = settings.curriculum and rows_of_kinds(rows, settings.curriculum.kinds)
+        prepared = self._training_set(rows, pictures, stage, settings)
+        most = self._max_cut_share if settings.max_cut_share is None else settings.max_cut_share
+        prepared.cuts.check(most, stage.name, len(rows))
         loop = StageLoop(
             self._model,
             stage,
             settings,
-            self._training_set(rows, pictures, stage, settings),
+            prepared,
             self._training_set(first, pictures, stage, settings) if first else None,
             seed=self._seed,
             metrics=self._metrics,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from cobra_kit.data.cuts import check_long_rows
 from cobra_kit.data.rows import DataSource, TrainingRow
-from cobra_kit.model import VisionLanguageModel
+from cobra_kit.model import Processor, VisionLanguageModel
+from cobra_kit.recipe.sections import StageSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,23 @@ def stage_rows(stage: Stage, source: DataSource) -> Sequence[TrainingRow]:
     if stage.text:
         return source.text_rows("passages" if stage.captions else "conversations")
     return source.caption_rows if stage.captions else source.rows
+
+
+def check_cut_shares(source: DataSource, processor: Processor, stages: Mapping[str, StageSection], most: float) -> None:
+    """Raises a `DataError` if some stage would lose more of its supervised tokens than it may; trains nothing.
+
+    Args:
+        source: The rows.
+        processor: Of the model to be trained.
+        stages: Their settings by name.
+        most: The share that a stage may lose which says nothing about it itself.
+    """
+    for name, settings in stages.items():
+        share = most if settings.max_cut_share is None else settings.max_cut_share
+        if share < 1:
+            stage = STAGES[name]
+            rows = stage_rows(stage, source)
+            check_long_rows(rows, processor.codec, share, name, captions=stage.captions)
 
 
 def trained_until(stages: Iterable[str], last: str) -> frozenset[str]:

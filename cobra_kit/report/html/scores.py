@@ -22,7 +22,7 @@ def scores(found: AblationTable) -> Markup:
     header += ["floor", "ceiling", "detectable", "questions", "rule"]
     rows = [_row(found, row) for row in found.rows]
     percent = f"{found.level * 100:.0f} %"
-    main = table(f"Scores in points, 0 to 100, with {percent} intervals", header, rows)
+    main = table(f"Scores in points, 0 to 100, with {percent} intervals", header, rows) if rows else Markup()
     return join([main, paragraphs(footnotes(found)), _parts(found), _controls(found)])
 
 

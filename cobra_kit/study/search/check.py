@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from cobra_kit._plugins import Registry
 from cobra_kit.errors import RecipeError
 from cobra_kit.recipe import Recipe, resolve
 from cobra_kit.recipe.problems import problem, raise_problems
-from cobra_kit.recipe.sweep import Choice, Scalar
+from cobra_kit.recipe.sweep import COSTS, Choice, Scalar
 from cobra_kit.study.search.space import Space, Values, point_recipe
 
 
@@ -82,3 +84,16 @@ def _beside(space: Space, path: str) -> Values:
         value = wanted[0] if isinstance(wanted, list) else wanted
         values |= {**_beside(space, other), other: value}
     return values
+
+
+def check_objectives(recipe: Recipe, benchmarks: Collection[str]) -> None:
+    """Raises a `RecipeError`, before anything is trained, if accuracy is sought and there are no benchmarks."""
+    assert recipe.sweep is not None
+    sought = [one.metric for one in recipe.sweep.objectives if one.metric not in COSTS]
+    if sought and not benchmarks:
+        raise problem(
+            recipe.tree,
+            ("sweep", "objectives"),
+            f"{sought[0]} is an accuracy, and there are no benchmarks to ask",
+            f"name data with benchmarks, or seek costs alone: {', '.join(COSTS)}",
+        )

@@ -61,8 +61,8 @@ def values_of(run: RunPlan, place: Path, objectives: Sequence[ObjectiveSection])
         CobraError: An objective is neither a benchmark nor a cost.
     """
     accuracies = read_summaries(place, VAL)
-    costs = measured_costs(run, place)
-    found = {**accuracies, MEAN: fmean(accuracies.values()), **costs}
+    mean = {MEAN: fmean(accuracies.values())} if accuracies else {}
+    found = {**accuracies, **mean, **measured_costs(run, place)}
     return [_value(one.metric, found) for one in objectives]
 
 

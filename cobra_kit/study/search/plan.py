@@ -10,8 +10,8 @@ from cobra_kit._plugins import Registry
 from cobra_kit.errors import RecipeError
 from cobra_kit.recipe import Recipe, ResolvedRecipe, resolve
 from cobra_kit.recipe.sweep import Scalar, SweepSection
-from cobra_kit.study.plan import RunPlan, check_sections, with_data
-from cobra_kit.study.search.check import check_space
+from cobra_kit.study.plan import RunPlan, asked_benchmarks, check_questions, check_sections, with_data, without_limits
+from cobra_kit.study.search.check import check_objectives, check_space
 from cobra_kit.study.search.space import point_recipe
 
 REFERENCE = "reference"
@@ -85,7 +85,7 @@ class SearchPlan:
         """Returns what must be equal for two processes to work on one search; more trials may be asked for later."""
         plain = {key: value for key, value in self.resolved.plain().items() if key not in _WORDS}
         plain["sweep"] = {key: value for key, value in plain["sweep"].items() if key != "trials"}
-        return {"profile": self.recipe.profile, **plain, "lock": self.lock()}
+        return {"profile": self.recipe.profile, **without_limits(plain), "lock": self.lock()}
 
 
 def make_search_plan(recipe: Recipe, registry: Registry | None = None) -> SearchPlan:
@@ -95,6 +95,7 @@ def make_search_plan(recipe: Recipe, registry: Registry | None = None) -> Search
         RecipeError: A section is missing, or the space is wrong.
     """
     check_sections(recipe)
+    check_questions(recipe)
     if recipe.sweep is None:
         raise RecipeError(
             "the recipe has no section `sweep`, so there is nothing to search through",
@@ -102,4 +103,5 @@ def make_search_plan(recipe: Recipe, registry: Registry | None = None) -> Search
             hint="cobra-kit recipes show sweep_projector prints an example.",
         )
     check_space(recipe, registry)
+    check_objectives(recipe, asked_benchmarks(recipe))
     return SearchPlan(with_data(resolve(recipe, registry)), registry)

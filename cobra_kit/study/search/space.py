@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cobra_kit.errors import RecipeError
 from cobra_kit.recipe import Recipe
 from cobra_kit.recipe.check import check_structure
-from cobra_kit.recipe.merge import merge
+from cobra_kit.recipe.merge import join, merge
 from cobra_kit.recipe.problems import problem, raise_problems
 from cobra_kit.recipe.sweep import Choice, Scalar
 from cobra_kit.recipe.tree import Node, Origin, from_plain
@@ -70,13 +70,16 @@ def point_recipe(recipe: Recipe, values: Mapping[str, Scalar]) -> Recipe:
     """
     assert recipe.sweep is not None
     body = recipe.tree.without("sweep", "ablation")
+    changes = []
     for path, value in values.items():
         choices = recipe.sweep.space[path].choices
         chosen = choices[str(value)] if isinstance(choices, dict) else value
         overlay = from_plain(chosen, Origin(f"{path} of the sweep"))
         for key in reversed(path.split(".")):
             overlay = Node({key: overlay}, overlay.origin)
-        body = merge(body, overlay)
+        changes.append(overlay)
+    if (joined := join(changes)) is not None:
+        body = merge(body, joined)
     one, problems = check_structure(body)
     raise_problems(f"the recipe {recipe.name!r}", problems)
     if one is None:

@@ -13,7 +13,7 @@ from cobra_kit._plugins import Component, Registry, default_registry
 from cobra_kit.errors import PluginError
 from cobra_kit.recipe.check import validate
 from cobra_kit.recipe.locate import find_recipe, pretraining_recipes
-from cobra_kit.recipe.overrides import apply_override
+from cobra_kit.recipe.overrides import apply_overrides
 from cobra_kit.recipe.problems import problem, raise_problems
 from cobra_kit.recipe.schema import Part
 from cobra_kit.recipe.yaml_reader import parse_yaml
@@ -133,7 +133,7 @@ def load_pretrain_recipe(
 
     Args:
         source: A path, or a packaged name such as `towers/siglip_tiny`.
-        overrides: `a.b=c` settings, applied in order.
+        overrides: `a.b=c` settings, applied all at once.
         registry: Where components come from; None: the installed plugins.
 
     Raises:
@@ -142,8 +142,7 @@ def load_pretrain_recipe(
     registry = registry or default_registry()
     found = find_recipe(source, registry=registry, packaged=pretraining_recipes())
     tree = parse_yaml(found.read(), found.display)
-    for text in overrides:
-        tree = apply_override(tree, text)
+    tree = apply_overrides(tree, overrides)
     recipe, problems = validate(PretrainRecipe, tree, ())
     component, config, path = None, None, ("vision_encoder",)
     use = tree.get(*path, "use")

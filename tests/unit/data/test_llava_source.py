@@ -46,6 +46,19 @@ def test_rows_with_one_id_are_both_kept(write):
     assert [r.row_id for r in source.rows] == ["1", "1#2"]
 
 
+def test_no_row_is_overwritten_by_one_whose_id_is_its_new_name(write):
+    source = open_source(write([row("a"), row("a#3"), row("a", turns=("<image>\nAnd?", "That."))]))
+    assert len(source.rows) == 3
+    assert len({r.row_id for r in source.rows}) == 3
+    assert [r.turns[0][1] for r in source.rows] == ["This.", "This.", "That."]
+
+
+@pytest.mark.parametrize("ending", ["\n", "", "\r\n\r\n"])
+def test_rows_are_read_from_json_lines_too(write, ending):
+    lines = "\n".join(json.dumps(row(i)) for i in range(3)) + ending
+    assert [r.row_id for r in open_source(write(lines)).rows] == ["0", "1", "2"]
+
+
 def test_bad_rows_are_left_out_and_counted_with_reasons(write):
     events = []
     bad = [row(2, turns=()), row(3, image=None), {"id": 4, "conversations": [{"from": "gpt", "value": "x"}] * 2}, 7]
@@ -71,8 +84,8 @@ def test_the_fingerprint_follows_rows_and_pictures(write, tmp_path):
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ("[{", "not a JSON file"),
-        ("{}", "expected a list of rows, found dict"),
+        ("[{", r"line 1, column 3: not JSON \(expecting property name"),
+        ("{}", "one object without `conversations`"),
         ("[]", r"no training row is left\n +The file is empty"),
         ([row(1, turns=())], r"no training row is left\n +1 of 1 rows break LLaVA's form:\n +row 1"),
     ],

@@ -70,6 +70,12 @@ def test_rows_that_teach_nothing_are_left_out_with_reasons(model, source, tmp_pa
         TrainingSet([bad[2]], model.processor, pictures, captions=True)
 
 
+def test_rows_of_one_name_that_are_left_out_are_all_counted(model, source, tmp_path):
+    pictures = FeatureCache.of(model, source, source.picture_ids("train"), tmp_path)
+    rows = TrainingSet([source.rows[0], *[TrainingRow("same", (), ())] * 3], model.processor, pictures)
+    assert rows.rejects.total == 3
+
+
 def test_the_first_look_at_live_pictures_is_remembered(model, source, tmp_path):
     names = source.picture_ids("train")
     first = LivePictures(model, source, names, tmp_path)

@@ -16,11 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cobra_kit.data.rows import Benchmark, Question
-from cobra_kit.errors import CobraError
+from cobra_kit.errors import CobraError, DataError
 from cobra_kit.evaluate import jsonl
 from cobra_kit.evaluate import predict as predictions
 from cobra_kit.evaluate.control import shuffled_pictures
 from cobra_kit.evaluate.predict import Prediction, predict
+from cobra_kit.evaluate.questions import check_questions
 from cobra_kit.evaluate.score import read_scores, score, write_scores
 from cobra_kit.evaluate.validation import some_questions
 from cobra_kit.interfaces import TextCodec
@@ -230,3 +231,49 @@ def test_a_part_of_the_questions_is_the_same_every_time() -> None:
     places = [int(q.question_id[1:]) for q in part.questions]
     assert [part.annotations[i] for i in range(4)] == [presence().annotations[place] for place in places]
     assert some_questions(presence(), 99, seed=3) == presence()
+
+
+def long_prompts(*prompts: str) -> Benchmark:
+    return Benchmark(
+        name="long",
+        label="long",
+        rule="vqa/soft",
+        questions=[Question(f"q{i}", "p", prompt) for i, prompt in enumerate(prompts)],
+        annotations=[{"answers": ("a",)}] * len(prompts),
+    )
+
+
+CODEC = TextCodec(small_tokenizer(), ChatTemplate(), 32)
+
+
+def test_questions_that_fit_are_asked() -> None:
+    check_questions({"long": long_prompts("What?", "<image>\nWhat?")}, ["p"], CODEC)
+    check_questions({}, [], CODEC)
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "message"),
+    [
+        (long_prompts("What?", "What " * 40), r"long, question q1: 1 of 2 questions cannot be asked; the first: the "),
+        (long_prompts("<image><image>"), r"long, question q0: 1 of 1 questions .* 2 <image> marker"),
+        (
+            replace(long_prompts("a", "b"), questions=[Question("q", "p", "a"), Question("q", "p", "b")]),
+            r"long, question q: 2 of 2 questions cannot be asked; the first: 2 questions have this id",
+        ),
+        (
+            replace(long_prompts("a"), questions=[Question("q", "elsewhere", "a")]),
+            r"long, question q: .* the data source lists no picture 'elsewhere' for this split",
+        ),
+    ],
+)
+def test_questions_that_would_stop_a_run_after_training_are_found_before_it(benchmark: Benchmark, message: str) -> None:
+    with pytest.raises(DataError, match=message) as error:
+        check_questions({"long": benchmark}, ["p"], CODEC)
+    assert "leave the benchmark out" in str(error.value)
+
+
+def test_cut_answers_are_counted() -> None:
+    benchmark = presence(4)
+    said = [Prediction(f"q{i}", f"p{i // 2}", "Yes", {"Yes": 0.9, "No": 0.1}, cut=i == 3) for i in range(4)]
+    entry = score(benchmark, said).entry("file")
+    assert (entry["questions"], entry["cut_answers"], entry["left_out"]) == (4, 1, 0)

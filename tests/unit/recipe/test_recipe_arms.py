@@ -142,3 +142,11 @@ def test_profiles_and_set_reach_into_arms(write: Callable[..., str], registry: R
     override = "ablation.arms.b.model.projector.stride=4"
     laptop = resolve_arms(load_recipe(name, overrides=[override], registry=registry), registry)
     assert laptop["b"].plain()["model"]["projector"] == {"use": "pool/mean", "stride": 4}
+
+
+def test_arms_may_differ_in_their_source_of_data(write: Callable[..., str], registry: Registry) -> None:
+    head = HEAD.replace("model.projector", "data.source")
+    other = "    b: {data: {source: llava, rows: r.json, images: i}}\n"
+    arms = arms_of(write, registry, WHOLE + "data: {source: scenes, train: 9}\n" + head + other)
+    assert arms["b"].plain()["data"] == {"source": "llava", "rows": "r.json", "images": "i"}
+    assert [d.path for d in arm_differences(arms, "a")["b"]] == ["data.source"]

@@ -43,6 +43,21 @@ def merged(base: str, overlay: str) -> Any:
         ("{a: {use: p/x, k: 1}}", "{a: {use: x, l: 2}}", {"a": {"use": "x", "k": 1, "l": 2}}),
         ("{a: {use: p/x, k: 1}}", "{a: {k: 2}}", {"a": {"use": "p/x", "k": 2}}),
         ("{a: {k: 1}}", "{a: {use: p/y}}", {"a": {"k": 1, "use": "p/y"}}),
+        ("{data: {source: x, k: 1}}", "{data: {source: y, l: 2}}", {"data": {"source": "y", "l": 2}}),
+        ("{data: {source: x, k: 1}}", "{data: {source: x, l: 2}}", {"data": {"source": "x", "k": 1, "l": 2}}),
+        ("{data: {source: x, k: 1}}", "{data: {k: 2}}", {"data": {"source": "x", "k": 2}}),
+        (
+            "{profiles: {p: {data: {source: x, k: 1}}}}",
+            "{profiles: {p: {data: {source: y}}}}",
+            {"profiles": {"p": {"data": {"source": "y"}}}},
+        ),
+        (
+            "{ablation: {arms: {a: {data: {source: x, k: 1}}}}}",
+            "{ablation: {arms: {a: {data: {source: y}}}}}",
+            {"ablation": {"arms": {"a": {"data": {"source": "y"}}}}},
+        ),
+        # `source` is the data's word; a component may have a setting of that name.
+        ("{a: {use: p/x, source: 1}}", "{a: {source: 2}}", {"a": {"use": "p/x", "source": 2}}),
     ],
 )
 def test_merge_rules(base: str, overlay: str, expected: Any) -> None:
@@ -83,6 +98,36 @@ def test_set_of_another_component_drops_the_old_settings(write: Callable[..., st
     overrides = ["model.projector.use=pool/mean", "model.projector.stride=3"]
     recipe = load_recipe(write(WHOLE), overrides=overrides, registry=registry)
     assert resolve(recipe, registry).plain()["model"]["projector"] == {"use": "pool/mean", "stride": 3}
+
+
+def test_a_setting_may_be_set_before_the_component_it_belongs_to(write: Callable[..., str], registry: Registry) -> None:
+    overrides = ["model.projector.stride=3", "model.projector.use=pool/mean"]
+    recipe = load_recipe(write(WHOLE), overrides=overrides, registry=registry)
+    assert resolve(recipe, registry).plain()["model"]["projector"] == {"use": "pool/mean", "stride": 3}
+
+
+def test_a_value_and_a_key_below_it_contradict_each_other(write: Callable[..., str], registry: Registry) -> None:
+    message = "^--set train.align.steps=2: contradicts --set train.align=null"
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(write(WHOLE), overrides=["train.align=null", "train.align.steps=2"], registry=registry)
+
+
+@pytest.mark.parametrize("where", ["extends", "profile", "set"])
+def test_another_data_source_drops_the_settings_of_the_old_one(
+    write: Callable[..., str], registry: Registry, where: str
+) -> None:
+    data = "data: {source: scenes, train: 9, val: 1}\n"
+    if where == "set":
+        overrides = ["data.rows=r.json", "data.source=llava", "data.images=i"]
+        recipe = load_recipe(write(WHOLE + data), overrides=overrides, registry=registry)
+    else:
+        write(WHOLE + data, "base.yaml")
+        own = "data: {source: llava, rows: r.json, images: i}"
+        text = own if where == "extends" else f"profiles: {{laptop: {{{own}}}}}"
+        recipe = load_recipe(write(f"extends: base.yaml\n{text}\n"), registry=registry)
+    assert recipe.data is not None
+    assert recipe.data.source == "llava"
+    assert recipe.data.settings() == {"rows": "r.json", "images": "i"}
 
 
 def test_resolving_qualifies_names_and_locks_versions(write: Callable[..., str], registry: Registry) -> None:

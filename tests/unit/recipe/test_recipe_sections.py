@@ -58,7 +58,7 @@ def test_sections_are_read_with_their_defaults(write, registry):
             "paper.row: v4_table5_ablation has no row 'ful'\n       did you mean full?",
         ),
         ("data: {}\n", "data.source: is missing"),
-        ("evaluate: {benchmarks: []}\n", "evaluate.benchmarks: expected"),
+        ("evaluate: {benchmarks: presence}\n", "evaluate.benchmarks: expected a list"),
         ("evaluate: {validation: {every: 3}}\n", "evaluate.validation.every: unknown key"),
     ],
 )

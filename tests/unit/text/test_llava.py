@@ -68,6 +68,12 @@ def test_a_parsed_row_can_be_encoded():
         (row({"from": "system", "value": "a"}, gpt("b")), "turn 1 is spoken by 'system'; expected 'human' or 'gpt'"),
         (row({"value": "a"}, gpt("b")), "turn 1 is spoken by None; expected 'human' or 'gpt'"),
         (row({"from": ["human"], "value": "a"}), "turn 1 is spoken by ['human']; expected 'human' or 'gpt'"),
+        (
+            row({"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}),
+            "turn 1 has the keys 'role', 'content'; LLaVA's form has 'from' and 'value'",
+        ),
+        (row(human("a"), gpt("b \ud83d")), "the `value` of turn 2 holds half a character, \\ud83d alone"),
+        (row(human("a"), gpt("b"), image="\udcff.png"), "`image` holds half a character, \\udcff alone"),
         (row(human("<image>"), gpt("b")), "1 <image> marker(s), but the row has no `image`"),
         (row(human("a"), gpt("b"), image="a.png"), "1 image(s), but 0 <image> marker(s) in the questions"),
         (

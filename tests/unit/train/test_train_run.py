@@ -31,7 +31,8 @@ def same(left, right):
 
 
 def lines(folder):
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    """The metrics of steps, without the lines that begin a stage."""
+    return [line for line in map(json.loads, (folder / "metrics.jsonl").read_text().splitlines()) if line["step"]]
 
 
 def steady(folder):
