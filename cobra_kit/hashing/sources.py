@@ -15,28 +15,33 @@ from cobra_kit.errors import CobraError
 SUFFIXES = frozenset({".py", ".pyx", ".c", ".cc", ".cpp", ".cu", ".cuh", ".h", ".hpp", ".so", ".pyd", ".json"})
 """Files that decide what code does; weights, recipes and texts beside them do not."""
 
+_NOT_IMPORTABLE = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+
 
 def source_fingerprint(places: Iterable[Path]) -> str:
     """Returns a hash of the source files of some packages, of their names within the package and of their contents.
 
-    Where a package lies does not matter, nor what is not source (see `SUFFIXES`), nor hidden folders and bytecode.
+    Where a package lies does not matter, nor what is not source (see `SUFFIXES`), nor hidden files and bytecode. A file
+    that nobody can import, such as a link to nothing, counts as such.
 
     Args:
         places: Folders of packages, and single files.
 
     Raises:
-        CobraError: A file cannot be read.
+        CobraError: A file cannot be read although it is there: the disk fails, or too many files are open.
     """
     digest = hashlib.sha256()
     for place in places:
         for name, file in _files(place):
             try:
                 content = file.read_bytes()
+            except _NOT_IMPORTABLE:
+                content = b"not importable"
             except OSError as error:
                 raise CobraError(
                     f"the source file cannot be read: {error.strerror}",
                     where=str(file),
-                    hint="Its content is part of what results depend on. It must be a file that you may read.",
+                    hint="Its content is part of what results depend on.",
                 ) from error
             digest.update(f"{place.name}/{name}\0{len(content)}\0".encode("utf-8", "surrogatepass"))
             digest.update(content)
@@ -85,7 +90,11 @@ def _files(place: Path) -> Iterator[tuple[str, Path]]:
     files = []
     for folder, folders, names in os.walk(place):
         folders[:] = [name for name in folders if not name.startswith((".", "__pycache__"))]
-        files += [Path(folder, name) for name in names if os.path.splitext(name)[1] in SUFFIXES]
+        files += [Path(folder, name) for name in names if _is_source(name)]
     named = {file.relative_to(place).as_posix(): file for file in files}
     for name in sorted(named):
         yield name, named[name]
+
+
+def _is_source(name: str) -> bool:
+    return not name.startswith(".") and os.path.splitext(name)[1] in SUFFIXES  # hidden: editors' own files

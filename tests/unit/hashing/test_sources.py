@@ -57,9 +57,23 @@ def test_a_single_file(tmp_path):
     assert source_fingerprint([file]) != before
 
 
-def test_a_file_that_cannot_be_read_is_an_error(package):
+def test_a_link_to_nothing_counts_as_such(package):
+    """No code can import it, so it must not stop anything; editors leave such links."""
+    before = source_fingerprint([package])
+    (package / ".#tower.py").symlink_to("user@host.1234")
+    assert source_fingerprint([package]) == before
     (package / "broken.py").symlink_to(package / "gone.py")
-    with pytest.raises(CobraError, match=r"broken\.py: the source file cannot be read: No such file"):
+    broken = source_fingerprint([package])
+    (package / "gone.py").write_text("z = 1\n")
+    assert len({before, broken, source_fingerprint([package])}) == 3
+
+
+def test_a_file_that_fails_is_an_error(package, monkeypatch):
+    def fails(self):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("pathlib.Path.read_bytes", fails)
+    with pytest.raises(CobraError, match=r"__init__\.py: the source file cannot be read: Input/output error"):
         source_fingerprint([package])
 
 
