@@ -19,6 +19,7 @@ ImageSource = str | Path | bytes | Image.Image
 _MOST_BYTES = 1 << 30  # more than the raw pixels of the largest image that Pillow decodes without being told to
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_ORIENTATION = 0x0112  # the EXIF tag
 _WHITE = (255, 255, 255)
 _REPLACE = "Fetch the file again, or remove the row that names it."
 
@@ -120,6 +121,8 @@ def _decode(image: Image.Image, name: str) -> Image.Image:
 
 def _upright(image: Image.Image) -> Image.Image:
     try:
+        if image.getexif().get(_ORIENTATION, 1) == 1:
+            return image  # Pillow would copy it
         return ImageOps.exif_transpose(image)
     except Exception:  # a damaged EXIF block; the pixels themselves have been decoded
         return image

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from cobra_kit.data.image_folder import ImageFolder
+from cobra_kit.data.rejects import Rejects
 from cobra_kit.errors import DataError, ImageError
 
 
@@ -107,3 +108,9 @@ class TestUse:
         draw(root / "b.bmp")
         with pytest.raises(DataError, match="changed or removed"):
             folder.image("b.bmp")
+
+
+def test_names_that_would_steer_a_terminal_are_escaped_where_they_are_shown():
+    rejects = Rejects(10)
+    rejects.add("a\x1b[31m\0\udce9é.png", "no such image file")
+    assert rejects.summary("left out").splitlines()[1] == r"a\x1b[31m\x00\udce9é.png: no such image file"
