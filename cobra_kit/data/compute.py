@@ -20,9 +20,9 @@ from cobra_kit.data.keys import shape_to_json
 from cobra_kit.data.rejects import Rejects, check_unreadable
 from cobra_kit.data.rows import DataSource
 from cobra_kit.data.weights_read import poisoned
-from cobra_kit.errors import DataError, ImageError
+from cobra_kit.errors import DataError, ImageError, is_out_of_memory
 from cobra_kit.events import Progress, Reporter
-from cobra_kit.images import is_out_of_memory, memory_as_image_error
+from cobra_kit.images import memory_as_image_error
 from cobra_kit.interfaces import PreparedImage, TokenShape
 from cobra_kit.model import VisionLanguageModel
 from cobra_kit.model.batch import group_images

@@ -65,22 +65,23 @@ class ImageFolder:
             content = read_image_file(path)
         except ImageError as error:
             if is_content(expected):
-                raise _changed(path) from error
+                raise self._changed(name) from error
             raise
         if content_state(content) != expected:
-            raise _changed(path)
+            raise self._changed(name)
         return open_image(content, name=str(path))
+
+    def _changed(self, name: str) -> DataError:
+        # Some file systems of networks keep no ctime: without this, the next run would trust the same hash again.
+        HashCache.of(self._root).forget(name)
+        return DataError(
+            "the image was changed or removed while it was in use: it is not what the data's fingerprint was made of",
+            where=str(self._root / name),
+            hint="Results would mix the old and the new. Leave the images alone during a run, and run again.",
+        )
 
 
 def leads_out(name: str) -> bool:
     """Returns whether a row's image path would leave the folder by its letters: absolute, or with `..` in it."""
     path = PurePath(name)
     return bool(path.drive or path.root) or ".." in path.parts
-
-
-def _changed(path: Path) -> DataError:
-    return DataError(
-        "the image was changed or removed while it was in use: it is not what the data's fingerprint was made of",
-        where=str(path),
-        hint="Results would mix the old and the new. Leave the images alone during a run, and run again.",
-    )

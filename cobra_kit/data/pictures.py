@@ -11,7 +11,7 @@ from typing import Protocol
 from cobra_kit.data.keys import preparation_key, shape_from_json, shape_to_json
 from cobra_kit.data.rejects import Rejects, check_unreadable
 from cobra_kit.data.rows import DataSource
-from cobra_kit.errors import ImageError
+from cobra_kit.errors import CobraError, ImageError
 from cobra_kit.events import Progress, Reporter, silent
 from cobra_kit.images import memory_as_image_error
 from cobra_kit.interfaces import PreparedImage, TokenShape
@@ -123,3 +123,9 @@ def _remembered(file: Path) -> tuple[dict[str, TokenShape], dict[str, str]] | No
         return shapes, dict(found["unreadable"])
     except (FileNotFoundError, ValueError, KeyError, TypeError):  # there is none, or it is damaged: looked at again
         return None
+    except OSError as error:
+        raise CobraError(
+            f"cannot be read: {error.strerror}",
+            where=str(file),
+            hint="It must be a file that you may read; delete it and it is made again.",
+        ) from error

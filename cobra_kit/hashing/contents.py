@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from cobra_kit.errors import CobraError
+from cobra_kit.errors import SHORTAGE_HINT, CobraError, is_shortage
 from cobra_kit.events import Progress, Reporter, silent
 from cobra_kit.hashing.remembered import HashCache
 
@@ -32,7 +32,6 @@ _BLOCK = 1 << 20
 _SETTLED = 2_000_000_000  # nanoseconds: the coarsest clock among file systems in use (FAT)
 _TRIES = 3
 _CONTENT = "sha256:"
-_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -110,12 +109,8 @@ def _state(path: str, record: str | None) -> _State:
     except ValueError:  # a NUL, or characters that no file name has
         return _State("missing: no file can have this name", None)
     except OSError as error:
-        if error.errno in _EXHAUSTED:
-            raise CobraError(
-                f"cannot be read: {error.strerror}",
-                where=path,
-                hint="The system has none left. End other programs, or raise the limit (ulimit -n for open files).",
-            ) from error
+        if is_shortage(error):
+            raise CobraError(f"cannot be read: {error.strerror}", where=path, hint=SHORTAGE_HINT) from error
         return _State(f"unreadable: {errno.errorcode.get(error.errno or 0, 'unknown')}", None)
 
 

@@ -57,13 +57,22 @@ class HashCache:
         room = max(0, MOST_RECORDS - len(records))
         self.records = {**dict(list(others.items())[:room]), **dict(list(records.items())[:MOST_RECORDS])}
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            body = json.dumps(self.records, separators=(",", ":")).encode()  # ASCII: any name can be written
-            write_bytes(self._file, hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
-            _forget_oldest(self._file.parent)
+            self._write()
         except (OSError, CobraError) as error:
             reason = str(error).splitlines()[0]
             report(Message(text=f"image hashes are not kept, so the next run reads every image again: {reason}"))
+
+    def forget(self, name: str) -> None:
+        """Drops the record of a file that turned out to be other than its times say; it is read again next time."""
+        if self.records.pop(name, None) is not None:
+            with contextlib.suppress(OSError, CobraError):
+                self._write()
+
+    def _write(self) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        body = json.dumps(self.records, separators=(",", ":")).encode()  # ASCII: any name can be written
+        write_bytes(self._file, hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
+        _forget_oldest(self._file.parent)
 
 
 def _load(file: Path) -> dict[str, str]:

@@ -6,7 +6,7 @@ this module, so that a vision ablation compares encoders and not resizing. torch
 
 from __future__ import annotations
 
-from cobra_kit.images.memory import is_out_of_memory, memory_as_image_error
+from cobra_kit.images.memory import memory_as_image_error
 from cobra_kit.images.opening import ImageSource, open_image, read_image_file
 from cobra_kit.images.pixels import mean_colour, to_tensor
 from cobra_kit.images.resizing import Interpolation, ResizeRule, resize
@@ -15,7 +15,6 @@ __all__ = [
     "ImageSource",
     "Interpolation",
     "ResizeRule",
-    "is_out_of_memory",
     "mean_colour",
     "memory_as_image_error",
     "open_image",

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cobra_kit.errors import ImageError
-
-_TORCH_ON_CPU = "DefaultCPUAllocator"  # torch has no type for it: a RuntimeError that names its allocator
+from cobra_kit.errors import ImageError, is_out_of_memory
 
 
 @contextmanager
@@ -29,13 +27,3 @@ def memory_as_image_error(name: str) -> Iterator[None]:
             where=name,
             hint="Scale it down, or remove the row that names it.",
         ) from error
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Returns whether an error says that memory ran out."""
-    if isinstance(error, MemoryError):
-        return True
-    # torch.OutOfMemoryError by its name: this room imports no torch.
-    return isinstance(error, RuntimeError) and (
-        type(error).__name__ == "OutOfMemoryError" or _TORCH_ON_CPU in str(error)
-    )

@@ -11,13 +11,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from cobra_kit.errors import CobraError, ImageError
+from cobra_kit.errors import SHORTAGE_HINT, CobraError, ImageError, is_shortage
 from cobra_kit.images.memory import memory_as_image_error
 
 ImageSource = str | Path | bytes | Image.Image
 
 _MOST_BYTES = 1 << 30  # more than the raw pixels of the largest image that Pillow decodes without being told to
-_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _ORIENTATION = 0x0112  # the EXIF tag
 _WHITE = (255, 255, 255)
@@ -98,9 +97,8 @@ def _read(path: str, name: str) -> bytes:
         hint = "Check the image folder and the name in the row."
         raise ImageError("no such image file", where=name, hint=hint) from error
     except OSError as error:
-        if error.errno in _EXHAUSTED:  # says nothing about the image, which must not be left out for it
-            hint = "The system has none left. End other programs, or raise the limit (ulimit -n for open files)."
-            raise CobraError(f"cannot be read: {error.strerror}", where=name, hint=hint) from error
+        if is_shortage(error):  # says nothing about the image, which must not be left out for it
+            raise CobraError(f"cannot be read: {error.strerror}", where=name, hint=SHORTAGE_HINT) from error
         raise ImageError(f"cannot be read: {error.strerror}", where=name, hint=hint) from error
     except ValueError as error:  # a NUL, or characters that no file name has
         raise ImageError("no file can have this name", where=ascii(name), hint="Mend the row.") from error

@@ -10,6 +10,7 @@ from PIL import Image
 from cobra_kit.data.image_folder import ImageFolder
 from cobra_kit.data.rejects import Rejects
 from cobra_kit.errors import DataError, ImageError
+from cobra_kit.hashing import contents
 
 
 def draw(path, colour="red", size=(8, 8)):
@@ -108,6 +109,21 @@ class TestUse:
         draw(root / "b.bmp")
         with pytest.raises(DataError, match="changed or removed"):
             folder.image("b.bmp")
+
+    def test_a_file_system_without_such_times_is_trusted_once_only(self, root, monkeypatch):
+        """Where only size and modification time tell, a replaced image is found when it is opened, and not again."""
+        monkeypatch.setattr(contents, "_identity", lambda seen: f"{seen.st_size}-{seen.st_mtime_ns}")
+        monkeypatch.setattr(contents, "_last_change", lambda seen: 0)
+        first, old = ImageFolder(root).fingerprint(["a.bmp"]), os.stat(root / "a.bmp")
+        draw(root / "a.bmp", "blue")
+        os.utime(root / "a.bmp", ns=(old.st_atime_ns, old.st_mtime_ns))
+        stale = ImageFolder(root)
+        assert stale.fingerprint(["a.bmp"]) == first
+        with pytest.raises(DataError, match="changed or removed"):
+            stale.image("a.bmp")
+        again = ImageFolder(root)
+        assert again.fingerprint(["a.bmp"]) != first
+        assert again.image("a.bmp").getpixel((0, 0)) == (0, 0, 255)
 
 
 def test_names_that_would_steer_a_terminal_are_escaped_where_they_are_shown():
