@@ -6,8 +6,6 @@ import sys
 from types import ModuleType
 from weakref import WeakKeyDictionary
 
-from cobra_kit.hashing import module_sources, source_fingerprint
-
 _FINGERPRINTS: WeakKeyDictionary[ModuleType, str] = WeakKeyDictionary()
 """By imported module, so that what was edited since is not taken for what runs, and a new import is hashed anew."""
 
@@ -23,6 +21,8 @@ def code_fingerprint(*modules: str) -> str:
     Raises:
         CobraError: A source file cannot be read.
     """
+    from cobra_kit.hashing import module_sources, source_fingerprint  # not needed to list plugins
+
     imported = sys.modules[modules[0]]
     if imported not in _FINGERPRINTS:
         places = dict.fromkeys(place for module in modules for place in module_sources(module))

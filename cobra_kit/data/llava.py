@@ -36,7 +36,7 @@ class Params(BaseModel):
     captions: Path | None = None
     """Such a file for the align stage, whose first answers are captions; null: `rows` serves that stage too."""
     images: Path
-    """The folder that the rows' `image` paths start at."""
+    """The folder that the rows' `image` paths start at. Paths may not lead out of it, links in it are followed."""
 
 
 class LlavaSource:

@@ -8,6 +8,7 @@ depend on one after all show it.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -28,8 +29,8 @@ _ANY_IMAGE = (512, 512)
 def unread_weights(encoder: nn.Module, preprocess: Callable[[Image.Image], PreparedImage]) -> frozenset[str]:
     """Returns the names, as in `state_dict`, of weights that encoding an image does not read.
 
-    None where that cannot be known: an encoder that does not run on the meta device, for one because the way it takes
-    depends on the values of an image.
+    No name where that cannot be known: an encoder that does not run on the meta device, for one because the way it
+    takes depends on the values of an image.
 
     Args:
         encoder: A vision encoder with its weights; nothing of it is changed.
@@ -37,18 +38,16 @@ def unread_weights(encoder: nn.Module, preprocess: Callable[[Image.Image], Prepa
     """
     named = dict(chain(encoder.named_parameters(remove_duplicate=False), encoder.named_buffers(remove_duplicate=False)))
     stand_ins = {id(tensor): _stand_in(tensor) for tensor in named.values()}
-    seen, training = _Inputs(), encoder.training
-    encoder.eval()
+    seen = _Inputs()
     try:
+        # A copy, since encoders keep things between calls; its weights are the stand-ins, which take no memory.
+        replica = copy.deepcopy(encoder, dict(stand_ins)).eval()
         prepared = preprocess(Image.new("RGB", _ANY_IMAGE))
         images = {name: tensor[None].to("meta") for name, tensor in prepared.tensors.items()}
-        replaced = {name: stand_ins[id(tensor)] for name, tensor in named.items()}
         with torch.no_grad(), seen:
-            torch.func.functional_call(encoder, replaced, (images, (prepared.shape,)))
+            replica(images, (prepared.shape,))
     except Exception:  # whatever a plugin's code raises without values to compute on: then every weight counts
         return frozenset()
-    finally:
-        encoder.train(training)
     kept = encoder.state_dict().keys()
     return frozenset(
         name

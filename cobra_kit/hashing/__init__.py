@@ -1,8 +1,7 @@
 """What is in files, as hashes: of many files at once, remembered between runs, and of the sources of code.
 
 states = file_states(folder, names, remembered=HashCache.of(folder), report=report)
-fingerprint = source_fingerprint([Path(my_package.__path__[0])])
-
+fingerprint = source_fingerprint(module_sources("my_package.my_module"))
 """
 
 from __future__ import annotations

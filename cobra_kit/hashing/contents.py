@@ -24,7 +24,7 @@ from cobra_kit.events import Progress, Reporter, silent
 from cobra_kit.hashing.remembered import HashCache
 
 MOST_BYTES = 1 << 30
-"""Bytes of a file beyond which it is no image that anything here would open, and is not read."""
+"""Bytes of a file beyond which it is no image: more than the raw pixels of the largest that Pillow decodes unasked."""
 
 _THREADS = 16  # more than the cores: reading from a network disk is mostly waiting
 _AT_ONCE = 128

@@ -12,11 +12,11 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from cobra_kit.errors import SHORTAGE_HINT, CobraError, ImageError, is_shortage
+from cobra_kit.hashing import MOST_BYTES
 from cobra_kit.images.memory import memory_as_image_error
 
 ImageSource = str | Path | bytes | Image.Image
 
-_MOST_BYTES = 1 << 30  # more than the raw pixels of the largest image that Pillow decodes without being told to
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _ORIENTATION = 0x0112  # the EXIF tag
 _WHITE = (255, 255, 255)
@@ -89,7 +89,7 @@ def _read(path: str, name: str) -> bytes:
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
             if not stat.S_ISREG(status.st_mode):
                 raise ImageError("cannot be read: it is a pipe or a device, no regular file", where=name, hint=hint)
-            if status.st_size > _MOST_BYTES:
+            if status.st_size > MOST_BYTES:
                 size = f"{status.st_size / 2**30:,.1f} GiB"
                 raise ImageError(f"the file has {size}, more than any image", where=name, hint=_REPLACE)
             return file.read()

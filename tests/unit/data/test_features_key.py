@@ -75,6 +75,22 @@ def test_weights_that_never_run_are_found(build, model):
     assert unread_weights(model.vision_encoder, model.processor.preprocess) == frozenset()
 
 
+def test_what_an_encoder_keeps_between_calls_is_left_alone(build):
+    model = build("a head that never runs")
+    forward = type(model.vision_encoder).forward
+
+    def keeping(self, images, shapes):
+        self.grid = getattr(self, "grid", images["pixels"].new_zeros(3))
+        return forward(self, images, shapes)
+
+    type(model.vision_encoder).forward = keeping
+    model.vision_encoder.widen.eval()
+    modes = [module.training for module in model.vision_encoder.modules()]
+    assert unread_weights(model.vision_encoder, model.processor.preprocess) == {"head.weight", "head.bias"}
+    assert not hasattr(model.vision_encoder, "grid")
+    assert [module.training for module in model.vision_encoder.modules()] == modes
+
+
 def test_a_weight_of_two_names_is_read_under_both(build):
     model = build("a head that never runs")
     model.vision_encoder.copy = model.vision_encoder.widen

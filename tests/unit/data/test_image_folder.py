@@ -101,6 +101,17 @@ class TestUse:
         with pytest.raises(DataError, match="changed or removed while it was in use"):
             folder.image("a.bmp")
 
+    def test_one_that_takes_too_much_memory_was_not_changed(self, root, monkeypatch):
+        folder = ImageFolder(root)
+        folder.fingerprint(["a.bmp"])
+
+        def exhausted(*_):
+            raise MemoryError
+
+        monkeypatch.setattr("cobra_kit.images.opening._read", exhausted)
+        with pytest.raises(ImageError, match="there is not enough memory for this image"):
+            folder.image("a.bmp")
+
     def test_one_that_was_never_there_is_an_image_error(self, root):
         folder = ImageFolder(root)
         folder.fingerprint(["b.bmp"])
