@@ -137,7 +137,7 @@ def _read(path: str) -> _State:
 
 def _content(descriptor: int, size: int) -> str:
     digest = hashlib.sha256()
-    while block := os.read(descriptor, min(size + 1, _BLOCK)):
+    while block := os.read(descriptor, min(max(size + 1, 4096), _BLOCK)):
         digest.update(block)
     return f"{_CONTENT}{digest.hexdigest()}"
 

@@ -61,7 +61,7 @@ def _hold_to_study(features: Path, run: RunPlan, fingerprint: str) -> None:
     Arms whose settings of `data` differ, because those are the factor, are not held to each other.
     """
     settings = run.resolved.plain()["data"]
-    file = features / f"data-{short_hash({'data': settings})}.json"
+    file = features / f".data-{short_hash({'data': settings})}.json"
     try:
         first = json.loads(file.read_text(encoding="utf-8"))["fingerprint"]
     except (FileNotFoundError, ValueError, KeyError, TypeError):  # the first run of the study, or a damaged file

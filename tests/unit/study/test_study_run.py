@@ -157,7 +157,7 @@ def test_an_arm_on_other_data_than_those_of_the_study_is_refused(finished: Finis
     copy = tmp_path / "study"
     shutil.copytree(study, copy)
     shutil.rmtree(copy / "runs" / "linear-s7")  # the arm that had not begun when the data changed
-    [file] = (copy / "features").glob("data-*.json")
+    [file] = (copy / "features").glob(".data-*.json")
     file.write_text(json.dumps({**json.loads(file.read_text()), "fingerprint": "0123"}))
     with pytest.raises(DataError, match=r"the data are not those this study began with \(0123 then.*\n.*--fresh"):
         cobra_kit.run(recipe, out=copy)
