@@ -5,6 +5,8 @@ A message says what is wrong, where, and what to do. The command line prints it 
 
 from __future__ import annotations
 
+import errno
+
 
 class CobraError(Exception):
     """An error that a user can understand and mend.
@@ -67,3 +69,28 @@ class DataError(CobraError):
 
 class TrainingError(CobraError):
     """Training cannot start, go on, or be resumed."""
+
+
+_SHORTAGE = {errno.ENOMEM, errno.EMFILE, errno.ENFILE}
+_SHORT_OF_MEMORY = ("DefaultCPUAllocator", "Cannot allocate memory", "not enough memory")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Returns whether an error says that memory ran out: Python's, the system's, or torch's on CPU or GPU."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    # torch has no type of its own for the CPU; the GPU's is known by its name, since this module imports no torch.
+    return isinstance(error, RuntimeError) and (
+        type(error).__name__ == "OutOfMemoryError" or any(words in str(error) for words in _SHORT_OF_MEMORY)
+    )
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Returns whether an error says that the system is short of memory or open files, and nothing about a file."""
+    return is_out_of_memory(error) or (isinstance(error, OSError) and error.errno in _SHORTAGE)
+
+
+SHORTAGE_HINT = (
+    "The system has none left. End other programs, or raise the limit (ulimit -n for open files, -v for memory)."
+)
+"""What to do about an error for which `is_shortage` holds."""

@@ -73,7 +73,20 @@ def write_json(path: str | Path, value: Any) -> None:
         ValueError: The value holds NaN or infinity, which JSON does not have.
         TypeError: The value holds something that JSON does not have.
     """
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_bytes(path, json_bytes(value, indent=2) + b"\n")
+
+
+def json_bytes(value: Any, *, indent: int | None = None) -> bytes:
+    """Returns a value as JSON in UTF-8, characters as they are.
+
+    Half of a surrogate pair, which stands for a byte of a file name that is not UTF-8, is written as JSON's escape of
+    it and read back as it was.
+
+    Raises:
+        ValueError: The value holds NaN or infinity, which JSON does not have.
+        TypeError: The value holds something that JSON does not have.
+    """
+    return json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
 
 
 def _sync_file(path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import Requirement
 
+from cobra_kit._plugins.code import code_fingerprint
 from cobra_kit._plugins.quiet import stdout_to_stderr
 from cobra_kit._plugins.words import KIND_WORDS, one_line
 from cobra_kit.errors import NotFinishedError, PluginError
@@ -78,7 +79,23 @@ class Component:
         if inspect.isabstract(found):
             lacking = ", ".join(sorted(found.__abstractmethods__))
             raise PluginError(f"{self.title}: target {self.spec.target} does not implement {lacking}")
+        self._fingerprint()  # now: what is edited after the import does not run in this process
         return found
+
+    def code_fingerprint(self) -> str:
+        """Returns a hash of the source files of the component's package, or of its one file, as they were imported.
+
+        It changes when the code of an editable installation is edited under the same version.
+
+        Raises:
+            PluginError: As for `load_class`.
+            CobraError: A source file cannot be read.
+        """
+        self.load_class()
+        return self._fingerprint()
+
+    def _fingerprint(self) -> str:
+        return code_fingerprint(*(reference.partition(":")[0] for reference in (self.spec.target, self.spec.config)))
 
     def load_config(self, *, check_requires: bool = True) -> type[BaseModel]:
         """Imports the config's model; works for unfinished components too.

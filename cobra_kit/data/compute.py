@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,14 +19,20 @@ from torch import Tensor
 from cobra_kit.data.keys import shape_to_json
 from cobra_kit.data.rejects import Rejects, check_unreadable
 from cobra_kit.data.rows import DataSource
-from cobra_kit.errors import DataError, ImageError
+from cobra_kit.data.weights_read import poisoned
+from cobra_kit.errors import DataError, ImageError, is_out_of_memory
 from cobra_kit.events import Progress, Reporter
+from cobra_kit.images import memory_as_image_error
 from cobra_kit.interfaces import PreparedImage, TokenShape
 from cobra_kit.model import VisionLanguageModel
 from cobra_kit.model.batch import group_images
-from cobra_kit.store import sync_folder, write_text
+from cobra_kit.store import json_bytes, sync_folder, write_bytes
 
 VALUES, HEADER = "features.npy", "header.json"
+
+
+class UnexpectedlyRead(Exception):
+    """Features came out without a value although only weights that should not be read had none."""
 
 
 @dataclass
@@ -53,19 +58,36 @@ def compute(
     identity: dict[str, Any],
     report: Reporter,
     batch_size: int,
+    unread: Collection[str],
 ) -> None:
-    """Encodes pictures into a folder beside `place` and renames it to `place`; see `FeatureCache.of`."""
+    """Encodes pictures into a folder beside `place` and renames it to `place`; see `FeatureCache.of`.
+
+    Args:
+        model: Its encoder is used, as a frozen one.
+        source: Of the pictures.
+        picture_ids: Which.
+        place: The folder to be.
+        identity: What the features depend on, for the header.
+        report: Told about progress and what is left out.
+        batch_size: Pictures encoded together.
+        unread: Names of weights that `identity` leaves out, because the encoder should not read them.
+
+    Raises:
+        UnexpectedlyRead: It did read one of them.
+        DataError: Too many pictures cannot be read, or features do not fit float16.
+    """
     unreadable_file = place.with_name(f"unreadable-{place.name}.json")
     temporary = place.with_name(f".{place.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     rejects, written = Rejects(len(picture_ids)), _Written()
     temporary.mkdir()
     try:
-        with open(temporary / VALUES, "wb") as file, _frozen(model):
+        with open(temporary / VALUES, "wb") as file, _frozen(model), poisoned(model.vision_encoder, unread):
             _write_npy_header(file, 0, model.vision_encoder.width)
             for start in range(0, len(picture_ids), batch_size):
                 names = picture_ids[start : start + batch_size]
                 readable = dict(_prepared(model, source, names, rejects, unreadable_file))
-                for name, shape, values in _encoded(model, readable):
+                for name, shape, values in _encoded(model, readable, rejects, unreadable_file):
+                    _check_finite(name, values, identity["component"], unread)
                     file.write(values.tobytes())
                     written.add(name, shape, values)
                 done = min(start + batch_size, len(picture_ids))
@@ -100,32 +122,58 @@ def _prepared(
 ) -> Iterator[tuple[str, PreparedImage]]:
     for name in names:
         try:
-            yield name, model.processor.preprocess(source.picture(name))
+            with memory_as_image_error(name):
+                prepared = model.processor.preprocess(source.picture(name))
         except ImageError as error:
             rejects.add(name, error.message)
             check_unreadable(rejects, unreadable_file, finished=False)
+        else:
+            yield name, prepared
 
 
 def _encoded(
+    model: VisionLanguageModel, prepared: Mapping[str, PreparedImage], rejects: Rejects, unreadable_file: Path
+) -> list[tuple[str, TokenShape, NDArray[np.float16]]]:
+    """Returns (name, shape, `[n d]`) per picture, in the order given; without one that alone takes too much memory."""
+    try:
+        return _encoded_together(model, prepared)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+    encoded: list[tuple[str, TokenShape, NDArray[np.float16]]] = []
+    for name, image in prepared.items():
+        try:
+            with memory_as_image_error(name):
+                encoded += _encoded_together(model, {name: image})
+        except ImageError as error:
+            rejects.add(name, error.message)
+            check_unreadable(rejects, unreadable_file, finished=False)
+    return encoded
+
+
+def _encoded_together(
     model: VisionLanguageModel, prepared: Mapping[str, PreparedImage]
 ) -> list[tuple[str, TokenShape, NDArray[np.float16]]]:
-    """Returns (name, shape, `[n d]`) per picture, in the order given."""
     names = list(prepared)
-    found: dict[str, tuple[str, TokenShape, NDArray[np.float16]]] = {}
+    encoded: dict[str, tuple[str, TokenShape, NDArray[np.float16]]] = {}
     for group in group_images(list(prepared.values())):
         tensors = {name: tensor.to(model.device) for name, tensor in group.tensors.items()}
         values = model.encode_images(replace(group, tensors=tensors)).values[:, : group.shape.num_tokens]
-        for index, one in zip(group.indices, _as_float16(values), strict=True):
-            found[names[index]] = (names[index], group.shape, one)
-    for name, _, one in found.values():
-        if not np.isfinite(one).all():
-            largest = "infinite, NaN, or beyond 65,504, the largest float16"
-            raise DataError(
-                f"the encoder's features are {largest}",
-                where=f"picture {name}",
-                hint="Check the encoder's weights; train with `full_finetune` alone, which caches nothing.",
-            )
-    return [found[name] for name in names]
+        for index, array in zip(group.indices, _as_float16(values), strict=True):
+            encoded[names[index]] = (names[index], group.shape, array)
+    return [encoded[name] for name in names]
+
+
+def _check_finite(name: str, values: NDArray[np.float16], component: str, unread: Collection[str]) -> None:
+    if np.isfinite(values).all():
+        return
+    if unread:
+        raise UnexpectedlyRead(component)
+    raise DataError(
+        "the encoder's features are infinite, NaN, or beyond 65,504, the largest float16",
+        where=f"picture {name}",
+        hint="Check the encoder's weights; train with `full_finetune` alone, which caches nothing.",
+    )
 
 
 def _as_float16(values: Tensor) -> NDArray[np.float16]:
@@ -148,7 +196,7 @@ def _write_header(path: Path, identity: dict[str, Any], written: _Written, width
         "pictures": written.pictures,
         "unreadable": rejects.reasons,
     }
-    write_text(path, json.dumps(header, ensure_ascii=False))
+    write_bytes(path, json_bytes(header))
 
 
 def _take_place(temporary: Path, place: Path) -> None:

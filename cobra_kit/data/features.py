@@ -2,8 +2,8 @@
 
 A cache is a folder `<key>/` with `features.npy` (`[tokens d]`, picture after picture) and `header.json`. It is made
 under another name and renamed when whole, so a folder that bears a key's name is finished. The key is a hash of the
-component, its distribution and config, the weights, the data and the pictures: arms of a study that share an encoder
-share the file, and nothing stale is ever read.
+component, its distribution, code and config, the weights that it reads, the data and the pictures: arms and seeds of a
+study that share an encoder share the file, and nothing stale is ever read.
 """
 
 from __future__ import annotations
@@ -18,14 +18,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from cobra_kit.data.compute import HEADER, VALUES, compute
+from cobra_kit.data.compute import HEADER, VALUES, UnexpectedlyRead, compute
 from cobra_kit.data.keys import feature_identity, shape_from_json, short_hash
 from cobra_kit.data.lock import locked
 from cobra_kit.data.rows import DataSource
+from cobra_kit.data.weights_read import unread_weights
 from cobra_kit.errors import CobraError, DataError
 from cobra_kit.events import Message, Reporter, silent
 from cobra_kit.interfaces import TokenShape
 from cobra_kit.model import CachedFeatures, VisionLanguageModel
+
+_DAMAGE = (FileNotFoundError, IsADirectoryError, ValueError, KeyError, TypeError, IndexError, RecursionError)
+"""What a cache raises that is not whole; any other OSError says something about the system."""
 
 
 class FeatureCache:
@@ -41,20 +45,29 @@ class FeatureCache:
     def __init__(self, folder: Path) -> None:
         try:
             header: dict[str, Any] = json.loads((folder / HEADER).read_text(encoding="utf-8"))
-            # "c": pages may be written to in memory, never on disk; torch wants its arrays writable.
-            self._values = np.load(folder / VALUES, mmap_mode="c")
+            # Read-only and so shared: the system counts none of it as memory that this process may come to use, and a
+            # file larger than the memory opens, too.
+            self._values = np.lib.format.open_memmap(folder / VALUES, mode="r")
             shapes = [shape_from_json(plain) for plain in header["shapes"]]
             self.identity: dict[str, Any] = header["identity"]
             self._unreadable: dict[str, str] = header["unreadable"]
             self._shapes: list[TokenShape] = [shapes[number] for number in header["shape_of"]]
             self._number: dict[str, int] = {name: number for number, name in enumerate(header["pictures"])}
-        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        except _DAMAGE as error:
             raise DataError(
                 f"the feature cache is damaged ({error})", where=str(folder), hint="Delete it; it is made again."
             ) from error
+        except (OSError, MemoryError) as error:
+            raise CobraError(
+                f"the feature cache cannot be opened: {getattr(error, 'strerror', None) or 'not enough memory'}",
+                where=str(folder),
+                hint="The file itself may be well: leave it. It must be readable; its size counts as address space "
+                "(ulimit -v), not as memory, and it takes one open file (ulimit -n).",
+            ) from error
         self.folder = folder
         self._ends = [0, *accumulate(shape.num_tokens for shape in self._shapes)]
-        if self._values.shape != (self._ends[-1], header["width"]) or len(self._number) != len(self._shapes):
+        sizes_fit = self._values.shape == (self._ends[-1], header["width"]) and self._values.dtype == np.float16
+        if not sizes_fit or len(self._number) != len(self._shapes):
             raise DataError("the feature cache is damaged (sizes differ)", where=str(folder), hint="Delete it.")
 
     @classmethod
@@ -84,7 +97,29 @@ class FeatureCache:
             DataError: Too many pictures cannot be read, or features do not fit float16.
             CobraError: The folder cannot be written.
         """
+        unread = unread_weights(model.vision_encoder, model.processor.preprocess)
+        identity = feature_identity(model, source, picture_ids, unread)
+        whole = folder / f".{short_hash(identity)}.reads-all"
+        if not whole.exists():
+            try:
+                return cls._of(model, source, picture_ids, folder, identity, unread, report, batch_size)
+            except UnexpectedlyRead:
+                whole.touch()
         identity = feature_identity(model, source, picture_ids)
+        return cls._of(model, source, picture_ids, folder, identity, frozenset(), report, batch_size)
+
+    @classmethod
+    def _of(
+        cls,
+        model: VisionLanguageModel,
+        source: DataSource,
+        picture_ids: Sequence[str],
+        folder: Path,
+        identity: dict[str, Any],
+        unread: frozenset[str],
+        report: Reporter,
+        batch_size: int,
+    ) -> FeatureCache:
         name = identity["component"]
         key = short_hash(identity)
         place = folder / key
@@ -99,7 +134,7 @@ class FeatureCache:
                     if alone:
                         _sweep(folder, key)
                     if not place.is_dir():
-                        compute(model, source, picture_ids, place, identity, report, batch_size)
+                        compute(model, source, picture_ids, place, identity, report, batch_size, unread)
         except OSError as error:
             raise CobraError(
                 f"the features cannot be written: {error}", where=str(place), hint="Is the disk full?"
@@ -124,7 +159,8 @@ class FeatureCache:
     def features(self, image_id: str) -> CachedFeatures:
         """Returns the features of a picture, `[n d]` float16; KeyError for an unreadable or unknown one."""
         number = self._number[image_id]
-        values = torch.from_numpy(self._values[self._ends[number] : self._ends[number + 1]])
+        # Copied: torch has no read-only tensors, and one that wrote into a read-only mapping would end the process.
+        values = torch.from_numpy(np.array(self._values[self._ends[number] : self._ends[number + 1]]))
         return CachedFeatures(values, self._shapes[number])
 
     load = features

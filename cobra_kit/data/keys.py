@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from cobra_kit import images
 from cobra_kit.data.rows import DataSource
 from cobra_kit.errors import DataError
+from cobra_kit.hashing import source_fingerprint
 from cobra_kit.interfaces import TokenShape
 from cobra_kit.model import VisionLanguageModel
 
 
 def preparation_identity(model: VisionLanguageModel, source: DataSource, picture_ids: Sequence[str]) -> dict[str, Any]:
-    """Returns what prepared pictures depend on: the encoder's component, its config, and the data.
+    """Returns what prepared pictures depend on: the encoder's component, its code and config, and the data.
 
     Raises:
         DataError: The model was built by hand, so its encoder has no name.
@@ -31,15 +35,20 @@ def preparation_identity(model: VisionLanguageModel, source: DataSource, picture
     return {
         "component": part.component.qualified,
         "distribution": part.component.distribution,
+        "code": part.component.code_fingerprint(),
+        "preparation": _preparation_code(),
         "config": part.config.model_dump(mode="json"),
         "data": source.fingerprint,
-        "pictures": hashlib.sha256("\0".join(picture_ids).encode()).hexdigest(),
+        "pictures": hashlib.sha256("\0".join(picture_ids).encode("utf-8", "surrogatepass")).hexdigest(),
     }
 
 
-def feature_identity(model: VisionLanguageModel, source: DataSource, picture_ids: Sequence[str]) -> dict[str, Any]:
-    """Returns what encoder features depend on: the preparation and the encoder's weights."""
-    return {**preparation_identity(model, source, picture_ids), "weights": weights_digest(model.vision_encoder)}
+def feature_identity(
+    model: VisionLanguageModel, source: DataSource, picture_ids: Sequence[str], unread: Collection[str] = ()
+) -> dict[str, Any]:
+    """Returns what encoder features depend on: the preparation and the encoder's weights, but for those not read."""
+    weights = weights_digest(model.vision_encoder, unread)
+    return {**preparation_identity(model, source, picture_ids), "weights": weights}
 
 
 def preparation_key(model: VisionLanguageModel, source: DataSource, picture_ids: Sequence[str]) -> str:
@@ -63,10 +72,23 @@ def shape_from_json(plain: list[Any]) -> TokenShape:
     return TokenShape(int(num_tokens), None if grid is None else (int(grid[0]), int(grid[1])))
 
 
-def weights_digest(module: nn.Module) -> str:
-    """Returns a hash of all parameters and persistent buffers: names, types, shapes and bytes."""
+def weights_digest(module: nn.Module, without: Collection[str] = ()) -> str:
+    """Returns a hash of parameters and persistent buffers: names, types, shapes and bytes.
+
+    Args:
+        module: Whose.
+        without: Names, as in `state_dict`, of those that do not count.
+    """
     digest = hashlib.sha256()
     for name, tensor in sorted(module.state_dict().items()):
+        if name in without:
+            continue
         digest.update(f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+@cache
+def _preparation_code() -> str:
+    """Returns a hash of the code with which every encoder opens and resizes images; it has no version of its own."""
+    return source_fingerprint([Path(images.__file__).parent])

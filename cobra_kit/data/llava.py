@@ -13,12 +13,12 @@ from pathlib import Path
 from PIL.Image import Image
 from pydantic import BaseModel, ConfigDict
 
+from cobra_kit.data.image_folder import ImageFolder
 from cobra_kit.data.json_rows import decode_rows
 from cobra_kit.data.rejects import Rejects
 from cobra_kit.data.rows import Benchmark, HeldOutSplit, Split, TextForm, TrainingRow, used_pictures
-from cobra_kit.errors import DataError, ImageError, TextError
+from cobra_kit.errors import DataError, TextError
 from cobra_kit.events import Reporter, silent
-from cobra_kit.images import open_image
 from cobra_kit.text.llava import parse_llava_row
 
 BENCHMARKS: tuple[str, ...] = ()
@@ -35,7 +35,7 @@ class Params(BaseModel):
     captions: Path | None = None
     """Such a file for the align stage, whose first answers are captions; null: `rows` serves that stage too."""
     images: Path
-    """The folder that the rows' `image` paths start at."""
+    """The folder that the rows' `image` paths start at. Paths may not lead out of it, links in it are followed."""
 
 
 class LlavaSource:
@@ -56,9 +56,8 @@ class LlavaSource:
     """
 
     def __init__(self, params: Params, report: Reporter = silent) -> None:
-        self._file, self._folder = params.rows.expanduser(), params.images.expanduser()
-        if not self._folder.is_dir():
-            raise DataError("no such picture folder", where=str(self._folder), hint="data.images must name it.")
+        self._file = params.rows.expanduser()
+        self._images = ImageFolder(params.images.expanduser(), report)
         content = _read(self._file)
         self._digest = hashlib.sha256(content)
         self.rows, self.rejects = _good_rows(content, self._file, report)
@@ -71,10 +70,9 @@ class LlavaSource:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Returns a hash of the rows and of the sizes of the pictures (their bytes are not read for it)."""
+        """Returns a hash of the rows and of the contents of all images that they name."""
         digest = self._digest.copy()
-        for name in used_pictures((*self.rows, *self.caption_rows)):
-            digest.update(f"\0{name}\0{_size(self._folder / name)}".encode())
+        digest.update(self._images.fingerprint(self.picture_ids("train")).encode())
         return digest.hexdigest()
 
     def text_rows(self, form: TextForm) -> Sequence[TrainingRow]:
@@ -98,11 +96,9 @@ class LlavaSource:
 
         Raises:
             ImageError: It is missing, outside the folder, or cannot be decoded.
+            DataError: It is no longer what the fingerprint was made of.
         """
-        path = self._folder / image_id
-        if not path.resolve().is_relative_to(self._folder.resolve()):
-            raise ImageError("the path leads out of the picture folder", where=image_id)
-        return open_image(path)
+        return self._images.image(image_id)
 
     def picture_ids(self, split: Split) -> Sequence[str]:
         """Returns the pictures of the training rows; none for the other splits."""
@@ -154,10 +150,3 @@ def _read(file: Path) -> bytes:
         raise DataError(
             f"the rows cannot be read: {error.strerror}", where=str(file), hint="data.rows must name a file of rows."
         ) from error
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return -1

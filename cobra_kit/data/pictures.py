@@ -11,8 +11,9 @@ from typing import Protocol
 from cobra_kit.data.keys import preparation_key, shape_from_json, shape_to_json
 from cobra_kit.data.rejects import Rejects, check_unreadable
 from cobra_kit.data.rows import DataSource
-from cobra_kit.errors import ImageError
+from cobra_kit.errors import CobraError, ImageError
 from cobra_kit.events import Progress, Reporter, silent
+from cobra_kit.images import memory_as_image_error
 from cobra_kit.interfaces import PreparedImage, TokenShape
 from cobra_kit.model import CachedFeatures, VisionLanguageModel
 from cobra_kit.store import write_json
@@ -92,7 +93,8 @@ class LivePictures:
 
     def load(self, image_id: str) -> PreparedImage:
         """Returns the picture, prepared."""
-        return self._preprocess(self._source.picture(image_id))
+        with memory_as_image_error(image_id):
+            return self._preprocess(self._source.picture(image_id))
 
     def _look(
         self, picture_ids: Sequence[str], folder: Path, key: str, report: Reporter
@@ -119,5 +121,11 @@ def _remembered(file: Path) -> tuple[dict[str, TokenShape], dict[str, str]] | No
         found = json.loads(file.read_text(encoding="utf-8"))
         shapes = {name: shape_from_json(plain) for name, plain in found["shapes"].items()}
         return shapes, dict(found["unreadable"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, ValueError, KeyError, TypeError):  # there is none, or it is damaged: looked at again
         return None
+    except OSError as error:
+        raise CobraError(
+            f"cannot be read: {error.strerror}",
+            where=str(file),
+            hint="It must be a file that you may read; delete it and it is made again.",
+        ) from error

@@ -42,7 +42,7 @@ class Rejects:
 
     def summary(self, what: str) -> str:
         """Returns `3 of 200 <what>` and the first reasons, a line each."""
-        first = [f"{name}: {reason}" for name, reason in list(self.reasons.items())[:SHOWN]]
+        first = [_printable(f"{name}: {reason}") for name, reason in list(self.reasons.items())[:SHOWN]]
         more = [f"and {self.total - SHOWN} more"] if self.total > SHOWN else []
         return "\n".join([f"{self.total} of {self.out_of} {what}:", *first, *more])
 
@@ -50,6 +50,11 @@ class Rejects:
         """Warns about what was left out; says nothing where that is nothing."""
         if self.total:
             report(Message(text=f"{place}: {self.summary(what)}", level="warning"))
+
+
+def _printable(line: str) -> str:
+    """Returns a line with names from somebody's file in it, without what would steer a terminal or break UTF-8."""
+    return line if line.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 
 
 def check_unreadable(rejects: Rejects, file: Path, *, finished: bool) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cobra_kit.errors import CobraError
+from cobra_kit.store import json_bytes
 
 
 def read_whole_lines(path: Path) -> list[dict[str, Any]]:
@@ -46,7 +47,7 @@ def append_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
     Raises:
         CobraError: The file cannot be written; what was there before stays.
     """
-    content = "".join(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines).encode()
+    content = b"".join(json_bytes(line) + b"\n" for line in lines)
     if not content:
         return
     try:

@@ -13,7 +13,7 @@ from cobra_kit.data.rows import Benchmark
 from cobra_kit.errors import CobraError
 from cobra_kit.evaluate.jsonl import read_whole_lines
 from cobra_kit.evaluate.scoring import Answered, QuestionScore, get_rule
-from cobra_kit.store import write_text
+from cobra_kit.store import write_bytes
 
 if TYPE_CHECKING:
     from cobra_kit.evaluate.predict import Prediction  # which needs torch; reading scores does not
@@ -124,7 +124,8 @@ def mean_choice_mass(probabilities: Iterable[Mapping[str, float] | None]) -> flo
 def write_scores(path: Path, scores: Sequence[QuestionScore]) -> None:
     """Writes one line per question, whole or not at all; the folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, "".join(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in scores))
+    lines = "".join(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in scores)
+    write_bytes(path, lines.encode("utf-8", "backslashreplace"))  # as store.json_bytes; a score may be NaN
 
 
 def read_scores(path: Path) -> list[QuestionScore]:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from cobra_kit.data.rows import DataSource, Question
 from cobra_kit.data.sources import known_fingerprint, open_source
-from cobra_kit.errors import CobraError, ImageError
+from cobra_kit.errors import CobraError, DataError, ImageError
 from cobra_kit.events import Reporter
 from cobra_kit.recipe import load_recipe
 from cobra_kit.report.view import Picture
@@ -44,7 +44,7 @@ class Album:
             return None
         try:
             return embedded(self._source.picture(name))
-        except ImageError as error:
+        except (ImageError, DataError) as error:  # unreadable, or no longer what was trained on
             self.missing = str(error).splitlines()[0]
             return None
 

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from cobra_kit.data.keys import short_hash
 from cobra_kit.data.rejects import Rejects
 from cobra_kit.data.rows import DataSource
 from cobra_kit.errors import DataError
@@ -23,7 +24,7 @@ _CUTS = ("cut_rows", "cut_tokens", "cut_supervised_tokens", "supervised_tokens")
 _ROWS = ("rows", "rejected_rows", *_CUTS, "unused_turns")
 
 
-def begin_session(folder: Path, run: RunPlan, fingerprint: str, device: str = "cpu") -> None:
+def begin_session(folder: Path, run: RunPlan, fingerprint: str, features: Path, device: str = "cpu") -> None:
     """Notes in a run's manifest that this process works on it.
 
     A run that was interrupted has one session per process, so that a change of machine or versions in between shows.
@@ -32,10 +33,11 @@ def begin_session(folder: Path, run: RunPlan, fingerprint: str, device: str = "c
         folder: The run's folder.
         run: The run.
         fingerprint: Of its data.
+        features: Where the study keeps what belongs to its data.
         device: Where its model is: `cpu` or `cuda`.
 
     Raises:
-        DataError: The run began with other data.
+        DataError: The run, or another run of the study with the same settings of `data`, began with other data.
     """
     path = folder / MANIFEST
     known = _read(path)
@@ -45,6 +47,8 @@ def begin_session(folder: Path, run: RunPlan, fingerprint: str, device: str = "c
             where=str(folder),
             hint="They were edited, or drawn by another version of Pillow or of this package. Start over with --fresh.",
         )
+    if known is None:
+        _hold_to_study(features, run, fingerprint)
     manifest = known or {
         "form": _FORM,
         "arm": run.arm,
@@ -55,6 +59,28 @@ def begin_session(folder: Path, run: RunPlan, fingerprint: str, device: str = "c
     }
     manifest["sessions"].append(session(device))
     write_json(path, manifest)
+
+
+def _hold_to_study(features: Path, run: RunPlan, fingerprint: str) -> None:
+    """Refuses a run on other data than those of the study's runs before it: arms would differ in more than the factor.
+
+    Arms whose settings of `data` differ, because those are the factor, are not held to each other.
+    """
+    settings = run.resolved.plain()["data"]
+    file = features / f".data-{short_hash({'data': settings})}.json"
+    try:
+        first = json.loads(file.read_text(encoding="utf-8"))["fingerprint"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):  # the first run of the study, or a damaged file
+        features.mkdir(parents=True, exist_ok=True)
+        write_json(file, {"fingerprint": fingerprint, "data": settings})
+        return
+    if first != fingerprint:
+        raise DataError(
+            f"the data are not those this study began with ({first} then, {fingerprint} now)",
+            where=str(file),
+            hint="They were edited, or drawn by another version of Pillow or of this package, so the arms could not be "
+            "compared. Put the data back, or start over with --fresh.",
+        )
 
 
 def note_shared_stages(folder: Path, stages: Sequence[SharedStage]) -> None:

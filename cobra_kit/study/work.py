@@ -83,7 +83,7 @@ def execute(
         place.mkdir(parents=True, exist_ok=True)
         report(RunStarted(folder=str(place)))
         _check_data(run, shared)
-        begin_session(place, run, shared.source(run).fingerprint, shared.device)
+        begin_session(place, run, shared.source(run).fingerprint, folder.features, shared.device)
         model, training = _trained(run, place, folder, shared, report, pace, judge, split)
         precision = take_precision(model, run.evaluate.precision)
         for one in missing:

@@ -19,6 +19,7 @@ from torch import Tensor
 from cobra_kit.errors import CobraError, TrainingError, WeightsError
 from cobra_kit.events import Message, Reporter, silent
 from cobra_kit.weights import load_metadata, load_tensors, save_tensors
+from cobra_kit.weights.reading import DamagedWeightsError
 
 KEPT = 2
 """Checkpoints that are kept: the newest, and the one before it in case the newest is damaged."""
@@ -110,16 +111,23 @@ class Checkpoints:
         A damaged one is put aside as `<name>.damaged`, with a warning, and the one before it is taken.
 
         Raises:
-            TrainingError: There are checkpoints, and all of them are damaged.
+            TrainingError: There are checkpoints, and all of them are damaged; or the newest cannot be read at the
+                moment, which is no damage, so none before it is taken.
         """
         files = self.files()
         for path in reversed(files):
             try:
                 return _read(path)
-            except WeightsError as error:
+            except DamagedWeightsError as error:
                 aside = path.rename(path.with_name(f"{path.name}.damaged"))
                 text = f"{path.name} is damaged and was put aside as {aside.name}: {error.message}"
                 self._report(Message(text=text, level="warning"))
+            except WeightsError as error:
+                raise TrainingError(
+                    f"the newest checkpoint {error.message}",
+                    where=str(path),
+                    hint=f"{error.hint or 'Mend that first.'}\nThe same command then goes on from this checkpoint.",
+                ) from error
         if files:
             raise TrainingError(
                 "every checkpoint of this run is damaged",
@@ -132,7 +140,7 @@ class Checkpoints:
 def _read(path: Path) -> Checkpoint:
     tensors, metadata = load_tensors(path), load_metadata(path)
     if metadata.get(_CHECKSUM) != _checksum(tensors):
-        raise WeightsError("its checksum is wrong", where=str(path))
+        raise DamagedWeightsError("its checksum is wrong", where=str(path))
     return Checkpoint(path, tensors, json.loads(metadata[_STATE]))
 
 

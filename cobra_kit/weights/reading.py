@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from cobra_kit.errors import WeightsError
+from cobra_kit.errors import SHORTAGE_HINT, WeightsError, is_out_of_memory, is_shortage
 from cobra_kit.weights.listing import listed
 from cobra_kit.weights.memory import check_memory
 
@@ -33,6 +33,10 @@ TIED = "cobra_kit.tied"
 """Key in a safetensors header: further names of stored tensors, as JSON."""
 
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt")
+
+
+class DamagedWeightsError(WeightsError):
+    """The bytes of a checkpoint are wrong, whatever machine reads them; one that cannot be read is not that."""
 
 
 def load_tensors(path: str | Path) -> dict[str, Tensor]:
@@ -64,8 +68,8 @@ def load_metadata(path: str | Path) -> dict[str, str]:
     try:
         with safetensors.safe_open(file, "pt") as opened:
             return dict(opened.metadata() or {})
-    except OSError as error:
-        raise WeightsError(f"cannot be read: {error}", where=str(file)) from error
+    except (OSError, MemoryError) as error:
+        raise _unreadable(file, error) from error
     except safetensors.SafetensorError as error:
         raise _damaged(file, error) from error
 
@@ -93,9 +97,23 @@ def _load_file(path: Path) -> dict[str, Tensor]:
     )
 
 
+def _unreadable(path: Path, error: BaseException) -> WeightsError:
+    """Returns the error for a file that may be well, but cannot be read here and now."""
+    reason: object = error
+    if is_out_of_memory(error):
+        reason = "there is not enough memory, or address space, for it"
+    elif isinstance(error, FileNotFoundError):  # safetensors calls every file that it cannot open missing
+        try:
+            path.open("rb").close()
+        except OSError as own:
+            reason, error = own, own
+    hint = SHORTAGE_HINT if is_shortage(error) else None
+    return WeightsError(f"cannot be read: {reason}", where=str(path), hint=hint)
+
+
 def _damaged(path: Path, reason: object) -> WeightsError:
     size = path.stat().st_size
-    return WeightsError(
+    return DamagedWeightsError(
         f"the checkpoint is truncated or damaged ({size:,} bytes): {reason}",
         where=str(path),
         hint="Fetch or write the file again.",
@@ -107,8 +125,8 @@ def _load_safetensors(path: Path) -> dict[str, Tensor]:
         tensors = load_file(path)
         tied: dict[str, str] = json.loads(load_metadata(path).get(TIED, "{}"))
         return tensors | {alias: tensors[name] for alias, name in tied.items()}
-    except OSError as error:
-        raise WeightsError(f"cannot be read: {error}", where=str(path)) from error
+    except (OSError, MemoryError) as error:
+        raise _unreadable(path, error) from error
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
         raise _damaged(path, error) from error
 
@@ -125,8 +143,10 @@ def _load_pickle(path: Path) -> dict[str, Tensor]:
             raise _refused(path, error) from error
         raise _damaged(path, "no PyTorch file of tensors alone; another pickle is never read") from error
     except PermissionError as error:
-        raise WeightsError(f"cannot be read: {error}", where=str(path)) from error
+        raise _unreadable(path, error) from error
     except Exception as error:  # the reader raises almost any type on damaged files
+        if is_shortage(error):
+            raise _unreadable(path, error) from error
         raise _damaged(path, str(error).splitlines()[0] if str(error) else type(error).__name__) from error
     tensors = dict(_flatten(loaded)) if isinstance(loaded, Mapping) else {}
     if not tensors:
@@ -156,6 +176,8 @@ def _load_shards(index: Path) -> dict[str, Tensor]:
         places: dict[str, str] = json.loads(index.read_text("utf-8"))["weight_map"]
         files = sorted(set(places.values()))
         outside = [file for file in files if Path(file).name != file]
+    except (OSError, MemoryError) as error:
+        raise _unreadable(index, error) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _damaged(index, f"no weight_map in it ({error})") from error
     if outside:

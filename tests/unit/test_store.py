@@ -31,6 +31,13 @@ def test_what_is_written_is_read_back_and_nothing_else_is_left(tmp_path: Path) -
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c"]
 
 
+def test_names_that_are_not_utf_8_come_back(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    write_json(tmp_path / "c", {name: "é"})
+    assert json.loads((tmp_path / "c").read_text("utf-8")) == {name: "é"}
+    assert "é" in (tmp_path / "c").read_text("utf-8")
+
+
 def test_the_old_file_stands_until_the_new_one_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("old")

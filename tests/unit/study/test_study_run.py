@@ -96,6 +96,15 @@ def test_features_of_one_encoder_are_computed_once(finished: Finished) -> None:
     assert len(list((study / "features").glob("*/features.npy"))) == 3  # train, val, test; not per arm
 
 
+def test_seeds_share_the_features_of_a_packaged_encoder(tmp_path: Path) -> None:
+    """Its weights lack the heads that never run; those are random, and other ones for every seed."""
+    path = miniature.write(tmp_path)
+    path.write_text(path.read_text().replace(miniature.ENCODER, "dinosiglip/tiny"))
+    short = ["train.finetune.steps=1", "evaluate.benchmarks=[presence]", "evaluate.validation=null"]
+    cobra_kit.run(path, out=tmp_path / "study", overrides=[*short, "ablation.seeds=[1, 2]"])
+    assert len(list((tmp_path / "study" / "features").glob("*/features.npy"))) == 2  # train, test; not per seed
+
+
 def test_validation_was_looked_at_while_training(finished: Finished) -> None:
     _, study, _ = finished
     lines = [json.loads(line) for line in (study / "runs/mlp-s7/metrics.jsonl").open()]
@@ -141,6 +150,20 @@ def test_what_is_missing_is_made_again_and_is_the_same(finished: Finished, tmp_p
     assert miniature.without_times(again) == miniature.without_times(table)
     assert predictions.read_bytes() == whole
     assert not any(isinstance(event, StepDone) for event in events)
+
+
+def test_an_arm_on_other_data_than_those_of_the_study_is_refused(finished: Finished, tmp_path: Path) -> None:
+    recipe, study, _ = finished
+    copy = tmp_path / "study"
+    shutil.copytree(study, copy)
+    shutil.rmtree(copy / "runs" / "linear-s7")  # the arm that had not begun when the data changed
+    [file] = (copy / "features").glob(".data-*.json")
+    file.write_text(json.dumps({**json.loads(file.read_text()), "fingerprint": "0123"}))
+    with pytest.raises(DataError, match=r"the data are not those this study began with \(0123 then.*\n.*--fresh"):
+        cobra_kit.run(recipe, out=copy)
+    assert not (copy / "runs" / "linear-s7" / "manifest.json").exists()
+    file.write_text("{")  # damaged: the runs' own manifests still hold each of them
+    cobra_kit.run(recipe, out=copy)
 
 
 def test_other_data_than_the_run_began_with_are_refused(finished: Finished, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from cobra_kit.errors import WeightsError
 from cobra_kit.weights import load_into, load_tensors, save_tensors
+from cobra_kit.weights.reading import DamagedWeightsError
 
 
 def equal(left: dict[str, Tensor], right: dict[str, Tensor]) -> bool:
@@ -327,3 +328,40 @@ class TestSaveTensors:
     def test_tensors_without_values(self, tmp_path: Path) -> None:
         with pytest.raises(WeightsError, match="no values to write"):
             save_tensors(tmp_path / "w.safetensors", {"a": torch.empty(1, device="meta")})
+
+
+class TestShortage:
+    """A file that cannot be read here and now is not called damaged or missing."""
+
+    @pytest.mark.parametrize("name", ["w.safetensors", "w.pt"])
+    def test_no_open_files_left(self, tmp_path: Path, name: str) -> None:
+        save_file({"a": torch.ones(3)}, tmp_path / "w.safetensors")
+        torch.save({"a": torch.ones(3)}, tmp_path / "w.pt")
+        load_tensors(tmp_path / name)
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        low = os.dup(0)
+        os.close(low)
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (low, limits[1]))
+            with pytest.raises(WeightsError, match=r"cannot be read: .*Too many open files.*\n.*ulimit -n") as raised:
+                load_tensors(tmp_path / name)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert not isinstance(raised.value, DamagedWeightsError)
+
+    @pytest.mark.parametrize("name", ["w.safetensors", "w.pt"])
+    def test_no_memory_left(self, tmp_path: Path, name: str) -> None:
+        tensors = {"a": torch.zeros(50_000_000)}
+        save_file(tensors, tmp_path / "w.safetensors") if name == "w.safetensors" else torch.save(
+            tensors, tmp_path / name
+        )
+        load_tensors(tmp_path / name)
+        limits = resource.getrlimit(resource.RLIMIT_AS)
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        try:
+            resource.setrlimit(resource.RLIMIT_AS, (used + 50_000_000, limits[1]))
+            with pytest.raises(WeightsError, match="cannot be read: there is not enough memory, or address") as raised:
+                load_tensors(tmp_path / name)
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, limits)
+        assert not isinstance(raised.value, DamagedWeightsError)
