@@ -10,9 +10,7 @@ from torch import Tensor
 
 from cobra_kit.errors import WeightsError
 from cobra_kit.exchange.layouts import AUTHORS_PARTS, Layout
-
-_WRAPPERS = re.compile(r"(?:(?<=\.)|^)(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
-"""What torch.compile, FSDP and activation checkpointing put into a name."""
+from cobra_kit.weights import plain_name
 
 _PARTS = ("", *AUTHORS_PARTS, "model.", *(f"model.{part}" for part in AUTHORS_PARTS))
 """What a part's wrapper may stand behind."""
@@ -22,12 +20,12 @@ def unwrapped(tensors: Mapping[str, Tensor], layout: Layout) -> dict[str, Tensor
     """Returns a file's tensors without what a trainer put around the names that a layout knows; None: it knows none.
 
     That is what stands before every name (`module.` of DistributedDataParallel or DeepSpeed, `state_dict.` and the
-    attribute's name of Lightning), `module.` before every name of one part, and the wrappers of `_WRAPPERS`.
+    attribute's name of Lightning), `module.` before every name of one part, and what `plain_name` leaves out.
 
     Raises:
         WeightsError: Two different tensors have the same name without it.
     """
-    names = [_WRAPPERS.sub("", name) for name in tensors]
+    names = [plain_name(name) for name in tensors]
     while not any(name.startswith(layout.begins + layout.also_begins) for name in map(_inside, names)):
         first, dot, _ = names[0].partition(".") if names else ("", "", "")
         if not dot or not all(name.startswith(first + dot) for name in names):

@@ -8,6 +8,7 @@ from cobra_kit.weights.loading import load_into
 from cobra_kit.weights.memory import available_memory, check_memory
 from cobra_kit.weights.reading import FILE_NAMES, CheckpointTensors, load_metadata, load_tensors, read_checkpoint
 from cobra_kit.weights.saving import save_tensors
+from cobra_kit.weights.wrappers import plain_name
 
 __all__ = [
     "FILE_NAMES",
@@ -19,6 +20,7 @@ __all__ = [
     "load_into",
     "load_metadata",
     "load_tensors",
+    "plain_name",
     "read_checkpoint",
     "save_tensors",
 ]

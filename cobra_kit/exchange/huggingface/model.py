@@ -105,7 +105,7 @@ class CobraKitModel(PreTrainedModel, GenerationMixin):  # type: ignore[misc]  # 
 
     def forward(self, batch: Batch, **_: Any) -> CausalLMOutput:
         """Returns the logits `[b s vocab_size]` over text and visual tokens as the fusion scheme lays them out."""
-        hidden = self.model.backbone(self.model.fuse(batch.to(self.device)))
+        hidden = self.model.hidden_states(batch.to(self.device))
         return CausalLMOutput(logits=self.model.backbone.logits(hidden))
 
     @torch.no_grad()

@@ -38,7 +38,7 @@ def read_prompts(
     state.used = 0
     if precision.state is not None:
         return _read_by_token(model, sequence.embeddings, batch.layout.lengths, state, precision)
-    hidden: Tensor = model.backbone(sequence, state)
+    hidden = model.read(sequence, state)
     return hidden[torch.arange(batch.num_rows, device=device), (lengths - 1).to(device)]
 
 
