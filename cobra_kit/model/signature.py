@@ -31,6 +31,11 @@ class Signature:
     shapes: dict[str, tuple[int, ...]]
     classes: dict[str, str]
 
+    def is_still(self, name: str, kind: type) -> bool:
+        """Returns whether a submodule of this name was of this class, or of one that torch made `kind` of (FSDP)."""
+        expected = self.classes.get(name)
+        return expected is not None and _is(kind, expected)
+
 
 def signature_of(model: nn.Module) -> Signature:
     """Returns what a model is made of now."""
@@ -76,9 +81,9 @@ def _of(kinds: Collection[str], values: Mapping[str, _T]) -> dict[str, _T]:
 def _changed_classes(now: Mapping[str, type], composed: Signature) -> Iterator[str]:
     changed: list[str] = []
     for name, kind in now.items():
-        expected = composed.classes.get(name)
-        if not name or _under(name, changed) or (expected and _is(kind, expected)):
+        if not name or _under(name, changed) or composed.is_still(name, kind):
             continue
+        expected = composed.classes.get(name)
         changed.append(name)
         what = f"is {kind.__name__}, not {expected.rpartition(':')[2]}" if expected else f"was added ({kind.__name__})"
         yield f"{name} {what}"

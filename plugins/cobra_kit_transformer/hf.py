@@ -96,7 +96,12 @@ class HfBackbone(DecoderBackbone):
     @property
     def embedding(self) -> Tensor:
         """Returns the embedding `[vocab_size d]`."""
-        return self.get_parameter(f"{self._embedding_name}.weight")
+        return cast("Tensor", self.embedding_module.weight)
+
+    @property
+    def embedding_module(self) -> nn.Module:
+        """Returns the module of ids to embeddings."""
+        return self.get_submodule(self._embedding_name)
 
     @property
     def head(self) -> nn.Linear | None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from cobra_kit.errors import TextError
+from cobra_kit.model.decoding.attached import attached
 from cobra_kit.model.decoding.precision import AS_KEPT, Precision
 from cobra_kit.model.decoding.prompts import new_state, next_token_logits, read_prompts
 
@@ -34,6 +35,7 @@ def first_token_probabilities(
                 f"answer {answer!r} is {len(encoded)} tokens, so it has no first-token probability",
                 hint="Compare answers that are one token each, such as 'Yes' and 'No'.",
             )
-    state = new_state(model, batch.num_rows, batch.layout.max_length)
-    hidden = read_prompts(model, batch, state, precision)
+    sequence = model.fuse(batch)
+    state = new_state(model, batch.num_rows, batch.layout.max_length, sequence.embeddings.dtype)
+    hidden = read_prompts(model, sequence, state, precision, by_call=attached(model) is not None)
     return next_token_logits(model, hidden).softmax(-1)[:, [encoded[0] for encoded in ids]]
