@@ -85,7 +85,10 @@ class VisionLanguageModel(nn.Module):
             total_weight: What to divide by, where the batch is one of several that share a step (gradient
                 accumulation, ranks): the sum of their `total_weight`. None: this batch's own.
         """
-        hidden = self.hidden_states(batch)
+        return self.loss(batch, self.hidden_states(batch), total_weight=total_weight)
+
+    def loss(self, batch: Batch, hidden: Tensor, *, total_weight: float | None = None) -> Tensor:
+        """Returns the loss of hidden states `[b s d]`; the rest as for `forward`."""
         predicting = hidden.flatten(0, 1)[batch.target_positions]
         total = summed_loss(predicting, batch.targets, batch.target_weights, self.backbone.logits)
         weight = batch.total_weight if total_weight is None else total_weight
@@ -104,6 +107,10 @@ class VisionLanguageModel(nn.Module):
         """Returns the backbone's normed hidden states `[b s d]` of rows that are laid out."""
         hidden: Tensor = self.backbone(sequence, state) if state is not None else self.backbone(sequence)
         return check_hidden(self.backbone, hidden, sequence.layout.source)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Returns the backbone's logits `[.. vocab_size]` of hidden states `[.. d]`."""
+        return self.backbone.logits(hidden)
 
     def fuse(self, batch: Batch) -> FusedSequence:
         """Returns the embeddings `[b s hidden_size]` of text and visual tokens, laid out.
