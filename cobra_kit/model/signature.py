@@ -85,7 +85,10 @@ def _changed_classes(now: Mapping[str, type], composed: Signature) -> Iterator[s
             continue
         expected = composed.classes.get(name)
         changed.append(name)
-        what = f"is {kind.__name__}, not {expected.rpartition(':')[2]}" if expected else f"was added ({kind.__name__})"
+        own = kind.__name__
+        if expected and expected.endswith(f":{own}"):
+            own = f"{own} of {kind.__module__}"
+        what = f"is {own}, not {expected.rpartition(':')[2]}" if expected else f"was added ({own})"
         yield f"{name} {what}"
     yield from (f"{name} was removed" for name in composed.classes if name not in now and not _under(name, changed))
 

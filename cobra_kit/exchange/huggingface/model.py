@@ -271,6 +271,7 @@ class CobraKitModel(PreTrainedModel, GenerationMixin):  # type: ignore[misc]  # 
         return self.model.vision_encoder
 
     resize_token_embeddings = refused("resize_token_embeddings", _PART)
+    init_weights = refused("init_weights", "cobra_kit.compose(recipe, seed=..) draws new ones.")
     set_input_embeddings = refused("set_input_embeddings", _PART)
     set_output_embeddings = refused("set_output_embeddings", _PART)
     set_decoder = refused("set_decoder", _PART)

@@ -175,6 +175,8 @@ def test_what_else_cannot_be_saved(model, tmp_path):
         lambda m: setattr(m.projector, "linear", nn.Linear(7, 10)), "projector.linear.weight is [10, 7], not [10, 6]"
     )
     refused(activate, "backbone.mix is Sequential, not Linear")
+    namesake = type("Linear", (nn.Linear,), {"__module__": "an.adapter"})
+    refused(lambda m: setattr(m.backbone, "mix", namesake(10, 10)), "backbone.mix is Linear of an.adapter, not Linear")
     refused(lambda m: m.projector.add_module("relu", nn.ReLU()), "projector.relu was added (ReLU)")
     refused(lambda m: delattr(m.projector, "linear"), "projector.linear was removed")
     refused(
