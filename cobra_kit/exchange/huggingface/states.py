@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from cobra_kit.errors import WeightsError
@@ -33,9 +34,15 @@ def whole_state(model: VisionLanguageModel, given: Mapping[str, Any], function: 
     for prefix in ("module.", PREFIX):
         if tensors and all(name.startswith(prefix) for name in tensors):
             tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
-    by_identity = {id(wanted[name]): value for name, value in tensors.items() if name in wanted}
+    by_identity: dict[int, Tensor] = {}
+    differing = []
+    for name, value in tensors.items():
+        first = by_identity.setdefault(id(wanted[name]), value) if name in wanted else value
+        if first is not value and first.shape == value.shape and not torch.equal(first.cpu(), value.cpu()):
+            differing.append(name)
     whole = {name: tensors.get(name, by_identity.get(id(value))) for name, value in wanted.items()}
     problems = [
+        *_listed("tied in the model and different here", differing),
         *_listed("missing", [name for name, value in whole.items() if value is None]),
         *_listed("unknown", [name for name in tensors if name not in wanted]),
         *_listed(

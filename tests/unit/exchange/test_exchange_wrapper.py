@@ -91,8 +91,13 @@ def test_load_state_dict_takes_what_was_saved_and_nothing_less(wrapper, exported
     for state in (file, before):
         assert wrapper.load_state_dict(state, strict=False) == ([], [])
         assert all(torch.equal(value, before[name]) for name, value in wrapper.state_dict().items())
+    head = "model.backbone.lm_head.weight"
     for wrong, words in (
         ({name: value for name, value in file.items() if "norm_f" not in name}, "1 missing: backbone.backbone.norm_f"),
+        (
+            {**before, "model.backbone.lm_head.weight": before["model.backbone.lm_head.weight"] + 1},
+            "1 tied in the model",
+        ),
         ({**file, "head.weight": torch.ones(1)}, "1 unknown: head.weight"),
         ({**file, "backbone.backbone.norm_f.weight": torch.ones(1)}, "1 of another shape: backbone.backbone.norm_f"),
     ):
