@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cobra_kit.errors import WeightsError
 from cobra_kit.exchange.layouts import AUTHORS_PARTS, Layout
-from cobra_kit.weights import plain_name
+from cobra_kit.weights.wrappers import plain_name
 
 _PARTS = ("", *AUTHORS_PARTS, "model.", *(f"model.{part}" for part in AUTHORS_PARTS))
 """What a part's wrapper may stand behind."""

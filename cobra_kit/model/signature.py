@@ -13,7 +13,7 @@ from typing import TypeVar
 from torch import Tensor, nn
 
 from cobra_kit.errors import WeightsError
-from cobra_kit.weights import plain_name
+from cobra_kit.weights.wrappers import plain_name
 
 _SHOWN = 4
 _T = TypeVar("_T")

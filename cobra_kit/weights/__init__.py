@@ -6,13 +6,11 @@ Public, so that no plugin carries its own copy.
 from cobra_kit.weights.hub import hub_file, hub_folder
 from cobra_kit.weights.loading import load_into
 from cobra_kit.weights.memory import available_memory, check_memory
-from cobra_kit.weights.reading import FILE_NAMES, CheckpointTensors, load_metadata, load_tensors, read_checkpoint
+from cobra_kit.weights.reading import FILE_NAMES, load_metadata, load_tensors
 from cobra_kit.weights.saving import save_tensors
-from cobra_kit.weights.wrappers import plain_name
 
 __all__ = [
     "FILE_NAMES",
-    "CheckpointTensors",
     "available_memory",
     "check_memory",
     "hub_file",
@@ -20,7 +18,5 @@ __all__ = [
     "load_into",
     "load_metadata",
     "load_tensors",
-    "plain_name",
-    "read_checkpoint",
     "save_tensors",
 ]

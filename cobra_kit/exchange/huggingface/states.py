@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cobra_kit.errors import WeightsError
 from cobra_kit.model import VisionLanguageModel
-from cobra_kit.weights import plain_name
+from cobra_kit.weights.wrappers import plain_name
 
 PREFIX = "model."
 _SHOWN = 3

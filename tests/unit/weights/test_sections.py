@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from cobra_kit.errors import WeightsError
-from cobra_kit.weights import load_into, load_tensors, read_checkpoint
+from cobra_kit.weights import load_into, load_tensors
+from cobra_kit.weights.reading import read_checkpoint
 
 
 def optimiser_state(module: nn.Module) -> dict[str, Any]:
