@@ -28,12 +28,14 @@ class Layout:
         begins: Beginnings of its names by which a file of this form is known.
         tidied: A file's name -> the name as this layout has it; None: the tensor is not of this layout's parts.
         optional: Parts that a file may lack as a whole, by the beginning of their names.
+        also_begins: Further beginnings of its names, which other forms have too.
     """
 
     parts: Mapping[Kind, Callable[[Collection[str]], Names]]
     begins: tuple[str, ...]
     tidied: Callable[[str], str | None]
     optional: Mapping[Kind, str] = field(default_factory=dict)
+    also_begins: tuple[str, ...] = ()
 
 
 def _under(prefix: str) -> Callable[[Collection[str]], Names]:
@@ -58,7 +60,16 @@ def _renamed(name: str, rules: list[tuple[str, str]]) -> str:
     return name
 
 
+AUTHORS_PARTS = ("projector.", "llm_backbone.", "vision_backbone.")
+"""Beginnings of the authors' names, in the model itself; their files put `model.` before them."""
+
+
+def _authors_tidied(name: str) -> str:
+    return f"model.{name}" if name.startswith(AUTHORS_PARTS) else name
+
+
 def _projector_only(name: str) -> str | None:
+    name = _authors_tidied(name)
     return None if name.startswith(("model.llm_backbone.", "model.vision_backbone.")) else name
 
 
@@ -70,12 +81,15 @@ def _llava_tidied(name: str) -> str | None:
 
 COBRA = Layout(
     parts={"projector": _under("model.projector."), "backbone": _under("model.llm_backbone.llm.")},
-    begins=("model.llm_backbone.llm.",),
-    tidied=lambda name: name,
+    begins=("model.llm_backbone.llm.", "llm_backbone.llm."),
+    tidied=_authors_tidied,
     optional={"backbone": "model.llm_backbone."},  # the align stage trains, and stores, the projector alone
+    also_begins=("model.projector.", "projector.projector."),
 )
 PRISMATIC = Layout(
-    parts={"projector": _under("model.projector.")}, begins=("model.projector.",), tidied=_projector_only
+    parts={"projector": _under("model.projector.")},
+    begins=("model.projector.", "projector.projector."),
+    tidied=_projector_only,
 )
 LLAVA = Layout(
     parts={"projector": _llava_names},

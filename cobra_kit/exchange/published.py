@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from torch import Tensor, nn
 
 from cobra_kit.errors import PluginError
+from cobra_kit.model.signature import composed_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -44,9 +45,12 @@ def tensors_of(model: VisionLanguageModel, layout: Layout, kinds: Collection[Kin
 
     Raises:
         PluginError: A component's `published_names` are not one to one with its tensors.
+        WeightsError: A part was replaced or wrapped since the model was composed.
     """
     tensors: dict[str, Tensor] = {}
-    for kind in layout.parts if kinds is None else kinds:
+    kinds = list(layout.parts if kinds is None else kinds)
+    composed_tensors(model, model.composed, kinds)
+    for kind in kinds:
         part = cast("Component", model.parts()[kind])
         own = {name: value for name, value in part.state_dict(keep_vars=True).items() if isinstance(value, Tensor)}
         published = part.published_names()

@@ -12,12 +12,14 @@ from torch import Tensor
 
 from cobra_kit.errors import WeightsError
 from cobra_kit.exchange.formats import FORMATS, Format, find_format, referenced
+from cobra_kit.exchange.names import renamed_once, unwrapped
 from cobra_kit.exchange.output import check_output, whole_folder
 from cobra_kit.exchange.parts import PROJECTOR_KEYS, check_description
 from cobra_kit.exchange.published import RecipeModel, tensors_of
 from cobra_kit.model import VisionLanguageModel, compose
 from cobra_kit.store import write_json
-from cobra_kit.weights import check_memory, load_into, load_tensors
+from cobra_kit.weights import check_memory, load_into
+from cobra_kit.weights.reading import read_checkpoint
 
 if TYPE_CHECKING:
     from cobra_kit.exchange.layouts import Layout
@@ -88,15 +90,20 @@ def import_checkpoint(
     plan = compose(recipe, profile=profile, arm=arm, overrides=overrides, device="meta")
     assert plan.recipe is not None
     check_memory(_size(found.file) + sum(p.nbytes for p in plan.parameters()), where=str(found.file))
-    tensors = load_tensors(found.file)
-    form = form or _recognised(tensors, found.file)
+    checkpoint = read_checkpoint(found.file)
+    form = form or _recognised(checkpoint.weights, found.file)
     layout: Layout = referenced(cast("str", form.layout))
+    tensors = unwrapped(checkpoint.weights, layout) or checkpoint.weights
     _check_parts(form, found, tensors, plan.recipe)
     model = compose(plan.recipe, pretrained=False)
     kinds, notes = _take(model, layout, tensors, found.file)
     notes = [f"{found.file}: format {form.name}", *notes, *_load_others(model, kinds)]
     if found.parts is None:
         notes.append("no config.json describes the checkpoint's parts: only names and shapes were compared")
+    notes += [
+        f"left out: {section} ({count} tensors), which is not the weights"
+        for section, count in checkpoint.left_out.items()
+    ]
     with whole_folder(folder, force=force) as inside:
         write_json(inside / IMPORTED, {"format": form.name, "file": found.file.name, "config": dict(found.says)})
         model.save_pretrained(inside)
@@ -145,7 +152,9 @@ def _recognised(tensors: Mapping[str, Tensor], file: Path) -> Format:
     if file.name in _FORMAT_OF:
         return FORMATS[_FORMAT_OF[file.name]]
     for form in FORMATS.values():
-        if form.layout and any(name.startswith(referenced(form.layout).begins) for name in tensors):
+        layout: Layout | None = referenced(form.layout) if form.layout else None
+        names = unwrapped(tensors, layout) if layout else None
+        if layout and names and any(name.startswith(layout.begins) for name in names):
             return form
     known = ", ".join(name for name, form in FORMATS.items() if form.reads)
     shown = ", ".join(sorted(tensors)[:3])
@@ -155,7 +164,9 @@ def _recognised(tensors: Mapping[str, Tensor], file: Path) -> Format:
 
 
 def _check_parts(form: Format, found: Checkpoint, tensors: Mapping[str, Tensor], recipe: ResolvedRecipe) -> None:
-    if form.name == "cobra" and any(name.startswith("model.vision_backbone.") for name in tensors):
+    if form.name == "cobra" and any(
+        name.startswith(("model.vision_backbone.", "vision_backbone.")) for name in tensors
+    ):
         raise WeightsError(
             "the checkpoint holds a trained vision encoder (stage full-finetune), which is not read",
             where=str(found.file),
@@ -170,7 +181,9 @@ def _take(
     model: VisionLanguageModel, layout: Layout, tensors: Mapping[str, Tensor], file: Path
 ) -> tuple[list[Kind], list[str]]:
     """Copies a checkpoint's tensors into their parts; returns the parts, and what was taken and left out."""
-    tidied = {tidy: tensor for name, tensor in tensors.items() if (tidy := layout.tidied(name)) is not None}
+    tidied = renamed_once(
+        (name, tidy, tensor) for name, tensor in tensors.items() if (tidy := layout.tidied(name)) is not None
+    )
     kinds = [
         kind
         for kind in layout.parts

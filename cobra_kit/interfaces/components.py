@@ -218,6 +218,23 @@ class Backbone(Component):
     def step(self, embeddings: Tensor, state: DecodeState) -> Tensor:
         """Advances every row by one token, in place, without a sync: `[b d]` -> normed hidden states `[b d]`."""
 
+    def step_by_call(self, embeddings: Tensor, state: DecodeState) -> Tensor:
+        """Does what `step` does by calling the module on rows of one token: `[b d]` -> `[b d]`.
+
+        So whatever is attached to it or to a module inside it runs, hooks and wrappers; `step` may pass them by.
+        """
+        rows, device = embeddings.shape[0], embeddings.device
+        layout = LayoutBatch(
+            source=torch.zeros(rows, 1, dtype=torch.int64, device=device),
+            segment_ids=torch.ones(rows, 1, dtype=torch.int32, device=device),
+            positions=state.lengths.long().unsqueeze(1),
+            labels=None,
+            cu_seqlens=torch.arange(rows + 1, dtype=torch.int32, device=device),
+            lengths=(1,) * rows,
+        )
+        hidden: Tensor = self(FusedSequence(embeddings.unsqueeze(1), layout), state)
+        return hidden[:, 0]
+
     def kernels(self) -> Sequence[KernelReport]:
         """Returns which kernel each layer would use on this machine, and why."""
         return ()

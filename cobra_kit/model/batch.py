@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -57,12 +57,14 @@ class ImageGroup:
         features: Cached encoder output `[k n d]`, or None.
         shape: The encoder's token shape of every image in the group.
         indices: Which of the batch's images these are.
+        projected: Tokens of every image after the projector, as the layout has them; None: there is no layout.
     """
 
     tensors: Mapping[str, Tensor]
     features: Tensor | None
     shape: TokenShape
     indices: tuple[int, ...]
+    projected: TokenShape | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class Batch:
         targets: `[m]` the ids they are to predict.
         target_weights: `[m]` float32, what each counts in the loss.
         total_weight: Their sum, known on the host.
+        num_extra: How many of the fusion scheme's own embeddings the layout points at.
     """
 
     text_ids: Tensor
@@ -86,6 +89,7 @@ class Batch:
     targets: Tensor
     target_weights: Tensor
     total_weight: float
+    num_extra: int = 0
 
     @property
     def num_rows(self) -> int:
@@ -107,15 +111,25 @@ class Batch:
             targets=self.targets.to(device, non_blocking=True),
             target_weights=self.target_weights.to(device, non_blocking=True),
             total_weight=self.total_weight,
+            num_extra=self.num_extra,
         )
 
 
-def group_images(images: Sequence[PreparedImage | CachedFeatures]) -> tuple[ImageGroup, ...]:
-    """Returns the images stacked by size, so that one encoder call sees one size only."""
+def group_images(
+    images: Sequence[PreparedImage | CachedFeatures],
+    output_shape: Callable[[TokenShape], TokenShape] | None = None,
+) -> tuple[ImageGroup, ...]:
+    """Returns the images stacked by size, so that one encoder call sees one size only.
+
+    Args:
+        images: The images.
+        output_shape: Token shape before the projector -> after it, as the layout has it; None: there is no layout.
+    """
     groups: dict[object, list[int]] = {}
     for index, image in enumerate(images):
         groups.setdefault(_size_key(image), []).append(index)
-    return tuple(_stack(images, indices) for indices in groups.values())
+    stacked = [_stack(images, indices) for indices in groups.values()]
+    return tuple(replace(group, projected=output_shape(group.shape)) if output_shape else group for group in stacked)
 
 
 def supervised_targets(layout: LayoutBatch) -> tuple[Tensor, Tensor]:

@@ -15,6 +15,7 @@ import torch
 
 from cobra_kit.errors import WeightsError
 from cobra_kit.model.placement import part_dtypes, place
+from cobra_kit.model.signature import composed_tensors
 from cobra_kit.store import write_json, write_text
 from cobra_kit.weights import load_into, load_metadata, load_tensors, save_tensors
 
@@ -30,14 +31,29 @@ PACKAGED_TOKENIZER = "small"
 """What a backbone's `tokenizer` says for the one that comes with the toolkit (and what no such key means too)."""
 
 
-def save_pretrained(model: VisionLanguageModel, recipe: ResolvedRecipe, folder: Path) -> None:
-    """Writes a model; each file is whole or not there at all, and the weights come last."""
+def save_pretrained(
+    model: VisionLanguageModel,
+    recipe: ResolvedRecipe,
+    folder: Path,
+    tensors: Mapping[str, torch.Tensor] | None = None,
+) -> None:
+    """Writes a model; each file is whole or not there at all, and the weights come last.
+
+    Args:
+        model: The model.
+        recipe: What it was composed from.
+        folder: Where to.
+        tensors: The weights, under the model's names; None: the model's own.
+
+    Raises:
+        WeightsError: The model is no longer what was composed, or a file cannot be written.
+    """
+    own = composed_tensors(model, model.composed)  # before anything is written
     folder.mkdir(parents=True, exist_ok=True)
     text = recipe.to_yaml()
     write_text(folder / RECIPE, text)
     write_json(folder / LOCK, recipe.lock())
-    tensors = {name: tensor.detach() for name, tensor in model.state_dict().items()}
-    save_tensors(folder / WEIGHTS, tensors, metadata={"recipe_sha256": _digest(text)})
+    save_tensors(folder / WEIGHTS, own if tensors is None else tensors, metadata={"recipe_sha256": _digest(text)})
 
 
 def from_pretrained(folder: Path, *, device: torch.device | str, dtype: torch.dtype | None) -> VisionLanguageModel:

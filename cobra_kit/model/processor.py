@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from PIL.Image import Image
 
 from cobra_kit.interfaces import (
+    EXTRA,
     Backbone,
     FusionScheme,
     Layout,
@@ -105,12 +107,13 @@ class Processor:
         weights = weigh_targets(positions, loss_unit)
         return Batch(
             text_ids=torch.tensor([token for row in rows for token in row.text.ids], dtype=torch.int64),
-            images=group_images(images),
+            images=group_images(images, self.output_shape),
             layout=layout,
             target_positions=positions,
             targets=targets,
             target_weights=weights,
             total_weight=float(weights.sum()),
+            num_extra=max((_num_extra(row.layout) for row in rows), default=0),
         )
 
     def _lay_out(self, text: TextRow, images: Sequence[Image | PreparedImage | CachedFeatures]) -> PreparedRow:
@@ -139,6 +142,12 @@ def make_processor(
         output_shape=partial(_call_output_shape, projector, projector_config),
         layout=partial(_call_layout, fusion, fusion_config),
     )
+
+
+def _num_extra(layout: Layout) -> int:
+    """Returns how many of the fusion scheme's own embeddings a layout needs."""
+    kind = np.asarray(layout.kind)
+    return int(np.asarray(layout.index)[kind == EXTRA].max(initial=-1)) + 1
 
 
 def _call_output_shape(projector: type[Projector], config: Any, shape: TokenShape) -> TokenShape:

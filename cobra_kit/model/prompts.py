@@ -62,6 +62,16 @@ def _per_question(images: ImageInput, questions: Sequence[str], *, single: bool)
     return [_pictures(_as_list(entry)) for entry in images]
 
 
+def images_of(entry: Picture | Sequence[Picture] | None) -> list[Image]:
+    """Returns the opened images of one question: none, one or several.
+
+    Raises:
+        TextError: A list holds lists.
+        ImageError: An image cannot be read.
+    """
+    return [open_image(image) for image in _pictures(_as_list(entry))]
+
+
 def _as_list(entry: Picture | Sequence[Picture] | None) -> Sequence[Picture | None]:
     return [entry] if entry is None or isinstance(entry, Image | str | Path) else entry
 

@@ -56,6 +56,7 @@ class Int8Linear(nn.Module):
 
     codes: Tensor
     scales: Tensor
+    decodes_fast = True  # nothing is lost where a recorded graph repeats it
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Self, cast
 import torch
 from torch import Tensor, nn
 
+from cobra_kit.errors import CobraError, ShapeError
 from cobra_kit.interfaces import (
     Backbone,
+    DecodeState,
     FusedSequence,
     FusionScheme,
     Projector,
@@ -24,7 +26,9 @@ from cobra_kit.model.batch import Batch, ImageGroup
 from cobra_kit.model.decoding import Sampling, evaluating, first_token_probabilities, generate_ids
 from cobra_kit.model.decoding.streaming import stream_text
 from cobra_kit.model.loss import summed_loss
+from cobra_kit.model.part_outputs import check_fused, check_hidden, check_tokens, run_part
 from cobra_kit.model.prompts import ImageInput, prompt_batches
+from cobra_kit.model.signature import signature_of
 from cobra_kit.model.summary import render_summary, summarise
 from cobra_kit.text.choices import first_answer_ids
 
@@ -47,6 +51,9 @@ class VisionLanguageModel(nn.Module):
         processor: Makes what turns rows into batches; called when first needed, so that shapes need no tokenizer.
         components: Per kind the qualified name, such as `mamba/tiny`.
         recipe: What the model was composed from; needed to save it.
+
+    Attributes:
+        composed: What the model was made of when it was composed; what is saved must still be that.
     """
 
     def __init__(
@@ -68,6 +75,7 @@ class VisionLanguageModel(nn.Module):
         self._make_processor = processor
         self.components = dict(components)
         self.recipe = recipe
+        self.composed = signature_of(self)
         self.train_only({"projector", "fusion", "backbone"})
 
     def forward(self, batch: Batch, *, total_weight: float | None = None) -> Tensor:
@@ -78,23 +86,66 @@ class VisionLanguageModel(nn.Module):
             total_weight: What to divide by, where the batch is one of several that share a step (gradient
                 accumulation, ranks): the sum of their `total_weight`. None: this batch's own.
         """
-        sequence = self.fuse(batch)
-        hidden = self.backbone(sequence)
+        return self.loss(batch, self.hidden_states(batch), total_weight=total_weight)
+
+    def loss(self, batch: Batch, hidden: Tensor, *, total_weight: float | None = None) -> Tensor:
+        """Returns the loss of hidden states `[b s d]`; the rest as for `forward`."""
         predicting = hidden.flatten(0, 1)[batch.target_positions]
         total = summed_loss(predicting, batch.targets, batch.target_weights, self.backbone.logits)
         weight = batch.total_weight if total_weight is None else total_weight
         return total / weight if weight else total
 
+    def hidden_states(self, batch: Batch, state: DecodeState | None = None) -> Tensor:
+        """Returns the backbone's normed hidden states `[b s d]` of text and visual tokens, laid out.
+
+        Args:
+            batch: A collated batch on the model's device.
+            state: A decode state that is continued in place; None: whole rows.
+        """
+        return self.read(self.fuse(batch), state)
+
+    def read(self, sequence: FusedSequence, state: DecodeState | None = None) -> Tensor:
+        """Returns the backbone's normed hidden states `[b s d]` of rows that are laid out."""
+        hidden: Tensor = self.backbone(sequence, state) if state is not None else self.backbone(sequence)
+        return check_hidden(self.backbone, hidden, sequence.layout.source)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Returns the backbone's logits `[.. vocab_size]` of hidden states `[.. d]`."""
+        return self.backbone.logits(hidden)
+
     def fuse(self, batch: Batch) -> FusedSequence:
-        """Returns the embeddings `[b s hidden_size]` of text and visual tokens, laid out."""
-        text = self.backbone.embed(batch.text_ids)
-        return cast("FusedSequence", self.fusion(text, self.embed_images(batch.images, like=text), batch.layout))
+        """Returns the embeddings `[b s hidden_size]` of text and visual tokens, laid out.
+
+        Raises:
+            ShapeError: A part returned other sizes than the batch was laid out for.
+        """
+        text: Tensor = run_part(
+            "backbone", self.backbone, "the ids of the tokenizer", lambda: self.backbone.embed(batch.text_ids)
+        )
+        visual = self.embed_images(batch.images, like=text)
+        own = self.fusion.extra_embeddings()
+        if batch.num_extra > (0 if own is None else own.shape[0]):
+            raise ShapeError(
+                f"the layout points at {batch.num_extra} embeddings of the fusion scheme's own, but "
+                f"{type(self.fusion).__name__} has {0 if own is None else own.shape[0]}",
+                hint="Compose a recipe with this fusion scheme instead of replacing it in the model.",
+            )
+        fused = run_part(
+            *("fusion scheme", self.fusion),
+            f"text {list(text.shape)} and visual tokens {list(visual.shape)}",
+            lambda: self.fusion(text, visual, batch.layout),
+        )
+        return check_fused(self.fusion, fused, batch.layout.source, text.shape[-1])
 
     def embed_images(self, groups: Sequence[ImageGroup], *, like: Tensor) -> Tensor:
-        """Returns the projected tokens of all images, in order, `[v hidden_size]`, in the dtype of `like`."""
+        """Returns the projected tokens of all images, in order, `[v hidden_size]`, in the dtype of `like`.
+
+        Raises:
+            ShapeError: Encoder or projector returned other sizes than the images were laid out for.
+        """
         if not groups:
-            return like.new_empty(0, self.backbone.hidden_size)
-        projected = [self.projector(self.encode_images(group)) for group in groups]
+            return like.new_empty(0, like.shape[-1])
+        projected = [self._project(group, width=like.shape[-1]) for group in groups]
         if len(groups) == 1 and groups[0].indices == tuple(range(len(groups[0].indices))):
             return _real_tokens(projected[0]).to(like.dtype)
         in_order: dict[int, Tensor] = {}
@@ -103,8 +154,18 @@ class VisionLanguageModel(nn.Module):
                 in_order[index] = values[: shape.num_tokens]
         return torch.cat([in_order[index] for index in sorted(in_order)]).to(like.dtype)
 
+    def _project(self, group: ImageGroup, *, width: int) -> VisualTokens:
+        tokens = self.encode_images(group)
+        inputs = f"visual tokens {list(tokens.values.shape)}"
+        projected = run_part("projector", self.projector, inputs, lambda: self.projector(tokens))
+        return check_tokens("projector", self.projector, projected, len(group.indices), group.projected, width)
+
     def encode_images(self, group: ImageGroup) -> VisualTokens:
-        """Returns the encoder's tokens `[k n d]` of images of one size; a frozen encoder records no graph."""
+        """Returns the encoder's tokens `[k n d]` of images of one size; a frozen encoder records no graph.
+
+        Raises:
+            ShapeError: The encoder returned other sizes than the images' preparation announced.
+        """
         shapes = (group.shape,) * len(group.indices)
         dtype = _dtype(self.projector)
         if group.features is not None:
@@ -112,8 +173,12 @@ class VisionLanguageModel(nn.Module):
         trainable = any(p.requires_grad for p in self.vision_encoder.parameters())
         encoder_dtype = _dtype(self.vision_encoder)
         tensors = {name: t.to(encoder_dtype or t.dtype) for name, t in group.tensors.items()}
+        inputs = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in tensors.items())
         with nullcontext() if trainable else torch.no_grad():
-            tokens: VisualTokens = self.vision_encoder(tensors, shapes)
+            encoded = run_part(
+                *("vision encoder", self.vision_encoder, inputs), lambda: self.vision_encoder(tensors, shapes)
+            )
+        tokens = check_tokens("vision encoder", self.vision_encoder, encoded, len(shapes), group.shape)
         return VisualTokens(tokens.values.to(dtype or tokens.values.dtype), tokens.shapes)
 
     def generate(
@@ -229,7 +294,9 @@ class VisionLanguageModel(nn.Module):
         """Freezes every part but `kinds` (`vision_encoder`, `projector`, `fusion`, `backbone`)."""
         unknown = set(kinds) - set(self.parts())
         if unknown:
-            raise ValueError(f"no such part: {', '.join(sorted(unknown))}; parts are {', '.join(self.parts())}")
+            raise CobraError(
+                f"no such part: {', '.join(sorted(unknown))}", hint=f"The parts are {', '.join(self.parts())}."
+            )
         for kind, module in self.parts().items():
             module.requires_grad_(kind in kinds)
 
@@ -250,8 +317,9 @@ class VisionLanguageModel(nn.Module):
     def image_tokens(self) -> TokenShape:
         """Returns the tokens of one image of the largest size, after the projector."""
         parts = self._require_recipe().parts
-        largest = self.vision_encoder.max_shape(parts["vision_encoder"].config)
-        return self.projector.output_shape(parts["projector"].config, largest)
+        encoder = cast("type[VisionEncoder]", parts["vision_encoder"].component.load_class())
+        projector = cast("type[Projector]", parts["projector"].component.load_class())
+        return projector.output_shape(parts["projector"].config, encoder.max_shape(parts["vision_encoder"].config))
 
     def summary(self) -> str:
         """Returns a printout of the parts: component, frozen or trainable, parameters."""
@@ -263,7 +331,12 @@ class VisionLanguageModel(nn.Module):
         return next(self.backbone.parameters()).device
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Writes recipe, lock and weights to a folder that `from_pretrained` opens."""
+        """Writes recipe, lock and weights to a folder that `from_pretrained` opens.
+
+        Raises:
+            CobraError: The model was built by hand.
+            WeightsError: A part was replaced or wrapped since it was composed, or the folder cannot be written.
+        """
         from cobra_kit.model.checkpoint import save_pretrained
 
         save_pretrained(self, self._require_recipe(), Path(folder))
@@ -284,8 +357,8 @@ class VisionLanguageModel(nn.Module):
 
     def _require_recipe(self) -> ResolvedRecipe:
         if self.recipe is None:
-            raise ValueError(
-                "this model was built from parts by hand and has no recipe; make it with cobra_kit.compose"
+            raise CobraError(
+                "this model was built from parts by hand and has no recipe", hint="Make it with cobra_kit.compose."
             )
         return self.recipe
 

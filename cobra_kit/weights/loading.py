@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 import torch
@@ -23,7 +23,8 @@ def load_into(
 ) -> None:
     """Copies tensors into the parameters and persistent buffers of `module`, all of them or none.
 
-    Values are converted to the module's dtypes. Of tied parameters one name is enough.
+    Values are converted to the module's dtypes. Of tied parameters one name is enough. What a trainer puts before
+    every name (`module.`, `state_dict.model.`) is taken off, where all names begin with it and none fits with it.
 
     Args:
         module: Where to; its tensors are allocated already.
@@ -41,6 +42,7 @@ def load_into(
         hint = f"It has {listed(sorted(tensors))}."
         raise WeightsError(f"no tensor's name begins with {prefix!r}", where=source, hint=hint)
     wanted = {n: t for n, t in module.state_dict(keep_vars=True).items() if isinstance(t, Tensor)}
+    given = _unwrapped(given, wanted)
     extra = sorted(name for name in given if name not in wanted and not _any_match(name, allow_extra))
     missing = [name for name in _missing(wanted, given) if not _any_match(name, allow_missing)]
     pairs = [(name, wanted[name], given[name]) for name in wanted if name in given]
@@ -63,6 +65,17 @@ def load_into(
     with torch.no_grad():
         for _, target, value in pairs:
             target.copy_(value)
+
+
+def _unwrapped(given: Mapping[str, Tensor], wanted: Collection[str]) -> dict[str, Tensor]:
+    """Returns the tensors without what stands before every name, where they are the wanted ones without it only."""
+    names = list(given)
+    while names and not any(name in wanted for name in names):
+        first, dot, _ = names[0].partition(".")
+        if not dot or not all(name.startswith(first + dot) for name in names):
+            return dict(given)
+        names = [name[len(first) + 1 :] for name in names]
+    return dict(zip(names, given.values(), strict=True)) if names else dict(given)
 
 
 def _missing(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
 
 import safetensors
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 from cobra_kit.errors import SHORTAGE_HINT, WeightsError, is_out_of_memory, is_shortage
 from cobra_kit.weights.listing import listed
 from cobra_kit.weights.memory import check_memory
+from cobra_kit.weights.sections import split_sections
 
 FILE_NAMES = (
     "model.safetensors.index.json",
@@ -32,6 +34,8 @@ FILE_NAMES = (
 TIED = "cobra_kit.tied"
 """Key in a safetensors header: further names of stored tensors, as JSON."""
 
+_log = logging.getLogger("cobra_kit.weights")
+
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 
 
@@ -39,13 +43,35 @@ class DamagedWeightsError(WeightsError):
     """The bytes of a checkpoint are wrong, whatever machine reads them; one that cannot be read is not that."""
 
 
+@dataclass(frozen=True, slots=True)
+class CheckpointTensors:
+    """What a checkpoint holds.
+
+    Args:
+        weights: By name, on the CPU.
+        left_out: Sections that are no weights, such as `optimizer`, and how many tensors each holds.
+    """
+
+    weights: dict[str, Tensor]
+    left_out: dict[str, int] = field(default_factory=dict)
+
+
 def load_tensors(path: str | Path) -> dict[str, Tensor]:
-    """Returns the named tensors of a checkpoint, on the CPU.
+    """Returns the weights of a checkpoint, on the CPU; what was left out of it is logged. See `read_checkpoint`."""
+    read = read_checkpoint(path)
+    for section, count in read.left_out.items():
+        _log.warning("%s: left out: %s (%d tensors), which is not the weights", path, section, count)
+    return read.weights
+
+
+def read_checkpoint(path: str | Path) -> CheckpointTensors:
+    """Returns the weights of a checkpoint, and what else it holds.
 
     Args:
         path: A `.safetensors` file; a PyTorch file (`.bin`, `.pt`, `.pth`, `.ckpt`), of which only tensors are read
-            and nested mappings are flattened with dots (`{"model": {"w": ..}}` gives `model.w`); the
-            `.index.json` of a sharded checkpoint; or a folder with one of `FILE_NAMES`.
+            and nested mappings are flattened with dots (`{"model": {"w": ..}}` gives `model.w`), without what a
+            training stores beside the weights (see `sections.py`); the `.index.json` of a sharded checkpoint; or a
+            folder with one of `FILE_NAMES`.
 
     Raises:
         WeightsError: The path is missing, damaged, of no known form, or a pickle with code in it.
@@ -85,11 +111,11 @@ def _find_in(folder: Path) -> Path:
     raise WeightsError("the folder holds no checkpoint", where=str(folder), hint=_looked_for())
 
 
-def _load_file(path: Path) -> dict[str, Tensor]:
+def _load_file(path: Path) -> CheckpointTensors:
     if path.name.endswith(".index.json"):
         return _load_shards(path)
     if path.suffix == ".safetensors":
-        return _load_safetensors(path)
+        return CheckpointTensors(_load_safetensors(path))
     if path.suffix in _PICKLES:
         return _load_pickle(path)
     raise WeightsError(
@@ -131,7 +157,7 @@ def _load_safetensors(path: Path) -> dict[str, Tensor]:
         raise _damaged(path, error) from error
 
 
-def _load_pickle(path: Path) -> dict[str, Tensor]:
+def _load_pickle(path: Path) -> CheckpointTensors:
     # Mapped, as safetensors files are: what nobody looks at (a text tower) is never read. The older form cannot be.
     mapped = zipfile.is_zipfile(path)
     if not mapped:
@@ -148,10 +174,13 @@ def _load_pickle(path: Path) -> dict[str, Tensor]:
         if is_shortage(error):
             raise _unreadable(path, error) from error
         raise _damaged(path, str(error).splitlines()[0] if str(error) else type(error).__name__) from error
-    tensors = dict(_flatten(loaded)) if isinstance(loaded, Mapping) else {}
-    if not tensors:
+    if not isinstance(loaded, Mapping):
         raise WeightsError(f"holds no named tensors but a {type(loaded).__name__}", where=str(path))
-    return tensors
+    weights, left_out = split_sections(loaded, where=str(path))
+    if not weights:
+        beside = f" beside {listed(sorted(left_out))}" if left_out else ""
+        raise WeightsError(f"holds no named tensors but a {type(loaded).__name__}{beside}", where=str(path))
+    return CheckpointTensors(weights, left_out)
 
 
 def _refused(path: Path, error: UnpicklingError) -> WeightsError:
@@ -159,19 +188,12 @@ def _refused(path: Path, error: UnpicklingError) -> WeightsError:
     return WeightsError(
         f"refused: this pickle asks for {asked[1] if asked else 'code'}, and reading it could run anything",
         where=str(path),
-        hint="Use a safetensors file of the same weights, or make one from this file on a machine you can lose.",
+        hint="Use a safetensors file of the same weights, or write the tensors alone on a machine you can lose:\n"
+        "torch.save(torch.load(FILE, weights_only=False)['model'], NEW), or the section that they are in.",
     )
 
 
-def _flatten(tree: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-    for key, value in tree.items():
-        if isinstance(value, Tensor):
-            yield f"{prefix}{key}", value.detach()
-        elif isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{key}.")
-
-
-def _load_shards(index: Path) -> dict[str, Tensor]:
+def _load_shards(index: Path) -> CheckpointTensors:
     try:
         places: dict[str, str] = json.loads(index.read_text("utf-8"))["weight_map"]
         files = sorted(set(places.values()))
@@ -189,9 +211,12 @@ def _load_shards(index: Path) -> dict[str, Tensor]:
             f"{len(absent)} of {len(files)} shards are missing: {listed(absent)}", where=str(index), hint=hint
         )
     tensors: dict[str, Tensor] = {}
+    left_out: dict[str, int] = {}
     for file in files:
-        tensors |= _load_file(index.parent / file)
+        shard = _load_file(index.parent / file)
+        tensors |= shard.weights
+        left_out |= shard.left_out
     lost = sorted(set(places) - set(tensors))
     if lost:
         raise _damaged(index, f"no shard holds {listed(lost)}")
-    return tensors
+    return CheckpointTensors(tensors, left_out)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from cobra_kit.errors import KernelError, ShapeError
 from cobra_kit.interfaces import Backbone, DecodeState, FusedSequence, KernelReport, TextCodec
 from cobra_kit_mamba.block import MambaBlock, RMSNorm
+from cobra_kit_mamba.called import is_hooked
 from cobra_kit_mamba.config import MambaConfig, MambaFamilyConfig
 from cobra_kit_mamba.fused_step import one_call_step
 from cobra_kit_mamba.initialise import initialise
@@ -32,6 +33,44 @@ class MambaLayers(nn.Module):
         self.embedding = nn.Embedding(vocab_size, config.d_model)
         self.layers = nn.ModuleList(blocks)
         self.norm_f = RMSNorm(config.d_model, config.norm_eps)
+        self._built = [(type(block), type(block.mixer)) for block in blocks]
+
+    def forward(
+        self,
+        residual: Tensor,
+        state: DecodeState | None = None,
+        segment_ids: Tensor | None = None,
+        starts: Tensor | None = None,
+    ) -> Tensor:
+        """Returns the normed hidden states `[b s d]` behind the last block.
+
+        Args:
+            residual: `[b s d]`, what goes into the first block.
+            state: Continued and updated in place; None: a fresh start, nothing kept.
+            segment_ids: `[b s]`, 0 for right padding. Needed with a state.
+            starts: `[b s]`, true where a token begins a segment. Not with a state.
+        """
+        added: Tensor | None = None
+        for i, block in enumerate(self.layers):
+            if state is None:
+                residual, added = block(residual, added, starts=starts)
+            else:
+                conv, ssm = state.tensors[f"conv.{i}"], state.tensors[f"ssm.{i}"]
+                residual, added = block(residual, added, conv, ssm, segment_ids)
+        normed: Tensor = self.norm_f(residual, added)[1]
+        return normed
+
+    def must_be_called(self) -> bool:
+        """Returns whether something is attached to this module, a block or a mixer, which `step` would pass by."""
+        if is_hooked(self):
+            return True
+        for block, built in zip(self.layers, self._built, strict=False):
+            if type(block) is not built[0] or is_hooked(block):
+                return True
+            mixer = cast("nn.Module", block.mixer)
+            if type(mixer) is not built[1] or is_hooked(mixer):
+                return True
+        return False
 
 
 class MambaLanguageModel(Backbone):
@@ -105,17 +144,10 @@ class MambaLanguageModel(Backbone):
         if any(length < hidden.shape[1] for length in layout.lengths):
             # Padding points at another row's token: what is wrong there must not come here.
             hidden = hidden.masked_fill((layout.segment_ids == 0).unsqueeze(-1), 0.0)
-        residual, added = self._residual(hidden), None
         starts = _starts(layout.segment_ids) if layout.packed else None
-        for i, block in enumerate(self._blocks()):
-            if state is None:
-                residual, added = block(residual, added, starts=starts)
-            else:
-                conv, ssm = state.tensors[f"conv.{i}"], state.tensors[f"ssm.{i}"]
-                residual, added = block(residual, added, conv, ssm, layout.segment_ids)
+        normed: Tensor = self.backbone(self._residual(hidden), state, layout.segment_ids, starts)
         if state is not None:
             state.lengths.add_((layout.segment_ids != 0).sum(1, dtype=state.lengths.dtype))
-        normed: Tensor = self.backbone.norm_f(residual, added)[1]
         return normed
 
     def logits(self, hidden: Tensor) -> Tensor:
@@ -139,10 +171,14 @@ class MambaLanguageModel(Backbone):
     def step(self, embeddings: Tensor, state: DecodeState) -> Tensor:
         """Advances every row by one token, in place, without a sync: `[b d]` -> normed hidden states `[b d]`.
 
+        Where something is attached to a block or a mixer, they are called, on rows of one token.
+
         Raises:
             ShapeError: The embeddings or the state do not fit the model or each other.
         """
         self._check_step(embeddings, state)
+        if self.backbone.must_be_called():
+            return self.step_by_call(embeddings, state)
         residual, added = self._residual(embeddings), None
         for i, block in enumerate(self._blocks()):
             residual, added = block.step(residual, added, state.tensors[f"conv.{i}"], state.tensors[f"ssm.{i}"])
@@ -151,7 +187,9 @@ class MambaLanguageModel(Backbone):
         return normed
 
     def _tie(self) -> None:
-        self.lm_head.weight = self.backbone.embedding.weight
+        modules = (self.lm_head, self.backbone.embedding)
+        if all("weight" in module._parameters for module in modules):  # not where an adapter is around one of them
+            self.lm_head.weight = self.backbone.embedding.weight
 
     def _apply(self: Self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch has no types for it

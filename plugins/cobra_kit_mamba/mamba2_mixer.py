@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cobra_kit_mamba.called import called_conv, called_conv_step, is_plain
 from cobra_kit_mamba.conv import causal_conv_silu, conv_silu_step
 from cobra_kit_mamba.mamba2_config import MambaTwoConfig
 from cobra_kit_mamba.mixer import last_inputs
@@ -36,16 +37,16 @@ class Mamba2Mixer(nn.Module):
 
     The time steps are a part of `in_proj`'s output. Where that is in half precision they are computed once more in
     float32, for h of some thousand columns: rounded to bfloat16 they cost as much accuracy as a bfloat16 decay.
-    Not so where something has taken the place of `in_proj` (LoRA): its output is then taken as it is.
+    Not so where something has taken the place of `in_proj` (LoRA) or hooks it: its output is then taken as it is.
     """
 
     def __init__(self, config: MambaTwoConfig) -> None:
         super().__init__()
         inner, heads, channels = config.d_inner, config.n_heads, config.d_conv_channels
-        self.sizes = [inner, channels, heads]
+        self.sizes, self.d_conv = [inner, channels, heads], config.d_conv
         self.groups, self.d_state, self.head_dim = config.n_groups, config.d_state, config.head_dim
         self.in_proj = nn.Linear(config.d_model, inner + channels + heads, bias=False)
-        self.conv1d = nn.Conv1d(channels, channels, config.d_conv, groups=channels)  # holds the weights; never called
+        self.conv1d = nn.Conv1d(channels, channels, config.d_conv, groups=channels)  # see called.py
         self.dt_bias = nn.Parameter(torch.empty(heads))
         self.A_log = nn.Parameter(torch.empty(heads))
         self.D = nn.Parameter(torch.empty(heads))
@@ -70,16 +71,15 @@ class Mamba2Mixer(nn.Module):
             starts: `[b s]`, true where a token begins a segment and sees nothing before it. Not with states.
         """
         z, inputs, dt = self._project(hidden)
-        weight, bias = self.conv1d.weight.squeeze(1), self.conv1d.bias
         if conv_state is None or ssm_state is None or segment_ids is None:
-            x, B, C = self._split(causal_conv_silu(inputs, weight, bias, starts=starts))
+            x, B, C = self._split(self._convolved(inputs, starts=starts))
             y, _ = state_space_dual(x, dt, self._A(), B, C, self.D, self.dt_bias, starts=starts)
             return self._out(y, z)
         # Copies, because autograd keeps what is used, and the states are about to change in place.
         past = conv_state[:, :, 1:].transpose(1, 2).clone(memory_format=torch.contiguous_format)
         before = ssm_state.clone()
         real = segment_ids != 0
-        x, B, C = self._split(causal_conv_silu(inputs, weight, bias, past))
+        x, B, C = self._split(self._convolved(inputs, past))
         dt = dt.masked_fill(~real.unsqueeze(-1), -torch.inf)  # softplus gives 0: decay 1, input 0
         y, last = state_space_dual(x, dt, self._A(), B, C, self.D, self.dt_bias, before)
         with torch.no_grad():
@@ -90,16 +90,25 @@ class Mamba2Mixer(nn.Module):
     def step(self, hidden: Tensor, conv_state: Tensor, ssm_state: Tensor) -> Tensor:
         """Mixes one token per row, `[b d_model]`, and advances the states in place."""
         z, inputs, dt = self._project(hidden)
-        x, B, C = self._split(conv_silu_step(conv_state, inputs, self.conv1d.weight.squeeze(1), self.conv1d.bias))
+        if is_plain(self.conv1d, nn.Conv1d):
+            mixed = conv_silu_step(conv_state, inputs, self.conv1d.weight.squeeze(1), self.conv1d.bias)
+        else:
+            mixed = called_conv_step(self.conv1d, conv_state, inputs)
+        x, B, C = self._split(mixed)
         y = state_space_step(ssm_state, x, dt, self._A(), B, C, self.D, self.dt_bias)
         return self._out(y, z)
+
+    def _convolved(self, inputs: Tensor, before: Tensor | None = None, starts: Tensor | None = None) -> Tensor:
+        if is_plain(self.conv1d, nn.Conv1d):
+            return causal_conv_silu(inputs, self.conv1d.weight.squeeze(1), self.conv1d.bias, before, starts)
+        return called_conv(self.conv1d, inputs, self.d_conv, before, starts)
 
     def _project(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Returns the gate, the inputs of the convolution, and the time steps before bias and softplus."""
         projected = self.in_proj(hidden)
         z, inputs, dt = torch.split(projected, self.sizes, dim=-1)
         dtype = compute_dtype(dt.dtype)
-        if dt.dtype != dtype and type(self.in_proj) is nn.Linear:
+        if dt.dtype != dtype and is_plain(self.in_proj, nn.Linear):
             with torch.autocast(hidden.device.type, enabled=False):
                 dt = F.linear(hidden.to(dtype), self.in_proj.weight[-self.sizes[2] :].to(dtype))
         return z, inputs, dt

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from cobra_kit_mamba.block import MambaBlock, RMSNorm
-from cobra_kit_mamba.mixer import MambaMixer, hooks_of
+from cobra_kit_mamba.called import HOOKS_OF_ALL, hooks_of
+from cobra_kit_mamba.mixer import MambaMixer
 from cobra_kit_mamba.native_calls import MAX_STATE, TAPS
 from cobra_kit_mamba.native_decode import PARAMETERS
 
@@ -96,6 +97,11 @@ def find_plan(layers: nn.Module) -> StepPlan:
     """Walks through a model and returns what its decode step needs, or the first obstacle."""
     plan = StepPlan()
     try:
+        if any(HOOKS_OF_ALL):
+            raise _Obstacle("all modules have hooks")
+        if any(hooks_of(layers)):
+            raise _Obstacle("what holds the layers has hooks")
+        plan.hooks += (*HOOKS_OF_ALL, *hooks_of(layers))
         modules = {"": layers}
         _find_modules(plan, modules, "", {"layers": nn.ModuleList, "norm_f": RMSNorm})
         for name in modules["layers"]._modules:
@@ -126,6 +132,8 @@ def _find_modules(
             raise _Obstacle(f"{path} is of the class {type(found).__name__}, not {kind.__name__}")
         if any(hooks_of(found)):
             raise _Obstacle(f"{path} has hooks")
+        if "forward" in found.__dict__:
+            raise _Obstacle(f"the forward of {path} was replaced")
         if isinstance(found, RMSNorm):
             plan.eps = plan.eps or found.eps
             if found.eps != plan.eps:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -119,7 +119,12 @@ class GptNeoxBackbone(DecoderBackbone):
     @property
     def embedding(self) -> Tensor:
         """Returns the embedding `[vocab_size d]`."""
-        return self.gpt_neox.get_parameter("embed_in.weight")
+        return cast("Tensor", self.embedding_module.weight)
+
+    @property
+    def embedding_module(self) -> nn.Module:
+        """Returns the module of ids to embeddings."""
+        return self.gpt_neox.get_submodule("embed_in")
 
     @property
     def head(self) -> nn.Linear | None:

@@ -84,11 +84,6 @@ class CausalBackbone(DecoderBackbone):
                 "transformer/pythia-2.8b.",
             )
 
-    def embed(self, ids: Tensor) -> Tensor:
-        """Returns the embeddings `[t d]` of ids `[t]`, by the model's own module, which may scale them (Gemma)."""
-        embeddings: Tensor = self.get_submodule(self._embedding_name)(ids)
-        return embeddings
-
     def logits(self, hidden: Tensor) -> Tensor:
         """Returns the logits `[.. vocab_size]` of hidden states `[.. d]`, scaled and capped as the model does."""
         logits = super().logits(hidden)
@@ -106,7 +101,12 @@ class CausalBackbone(DecoderBackbone):
     @property
     def embedding(self) -> Tensor:
         """Returns the embedding's weight `[vocab_size d]`, unscaled."""
-        return self.get_parameter(f"{self._embedding_name}.weight")
+        return cast("Tensor", self.embedding_module.weight)
+
+    @property
+    def embedding_module(self) -> nn.Module:
+        """Returns the model's own module of ids to embeddings, which may scale them (Gemma)."""
+        return self.get_submodule(self._embedding_name)
 
     @property
     def head(self) -> nn.Linear | None:

@@ -44,6 +44,11 @@ class DecoderBackbone(Backbone):
 
     @property
     @abstractmethod
+    def embedding_module(self) -> nn.Module:
+        """Returns the module of ids to embeddings, which is called, so that hooks on it and wrappers of it run."""
+
+    @property
+    @abstractmethod
     def head(self) -> nn.Linear | None:
         """Returns the head, or None where it is the embedding's transpose.
 
@@ -62,7 +67,8 @@ class DecoderBackbone(Backbone):
 
     def embed(self, ids: Tensor) -> Tensor:
         """Returns the embeddings `[t d]` of ids `[t]`."""
-        return F.embedding(ids, self.embedding)
+        embeddings: Tensor = self.embedding_module(ids)
+        return embeddings
 
     def forward(self, sequence: FusedSequence, state: DecodeState | None = None) -> Tensor:
         """Returns the normed hidden states `[b s d]`; with a state, continues its rows.
@@ -86,6 +92,8 @@ class DecoderBackbone(Backbone):
                 )
             if state.used == 0:
                 return self._run_cached(embeddings, FirstPass(state, embeddings.shape[1], layout.lengths))
+            if embeddings.shape[1] == 1 and min(layout.lengths, default=0) == 1:
+                return self._run_cached(embeddings, Step(state))
             real = (layout.segment_ids != 0).sum(dim=1)
             return self._run_cached(embeddings, NextPass(state, embeddings.shape[1], real))
         if layout.packed:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cobra_kit import __version__
 from cobra_kit.exchange.writing import recipe_of
-from cobra_kit.model.checkpoint import TOKENIZER
+from cobra_kit.model.checkpoint import TOKENIZER, save_pretrained
+from cobra_kit.model.signature import composed_tensors
 from cobra_kit.store import write_json, write_text
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from cobra_kit.interfaces import TextCodec
     from cobra_kit.model import VisionLanguageModel
 
@@ -48,18 +52,29 @@ print(processor.batch_decode(ids[:, inputs["input_ids"].shape[1] :])[0])
 """
 
 
-def write_huggingface(model: VisionLanguageModel, folder: Path) -> list[str]:
+def write_huggingface(
+    model: VisionLanguageModel, folder: Path, tensors: Mapping[str, Tensor] | None = None
+) -> list[str]:
     """Writes a folder that `AutoModel` and `AutoProcessor` open with `trust_remote_code=True`.
 
     The weights come last: a folder without `model.safetensors` is not whole.
+
+    Args:
+        model: The model.
+        folder: Where to.
+        tensors: The weights; None: the model's own.
+
+    Raises:
+        WeightsError: The model is no longer what its recipe says.
     """
+    composed_tensors(model, model.composed)  # before anything is written
     codec = model.processor.codec
     write_json(folder / "config.json", _config(model, codec))
     write_text(folder / CODE, files(__package__).joinpath(CODE).read_text(encoding="utf-8"))
     write_json(folder / "processor_config.json", {"auto_map": {"AutoProcessor": _AUTO_MAP["AutoProcessor"]}})
     write_text(folder / "README.md", _card(model))
     notes = _write_tokenizer(codec, folder)
-    model.save_pretrained(folder)
+    save_pretrained(model, recipe_of(model), folder, tensors)
     return notes
 
 

@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import GenerationMixin, PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutput
 
 from cobra_kit.errors import CobraError
 from cobra_kit.exchange.huggingface.folder import MODEL_TYPE, write_huggingface
+from cobra_kit.exchange.huggingface.labels import check_ids, with_labels
 from cobra_kit.exchange.huggingface.locate import local_folder
+from cobra_kit.exchange.huggingface.options import (
+    OF_THE_LOADER,
+    refuse,
+    refuse_generation,
+    refused,
+    size_in_bytes,
+    unlike,
+)
+from cobra_kit.exchange.huggingface.states import PREFIX, whole_state
 from cobra_kit.model import Batch, VisionLanguageModel
 from cobra_kit.model.decoding import generate_ids
 
-_OF_THE_LOADER = {
-    "_from_auto",
-    "adapter_kwargs",
-    "cache_dir",
-    "force_download",
-    "local_files_only",
-    "low_cpu_mem_usage",
-    "proxies",
-    "subfolder",
-    "token",
-    "trust_remote_code",
-    "use_safetensors",
-}
-_GREEDY = {"do_sample": False, "num_beams": 1, "use_cache": True}
+_LOADING = "It loads on one device in one dtype. cobra_kit.load gives the model itself."
+_SAVING = "It writes one model.safetensors beside the recipe, for every process's main rank alone."
+_PART = "Compose a recipe with the part that is wanted; the parts are model.model.parts()."
 
 
 class CobraKitConfig(PretrainedConfig):  # type: ignore[misc]  # transformers' classes have no types here
@@ -50,6 +50,7 @@ class CobraKitModel(PreTrainedModel, GenerationMixin):  # type: ignore[misc]  # 
     config_class = CobraKitConfig
     base_model_prefix = "model"
     main_input_name = "input_ids"
+    accepts_loss_kwargs: ClassVar[bool] = True
     _supports_sdpa: ClassVar[bool] = True
 
     def __init__(self, config: CobraKitConfig, model: VisionLanguageModel | None = None) -> None:
@@ -60,6 +61,7 @@ class CobraKitModel(PreTrainedModel, GenerationMixin):  # type: ignore[misc]  # 
                 hint="Use from_pretrained with the exported folder, or cobra_kit.compose with a recipe.",
             )
         self.model = model
+        self._generation = self.generation_config.to_dict()
 
     @classmethod
     def from_pretrained(
@@ -88,7 +90,8 @@ class CobraKitModel(PreTrainedModel, GenerationMixin):  # type: ignore[misc]  # 
             WeightsError: A file is missing or damaged, or the weights do not fit.
             CobraError: An option that this model does not have.
         """
-        _refuse({name for name, value in options.items() if value is not None} - _OF_THE_LOADER, "from_pretrained")
+        asked = {name for name, value in options.items() if value is not None}
+        refuse(asked - OF_THE_LOADER, "from_pretrained", _LOADING)
         folder = local_folder(name_or_path, revision)
         model = VisionLanguageModel.from_pretrained(
             folder, device=_device(device_map), dtype=_dtype(torch_dtype if dtype is None else dtype)
@@ -97,16 +100,108 @@ class CobraKitModel(PreTrainedModel, GenerationMixin):  # type: ignore[misc]  # 
         opened.eval()
         return opened
 
-    def save_pretrained(self, save_directory: str | os.PathLike[str], **_: Any) -> None:
-        """Writes all files of an exported folder, the weights last."""
+    def save_pretrained(
+        self,
+        save_directory: str | os.PathLike[str],
+        is_main_process: bool = True,
+        state_dict: Mapping[str, Any] | None = None,
+        push_to_hub: bool = False,
+        max_shard_size: int | str | None = None,
+        **options: Any,
+    ) -> None:
+        """Writes all files of an exported folder, the weights last.
+
+        Args:
+            save_directory: The folder; other files in it stay.
+            is_main_process: False writes nothing, so that of many processes one writes.
+            state_dict: Weights to write in place of the model's own, in the wrapper's names or the file's; whole.
+            push_to_hub: Refused.
+            max_shard_size: Of one file; there is one, which must not be larger.
+            options: `safe_serialization=True`, `save_peft_format` and `save_original_format` ask for nothing else than
+                what happens; others are refused by name.
+
+        Raises:
+            WeightsError: The weights do not fit the recipe, or cannot be written.
+            CobraError: An option that this model does not have.
+        """
+        accepted = {"safe_serialization": True, "save_peft_format": True, "save_original_format": True}
+        accepted |= {"distributed_checkpoint": False}
+        asked = {name: value for name, value in options.items() if name != "token"}
+        refuse(unlike(asked, accepted), "save_pretrained", _SAVING)
+        if push_to_hub:
+            hint = "model.push_to_hub(NAME), or `hf upload NAME FOLDER` after saving."
+            raise CobraError("save_pretrained of a cobra-kit model does not take push_to_hub", hint=hint)
+        if not is_main_process:
+            return
+        tensors = None if state_dict is None else whole_state(self.model, state_dict, "save_pretrained")
+        if max_shard_size is not None:
+            size = sum(tensor.nbytes for tensor in (tensors or self.model.state_dict()).values())
+            if size > size_in_bytes(max_shard_size):
+                raise CobraError(f"the weights are {size:,} bytes, over max_shard_size {max_shard_size}", hint=_SAVING)
         folder = Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
-        write_huggingface(self.model, folder)
+        write_huggingface(self.model, folder, tensors)
 
-    def forward(self, batch: Batch, **_: Any) -> CausalLMOutput:
-        """Returns the logits `[b s vocab_size]` over text and visual tokens as the fusion scheme lays them out."""
-        hidden = self.model.backbone(self.model.fuse(batch.to(self.device)))
-        return CausalLMOutput(logits=self.model.backbone.logits(hidden))
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Loads what was saved, in the wrapper's names or the file's, one to one, whatever `strict` says.
+
+        Raises:
+            WeightsError: Names are missing or unknown: half a model would answer as if it were whole.
+        """
+        whole = whole_state(self.model, state_dict, "load_state_dict")
+        return super().load_state_dict({f"{PREFIX}{name}": value for name, value in whole.items()}, True, assign)
+
+    def forward(
+        self,
+        batch: Batch | None = None,
+        labels: Tensor | None = None,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        num_items_in_batch: Tensor | int | None = None,
+        return_dict: bool | None = None,
+        **options: Any,
+    ) -> CausalLMOutput | tuple[Any, ...]:
+        """Returns the logits `[b s vocab_size]` over text and visual tokens as the fusion scheme lays them out.
+
+        And the loss, the mean over supervised tokens, where the batch or `labels` supervise any.
+
+        Args:
+            batch: From the processor or the collator.
+            labels: In place of the batch's own: `[b s]` as the logits, or `[b t]` as `input_ids`.
+            input_ids: From the processor, with the batch; must be what the batch was made of.
+            attention_mask: Likewise.
+            num_items_in_batch: What the summed loss is divided by (Trainer: the tokens of all batches of a step).
+            return_dict: False returns a tuple.
+            options: `use_cache=False` and the like say what happens anyway; others are refused by name.
+
+        Raises:
+            CobraError: There is no batch, or an option that this model does not have.
+            ShapeError: Labels or ids do not fit the batch.
+        """
+        accepted = {"use_cache": False, "output_hidden_states": False, "output_attentions": False}
+        hint = "Hidden states: a forward hook on the blocks of model.model.backbone.blocks(). The rest is in `batch`."
+        refuse(unlike(options, accepted), "forward", hint)
+        if batch is None:
+            raise _no_batch("forward")
+        check_ids(batch, input_ids, attention_mask)
+        batch = batch.to(self.device)
+        if labels is not None:
+            batch = with_labels(batch, labels)
+        hidden = self.model.hidden_states(batch)
+        output = CausalLMOutput(loss=self._loss(batch, hidden, num_items_in_batch), logits=self.model.logits(hidden))
+        return output.to_tuple() if return_dict is False else output
+
+    def _loss(self, batch: Batch, hidden: Tensor, num_items: Tensor | int | None) -> Tensor | None:
+        if batch.layout.labels is None:
+            return None
+        if num_items is None or int(num_items) == batch.num_supervised:
+            return self.model.loss(batch, hidden)
+        if batch.total_weight != batch.num_supervised:
+            raise CobraError(
+                "num_items_in_batch counts tokens, but the batch weighs its answers",
+                hint="Collate with loss_unit='token', or give the collator's batches without labels.",
+            )
+        return self.model.loss(batch, hidden, total_weight=float(num_items))
 
     @torch.no_grad()
     def generate(
@@ -131,14 +226,14 @@ class CobraKitModel(PreTrainedModel, GenerationMixin):  # type: ignore[misc]  # 
             CobraError: The inputs are not the processor's, or an option asks for more than greedy answers.
         """
         if batch is None or input_ids is None:
-            raise CobraError(
-                "generate needs the inputs that the folder's processor makes",
-                hint="inputs = AutoProcessor.from_pretrained(folder, trust_remote_code=True)(images=.., text=..)",
-            )
-        _refuse(
-            {name for name, value in options.items() if value is not None and _GREEDY.get(name) != value}, "generate"
-        )
+            raise _no_batch("generate")
+        if not isinstance(max_new_tokens, int) or max_new_tokens < 1:
+            raise CobraError(f"max_new_tokens must be a number of at least 1, not {max_new_tokens!r}")
         eos = self.model.processor.codec.tokenizer.eos_id
+        settings = self.generation_config.to_dict()
+        changed = {name: value for name, value in settings.items() if self._generation.get(name) != value}
+        refuse_generation(options, changed, eos)
+        check_ids(batch, input_ids, attention_mask)
         rows = generate_ids(self.model, batch.to(self.device), max_new_tokens=max_new_tokens, stop_ids=[eos])
         width = min(max_new_tokens, 1 + max(len(row) for row in rows))  # the end token of the longest answer
         answers = input_ids.new_full((len(rows), width), eos)
@@ -146,13 +241,53 @@ class CobraKitModel(PreTrainedModel, GenerationMixin):  # type: ignore[misc]  # 
             answer[: len(row)] = torch.tensor(row)
         return torch.cat([input_ids, answers], 1)
 
+    def get_input_embeddings(self) -> nn.Module:
+        """Returns the backbone's embedding of text tokens.
 
-def _refuse(options: set[str], function: str) -> None:
-    if options:
-        raise CobraError(
-            f"{function} of a cobra-kit model does not take {', '.join(sorted(options))}",
-            hint="It answers greedily, and loads on one device in one dtype. cobra_kit.load gives the model itself.",
-        )
+        Raises:
+            CobraError: The backbone has none of its own, or several.
+        """
+        rows = self.model.backbone.vocab_size
+        found = [each for each in self.model.backbone.modules() if isinstance(each, nn.Embedding)]
+        found = [each for each in found if each.num_embeddings == rows]
+        if len(found) != 1:
+            raise CobraError(f"the backbone has {len(found)} embeddings of {rows} rows, not one", hint=_PART)
+        return found[0]
+
+    def get_output_embeddings(self) -> nn.Module | None:
+        """Returns the backbone's head, or None where it is the embedding's transpose or no linear layer."""
+        rows = self.model.backbone.vocab_size
+        found = [each for each in self.model.backbone.modules() if isinstance(each, nn.Linear)]
+        return next((each for each in found if each.out_features == rows), None)
+
+    def get_decoder(self) -> nn.Module:
+        """Returns the backbone."""
+        return self.model.backbone
+
+    def get_encoder(self, modality: str | None = None) -> nn.Module:
+        """Returns the vision encoder; there is no other."""
+        if modality not in (None, "image"):
+            raise CobraError(f"a cobra-kit model has no encoder of {modality}", hint="modality='image'")
+        return self.model.vision_encoder
+
+    resize_token_embeddings = refused("resize_token_embeddings", _PART)
+    init_weights = refused("init_weights", "cobra_kit.compose(recipe, seed=..) draws new ones.")
+    set_input_embeddings = refused("set_input_embeddings", _PART)
+    set_output_embeddings = refused("set_output_embeddings", _PART)
+    set_decoder = refused("set_decoder", _PART)
+    set_encoder = refused("set_encoder", _PART)
+    set_attn_implementation = refused("set_attn_implementation", "The recipe says it: model.backbone.attention.")
+    set_experts_implementation = refused("set_experts_implementation", _PART)
+    set_use_kernels = refused("set_use_kernels", "cobra-kit doctor says which kernels run, and why.")
+    gradient_checkpointing_enable = refused("gradient_checkpointing", "Train with a smaller batch and accumulation.")
+    activation_checkpointing_enable = refused("gradient_checkpointing", "Train with a smaller batch and accumulation.")
+
+
+def _no_batch(function: str) -> CobraError:
+    return CobraError(
+        f"{function} needs the inputs that the folder's processor makes",
+        hint="inputs = AutoProcessor.from_pretrained(folder, trust_remote_code=True)(images=.., text=..)",
+    )
 
 
 def _dtype(wanted: torch.dtype | str | None) -> torch.dtype | None:

@@ -58,11 +58,20 @@ class CudaGraphs:
         return graph.replay
 
 
-def why_not(backbone: Backbone, device: torch.device, recorder: GraphBackend) -> str | None:
-    """Returns why the steps of a backbone cannot be recorded, or None if they can."""
+def why_not(
+    backbone: Backbone, device: torch.device, recorder: GraphBackend, attached: str | None = None
+) -> str | None:
+    """Returns why the steps of a backbone cannot be recorded, or None if they can.
+
+    Args:
+        backbone: The backbone.
+        device: Where it steps.
+        recorder: What would record.
+        attached: What is attached to it (see `attached.py`): a recorded graph would not run it again.
+    """
     unavailable = recorder.unavailable(device)
     if unavailable is not None:
         return unavailable
     if not backbone.graph_safe:
         return f"{type(backbone).__name__} does not declare graph_safe"
-    return None
+    return attached

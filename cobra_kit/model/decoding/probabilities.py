@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from cobra_kit.model.decoding.attached import attached
 from cobra_kit.model.decoding.precision import AS_KEPT, Precision
 from cobra_kit.model.decoding.prompts import new_state, next_token_logits, read_prompts
 from cobra_kit.text.choices import first_answer_ids
@@ -41,6 +42,7 @@ def first_token_probabilities(
         TextError: An answer is not one token, or two are the same.
     """
     ids = first_answer_ids(answers, model.processor.codec, where=where)
-    state = new_state(model, batch.num_rows, batch.layout.max_length)
-    hidden = read_prompts(model, batch, state, precision)
+    sequence = model.fuse(batch)
+    state = new_state(model, batch.num_rows, batch.layout.max_length, sequence.embeddings.dtype)
+    hidden = read_prompts(model, sequence, state, precision, by_call=attached(model) is not None)
     return next_token_logits(model, hidden).softmax(-1)[:, ids]

@@ -7,48 +7,73 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from cobra_kit.interfaces import DecodeState
+from cobra_kit.interfaces import DecodeState, FusedSequence
 from cobra_kit.model.decoding.precision import AS_KEPT, Precision
 
 if TYPE_CHECKING:
-    from cobra_kit.model.batch import Batch
     from cobra_kit.model.vision_language_model import VisionLanguageModel
 
 
-def new_state(model: VisionLanguageModel, rows: int, max_length: int) -> DecodeState:
-    """Returns an empty state for `rows` rows of at most `max_length` tokens, on the model's device."""
-    embedded = model.backbone.embed(torch.zeros(1, dtype=torch.int64, device=model.device))
-    return model.backbone.new_state(rows, max_length, device=embedded.device, dtype=embedded.dtype)
+def new_state(model: VisionLanguageModel, rows: int, max_length: int, dtype: torch.dtype | None = None) -> DecodeState:
+    """Returns an empty state for `rows` rows of at most `max_length` tokens, on the model's device.
+
+    Args:
+        model: The composed model.
+        rows: How many.
+        max_length: Most tokens of a row.
+        dtype: Of the embeddings that will be read; None: asked of the backbone, which calls its embedding.
+    """
+    if dtype is None:
+        dtype = model.backbone.embed(torch.zeros(1, dtype=torch.int64, device=model.device)).dtype
+    return model.backbone.new_state(rows, max_length, device=model.device, dtype=dtype)
+
+
+def step_rows(model: VisionLanguageModel, embeddings: Tensor, state: DecodeState, *, by_call: bool) -> Tensor:
+    """Advances every row by one token `[b d]`, in place, and returns the hidden states `[b d]`.
+
+    Args:
+        model: The composed model.
+        embeddings: Of the tokens.
+        state: Advanced in place.
+        by_call: Whether every module is called, since something is attached to one; see `attached.py`.
+    """
+    return model.backbone.step_by_call(embeddings, state) if by_call else model.backbone.step(embeddings, state)
 
 
 def read_prompts(
-    model: VisionLanguageModel, batch: Batch, state: DecodeState, precision: Precision = AS_KEPT
+    model: VisionLanguageModel,
+    sequence: FusedSequence,
+    state: DecodeState,
+    precision: Precision = AS_KEPT,
+    *,
+    by_call: bool = False,
 ) -> Tensor:
     """Reads every prompt into an empty state, in place, and returns the hidden states of the last tokens `[b d]`.
 
     Args:
         model: The composed model.
-        batch: Prompts, collated for generation, on the model's device.
+        sequence: Prompts, laid out for generation by `model.fuse`.
         state: Empty, with room for the longest prompt.
         precision: Where it rounds the state, prompts are read token by token, since rounding comes after every one.
+        by_call: See `step_rows`.
     """
-    lengths = torch.tensor(batch.layout.lengths)
-    sequence = model.fuse(batch)
+    lengths = torch.tensor(sequence.layout.lengths)
     device = sequence.embeddings.device
     state.used = 0
     if precision.state is not None:
-        return _read_by_token(model, sequence.embeddings, batch.layout.lengths, state, precision)
-    hidden: Tensor = model.backbone(sequence, state)
-    return hidden[torch.arange(batch.num_rows, device=device), (lengths - 1).to(device)]
+        return _read_by_token(model, sequence, state, precision, by_call=by_call)
+    hidden = model.read(sequence, state)
+    return hidden[torch.arange(len(lengths), device=device), (lengths - 1).to(device)]
 
 
 def _read_by_token(
-    model: VisionLanguageModel, embeddings: Tensor, lengths: tuple[int, ...], state: DecodeState, precision: Precision
+    model: VisionLanguageModel, sequence: FusedSequence, state: DecodeState, precision: Precision, *, by_call: bool
 ) -> Tensor:
     """Steps through the prompts so that all of them end together.
 
     A shorter row begins later; what it is fed before that is forgotten when it begins.
     """
+    embeddings, lengths = sequence.embeddings, sequence.layout.lengths
     longest = max(lengths)
     late = torch.tensor([longest - length for length in lengths], device=embeddings.device)
     everyone = torch.arange(len(lengths), device=embeddings.device)
@@ -58,7 +83,7 @@ def _read_by_token(
         if begins:
             state.reset(torch.tensor(begins, device=embeddings.device))
         state.used = step
-        hidden = model.backbone.step(embeddings[everyone, (step - late).clamp_min(0)], state)
+        hidden = step_rows(model, embeddings[everyone, (step - late).clamp_min(0)], state, by_call=by_call)
         precision.round_state(state)
     return hidden
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Literal, get_args
 import torch
 
 from cobra_kit.errors import KernelError
+from cobra_kit.model.decoding.attached import attached
 from cobra_kit.model.decoding.graphs import CudaGraphs, GraphBackend, why_not
 from cobra_kit.model.decoding.precision import AS_KEPT, Precision
-from cobra_kit.model.decoding.prompts import next_token_logits, read_prompts
+from cobra_kit.model.decoding.prompts import next_token_logits, read_prompts, step_rows
 from cobra_kit.model.decoding.sampling import GREEDY, Sampling
 from cobra_kit.model.decoding.workspace import Shape, Workspace, borrow, forget, new_workspace, rounded_up
 
@@ -49,6 +50,7 @@ class DecodeSession:
     Attributes:
         uses_graph: Whether steps run as a captured graph; what is planned, until `prefill` has captured.
         graph_reason: Why, or why not.
+        attached: What is attached to a module of the backbone, so that every module is called, or None.
 
     Raises:
         ValueError: `max_new_tokens` is below 1, `graphs` is no use of graphs, or `rows` are not as many as the batch's.
@@ -91,7 +93,8 @@ class DecodeSession:
             precision=precision,
         )
         needless = max_new_tokens == 1 or not batch.num_rows
-        refused = why_not(model.backbone, model.device, self._recorder)
+        self.attached = attached(model)
+        refused = why_not(model.backbone, model.device, self._recorder, self.attached)
         if refused is not None and graphs == "always" and not needless:
             raise KernelError(f"steps cannot run as a graph: {refused}", hint="Decode with graphs='auto'.")
         if graphs == "never":
@@ -113,10 +116,16 @@ class DecodeSession:
         self._chosen = 0
         if self._workspace is None:
             self._workspace = self._capture() if self.uses_graph else None
-        space = self._workspace = self._workspace or new_workspace(self._model, self._shape)
+        sequence = self._model.fuse(self._batch) if self._batch.num_rows else None
+        if self._workspace is None:
+            dtype = None if sequence is None else sequence.embeddings.dtype
+            self._workspace = new_workspace(self._model, self._shape, dtype)
+        space = self._workspace
         space.begin(self._sampling.seed, self._rows)
-        if self._batch.num_rows:
-            hidden = read_prompts(self._model, self._batch, space.state, self._shape.precision)
+        if sequence is not None:
+            hidden = read_prompts(
+                self._model, sequence, space.state, self._shape.precision, by_call=self.attached is not None
+            )
             space.answers.take(next_token_logits(self._model, hidden))
         self._chosen = 1
 
@@ -130,7 +139,7 @@ class DecodeSession:
                 space.recorded[self._bucket(used)]()
             else:
                 space.state.used = used - 1
-                _step(self._model, space)
+                _step(self._model, space, by_call=self.attached is not None)
             self._chosen += 1
 
     def finished(self) -> bool:
@@ -188,9 +197,9 @@ class DecodeSession:
         return self._workspace
 
 
-def _step(model: VisionLanguageModel, space: Workspace) -> None:
-    """Reads the last token of every row and chooses the next one, in place, without a sync."""
-    hidden = model.backbone.step(model.backbone.embed(space.answers.token), space.state)
+def _step(model: VisionLanguageModel, space: Workspace, *, by_call: bool = False) -> None:
+    """Reads the last token of every row and chooses the next one, in place, without a sync unless `by_call`."""
+    hidden = step_rows(model, model.backbone.embed(space.answers.token), space.state, by_call=by_call)
     space.shape.precision.round_state(space.state)
     space.answers.take(next_token_logits(model, hidden))
 

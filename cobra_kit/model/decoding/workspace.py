@@ -65,9 +65,9 @@ _lock = threading.Lock()
 _kept: WeakKeyDictionary[VisionLanguageModel, list[Workspace]] = WeakKeyDictionary()
 
 
-def new_workspace(model: VisionLanguageModel, shape: Shape) -> Workspace:
-    """Returns a workspace that nobody else has."""
-    state = new_state(model, shape.rows, shape.max_length)
+def new_workspace(model: VisionLanguageModel, shape: Shape, dtype: torch.dtype | None = None) -> Workspace:
+    """Returns a workspace that nobody else has; `dtype` is that of the embeddings, asked of the backbone if None."""
+    state = new_state(model, shape.rows, shape.max_length, dtype)
     answers = Answers(shape.rows, shape.max_new_tokens, shape.stop_ids, shape.sampling, state.lengths.device)
     return Workspace(shape, state, answers)
 

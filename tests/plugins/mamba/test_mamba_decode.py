@@ -243,6 +243,21 @@ def test_a_hook_is_called(model: MambaBackbone, path: str) -> None:
     assert calls == [1]
 
 
+@pytest.mark.parametrize("path", ["", "layers.0", "layers.1.mixer", "layers.0.mixer.dt_proj", "layers.0.mixer.conv1d"])
+def test_a_hook_on_what_a_step_would_pass_by_is_called_on_rows_of_one_token(model: MambaBackbone, path: str) -> None:
+    embeddings, shapes = random(2, 128), []
+    before = model.step(embeddings, random_state(model, 2))
+    module = model.backbone.get_submodule(path)
+    handle = module.register_forward_pre_hook(lambda _, inputs: shapes.append(list(inputs[0].shape)))
+    found = model.step(embeddings, random_state(model, 2))
+    assert relative_error(found, before) < 1e-5
+    assert len(shapes) == 1
+    assert shapes[0][0] == 2
+    handle.remove()
+    model.step(embeddings, random_state(model, 2))
+    assert len(shapes) == 1
+
+
 def _load(model: MambaBackbone) -> None:
     model.load_state_dict(build(MambaTinyConfig(vocab_size=64), seed=5).state_dict())
 

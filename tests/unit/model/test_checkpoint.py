@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-from cobra_kit.errors import WeightsError
+from cobra_kit.errors import CobraError, WeightsError
 from cobra_kit.model import VisionLanguageModel, compose
 
 
@@ -74,5 +74,5 @@ def test_missing_and_extra_tensors_are_all_named(model, tmp_path):
 
 def test_a_model_built_by_hand_cannot_be_saved(model, tmp_path):
     model.recipe = None
-    with pytest.raises(ValueError, match="has no recipe"):
+    with pytest.raises(CobraError, match="has no recipe"):
         model.save_pretrained(tmp_path)

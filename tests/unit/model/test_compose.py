@@ -75,7 +75,7 @@ def test_an_unknown_arm_lists_the_arms(recipe):
 
 
 def test_unknown_parts_cannot_be_trained(model):
-    with pytest.raises(ValueError, match="no such part: head; parts are vision_encoder"):
+    with pytest.raises(CobraError, match=r"no such part: head\n.*The parts are vision_encoder"):
         model.train_only({"head"})
 
 
