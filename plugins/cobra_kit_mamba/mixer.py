@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from cobra_kit_mamba import fused_mixer
 from cobra_kit_mamba.config import MambaConfig
 from cobra_kit_mamba.conv import causal_conv_silu, conv_silu_step
+from cobra_kit_mamba.decay import decay_rates
 from cobra_kit_mamba.scan import selective_scan, selective_step
 from cobra_kit_mamba.selection import choose_conv, choose_scan, compute_dtype
 
@@ -109,7 +110,7 @@ class MambaMixer(nn.Module):
         return self.conv1d.weight.squeeze(1), self.conv1d.bias
 
     def _A(self) -> Tensor:
-        return -torch.exp(self.A_log.to(compute_dtype(self.A_log.dtype)))
+        return decay_rates(self.A_log, compute_dtype(self.A_log.dtype))
 
     def _selection(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Returns the time steps (before bias and softplus), B and C that the tokens select."""

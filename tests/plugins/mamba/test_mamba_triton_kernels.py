@@ -13,6 +13,7 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
+from decay_checks import check_decays
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mamba_checks import NAMES, build, relative_error, scan_inputs, sequence, with_state
@@ -232,6 +233,27 @@ def test_minus_infinite_time_step_keeps_the_state() -> None:
     assert not grads[0].any()
     assert not grads[1].any()
     assert torch.equal(grads[2], torch.ones_like(inputs[8]))
+
+
+@pytest.mark.parametrize(("low", "high"), [(-50.0, 0.0), (30.0, 80.0), (-100.0, 80.0 if CUDA else 88.7)])
+def test_decays_of_any_size(low: float, high: float) -> None:  # a GPU has no time steps below 1e-38
+    check_decays(low, high, 0, shape=(1, 19, 5, 2), device=DEVICE)
+
+
+def test_a_decay_beyond_floats_forgets_and_a_step_of_nothing_keeps() -> None:
+    inputs = [x.requires_grad_() for x in on_device(*with_state(scan_inputs(2, 18, 5, 3)))]
+    with torch.no_grad():
+        inputs[2][3] = -math.inf
+        inputs[1][1] = -math.inf
+    y, state = selective_scan(*inputs[:8], initial_state=inputs[8], return_state=True)
+    torch.testing.assert_close(state[1], inputs[8][1])
+    assert all(gradient.isfinite().all() for gradient in torch.autograd.grad(y.sum() + state.sum(), inputs))
+    u, dt, _, B, C, D, z, bias, initial = (x.detach() for x in inputs)
+    rates = torch.full((5, 3), 95.0, device=DEVICE)
+    ours = initial.clone()
+    selective_step(ours, u[:, 0], dt[:, 0], rates, B[:, 0], C[:, 0], D, z[:, 0], bias, log_A=True)
+    torch.testing.assert_close(ours[1], initial[1])
+    assert ours.isfinite().all()
 
 
 @pytest.mark.parametrize("shape", [(0, 5, 8, 4), (2, 0, 8, 4)], ids=["no row", "no token"])
