@@ -352,5 +352,6 @@ def test_threads_may_load_and_scan_at_once(cache: Path, monkeypatch: pytest.Monk
     for thread in threads:
         thread.join()
     assert len(gradients) == 6
+    # Equal bits: every thread makes the same call on its own copy; sums are in an order that the shapes decide.
     assert all(torch.equal(gradient, gradients[0]) for gradient in gradients)
     assert len(loads) == 1

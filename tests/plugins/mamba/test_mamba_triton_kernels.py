@@ -162,6 +162,7 @@ def test_strided_inputs_are_read_where_they_lie() -> None:
         return selective_scan(u, dt, A.t().contiguous().t(), B, C, D, z, bias)
 
     odd = torch.stack([grad, grad], dim=-1)[..., 0]
+    # Equal bits: the same programs on the same numbers; only where those lie differs.
     for ours, theirs in zip(gradients(from_views, odd), gradients(selective_scan, grad), strict=True):
         assert torch.equal(ours, theirs)
 
@@ -198,7 +199,7 @@ def test_bad_values_stay_in_their_row(bad: float) -> None:
         expected = selective_scan(*inputs)
         inputs[spoilt][1, 7] = bad
         y = selective_scan(*inputs)
-        assert torch.equal(y[[0, 2]], expected[[0, 2]])
+        assert torch.equal(y[[0, 2]], expected[[0, 2]])  # a program has one row
         assert torch.equal(y[1, :7], expected[1, :7])
         if math.isnan(bad):
             assert y[1, 7].isnan().all()
