@@ -104,7 +104,7 @@ class Contestant:
     def __init__(self, work: str, threads: int, spin: str) -> None:
         environment = {name: value for name, value in os.environ.items() if name not in WAITING}
         if spin == "default":
-            environment["KMP_BLOCKTIME"] = "200"  # what GNU's OpenMP does not read, and who reads it has anyway
+            environment["KMP_BLOCKTIME"] = "200"  # GNU's OpenMP reads it not; to us it says that somebody has chosen
         self._process = subprocess.Popen(
             [sys.executable, __file__, "--as", work, str(threads)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
