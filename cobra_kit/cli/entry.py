@@ -45,7 +45,9 @@ def _prepare_threads() -> None:
     GNU's OpenMP spins for some 20 ms at every barrier otherwise: beside other work on the same cores, two threads then
     take several times as long as one. It reads its settings as torch is loaded. Who has set any of them knows better.
     """
-    if not any(name in os.environ for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")):
+    if "torch" not in sys.modules and not any(
+        name in os.environ for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+    ):
         os.environ["GOMP_SPINCOUNT"] = "1000"
 
 

@@ -38,6 +38,7 @@ _WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 
 _lock = threading.Lock()
 _native: Native | None = None
+_waiting = False  # whether how threads wait has been settled
 
 
 def load_native() -> Native:
@@ -54,6 +55,20 @@ def load_native() -> Native:
     return _native
 
 
+def wait_briefly(library: ctypes.CDLL) -> None:
+    """Makes threads that wait for each other sleep soon, once there are several; see waiting.c.
+
+    Nothing is done where the user has said how they wait.
+    """
+    global _waiting
+    if _waiting or torch.get_num_threads() == 1:
+        return
+    with _lock:
+        if not _waiting and not any(name in os.environ for name in _WAITING):
+            library.cobra_wait_briefly(torch.get_num_threads())
+        _waiting = True
+
+
 def _load() -> Native:
     try:
         library, built = with_library(lambda path: declare(ctypes.CDLL(str(path))))
@@ -64,8 +79,6 @@ def _load() -> Native:
         return _without(str(error), OTHER_COMPILER)
     if problem is not None:
         return _without(problem, f"{OTHER_COMPILER}, and report this")
-    if not any(name in os.environ for name in _WAITING):
-        library.cobra_wait_briefly(torch.get_num_threads())
     threads = "" if built.threaded else ", without OpenMP: one thread"
     isa = wanted_isa()
     held = f", held to {isa} by {ISA_SWITCH}" if isa != "native" else ""

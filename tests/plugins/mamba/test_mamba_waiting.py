@@ -18,11 +18,11 @@ pytestmark = pytest.mark.skipif(
 
 LOADED = """
 import os, time, torch
-from cobra_kit_mamba.native import load_native
+from cobra_kit_mamba.ops import library
 torch.set_num_threads(2)
 torch.ones(1000, 1000) @ torch.ones(1000, 1000)
 before = len(os.listdir("/proc/self/task"))
-load_native()
+library()
 time.sleep(0.2)
 print(len(os.listdir("/proc/self/task")) - before)
 """
@@ -44,5 +44,7 @@ def test_who_has_said_how_to_wait_is_obeyed() -> None:
     assert sleeping_threads(LOADED, OMP_WAIT_POLICY="active") == 0
 
 
-def test_one_thread_waits_for_nobody() -> None:
-    assert sleeping_threads(LOADED.replace("set_num_threads(2)", "set_num_threads(1)")) == 0
+def test_one_thread_waits_for_nobody_until_there_are_two() -> None:
+    one = LOADED.replace("set_num_threads(2)", "set_num_threads(1)")
+    assert sleeping_threads(one) == 0
+    assert sleeping_threads(one.replace("time.sleep", "torch.set_num_threads(2); library(); time.sleep")) >= 2
