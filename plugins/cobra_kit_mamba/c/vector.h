@@ -70,9 +70,9 @@ static inline vec fraction(vec f) {
   return p * f + 1.0f;
 }
 
-// p * 2^n for the integer n that `rounded - ROUND - BIAS - LIFT` is, down to floats with less than 24 bits: the power is
-// made LIFT too high, from the bits of its exponent, and multiplied down. n is -BIAS - LIFT, which gives 0, or higher,
-// and at most BIAS - LIFT. A product and not a sum of bits: NaN stays NaN.
+// p * 2^n, for the integer n that `rounded` holds beside ROUND and BIAS. The power is made of the bits of its exponent,
+// 2^LIFT too high and then multiplied down, so that results may be floats of less than 24 bits, and 0. n is at least
+// -BIAS - LIFT and at most BIAS - LIFT. A product and not a sum of bits: NaN stays NaN.
 #define LIFT 24
 static inline vec scale(vec p, vec rounded, float down) { return p * (vec)((veci)rounded << 23) * down; }
 
