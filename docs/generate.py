@@ -120,6 +120,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "help report": lambda: command_help("report"),
     "help reproduce": lambda: command_help("reproduce"),
     "help sweep": lambda: command_help("sweep"),
+    "results contention": lambda: results("contention"),
     "results decode": lambda: results("decode"),
     "results scan": lambda: results("scan"),
     "results start-up": lambda: results("start_up"),

@@ -26,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     _prepare_streams()
+    _prepare_threads()
     return _guarded(lambda: _run(words), debug="--debug" in words)
 
 
@@ -36,6 +37,18 @@ def _prepare_streams() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  (for the process's life)
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without UTF-8 gets a `?`, not an error
+
+
+def _prepare_threads() -> None:
+    """Makes threads that wait for each other sleep soon, in this process and those it starts.
+
+    GNU's OpenMP spins for some 20 ms at every barrier otherwise: beside other work on the same cores, two threads then
+    take several times as long as one. It reads its settings as torch is loaded. Who has set any of them knows better.
+    """
+    if "torch" not in sys.modules and not any(
+        name in os.environ for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+    ):
+        os.environ["GOMP_SPINCOUNT"] = "1000"
 
 
 def _run(words: list[str]) -> int:

@@ -281,6 +281,7 @@ def _key(run: RunPlan) -> str:
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
         "kernel": os.environ.get("COBRA_KIT_MAMBA_KERNEL", ""),
+        "instruction set": os.environ.get("COBRA_KIT_MAMBA_ISA", ""),
         "model": plain["model"],
         "data": data,
         "train": {

@@ -18,7 +18,8 @@ from cobra_kit.weights.reading import TIED
 def save_tensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
     """Writes tensors as safetensors: beside `path` first, flushed to the disk, then renamed.
 
-    Tied tensors are stored once; `load_tensors` gives them back under all their names.
+    Tied tensors are stored once, under the first of their names; `load_tensors` gives them back under all. Equal
+    tensors and metadata give equal bytes, in whatever order they come.
 
     Args:
         path: The file; its folder must exist. What stood there stays whole if writing fails.
@@ -33,15 +34,28 @@ def save_tensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapp
     stored, tied = _split_tied(tensors)
     header = {"format": "pt", **(metadata or {})}
     if tied:
-        header[TIED] = json.dumps(tied)
+        header[TIED] = json.dumps(tied, sort_keys=True)
     try:
         with atomic_write(path) as temporary:
             save_file(stored, temporary, header)
+            _sort_header(temporary)
     except safetensors.SafetensorError as error:
         hint = "Check the free space and the permissions of its folder; an older file there is untouched."
         raise WeightsError(f"cannot write: {error}", where=str(path), hint=hint) from error
     except CobraError as error:
         raise WeightsError(error.message, where=error.where, hint=error.hint) from error
+
+
+def _sort_header(path: Path) -> None:
+    """Puts the names of a file's metadata in order; the library sorts the tensors' names, but not these."""
+    with open(path, "r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+        if len(text) <= length:  # the rest of it is blanks; longer it cannot be, but a file must never be broken
+            file.seek(8)
+            file.write(text.ljust(length))
 
 
 def _split_tied(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:

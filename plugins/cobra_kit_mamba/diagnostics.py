@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cobra_kit.plugin import Diagnosis
-from cobra_kit_mamba.native_build import BuildError, Compiler, c_sources, cache_folder, find_compiler, library_keys
+from cobra_kit_mamba.compilers import ISA_SWITCH, BuildError, Compiler, find_compilers, wanted_isa
+from cobra_kit_mamba.native_build import c_sources, cache_folder, library_keys
 
 
 def native_kernels() -> Iterator[Diagnosis]:
     """Yields the C compiler and the compiled kernels in the cache; compiles nothing."""
     try:
-        compiler = find_compiler()
+        compiler = next(find_compilers())
     except BuildError as error:
         yield Diagnosis("C compiler", error.reason, error.remedy)
         yield _libraries(None)
         return
-    yield Diagnosis("C compiler", f"{compiler.title} ({' '.join(compiler.command)})")
+    yield Diagnosis("C compiler", f"{compiler.title} ({compiler.line})")
+    if (isa := wanted_isa()) != "native":
+        yield Diagnosis("instruction set", f"{isa}, by {ISA_SWITCH}", f"unset {ISA_SWITCH}")
     yield _libraries(compiler)
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from cobra_kit_mamba import native_calls as calls
+from cobra_kit_mamba.decay import decay_rates
 from cobra_kit_mamba.native_calls import ScanGradients, ScanInputs
 from cobra_kit_mamba.ops import library
 
@@ -74,7 +75,7 @@ def _scan_inputs(
 ) -> ScanInputs:
     d_state = A_log.shape[1]
     B, C = selected[..., -2 * d_state : -d_state], selected[..., -d_state:]
-    return ScanInputs(u, dt, A_log.exp().neg_(), B, C, D, z, dt_bias, starts)
+    return ScanInputs(u, dt, decay_rates(A_log, A_log.dtype), B, C, D, z, dt_bias, starts)
 
 
 @mixer.register_fake

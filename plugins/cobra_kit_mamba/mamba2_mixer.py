@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from cobra_kit_mamba.called import called_conv, called_conv_step, is_plain
 from cobra_kit_mamba.conv import causal_conv_silu, conv_silu_step
+from cobra_kit_mamba.decay import decay_rates
 from cobra_kit_mamba.mamba2_config import MambaTwoConfig
 from cobra_kit_mamba.mixer import last_inputs
 from cobra_kit_mamba.selection import compute_dtype
@@ -122,7 +123,7 @@ class Mamba2Mixer(nn.Module):
         return x.reshape(heads), B.reshape(groups), C.reshape(groups)
 
     def _A(self) -> Tensor:
-        return -torch.exp(self.A_log.to(compute_dtype(self.A_log.dtype)))
+        return decay_rates(self.A_log, compute_dtype(self.A_log.dtype))
 
     def _out(self, y: Tensor, z: Tensor) -> Tensor:
         projected: Tensor = self.out_proj(self.norm(y.flatten(-2), z))

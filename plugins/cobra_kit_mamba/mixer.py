@@ -10,6 +10,7 @@ from cobra_kit_mamba import fused_mixer
 from cobra_kit_mamba.called import called_conv, called_conv_step, is_plain
 from cobra_kit_mamba.config import MambaConfig
 from cobra_kit_mamba.conv import causal_conv_silu, conv_silu_step
+from cobra_kit_mamba.decay import decay_rates
 from cobra_kit_mamba.scan import selective_scan, selective_step
 from cobra_kit_mamba.selection import choose_conv, choose_scan, compute_dtype
 
@@ -115,7 +116,7 @@ class MambaMixer(nn.Module):
         return called_conv(self.conv1d, x, self.d_conv, before, starts)
 
     def _A(self) -> Tensor:
-        return -torch.exp(self.A_log.to(compute_dtype(self.A_log.dtype)))
+        return decay_rates(self.A_log, compute_dtype(self.A_log.dtype))
 
     def _selection(self, x: Tensor) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:
         """Returns the time steps before softplus, their bias (None: added already), B and C that the tokens select."""

@@ -8,13 +8,11 @@ process, and renamed into place.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
 import platform
-import shlex
-import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -24,44 +22,44 @@ from pathlib import Path
 from typing import TypeVar
 
 from cobra_kit.store import user_cache
+from cobra_kit_mamba.compilers import (
+    INSTRUCTION_SETS,
+    OTHER_COMPILER,
+    BuildError,
+    Compiler,
+    complaint,
+    find_compilers,
+    run,
+    wanted_isa,
+)
 
 logger = logging.getLogger("cobra_kit.mamba")
 
 T = TypeVar("T")
+Flags = tuple[str, ...]
 
-_COMMON: tuple[str, ...] = ("-O3", "-march=native", "-shared", "-fPIC")
-FLAG_SETS: tuple[tuple[str, ...], ...] = ((*_COMMON, "-fopenmp"), _COMMON)
-"""Tried in this order; without OpenMP, where the compiler has none, the kernels run on one thread."""
-
-_TIMEOUT = 120.0  # seconds, for a compiler that hangs
+_COMMON: Flags = ("-O3", "-shared", "-fPIC")
+_OPENMP = "-fopenmp"
+_COMPILE_SECONDS, _TRY_SECONDS = 120.0, 30.0  # for a compiler, or a library, that hangs
 _TRY = "import ctypes, sys; sys.exit(ctypes.CDLL(sys.argv[1]).cobra_smoke())"
 
 
-class BuildError(Exception):
-    """The library cannot be built here.
+@dataclass(frozen=True, slots=True)
+class Built:
+    """How a library was made.
 
     Args:
-        reason: Why, in one line.
-        remedy: What would help.
+        compiler: By which compiler.
+        flags: With which flags.
     """
 
-    def __init__(self, reason: str, remedy: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.remedy = remedy
-
-
-@dataclass(frozen=True, slots=True)
-class Compiler:
-    """A C compiler: its command and what it says about its version."""
-
-    command: tuple[str, ...]
-    version: str
+    compiler: Compiler
+    flags: Flags
 
     @property
-    def title(self) -> str:
-        """Returns the first line of the version."""
-        return (self.version.splitlines() or ["unknown compiler"])[0]
+    def threaded(self) -> bool:
+        """Returns whether the kernels run on more than one thread."""
+        return _OPENMP in self.flags
 
 
 def cache_folder() -> Path:
@@ -69,61 +67,47 @@ def cache_folder() -> Path:
     return user_cache() / "mamba"
 
 
-def find_compiler() -> Compiler:
-    """Returns the compiler of `CC`, or the first of cc, gcc and clang.
-
-    Raises:
-        BuildError: There is none, or it does not run.
-    """
-    remedy = "install a C compiler (such as the package gcc), or name one in the environment variable CC"
-    candidates = [shlex.split(os.environ["CC"])] if os.environ.get("CC") else [["cc"], ["gcc"], ["clang"]]
-    for command in candidates:
-        if command and shutil.which(command[0]):
-            version = _run([*command, "--version"])
-            if version.returncode == 0:
-                return Compiler(tuple(command), version.stdout)
-    names = ", ".join(" ".join(command) for command in candidates)
-    raise BuildError(f"no working C compiler ({names})", remedy)
-
-
-def with_library(use: Callable[[Path], T]) -> tuple[T, Compiler, tuple[str, ...]]:
-    """Calls `use` with the path of the compiled library and returns its result, the compiler and its flags.
+def with_library(use: Callable[[Path], T]) -> tuple[T, Built]:
+    """Calls `use` with the path of the compiled library and returns its result and how the library was made.
 
     Where the cache cannot be written, the library is compiled for this process only, and a line is logged.
 
     Raises:
-        BuildError: There is no compiler, or what it makes does not run.
+        BuildError: There is no compiler, none that makes a library that runs, or nowhere to put one.
+        KernelError: `COBRA_KIT_MAMBA_ISA` has an unknown value.
     """
-    compiler = find_compiler()
-    sources = c_sources()
-    folder = cache_folder()
-    keys = library_keys(sources, compiler)
-    for flags, key in keys.items():
-        if path := _cached(folder, key):
-            return use(path), compiler, flags
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        work = tempfile.TemporaryDirectory(prefix=".build-", dir=folder)
-    except OSError as error:
-        logger.warning(
-            "the kernel cache %s cannot be written (%s): compiling for this process only; "
-            "set COBRA_KIT_CACHE to a folder that can be",
-            folder,
-            error.strerror or error,
-        )
-        with tempfile.TemporaryDirectory(prefix="cobra-kit-") as private:
-            path, flags = _compile(sources, compiler, Path(private))
-            return use(path), compiler, flags
-    with work:
-        path, flags = _compile(sources, compiler, Path(work.name))
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        path = path.replace(folder / f"{keys[flags]}-{digest}.so")
-    return use(path), compiler, flags
+    wanted_isa()
+    sources, compilers = c_sources(), list(find_compilers())
+    keys = [library_keys(sources, compiler) for compiler in compilers]
+    for compiler, named in zip(compilers, keys, strict=True):
+        for flags, key in named.items():
+            if path := _cached(cache_folder(), key):
+                return use(path), Built(compiler, flags)
+    problems = []
+    for compiler, named in zip(compilers, keys, strict=True):
+        try:
+            return _build(sources, compiler, named, use)
+        except BuildError as error:
+            problems.append(error)
+    raise problems[0]  # of the compiler that is meant before the others
 
 
-def library_keys(sources: Mapping[str, bytes], compiler: Compiler) -> dict[tuple[str, ...], str]:
+def flag_sets() -> tuple[Flags, ...]:
+    """Returns the flags to try, in this order; without OpenMP, where the compiler has none, there is one thread."""
+    flags = (*_COMMON, *INSTRUCTION_SETS[wanted_isa()])
+    return (*flags, _OPENMP), flags
+
+
+def library_keys(sources: Mapping[str, bytes], compiler: Compiler) -> dict[Flags, str]:
     """Returns per set of flags what the name of a library of these sources begins with on this machine."""
-    return {flags: _key(sources, flags, compiler) for flags in FLAG_SETS}
+    return {flags: _key(sources, flags, compiler) for flags in flag_sets()}
+
+
+def c_sources() -> dict[str, bytes]:
+    """Returns the C files by name, in the order of their names."""
+    files = resources.files("cobra_kit_mamba").joinpath("c").iterdir()
+    kernels = (file for file in files if file.name.endswith((".c", ".h")))
+    return {file.name: file.read_bytes() for file in sorted(kernels, key=lambda file: file.name)}
 
 
 def _cached(folder: Path, key: str) -> Path | None:
@@ -139,49 +123,72 @@ def _cached(folder: Path, key: str) -> Path | None:
     return None
 
 
-def c_sources() -> dict[str, bytes]:
-    """Returns the C files by name, in the order of their names."""
-    files = resources.files("cobra_kit_mamba").joinpath("c").iterdir()
-    kernels = (file for file in files if file.name.endswith((".c", ".h")))
-    return {file.name: file.read_bytes() for file in sorted(kernels, key=lambda file: file.name)}
+def _build(
+    sources: Mapping[str, bytes], compiler: Compiler, keys: Mapping[Flags, str], use: Callable[[Path], T]
+) -> tuple[T, Built]:
+    """Compiles into the cache, or where that cannot be written into a folder of this process."""
+    folder = cache_folder()
+    try:
+        path, flags = _build_in_cache(sources, compiler, keys, folder)
+    except OSError as error:
+        reason = error.strerror or str(error)
+    else:
+        return use(path), Built(compiler, flags)
+    with contextlib.ExitStack() as stack:
+        try:
+            private = tempfile.TemporaryDirectory(prefix="cobra-kit-", ignore_cleanup_errors=True)
+            path, flags = _compile(sources, compiler, Path(stack.enter_context(private)))
+        except OSError as error:
+            nowhere = f"there is nowhere to compile: {folder}: {reason}; elsewhere: {error.strerror or error}"
+            remedy = "set COBRA_KIT_CACHE to a folder that can be written, with 1 MB to spare"
+            raise BuildError(nowhere, remedy) from error
+        used = use(path)  # loaded, a library needs its file no longer
+    logger.warning(
+        "the kernel cache %s cannot be written (%s): compiling for this process only; "
+        "set COBRA_KIT_CACHE to a folder that can be",
+        folder,
+        reason,
+    )
+    return used, Built(compiler, flags)
 
 
-def _compile(sources: Mapping[str, bytes], compiler: Compiler, folder: Path) -> tuple[Path, tuple[str, ...]]:
+def _build_in_cache(
+    sources: Mapping[str, bytes], compiler: Compiler, keys: Mapping[Flags, str], folder: Path
+) -> tuple[Path, Flags]:
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".build-", dir=folder, ignore_cleanup_errors=True) as work:
+        path, flags = _compile(sources, compiler, Path(work))
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        return path.replace(folder / f"{keys[flags]}-{digest}.so"), flags
+
+
+def _compile(sources: Mapping[str, bytes], compiler: Compiler, folder: Path) -> tuple[Path, Flags]:
     """Returns a library that has run once, and the flags it was compiled with."""
     path = folder / "kernels.so"
-    for name, source in sources.items():
-        (folder / name).write_bytes(source)
-    files = [str(folder / name) for name in sources if name.endswith(".c")]
     problem = ""
-    for flags in FLAG_SETS:
-        made = _run([*compiler.command, *flags, *files, "-o", str(path), "-lm"])
+    for flags in flag_sets():
+        for name, source in sources.items():  # each time: a compiler may do anything to its input
+            (folder / name).write_bytes(source)
+        files = [str(folder / name) for name in sources if name.endswith(".c")]
+        made = run([*compiler.command, *flags, *files, "-o", str(path), "-lm"], _COMPILE_SECONDS)
         if made.returncode != 0:
-            problem = f"{compiler.title} failed: {_last_line(made.stderr)}"
+            problem = f"{compiler.title} failed: {complaint(made.stderr)}"
+            if "No space left on device" in made.stderr:
+                raise OSError(28, "No space left on device", str(folder))
+            if made.returncode == -1:
+                break  # it hangs or cannot be started, whatever the flags
             continue
-        tried = _run([sys.executable, "-I", "-S", "-c", _TRY, str(path)])
+        tried = run([sys.executable, "-I", "-S", "-c", _TRY, str(path)], _TRY_SECONDS)
         if tried.returncode == 0:
             return path, flags
-        problem = f"the compiled library does not run (exit status {tried.returncode}: {_last_line(tried.stderr)})"
-    raise BuildError(problem, "name another compiler in the environment variable CC")
+        problem = f"the compiled library does not run (exit status {tried.returncode}: {complaint(tried.stderr)})"
+    raise BuildError(problem, OTHER_COMPILER)
 
 
-def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT, stdin=subprocess.DEVNULL
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return subprocess.CompletedProcess(command, returncode=-1, stdout="", stderr=str(error))
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "no message"
-
-
-def _key(sources: Mapping[str, bytes], flags: tuple[str, ...], compiler: Compiler) -> str:
+def _key(sources: Mapping[str, bytes], flags: Flags, compiler: Compiler) -> str:
     named = [part for name, source in sources.items() for part in (name.encode(), source)]
-    parts = [*named, "\0".join((*flags, *compiler.command)).encode(), compiler.version.encode(), _processor().encode()]
+    made_by = os.fsencode("\0".join((*flags, *compiler.command)))  # a path need not be UTF-8
+    parts = [*named, made_by, compiler.version.encode(), _processor().encode()]
     return hashlib.sha256(b"\0\0".join(parts)).hexdigest()[:32]
 
 

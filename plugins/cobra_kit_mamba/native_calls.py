@@ -33,6 +33,7 @@ def declare(library: ctypes.CDLL) -> ctypes.CDLL:
     """Gives the library's functions their types, so that a wrong call raises instead of crashing."""
     signatures: dict[str, tuple[Any, list[Any]]] = {
         "cobra_lanes": (_I, []),
+        "cobra_wait_briefly": (_I, [_I]),
         "cobra_scan_forward": (None, [_P] * 13 + [_N] * 9 + [_I]),
         "cobra_scan_backward": (_I, [_P] * 21 + [_N] * 12 + [_I]),
         "cobra_scan_step": (None, [_P] * 10 + [_N] * 9 + [_I] * 2),

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from cobra_kit.errors import KernelError
 from cobra_kit_mamba import native_calls as calls
-from cobra_kit_mamba.native import load_native
+from cobra_kit_mamba.native import load_native, wait_briefly
 from cobra_kit_mamba.native_calls import ScanInputs
 
 _SCAN = "Tensor u, Tensor dt, Tensor A, Tensor B, Tensor C, Tensor? D, Tensor? z, Tensor? dt_bias"
@@ -31,6 +31,7 @@ def library() -> ctypes.CDLL:
     native = load_native()
     if native.library is None:
         raise KernelError(f"the C kernels cannot be used: {native.reason}", hint=native.remedy)
+    wait_briefly(native.library)  # here, where a kernel is about to run, and nothing is traced
     return native.library
 
 

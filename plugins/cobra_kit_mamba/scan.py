@@ -10,6 +10,7 @@ from torch import Tensor
 
 from cobra_kit.errors import ShapeError
 from cobra_kit_mamba import ops
+from cobra_kit_mamba.decay import decay_rates, finite_rates
 from cobra_kit_mamba.peers import Asked, peer_scan
 from cobra_kit_mamba.scan_chunked import chunked_scan
 from cobra_kit_mamba.scan_meta import meta_scan
@@ -74,7 +75,7 @@ def selective_scan(
     Args:
         u: Inputs, `[b s d]`.
         dt: Time steps before their bias and softplus, `[b s d]`; minus infinity leaves the state as it is.
-        A: `[d n]`, negative.
+        A: `[d n]`, negative; minus infinity counts as the lowest number of the dtype.
         B: `[b s n]`.
         C: `[b s n]`.
         D: The skip's factor, `[d]`, or None.
@@ -102,7 +103,7 @@ def selective_scan(
     if kernel == "mamba_ssm":
         y, state = peer_scan(u, dt, A, B, C, D, z, dt_bias)
         return (y, state) if return_state else y
-    needed = u.to(dtype), dt.to(dtype), A.to(dtype), B.to(dtype), C.to(dtype)
+    needed = u.to(dtype), dt.to(dtype), finite_rates(A.to(dtype)), B.to(dtype), C.to(dtype)
     optional = _to(D, dtype), _to(z, dtype), _to(dt_bias, dtype), _to(initial_state, dtype)
     if kernel == "native":
         y, state, _ = ops.scan(*needed, *optional, starts, needs_grad)
@@ -156,8 +157,8 @@ def selective_step(
         ops.scan_step(state, *given, out, log_A)
         return out
     dtype = state.dtype
-    A = -torch.exp(A.to(dtype)) if log_A else A
-    wide, dt, A, B, C = u.to(dtype), F.softplus(dt.to(dtype) + dt_bias), A.to(dtype), B.to(dtype), C.to(dtype)
+    A = decay_rates(A, dtype) if log_A else finite_rates(A.to(dtype))
+    wide, dt, B, C = u.to(dtype), F.softplus(dt.to(dtype) + dt_bias), B.to(dtype), C.to(dtype)
     state.mul_(torch.exp(dt.unsqueeze(-1) * A)).add_((dt * wide).unsqueeze(-1) * B.unsqueeze(1))
     y = (state @ C.unsqueeze(-1)).squeeze(-1) + D * wide
     return (y * F.silu(z.to(dtype))).to(u.dtype)

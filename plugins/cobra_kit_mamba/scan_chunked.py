@@ -33,7 +33,7 @@ def chunked_scan(
     starts: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Returns the outputs `[b s d]` and the last state `[b d n]`; shapes as in `scan.selective_scan`, one dtype."""
-    dt = F.softplus(dt if dt_bias is None else dt + dt_bias)
+    dt = dt if dt_bias is None else dt + dt_bias
     if initial_state is None:
         initial_state = u.new_zeros(u.shape[0], u.shape[2], A.shape[1])
     # Asked here, because inside of `forward` gradients are always off.
@@ -66,21 +66,24 @@ class Starts:
 
 
 class _ChunkedScan(torch.autograd.Function):
-    """h_t = exp(dt_t A) h_{t-1} + dt_t u_t B_t and y_t = C_t . h_t, over chunks of the sequence."""
+    """h_t = exp(dt_t A) h_{t-1} + dt_t u_t B_t and y_t = C_t . h_t, over chunks of the sequence.
+
+    dt is given before its softplus, whose slope keeps the gradient of a tiny step in range where A is huge.
+    """
 
     @staticmethod
     def forward(
         ctx: Any,
         keep: bool,
         u: Tensor,
-        dt: Tensor,
+        raw: Tensor,
         A: Tensor,
         B: Tensor,
         C: Tensor,
         initial_state: Tensor,
         starts: Starts,
     ) -> tuple[Tensor, Tensor]:
-        length = u.shape[1]
+        length, dt = u.shape[1], F.softplus(raw)
         At, state = A.t().contiguous(), initial_state.transpose(1, 2).contiguous()
         kept = state.new_empty(-(-length // CHUNK) if keep else 0, *state.shape)
         y, dtu, buffers = torch.empty_like(u), dt * u, _buffers(2, state)
@@ -92,7 +95,7 @@ class _ChunkedScan(torch.autograd.Function):
             _, states = _states(dt_c, dtu_c, At, B_c, state, buffers, starts, start)
             y[:, part] = (C_c.unsqueeze(2) @ states).squeeze(2).transpose(0, 1)
             state = states[-1].clone()  # the next chunk takes its place
-        ctx.save_for_backward(u, dt, At, B, C, kept)
+        ctx.save_for_backward(u, raw, At, B, C, kept)
         ctx.starts = starts
         return y, state.transpose(1, 2).clone(memory_format=torch.contiguous_format)
 
@@ -136,7 +139,7 @@ def _states(
 def _backward(
     starts: Starts,
     u: Tensor,
-    dt: Tensor,
+    raw: Tensor,
     At: Tensor,
     B: Tensor,
     C: Tensor,
@@ -144,9 +147,10 @@ def _backward(
     grad_y: Tensor,
     grad_state: Tensor,
 ) -> tuple[Tensor, ...]:
-    """Returns the gradients of u, dt, A, B, C and the initial state."""
+    """Returns the gradients of u, dt before its softplus, A, B, C and the initial state."""
+    dt, slope = F.softplus(raw), torch.sigmoid(raw)
     dtu = dt * u
-    grad_u, grad_dt, grad_At = torch.empty_like(u), torch.empty_like(dt), torch.zeros_like(At)
+    grad_u, grad_raw, grad_At = torch.empty_like(u), torch.empty_like(raw), torch.zeros_like(At)
     grad_B, grad_C = torch.empty_like(B), torch.empty_like(C)
     carry = grad_state.transpose(1, 2).contiguous()
     buffers = _buffers(3, carry)
@@ -170,7 +174,11 @@ def _backward(
         grads[0].mul_(starts.cut(first, kept[c]))
         for t in range(1, len(grad)):
             grad[t].mul_(starts.cut(first + t, states[t - 1]))
-        grad_At.add_(torch.mul(grads, dt_c.unsqueeze(2), out=states).sum((0, 1)))
-        grad_dt[:, part] = grad_dtu * u[:, part] + grads.mul_(At).sum(2).transpose(0, 1)
+        grads.mul_(dt_c.unsqueeze(2))
+        grad_At.add_(grads.sum((0, 1)))
+        # Of the time step's logarithm: A alone may be too large for a sum.
+        of_logarithm = grads.mul_(At).sum(2).transpose(0, 1)
+        per_step = slope[:, part] / torch.where(dt[:, part] == 0, 1.0, dt[:, part])
+        grad_raw[:, part] = grad_dtu * u[:, part] * slope[:, part] + of_logarithm * per_step
         grad_u[:, part] = grad_dtu * dt[:, part]
-    return grad_u, grad_dt, grad_At.t(), grad_B, grad_C, carry.transpose(1, 2)
+    return grad_u, grad_raw, grad_At.t(), grad_B, grad_C, carry.transpose(1, 2)

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cobra_kit_mamba.decay import finite_rates
 from cobra_kit_mamba.peers import Asked, peer_dual
 from cobra_kit_mamba.selection import choose_dual, compute_dtype
 
@@ -46,7 +47,7 @@ def state_space_dual(
         shape = (rows, heads, width, B.shape[3])
         state = wide.new_zeros(shape) if initial_state is None else initial_state.to(dtype)
         dt = F.softplus(dt + dt_bias)
-        decay, inputs = dt * A, dt.unsqueeze(-1) * wide
+        decay, inputs = dt * finite_rates(A), dt.unsqueeze(-1) * wide
         if starts is not None:
             decay = decay.masked_fill(starts.unsqueeze(-1), -torch.inf)
         outputs = []
@@ -78,7 +79,8 @@ def state_space_step(
     per_group = x.shape[1] // B.shape[1]
     B, C = B.repeat_interleave(per_group, dim=1), C.repeat_interleave(per_group, dim=1)
     dt = F.softplus(dt + dt_bias).unsqueeze(-1)
-    state.mul_(torch.exp(dt * A.unsqueeze(-1)).unsqueeze(-1)).add_((dt * wide).unsqueeze(-1) * B.unsqueeze(2))
+    decay = torch.exp(dt * finite_rates(A).unsqueeze(-1))
+    state.mul_(decay.unsqueeze(-1)).add_((dt * wide).unsqueeze(-1) * B.unsqueeze(2))
     y = (state @ C.unsqueeze(-1)).squeeze(-1) + D.unsqueeze(-1) * wide
     return y.to(x.dtype)
 

@@ -7,6 +7,7 @@
 
 int cobra_lanes(void);
 int cobra_smoke(void);
+int cobra_wait_briefly(int threads);
 
 void cobra_scan_forward(COBRA_SCAN_INPUTS, const float *initial, const uint8_t *starts, float *y, float *last,
                         float *kept, int64_t nb, int64_t L, int64_t D, int64_t N, int64_t su, int64_t sdt, int64_t sB,

@@ -20,14 +20,14 @@ void cobra_scan_forward(const float *u, const float *dt, const float *A, const f
   for (int64_t b = 0; b < nb; b++)
     for (int64_t g = 0; g < ng; g++) {
       int64_t j0 = g * GROUP, E = nd - j0 < GROUP ? nd - j0 : GROUP;
-      vec h[GROUP][MAXN], a2[GROUP][MAXN], skip[GROUP], shift[GROUP];
+      vec h[GROUP][MAXN], a[GROUP][MAXN], skip[GROUP], shift[GROUP];
       for (int64_t i = 0; i < E; i++) {
         int64_t d = (j0 + i) * V;
-        block(a2[i], A, d, D, N, LOG2E);
+        block_A(a[i], A, d, D, N);
         skip[i] = Dv ? load(Dv + d, D - d) : (vec){};
         shift[i] = bias ? load(bias + d, D - d) : (vec){};
         if (initial)
-          block(h[i], initial + b * D * N, d, D, N, 1.f);
+          block(h[i], initial + b * D * N, d, D, N);
         else
           memset(h[i], 0, N * sizeof(vec));
       }
@@ -49,9 +49,9 @@ void cobra_scan_forward(const float *u, const float *dt, const float *A, const f
         }
         for (int64_t i = 0; i < E; i++) {
           int64_t d = (j0 + i) * V;
-          vec uu = load(u + row * su + d, D - d), x = xs[i], xu = x * uu, acc = skip[i] * uu;
+          vec uu = load(u + row * su + d, D - d), xu = xs[i] * uu, rate = rate_of(xs[i]), acc = skip[i] * uu;
           for (int64_t n = 0; n < N; n++) {
-            vec hn = exp2_of_product(x, a2[i][n]) * h[i][n] + xu * bt[n];
+            vec hn = exp2_of_product(rate, a[i][n]) * h[i][n] + xu * bt[n];
             h[i][n] = hn;
             acc = acc + hn * ct[n];
           }

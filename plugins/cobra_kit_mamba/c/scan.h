@@ -8,12 +8,18 @@
 #define MAXN 64
 
 // (D, N) -> (N, V) of the vector whose first channel is d; missing channels are 0.
-static inline void block(vec *to, const float *from, int64_t d, int64_t D, int64_t N, float factor) {
+static inline void block(vec *to, const float *from, int64_t d, int64_t D, int64_t N) {
   for (int64_t n = 0; n < N; n++) {
     vec x = {};
-    for (int64_t i = 0; i < V && d + i < D; i++) x[i] = from[(d + i) * N + n] * factor;
+    for (int64_t i = 0; i < V && d + i < D; i++) x[i] = from[(d + i) * N + n];
     to[n] = x;
   }
+}
+
+// The same for A.
+static inline void block_A(vec *to, const float *A, int64_t d, int64_t D, int64_t N) {
+  block(to, A, d, D, N);
+  for (int64_t n = 0; n < N; n++) to[n] = finite_rate(to[n]);
 }
 
 static inline void unblock(float *to, const vec *from, int64_t d, int64_t D, int64_t N) {

@@ -24,7 +24,7 @@ typedef struct {
 // Of a task: (K, N) sums over its channels; per vector of a pass (K + 1, N) states and (K, N) decays; and per vector of
 // its channels (N,) or one.
 typedef struct {
-  vec *accB, *accC, *states, *decays, *zeros, *a2, *dA, *carry, *dD, *dbias;
+  vec *accB, *accC, *states, *decays, *zeros, *a, *dA, *carry, *dD, *dbias;
 } memory;
 
 INLINE void read_chunk(const tensors *of, chunk *own, const float *bias, int64_t row, int64_t d0, int64_t E,
@@ -62,18 +62,18 @@ INLINE void fetch(const tensors *of, int64_t row, int64_t d) {
 }
 
 // The states, decays and outputs of vector i of a pass, from the state in states[0].
-INLINE void replay(const tensors *of, chunk *own, vec *states, vec *decays, const vec *zeros, const vec *a2,
+INLINE void replay(const tensors *of, chunk *own, vec *states, vec *decays, const vec *zeros, const vec *a,
                    int64_t row, int64_t i, int64_t T, int64_t next) {
   int64_t N = of->N;
   for (int64_t k = 0; k < T; k++) {
     if (!i) fetch(of, row + k, next);
     const float *bt = of->B + (row + k) * of->sB, *ct = of->C + (row + k) * of->sC;
-    vec x = own->x[i][k], xu = x * own->u[i][k], acc = own->skip[i] * own->u[i][k];
+    vec x = own->x[i][k], rate = rate_of(x), xu = x * own->u[i][k], acc = own->skip[i] * own->u[i][k];
     const vec *before = of->starts && of->starts[row + k] ? zeros : states + k * N;
-    vec *after = states + (k + 1) * N, *a = decays + k * N;
+    vec *after = states + (k + 1) * N, *decay = decays + k * N;
     for (int64_t n = 0; n < N; n++) {
-      a[n] = exp2_of_product(x, a2[n]);
-      after[n] = a[n] * before[n] + xu * bt[n];
+      decay[n] = exp2_of_product(rate, a[n]);
+      after[n] = decay[n] * before[n] + xu * bt[n];
       acc = acc + after[n] * ct[n];
     }
     own->y[i][k] = acc;
@@ -88,7 +88,7 @@ INLINE void walk_back(const tensors *of, chunk *own, memory at, int side, int64_
     const float *bt = of->B + (row + k) * of->sB, *ct = of->C + (row + k) * of->sC;
     int fresh = of->starts && of->starts[row + k];
     vec g[SIDE], x[SIDE], xu[SIDE], sumB[SIDE] = {}, sumA[SIDE] = {};
-    const vec *before[SIDE], *after[SIDE], *a[SIDE];
+    const vec *before[SIDE], *after[SIDE], *decay[SIDE];
     for (int i = 0; i < side; i++) {
       g[i] = own->g[first + i][k], x[i] = own->x[first + i][k], xu[i] = x[i] * own->u[first + i][k];
       if (of->z) {
@@ -97,25 +97,26 @@ INLINE void walk_back(const tensors *of, chunk *own, memory at, int side, int64_
         g[i] = g[i] * zz * q;
       }
       after[i] = at.states + (i * (K + 1) + k + 1) * N, before[i] = fresh ? at.zeros : after[i] - N;
-      a[i] = at.decays + (i * K + k) * N;
+      decay[i] = at.decays + (i * K + k) * N;
     }
     vec *pB = at.accB + k * N, *pC = at.accC + k * N;
     for (int64_t n = 0; n < N; n++) {
       vec sb = pB[n], sc = pC[n];
       for (int i = 0; i < side; i++) {
-        vec q = at.carry[i * N + n] + g[i] * ct[n], qa = q * a[i][n], w = qa * before[i][n];
+        vec q = at.carry[i * N + n] + g[i] * ct[n], qa = q * decay[i][n], w = qa * before[i][n] * x[i];
         sc = sc + g[i] * after[i][n];
         sb = sb + q * xu[i];
         sumB[i] = sumB[i] + q * bt[n];
-        sumA[i] = sumA[i] + w * at.a2[i * N + n];
-        at.dA[i * N + n] = at.dA[i * N + n] + w * x[i];
+        sumA[i] = sumA[i] + w * at.a[i * N + n];  // of the time step's logarithm: A alone may be too large for a sum
+        at.dA[i * N + n] = at.dA[i * N + n] + w;
         at.carry[i * N + n] = qa;
       }
       pB[n] = sb, pC[n] = sc;
     }
     for (int i = 0; i < side; i++) {
       if (fresh) memset(at.carry + i * N, 0, N * sizeof(vec));
-      vec uu = own->u[first + i][k], gd = (sumB[i] * uu + sumA[i] * (1.f / LOG2E)) * own->slope[first + i][k];
+      vec uu = own->u[first + i][k], slope = own->slope[first + i][k];
+      vec gd = sumB[i] * uu * slope + sumA[i] * (slope / at_least(x[i], SMALLEST));
       sumbias[i] = sumbias[i] + gd;
       sumD[i] = sumD[i] + g[i] * uu;
       own->x[first + i][k] = gd;
@@ -148,12 +149,12 @@ INLINE void chunk_backward(const tensors *of, const memory *task, const float *k
       vec *states = task->states + i * (K + 1) * N;
       own.skip[i] = Dv ? load(Dv + d, of->D - d) : (vec){};
       memcpy(states, kept + (e0 + i) * N * V, N * sizeof(vec));
-      replay(of, &own, states, task->decays + i * K * N, task->zeros, task->a2 + (e0 - j0 + i) * N, row, i, T, next);
+      replay(of, &own, states, task->decays + i * K * N, task->zeros, task->a + (e0 - j0 + i) * N, row, i, T, next);
     }
     for (int64_t i = 0; i < E; i += SIDE) {
       int64_t j = e0 - j0 + i;
       memory at = {task->accB, task->accC, task->states + i * (K + 1) * N, task->decays + i * K * N, task->zeros,
-                   task->a2 + j * N, task->dA + j * N, task->carry + j * N, task->dD + j, task->dbias + j};
+                   task->a + j * N, task->dA + j * N, task->carry + j * N, task->dD + j, task->dbias + j};
       if (E - i < SIDE)
         walk_back(of, &own, at, 1, row, i, T);
       else
@@ -170,8 +171,8 @@ static int allocate(memory *task, int64_t N, int64_t own) {
   vec *at = aligned_alloc(64, (count * sizeof(vec) + 63) / 64 * 64);
   if (!at) return 0;
   task->accB = at, task->accC = at + kn, task->states = task->accC + kn;
-  task->decays = task->states + PASS * (kn + N), task->zeros = task->decays + PASS * kn, task->a2 = task->zeros + N;
-  task->dA = task->a2 + own * N, task->carry = task->dA + own * N, task->dD = task->carry + own * N;
+  task->decays = task->states + PASS * (kn + N), task->zeros = task->decays + PASS * kn, task->a = task->zeros + N;
+  task->dA = task->a + own * N, task->carry = task->dA + own * N, task->dD = task->carry + own * N;
   task->dbias = task->dD + own;
   memset(task->zeros, 0, N * sizeof(vec));
   memset(task->dA, 0, own * N * sizeof(vec));
@@ -201,9 +202,9 @@ int cobra_scan_backward(const float *u, const float *dt, const float *A, const f
         continue;
       }
       for (int64_t i = 0; i < own; i++) {
-        block(task.a2 + i * N, A, (j0 + i) * V, D, N, LOG2E);
+        block_A(task.a + i * N, A, (j0 + i) * V, D, N);
         if (dlast)
-          block(task.carry + i * N, dlast + b * D * N, (j0 + i) * V, D, N, 1.f);
+          block(task.carry + i * N, dlast + b * D * N, (j0 + i) * V, D, N);
         else
           memset(task.carry + i * N, 0, N * sizeof(vec));
       }

@@ -34,16 +34,16 @@ static inline void scan_step(float *state, const float *u, const float *dt, cons
     vec uu = load(u + d0, count), acc = Dv ? load(Dv + d0, count) * uu : (vec){};
     vec x = load(dt + d0, count);
     x = softplusv(bias ? x + load(bias + d0, count) : x, NULL);
-    vec xu = x * uu;
+    vec xu = x * uu, rates = rate_of(x);
     for (int64_t i = 0; i < count; i++) {
-      float *h = state + (d0 + i) * N, rate = x[i] * LOG2E, in = xu[i];
+      float *h = state + (d0 + i) * N, in = xu[i];
       const float *a = A + (d0 + i) * N;
-      vec sum = {};
+      vec sum = {}, rate = splat(rates[i]);
       for (int64_t n = 0; n < N; n += V) {
         int64_t left = N - n;
         vec an = load(a + n, left);
-        if (log) an = -exp2v(at_most(an * LOG2E, 126.f));
-        vec hn = exp2v(rate * an) * load(h + n, left) + in * load(B + n, left);
+        an = finite_rate(log ? -expv(an) : an);
+        vec hn = exp2_of_product(rate, an) * load(h + n, left) + in * load(B + n, left);
         store(h + n, hn, left);
         sum = sum + hn * load(C + n, left);
       }

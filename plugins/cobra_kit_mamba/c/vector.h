@@ -1,4 +1,4 @@
-// Vectors of floats in GNU C, and the three functions the kernels need of them. Plain C, no torch headers.
+// Vectors of floats in GNU C, and the functions the kernels need of them. Plain C, no torch headers.
 #ifndef COBRA_VECTOR_H
 #define COBRA_VECTOR_H
 #include <stdint.h>
@@ -55,15 +55,9 @@ static inline vec at_most(vec x, float high) { return choose(x > high, splat(hig
 #endif
 
 #define ROUND 12582912.f  // 1.5 * 2^23: adding it rounds to an integer
-
-// p * 2^n, for the integer n that `rounded - ROUND` is.
-static inline vec scale(vec p, vec rounded) {
-#ifdef __AVX512F__
-  return (vec)_mm512_scalef_ps((__m512)p, (__m512)(rounded - ROUND));
-#else
-  return (vec)((veci)p + ((veci)rounded << 23));
-#endif
-}
+#define BIAS 127          // of a float's exponent
+#define LARGEST 3.40282347e38f
+#define SMALLEST 1.4e-45f
 
 // 2^f for |f| <= 0.5. Exactly 1 at 0: an error there would grow by 1 / (1 - decay).
 static inline vec fraction(vec f) {
@@ -76,30 +70,49 @@ static inline vec fraction(vec f) {
   return p * f + 1.0f;
 }
 
-// 2^x for x <= 126; at least 2^-126.
-static inline vec exp2v(vec x) {
-  x = at_least(x, -126.f);
-  vec rounded = x + ROUND;
-  return scale(fraction(x - (rounded - ROUND)), rounded);
-}
+// p * 2^n, for the integer n that `rounded` holds beside ROUND and BIAS. The power is made of the bits of its exponent,
+// 2^LIFT too high and then multiplied down, so that results may be floats of less than 24 bits, and 0. n is at least
+// -BIAS - LIFT and at most BIAS - LIFT. A product and not a sum of bits: NaN stays NaN.
+#define LIFT 24
+static inline vec scale(vec p, vec rounded, float down) { return p * (vec)((veci)rounded << 23) * down; }
 
-// 2^(x y), for products of at most 126: a decay. With AVX-512 the product costs nothing and needs no lower bound.
+// 2^(x y) for products of at most 100: a decay. 0 where the product is below floats, minus infinity too.
 static inline vec exp2_of_product(vec x, vec y) {
 #ifdef __AVX512F__
+  // Far below the range of floats the rounding is wrong, and so is f: there the mask says 0.
   vec rounded = x * y + ROUND, f = x * y - (rounded - ROUND);
-  return scale(fraction(f), rounded);
+  __mmask16 in_range = _mm512_cmp_ps_mask((__m512)rounded, (__m512)splat(ROUND - 200.f), _CMP_NLT_UQ);
+  return (vec)_mm512_maskz_scalef_ps(in_range, (__m512)fraction(f), (__m512)(rounded - ROUND));
 #else
-  return exp2v(x * y);
+  const float round = ROUND + BIAS + LIFT;
+  vec product = at_least(x * y, -BIAS - LIFT), rounded = product + round;
+  return scale(fraction(product - (rounded - round)), rounded, 1.f / (1 << LIFT));
 #endif
 }
 
-static inline vec sigmoidv(vec x) { return 1.f / (1.f + exp2v(at_most(x * -LOG2E, 126.f))); }
+// e^x for x of at most 0.
+static inline vec exp_negative(vec x) { return exp2_of_product(at_least(x, -105.f), splat(LOG2E)); }
+
+// e^x: infinity above floats; 0 below 1.2e-38, where nobody asks it to be more exact.
+static inline vec expv(vec x) {
+  x = at_most(at_least(x, -87.3f), 89.f);
+#ifdef __AVX512F__
+  vec rounded = x * LOG2E + ROUND, f = x * LOG2E - (rounded - ROUND);
+  return (vec)_mm512_scalef_ps((__m512)fraction(f), (__m512)(rounded - ROUND));
+#else
+  const float round = ROUND + BIAS - 1;
+  vec rounded = x * LOG2E + round;
+  return scale(fraction(x * LOG2E - (rounded - round)), rounded, 2.f);
+#endif
+}
+
+static inline vec sigmoidv(vec x) { return 1.f / (1.f + expv(-x)); }
 
 // softplus(x) = max(x, 0) + log1p(exp(-|x|)), log1p(e) as 2 atanh(e / (2 + e)): the plain form loses small time
 // steps. *slope: its derivative, the sigmoid of x.
 static inline vec softplusv(vec x, vec *slope) {
   veci negative = x < 0.f;
-  vec e = exp2v(choose(negative, x, -x) * LOG2E), s = e / (2.f + e), q = s * s;
+  vec e = exp_negative(choose(negative, x, -x)), s = e / (2.f + e), q = s * s;
   if (slope) {
     vec r = 1.f / (1.f + e);
     *slope = choose(negative, e * r, r);
@@ -115,6 +128,13 @@ static inline vec softplusv(vec x, vec *slope) {
   p = p * q + 1.f;
   return choose(negative, (vec){}, x) + 2.f * s * p;
 }
+
+// What a time step multiplies A by, so that 2 to the power of it is the decay. LOG2E goes with the step because A may
+// be as large as floats are.
+static inline vec rate_of(vec step) { return at_most(step * LOG2E, LARGEST); }
+
+// A as the kernels take it: minus infinity becomes the lowest float, so that a time step of 0 keeps the state.
+static inline vec finite_rate(vec A) { return at_least(A, -LARGEST); }
 
 static inline float sum_lanes(vec x) {
 #ifdef __AVX512F__

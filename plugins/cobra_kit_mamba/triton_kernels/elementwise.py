@@ -10,6 +10,8 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+LOWEST = tl.constexpr(-3.4028234663852886e38)
+
 
 @triton.jit
 def sigmoid(x):
@@ -40,6 +42,12 @@ def softplus(x):
     w = 1.0 + e
     exact = tl.where(w == 1.0, e, tl.log(w) * (e / tl.where(w == 1.0, 1.0, w - 1.0)))
     return tl.where(x > 20.0, x, exact)
+
+
+@triton.jit
+def finite_rate(rate):
+    """Returns A with the lowest float in place of minus infinity, which a time step of 0 would turn into NaN."""
+    return tl.maximum(rate, LOWEST, propagate_nan=tl.PropagateNan.ALL)
 
 
 @triton.jit

@@ -14,7 +14,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from cobra_kit_mamba.triton_kernels.elementwise import place, row, sigmoid, silu, silu_slope, softplus
+from cobra_kit_mamba.triton_kernels.elementwise import finite_rate, place, row, sigmoid, silu, silu_slope, softplus
 
 LOG2E = tl.constexpr(1.4426950408889634)
 
@@ -38,7 +38,7 @@ def chunk_sums(
     is_channel = d < channels
     is_state = n < d_state
     both = is_state[:, None] & is_channel[None, :]
-    rate = tl.load(A + d[None, :] * s_Ad + n[:, None] * s_An, both, 0.0).to(tl.float32) * LOG2E
+    rate = finite_rate(tl.load(A + d[None, :] * s_Ad + n[:, None] * s_An, both, 0.0).to(tl.float32))
     shift = tl.zeros((BLOCK_D,), tl.float32)
     if HAS_BIAS:
         shift = tl.load(bias + d * s_vd, is_channel, 0.0).to(tl.float32)
@@ -65,7 +65,7 @@ def chunk_sums(
                 g *= silu(tl.load(z + t * s_zt, is_channel & here, 0.0).to(tl.float32))
             Bt = tl.load(B + t * s_Bt, is_state & here, 0.0).to(tl.float32)
             Ct = tl.load(C + t * s_Ct, is_state & here, 0.0).to(tl.float32)
-            decay = tl.exp2(x[None, :] * rate)
+            decay = tl.exp2((x * LOG2E)[None, :] * rate)
             left *= decay
             back = left * (g[None, :] * Ct[:, None])
             if HAS_STARTS:
@@ -126,14 +126,14 @@ def gradients(
         sum_A = tl.zeros((CHUNK, BLOCK_D), tl.float32)
         out = tl.zeros((CHUNK, BLOCK_D), tl.float32)
         for n in range(d_state):
-            a = tl.load(A + d * s_Ad + n * s_An, is_channel, 0.0).to(tl.float32)
+            a = finite_rate(tl.load(A + d * s_Ad + n * s_An, is_channel, 0.0).to(tl.float32))
             at_state = b * s_sb + c * s_sc + n * s_sn + d * s_sd
             exists = is_channel & (c < chunks)
             h = tl.load(begins + at_state, exists, 0.0)
             q = tl.load(arrives + at_state, exists, 0.0)
             Bn = tl.load(B + b * s_Bb + t * s_Bt + n, is_token, 0.0).to(tl.float32)
             Cn = tl.load(C + b * s_Cb + t * s_Ct + n, is_token, 0.0).to(tl.float32)
-            decay = tl.exp2(x * (a * LOG2E)[None, :])
+            decay = tl.exp2((x * LOG2E) * a[None, :])
             added = xu * Bn[:, None]
             grad_out = g * Cn[:, None]
             before = added
@@ -153,8 +153,8 @@ def gradients(
                 if HAS_STARTS:
                     fresh = tl.load(starts + b * length + c * CHUNK + j, c * CHUNK + j < length, 0) != 0
                     q = tl.where(fresh, 0.0, q)
-            grad_exponent = grad_state * decay * before
-            sum_A += grad_exponent * a[None, :]
+            grad_rate = grad_state * decay * before * x
+            sum_A += grad_rate * a[None, :]  # of the time step's logarithm: A alone may be too large for a sum
             sum_B += grad_state * Bn[:, None]
             if HAS_Z:
                 out += after * Cn[:, None]
@@ -163,9 +163,10 @@ def gradients(
             tl.store(dC + at_n, tl.sum(g * after, 1), is_token)
             at_A = dA + ((b * parts + part) * d_state + n) * channels + d * s_od
             so_far = tl.load(at_A, is_channel & (k > 0), 0.0)
-            tl.store(at_A, so_far + tl.sum(grad_exponent * x, 0), is_channel)
+            tl.store(at_A, so_far + tl.sum(grad_rate, 0), is_channel)
         ut = tl.load(u + at_u, here, 0.0).to(tl.float32)
-        grad_dt = (sum_B * ut + sum_A) * sigmoid(raw)
+        slope = sigmoid(raw)
+        grad_dt = sum_B * ut * slope + sum_A * (slope / tl.where(x == 0.0, 1.0, x))
         grad_u = sum_B * x
         if HAS_D:
             grad_u += g * skip[None, :]

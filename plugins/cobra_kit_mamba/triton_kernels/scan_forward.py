@@ -14,7 +14,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from cobra_kit_mamba.triton_kernels.elementwise import place, row, silu, softplus
+from cobra_kit_mamba.triton_kernels.elementwise import finite_rate, place, row, silu, softplus
 
 LOG2E = tl.constexpr(1.4426950408889634)
 
@@ -38,7 +38,7 @@ def local_states(
     is_channel = d < channels
     is_state = n < d_state
     both = is_state[:, None] & is_channel[None, :]
-    rate = tl.load(A + d[None, :] * s_Ad + n[:, None] * s_An, both, 0.0).to(tl.float32) * LOG2E
+    rate = finite_rate(tl.load(A + d[None, :] * s_Ad + n[:, None] * s_An, both, 0.0).to(tl.float32))
     shift = tl.zeros((BLOCK_D,), tl.float32)
     if HAS_BIAS:
         shift = tl.load(bias + d * s_vd, is_channel, 0.0).to(tl.float32)
@@ -59,7 +59,7 @@ def local_states(
             if HAS_STARTS:
                 fresh = tl.load(starts + b * length + t, here, 0) != 0
                 h = tl.where(fresh, 0.0, h)
-            h = tl.exp2(x[None, :] * rate) * h + (x * ut)[None, :] * Bt[:, None]
+            h = tl.exp2((x * LOG2E)[None, :] * rate) * h + (x * ut)[None, :] * Bt[:, None]
             total += x
     where = b * s_sb + c * s_sc
     tl.store(states + where + n[:, None] * s_sn + d[None, :] * s_sd, h, both)
@@ -81,7 +81,7 @@ def carried_states(
     b, n, block = place(blocks, d_state)
     d = (block * BLOCK_D + tl.arange(0, BLOCK_D)).to(tl.int64)
     is_channel = d < channels
-    rate = tl.load(A + d * s_Ad + n * s_An, is_channel, 0.0).to(tl.float32) * LOG2E
+    rate = finite_rate(tl.load(A + d * s_Ad + n * s_An, is_channel, 0.0).to(tl.float32))
     h = tl.zeros((BLOCK_D,), tl.float32)
     if HAS_INITIAL:
         h = tl.load(initial + b * s_0b + d * s_0d + n * s_0n, is_channel, 0.0).to(tl.float32)
@@ -95,7 +95,7 @@ def carried_states(
         at = states + b * s_sb + c.to(tl.int64)[:, None] * s_sc + n * s_sn + d[None, :] * s_sd
         own = tl.load(at, here, 0.0)
         total = tl.load(sums + (b * chunks + c)[:, None] * channels + d[None, :] * s_sd, here, 0.0)
-        decay = tl.exp2(total * rate[None, :])
+        decay = tl.exp2((total * LOG2E) * rate[None, :])
         begins = own
         for j in tl.static_range(GROUP):
             begins = tl.where(i[:, None] == j, h[None, :], begins)
@@ -123,7 +123,7 @@ def outputs(
     is_channel = d < channels
     is_state = n < d_state
     both = is_state[:, None] & is_channel[None, :]
-    rate = tl.load(A + d[None, :] * s_Ad + n[:, None] * s_An, both, 0.0).to(tl.float32) * LOG2E
+    rate = finite_rate(tl.load(A + d[None, :] * s_Ad + n[:, None] * s_An, both, 0.0).to(tl.float32))
     shift = tl.zeros((BLOCK_D,), tl.float32)
     skip = tl.zeros((BLOCK_D,), tl.float32)
     if HAS_BIAS:
@@ -152,7 +152,7 @@ def outputs(
             Ct = tl.load(C + t * s_Ct, is_state & here, 0.0).to(tl.float32)
             if HAS_STARTS:
                 h = tl.where(tl.load(starts + b * length + t, here, 0) != 0, 0.0, h)
-            h = tl.exp2(x[None, :] * rate) * h + (x * ut)[None, :] * Bt[:, None]
+            h = tl.exp2((x * LOG2E)[None, :] * rate) * h + (x * ut)[None, :] * Bt[:, None]
             out = tl.sum(h * Ct[:, None], 0)
             if HAS_D:
                 out += skip * ut

@@ -5,7 +5,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from cobra_kit_mamba.triton_kernels.elementwise import silu, softplus
+from cobra_kit_mamba.triton_kernels.elementwise import finite_rate, silu, softplus
 
 LOG2E = tl.constexpr(1.4426950408889634)
 
@@ -33,13 +33,14 @@ def scan_step(
         x += tl.load(bias + d, is_channel, 0.0).to(tl.float32)
     x = softplus(x)
     ut = tl.load(u + b * s_ub + d * s_ud, is_channel, 0.0).to(tl.float32)
-    rate = tl.load(A + d[:, None] * s_Ad + n[None, :] * s_An, both, 0.0).to(tl.float32) * LOG2E
+    rate = tl.load(A + d[:, None] * s_Ad + n[None, :] * s_An, both, 0.0).to(tl.float32)
     if LOG_A:
-        rate = -tl.exp2(rate) * LOG2E
+        rate = -tl.exp(rate)
+    rate = finite_rate(rate)
     Bt = tl.load(B + b * s_Bb + n * s_Bn, is_state, 0.0).to(tl.float32)
     Ct = tl.load(C + b * s_Cb + n * s_Cn, is_state, 0.0).to(tl.float32)
     at = state + b * s_sb + d[:, None] * s_sd + n[None, :]
-    h = tl.exp2(x[:, None] * rate) * tl.load(at, both, 0.0) + (x * ut)[:, None] * Bt[None, :]
+    h = tl.exp2((x * LOG2E)[:, None] * rate) * tl.load(at, both, 0.0) + (x * ut)[:, None] * Bt[None, :]
     tl.store(at, h, both)
     y = tl.sum(h * Ct[None, :], 1)
     if HAS_D:

@@ -15,6 +15,9 @@ from cobra_kit_mamba.mamba2 import Mamba2Backbone
 from cobra_kit_mamba.mamba2_config import MambaTwoConfig
 
 NAMES = ("u", "dt", "A", "B", "C", "D", "z", "dt_bias", "initial_state")
+EXACT = 3e-6
+"""The largest relative error of float32 against float64. Measured: 9e-7; other processors sum in other orders."""
+
 Scan = Callable[..., tuple[Tensor, Tensor]]
 
 

@@ -67,6 +67,7 @@ def test_segments_of_a_row_do_not_see_each_other() -> None:
 
 def test_a_fresh_start_is_a_state_of_zeros() -> None:
     *given, state = inputs(1, 70, 4, 3, 2, 5)
+    # Equal bits: without a state it makes the same zeros and goes on as with one.
     for ours, theirs in zip(state_space_dual(*given), state_space_dual(*given, torch.zeros_like(state)), strict=True):
         assert torch.equal(ours, theirs)
 

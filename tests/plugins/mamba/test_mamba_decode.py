@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mamba_checks import build, relative_error
+from mamba_checks import EXACT, build, relative_error
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -34,7 +34,8 @@ def model() -> MambaBackbone:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_logged_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+def _c_kernels_and_nothing_logged_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COBRA_KIT_MAMBA_KERNEL", "auto")  # the suite may be held to another
     monkeypatch.setattr(fused_step, "_logged", set())
 
 
@@ -99,7 +100,7 @@ def test_equals_the_plain_step(width: int, expand: int, d_state: int, rank: int,
         pairs |= {name: (ours.tensors[name], theirs.tensors[name], exact.tensors[name]) for name in ours.tensors}
         for name, (found, same, true) in pairs.items():
             # The plain step's own distance from the truth, where a norm of one channel magnifies rounding.
-            assert relative_error(found, true) <= max(1e-6, 5 * relative_error(same, true)), name
+            assert relative_error(found, true) <= max(EXACT, 5 * relative_error(same, true)), name
     assert torch.equal(ours.lengths, theirs.lengths)
 
 
@@ -110,9 +111,9 @@ def test_bit_near_at_the_size_of_the_benchmark(rows: int) -> None:
     theirs = copy.deepcopy(ours)
     for token in range(5):
         embeddings = random(rows, 256, seed=token)
-        assert relative_error(model.step(embeddings, ours), plain(model, embeddings, theirs)) <= 1e-6
+        assert relative_error(model.step(embeddings, ours), plain(model, embeddings, theirs)) <= EXACT
     for name, tensor in ours.tensors.items():
-        assert relative_error(tensor, theirs.tensors[name]) <= 1e-6, name
+        assert relative_error(tensor, theirs.tensors[name]) <= EXACT, name
 
 
 @pytest.mark.parametrize("threads", [2, 3, 5])
@@ -127,9 +128,9 @@ def test_threads_change_nothing_beyond_rounding(threads: int) -> None:
         found = model.step(random(2, 200), states[1])
     finally:
         torch.set_num_threads(before)
-    assert relative_error(found, expected) <= 1e-6
+    assert relative_error(found, expected) <= EXACT
     for name, tensor in states[0].tensors.items():
-        assert relative_error(states[1].tensors[name], tensor) <= 1e-6, name
+        assert relative_error(states[1].tensors[name], tensor) <= EXACT, name
 
 
 def test_threads_of_python_may_step_at_once() -> None:
@@ -147,6 +148,8 @@ def test_threads_of_python_may_step_at_once() -> None:
         thread.start()
     for thread in threads:
         thread.join()
+    # Equal bits: a model so small takes one thread of OpenMP, and each step is the same call as before.
+    assert 3 * 96 * 192 < 1 << 18  # the size from which decode.c shares the work
     assert all(torch.equal(found[i], expected[i]) for i in range(6))
 
 
@@ -178,6 +181,7 @@ def test_addresses_stay(model: MambaBackbone) -> None:
 def test_other_batches_take_the_plain_step(model: MambaBackbone, rows: int, caplog: pytest.LogCaptureFixture) -> None:
     ours, theirs = random_state(model, rows), random_state(model, rows)
     embeddings = random(rows, 128)
+    # Equal bits: both are the plain step, on states that are equal and lie alike.
     assert torch.equal(model.step(embeddings, ours), plain(model, embeddings, theirs))
     assert not one_call(model, embeddings, ours)
     assert caplog.messages == []
@@ -191,13 +195,14 @@ def test_bad_values_stay_in_their_row(model: MambaBackbone, bad: float, where: s
     embeddings = embeddings.clone()
     (embeddings if where == "token" else state.tensors["ssm.0"])[4] = bad
     found = model.step(embeddings, state)
-    others = [0, 1, 2, 3, 5]
+    others = [0, 1, 2, 3, 5]  # equal bits: the same call; rows share what is read of the weights, and no sum
     assert torch.equal(found[others], expected[others])
     assert not found[4].isfinite().all()
 
 
 def test_tokens_need_not_lie_dense(model: MambaBackbone) -> None:
     wide = random(128, 3)
+    # Equal bits: the step copies tokens that do not lie dense, and is then the same call.
     assert torch.equal(
         model.step(wide.t(), random_state(model, 3)), model.step(wide.t().clone(), random_state(model, 3))
     )
@@ -223,7 +228,7 @@ def test_a_wrapped_projection_is_called(model: MambaBackbone, name: str, caplog:
     setattr(mixer, name, Doubled(mixer.get_submodule(name)))
     for _ in range(2):
         found = model.step(embeddings, random_state(model, 1))
-    assert torch.equal(found, plain(model, embeddings, random_state(model, 1)))
+    assert torch.equal(found, plain(model, embeddings, random_state(model, 1)))  # both are the plain step
     assert relative_error(found, before) > 1e-3
     assert caplog.messages == [
         "Mamba decodes block by block, slower than in one call: "
@@ -303,6 +308,7 @@ def test_bfloat16_weights_take_the_plain_step(model: MambaBackbone, caplog: pyte
     embeddings = random(2, 128).bfloat16()
     for _ in range(2):
         states = [model.new_state(2, 1, device=CPU, dtype=torch.bfloat16) for _ in range(2)]
+        # Equal bits: both are the plain step.
         assert torch.equal(model.step(embeddings, states[0]), plain(model, embeddings, states[1]))
     (line,) = caplog.messages
     assert line.endswith("block by block, slower than in one call: layers.0.norm.weight is bfloat16, not float32")
@@ -312,6 +318,7 @@ def test_bfloat16_weights_take_the_plain_step(model: MambaBackbone, caplog: pyte
 
 def test_a_state_in_bfloat16_takes_the_plain_step(model: MambaBackbone, caplog: pytest.LogCaptureFixture) -> None:
     states = [model.new_state(2, 1, device=CPU, dtype=torch.bfloat16) for _ in range(2)]
+    # Equal bits: both are the plain step.
     assert torch.equal(model.step(random(2, 128), states[0]), plain(model, random(2, 128), states[1]))
     assert caplog.messages[0].endswith("the embeddings or the decode state are not float32, or do not fit the model")
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
+from decay_checks import check_decays
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mamba_checks import NAMES, build, relative_error, scan_inputs, sequence, with_state
@@ -161,6 +162,7 @@ def test_strided_inputs_are_read_where_they_lie() -> None:
         return selective_scan(u, dt, A.t().contiguous().t(), B, C, D, z, bias)
 
     odd = torch.stack([grad, grad], dim=-1)[..., 0]
+    # Equal bits: the same programs on the same numbers; only where those lie differs.
     for ours, theirs in zip(gradients(from_views, odd), gradients(selective_scan, grad), strict=True):
         assert torch.equal(ours, theirs)
 
@@ -197,7 +199,7 @@ def test_bad_values_stay_in_their_row(bad: float) -> None:
         expected = selective_scan(*inputs)
         inputs[spoilt][1, 7] = bad
         y = selective_scan(*inputs)
-        assert torch.equal(y[[0, 2]], expected[[0, 2]])
+        assert torch.equal(y[[0, 2]], expected[[0, 2]])  # a program has one row
         assert torch.equal(y[1, :7], expected[1, :7])
         if math.isnan(bad):
             assert y[1, 7].isnan().all()
@@ -232,6 +234,27 @@ def test_minus_infinite_time_step_keeps_the_state() -> None:
     assert not grads[0].any()
     assert not grads[1].any()
     assert torch.equal(grads[2], torch.ones_like(inputs[8]))
+
+
+@pytest.mark.parametrize(("low", "high"), [(-50.0, 0.0), (30.0, 80.0), (-100.0, 80.0 if CUDA else 88.7)])
+def test_decays_of_any_size(low: float, high: float) -> None:  # a GPU has no time steps below 1e-38
+    check_decays(low, high, 0, shape=(1, 19, 5, 2), device=DEVICE)
+
+
+def test_a_decay_beyond_floats_forgets_and_a_step_of_nothing_keeps() -> None:
+    inputs = [x.requires_grad_() for x in on_device(*with_state(scan_inputs(2, 18, 5, 3)))]
+    with torch.no_grad():
+        inputs[2][3] = -math.inf
+        inputs[1][1] = -math.inf
+    y, state = selective_scan(*inputs[:8], initial_state=inputs[8], return_state=True)
+    torch.testing.assert_close(state[1], inputs[8][1])
+    assert all(gradient.isfinite().all() for gradient in torch.autograd.grad(y.sum() + state.sum(), inputs))
+    u, dt, _, B, C, D, z, bias, initial = (x.detach() for x in inputs)
+    rates = torch.full((5, 3), 95.0, device=DEVICE)
+    ours = initial.clone()
+    selective_step(ours, u[:, 0], dt[:, 0], rates, B[:, 0], C[:, 0], D, z[:, 0], bias, log_A=True)
+    torch.testing.assert_close(ours[1], initial[1])
+    assert ours.isfinite().all()
 
 
 @pytest.mark.parametrize("shape", [(0, 5, 8, 4), (2, 0, 8, 4)], ids=["no row", "no token"])

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,3 +44,18 @@ def test_no_word_is_lost_and_the_order_of_the_others_stays(words: list[str]) -> 
 def test_an_option_without_its_value(line: str) -> None:
     with pytest.raises(UsageError, match=r"^option --plugin takes a value$"):
         global_options_first(line.split())
+
+
+def spin_count(**variables: str) -> str:
+    program = (
+        "import os, sys, cobra_kit.cli; cobra_kit.cli.main(['--version']); print(os.environ.get('GOMP_SPINCOUNT'))"
+    )
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_", "KMP_"))}
+    done = subprocess.run([sys.executable, "-c", program], env=kept | variables, capture_output=True, text=True)
+    return done.stdout.split()[-1]
+
+
+def test_threads_that_wait_sleep_soon_unless_the_user_says_otherwise() -> None:
+    assert spin_count() == "1000"
+    assert spin_count(GOMP_SPINCOUNT="7") == "7"
+    assert spin_count(OMP_WAIT_POLICY="active") == "None"

@@ -25,7 +25,6 @@ from cobra_kit.exchange.huggingface.processor import CobraKitProcessor
 from cobra_kit.interfaces import TextCodec
 from cobra_kit.model.decoding import generate_ids
 from cobra_kit.model.prompts import prompt_batches
-from cobra_kit.weights import load_tensors
 
 
 def test_auto_model_gives_the_same_tokens_in_another_process(recipe_with, tmp_path):
@@ -76,9 +75,6 @@ def test_saving_again_gives_the_same_files(folder, tmp_path):
     opened = CobraKitModel.from_pretrained(folder)
     opened.save_pretrained(tmp_path / "again")
     first, second = ({f.name: f.read_bytes() for f in path.iterdir()} for path in (folder, tmp_path / "again"))
-    weights = [load_tensors(path / "model.safetensors") for path in (folder, tmp_path / "again")]
-    assert all(torch.equal(a, b) for a, b in zip(weights[0].values(), weights[1].values(), strict=True))
-    del first["model.safetensors"], second["model.safetensors"]  # the order of their headers is not fixed
     assert first == second
 
 

@@ -103,6 +103,7 @@ def test_other_data_are_another_stage(tmp_path: Path) -> None:
 
 
 def assert_same_weights(left: Path, right: Path) -> None:
+    # Equal bits: trained in this process, on as many threads, by the same operations on tensors that lie alike.
     one, other = (load_tensors(run / "model.safetensors") for run in (left, right))
     assert one.keys() == other.keys()
     assert [name for name in one if not torch.equal(one[name], other[name])] == []

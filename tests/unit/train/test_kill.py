@@ -104,6 +104,7 @@ def test_killed_at_random_moments_it_ends_the_same(context, undisturbed, tmp_pat
         if not went_on(tmp_path / "run"):
             disturb(context, home / "toy.yaml", tmp_path / "run", number, delay)
     found = finish(context, home / "toy.yaml", tmp_path / "run")
+    # Equal bits: every process computes on one thread, and goes on from exactly what another has written.
     assert [name for name in expected if not torch.equal(expected[name], found[name])] == []
     assert steady(tmp_path / "run") == steady(home / "run")
     assert went_on(tmp_path / "run"), "no process went on from a checkpoint"

@@ -27,6 +27,11 @@ def weights(model):
 
 
 def same(left, right):
+    """Returns the names of tensors with equal bits.
+
+    Runs of one process on as many threads make the same operations on tensors that lie alike, and no sum of theirs
+    depends on which thread comes first.
+    """
     return [name for name in left if torch.equal(left[name], right[name])]
 
 

@@ -7,6 +7,7 @@ import os
 import resource
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from cobra_kit.errors import WeightsError
-from cobra_kit.weights import load_into, load_tensors, save_tensors
+from cobra_kit.weights import load_into, load_metadata, load_tensors, save_tensors
 from cobra_kit.weights.reading import DamagedWeightsError
 
 
@@ -27,6 +28,12 @@ def equal(left: dict[str, Tensor], right: dict[str, Tensor]) -> bool:
 
 def some_tensors() -> dict[str, Tensor]:
     return {"a.w": torch.arange(6.0).reshape(2, 3), "b": torch.ones(4, dtype=torch.bfloat16), "n": torch.tensor(3)}
+
+
+def shuffled(named: dict[str, Any], random: Any) -> dict[str, Any]:
+    pairs = list(named.items())
+    random.shuffle(pairs)
+    return dict(pairs)
 
 
 class Tied(nn.Module):
@@ -264,6 +271,26 @@ class TestLoadInto:
 
 
 class TestSaveTensors:
+    @given(
+        tensors=st.dictionaries(
+            st.text(min_size=1), st.sampled_from([torch.ones(3), torch.arange(4), torch.ones(2).half()])
+        ),
+        metadata=st.dictionaries(st.text(), st.text(), max_size=8),
+        random=st.randoms(use_true_random=False),
+    )
+    @settings(max_examples=30, deadline=None)
+    def test_equal_content_gives_equal_bytes(self, tmp_path_factory, tensors, metadata, random) -> None:  # type: ignore[no-untyped-def]
+        folder = tmp_path_factory.mktemp("order")
+        tensors.pop("__metadata__", None)
+        tensors = {name: tensor.clone() for name, tensor in tensors.items()}
+        files = []
+        for i in range(4):
+            save_tensors(folder / f"{i}.safetensors", shuffled(tensors, random), shuffled(metadata, random))
+            files.append((folder / f"{i}.safetensors").read_bytes())
+        assert len(set(files)) == 1
+        assert equal(load_tensors(folder / "0.safetensors"), tensors)
+        assert load_metadata(folder / "0.safetensors") == {"format": "pt", **metadata}
+
     def test_round_trip_with_metadata(self, tmp_path: Path) -> None:
         save_tensors(tmp_path / "w.safetensors", some_tensors(), {"made": "here"})
         assert equal(load_tensors(tmp_path / "w.safetensors"), some_tensors())

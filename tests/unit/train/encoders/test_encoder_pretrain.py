@@ -61,6 +61,7 @@ def weights(result: Pretrained) -> dict[str, torch.Tensor]:
 
 
 def same(one: Pretrained, two: Pretrained) -> bool:
+    """Returns whether all weights have equal bits: one process, as many threads, the same operations."""
     return all(torch.equal(value, weights(two)[name]) for name, value in weights(one).items())
 
 
