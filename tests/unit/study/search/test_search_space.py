@@ -6,9 +6,12 @@ from pathlib import Path
 
 import optuna
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cobra_kit.errors import RecipeError
 from cobra_kit.recipe import Recipe, load_recipe
+from cobra_kit.recipe.sweep import Choice
 from cobra_kit.study.search import check_space, grid, make_pruner, make_sampler, point_recipe, suggest
 
 RECIPE = """
@@ -172,3 +175,59 @@ def test_two_workers_do_not_suggest_the_same(tmp_path: Path) -> None:
     assert found[0] != found[1]
     again = suggest(optuna.create_study(sampler=make_sampler(one, 0)).ask(), space_of(one))
     assert again == found[0]
+
+
+DECIMAL = """
+  space:
+    train.finetune.weight_decay: {low: 0.1, high: 0.3, step: 0.1}
+    train.finetune.warmup_ratio: {low: 0.0, high: 0.7, step: 0.1, when: {train.finetune.weight_decay: 0.3}}
+"""
+WARMUPS = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
+
+
+def test_steps_of_a_grid_are_decimal_and_the_end_is_one_of_them(tmp_path: Path) -> None:
+    one = recipe(tmp_path, DECIMAL)
+    points = grid(one, space_of(one))
+    assert [point["train.finetune.weight_decay"] for point in points[:3]] == [0.1, 0.2, 0.3]
+    assert [point["train.finetune.warmup_ratio"] for point in points[2:]] == WARMUPS
+    assert "0.30000000000000004" not in str(points)
+
+
+@pytest.mark.parametrize("name", ["tpe", "random", "nsgaii"])
+def test_samplers_suggest_and_record_decimal_steps(tmp_path: Path, name: str) -> None:
+    one = recipe(tmp_path, DECIMAL + f"  sampler: {{use: {name}}}\n")
+    study = optuna.create_study()
+    seen = set()
+    for number in range(60):
+        study.sampler = make_sampler(one, number)
+        trial = study.ask()
+        values = suggest(trial, space_of(one))
+        assert values == trial.params == study.trials[-1].params
+        seen |= set(values.items())
+        study.tell(trial, 1.0)
+    assert {value for path, value in seen if path == "train.finetune.weight_decay"} == {0.1, 0.2, 0.3}
+    assert {value for path, value in seen if path == "train.finetune.warmup_ratio"} <= set(WARMUPS)
+
+
+@given(
+    low=st.integers(-500, 500), step=st.integers(1, 300), count=st.integers(2, 40), scale=st.sampled_from([10, 100, 1000])
+)
+def test_every_value_of_a_range_with_steps_is_the_nearest_float_of_its_decimal(
+    low: int, step: int, count: int, scale: int
+) -> None:
+    high = (low + step * (count - 1)) / scale
+    one = Choice(low=low / scale, high=high, step=step / scale)
+    assert one.values() == [(low + step * number) / scale for number in range(count)]
+    assert one.values()[-1] == high
+    assert [one.nearest(low / scale + number * (step / scale)) for number in range(count)] == one.values()
+
+
+def test_a_step_that_leaves_one_value_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="expected a step that fits between low and high, found 0.5"):
+        recipe(tmp_path, "  space: {train.finetune.weight_decay: {low: 0.1, high: 0.3, step: 0.5}}\n")
+
+
+def test_a_grid_is_counted_before_it_is_laid_down(tmp_path: Path) -> None:
+    one = recipe(tmp_path, "  space: {model.backbone.n_layer: {low: 1, high: 1000000000000}}\n")
+    with pytest.raises(RecipeError, match="a grid of 1,000,000,000,000 points"):
+        grid(one, space_of(one))
