@@ -51,9 +51,7 @@ class DecimalSteps(BaseSampler):
         """Tells the sampler that a trial begins."""
         self._sampler.before_trial(study, trial)
 
-    def after_trial(
-        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
-    ) -> None:
+    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
         """Tells the sampler that a trial has ended."""
         self._sampler.after_trial(study, trial, state, values)
 
