@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from cobra_kit._plugins import Registry, default_registry
 from cobra_kit.errors import PluginError, RecipeError
 from cobra_kit.plugin import KINDS
 from cobra_kit.recipe import Recipe
 from cobra_kit.recipe.problems import problem, raise_problems
-from cobra_kit.recipe.sweep import Choice, Scalar
+from cobra_kit.recipe.sweep import Scalar
 from cobra_kit.study.search.conditions import beside, impossible_conditions, show_value
 from cobra_kit.study.search.effect import SECTIONS, Inputs, inputs_of, why_not_read
-from cobra_kit.study.search.space import Space, Values, applies
+from cobra_kit.study.search.space import Space, Values, applies, ends
 
 
 def check_space(recipe: Recipe, registry: Registry | None = None) -> None:
@@ -46,7 +46,7 @@ class _Tried:
     def __init__(self, recipe: Recipe, space: Space, path: str, registry: Registry | None) -> None:
         self._recipe, self._path, self._choice = recipe, path, space[path]
         self._registry = registry or default_registry()
-        self._values = _ends(self._choice)
+        self._values = ends(self._choice)
         self._failed: list[RecipeError] = []
         self._inputs: list[tuple[Scalar, Inputs]] = []
         held = beside(space, path)
@@ -114,7 +114,7 @@ def _covered(recipe: Recipe, space: Space, registry: Registry | None) -> list[Re
     for (path, choice), (other, covering) in itertools.combinations(space.items(), 2):
         if not _may_cover(other, path):
             continue
-        for value in _ends(covering):
+        for value in ends(covering):
             held = {**beside(space, path), **beside(space, other), other: value}
             if not applies(choice, held) or not applies(covering, held):
                 continue
@@ -137,15 +137,7 @@ def _may_cover(other: str, path: str) -> bool:
 
 def _distinct(recipe: Recipe, space: Space, path: str, held: Values, registry: Registry | None) -> Iterator[Inputs]:
     """Yields what trials run on for every value of a path, where the recipe takes it, laid on in the space's order."""
-    for value in _ends(space[path]):
+    for value in ends(space[path]):
         values = {**held, path: value}
         with contextlib.suppress(RecipeError):
             yield inputs_of(recipe, {key: values[key] for key in space if key in values}, registry)
-
-
-def _ends(choice: Choice) -> Sequence[Scalar]:
-    if choice.choices is not None:
-        return list(choice.choices)
-    if choice.count is None or choice.log:
-        return [choice.low, choice.high]
-    return [choice.value(0), choice.value(choice.count - 1)]

@@ -42,6 +42,15 @@ def applies(choice: Choice, values: Mapping[str, Scalar]) -> bool:
     )
 
 
+def ends(choice: Choice) -> Sequence[Scalar]:
+    """Returns all choices, or both ends of a range."""
+    if choice.choices is not None:
+        return list(choice.choices)
+    if choice.count is None or choice.log:
+        return [choice.low, choice.high]
+    return [choice.value(0), choice.value(choice.count - 1)]
+
+
 def grid(recipe: Recipe, space: Space) -> list[Values]:
     """Returns every point of a space, conditions kept.
 

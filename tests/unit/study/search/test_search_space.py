@@ -226,7 +226,7 @@ def test_every_value_of_a_range_with_steps_is_the_nearest_float_of_its_decimal(
 
 
 def test_a_step_that_leaves_one_value_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="expected a step that fits between low and high, found 0.5"):
+    with pytest.raises(RecipeError, match=r"expected a step that fits between low and high, found 0\.5"):
         recipe(tmp_path, "  space: {train.finetune.weight_decay: {low: 0.1, high: 0.3, step: 0.5}}\n")
 
 
