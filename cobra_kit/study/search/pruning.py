@@ -13,7 +13,7 @@ from cobra_kit.recipe import Recipe
 from cobra_kit.recipe.problems import problem
 from cobra_kit.recipe.sections import StageSection, ValidationSection
 from cobra_kit.recipe.sweep import COSTS, NamedSection
-from cobra_kit.study.search.algorithms import PRUNERS
+from cobra_kit.study.search.algorithms import PRUNERS, make_pruner
 from cobra_kit.study.search.conditions import beside
 from cobra_kit.study.search.space import ends, point_recipe
 from cobra_kit.study.trials.quiet import knowingly
@@ -135,9 +135,18 @@ def looks_of(recipe: Recipe) -> Looks | None:
     return Looks(tuple(range(every, last.steps, every)), last.steps, validation.questions)
 
 
-def _can_prune(pruner: BasePruner, steps: Sequence[int], trials: int, better: Direction, questions: int | None) -> bool:
+def _longest(variants: Sequence[Recipe]) -> Looks | None:
+    looks = [found for one in variants if (found := looks_of(one)) is not None]
+    return max(looks, key=lambda one: (one.end is None, len(one.steps)), default=None)
+
+
+def _can_prune(recipe: Recipe, looks: Looks, trials: int) -> bool:
     import optuna
 
+    assert recipe.sweep is not None
+    assert recipe.sweep.pruner is not None
+    pruner, better = make_pruner(recipe), recipe.sweep.objectives[0].better
+    questions = looks.questions if recipe.sweep.pruner.use == PER_QUESTION else None
     with knowingly():
         sampler = optuna.samplers.RandomSampler(seed=0)
         study = optuna.create_study(study_name="cobra-kit", direction=better, pruner=pruner, sampler=sampler)
