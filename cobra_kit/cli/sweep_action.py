@@ -83,6 +83,14 @@ def sweep(words: Words, *, workers: int, fresh: bool, as_json: bool, worker: int
     if worker is not None:
         _help(kind, path, crew)
         return
+    if workers > (most := len(kind.points())):
+        trials = f"{most} {'trial' if most == 1 else 'trials'}"
+        _tell(
+            Message(
+                text=f"--workers {workers}, but there {'is' if most == 1 else 'are'} {trials}: so many workers start"
+            )
+        )
+        workers = most
     for line in _heading(kind, path, workers):
         typer.echo(line, err=True)
     try:
