@@ -18,6 +18,7 @@ from cobra_kit.estimate.datasets import BY_SETTING
 from cobra_kit.interfaces import Backbone, Component
 from cobra_kit.model import VisionLanguageModel
 from cobra_kit.recipe import Recipe, ResolvedRecipe
+from cobra_kit.store import expanded
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def missing_data(recipe: Recipe) -> list[Missing]:
     """Returns the files and folders that the data source's settings name and that are not there."""
     found = []
     for name, path in _paths(source_settings(recipe)):
-        if not path.expanduser().exists():
+        if not expanded(path).exists():
             links = [f"{one.what}: {one.link}" for one in BY_SETTING.get(name, ())]
             found.append(Missing(f"data.{name}: {path} is not there", tuple(links or ("Give its path.",))))
     return found
@@ -72,7 +73,7 @@ def missing_weights(model: VisionLanguageModel, resolved: ResolvedRecipe) -> lis
             wanted |= dict.fromkeys(asked, f"weights of {name}")
             if not asked:
                 found.append(Missing(f"weights of {name}: from the hub, it does not say which", ()))
-        elif weights not in ("none", "packaged") and not Path(str(weights)).expanduser().exists():
+        elif weights not in ("none", "packaged") and not expanded(str(weights)).exists():
             found.append(Missing(f"weights of {name}: {weights} is not there", ("Give the path of a file or folder.",)))
     found += _tokenizer(resolved, wanted)
     for request, what in wanted.items():

@@ -68,6 +68,7 @@ def test_work_goes_on_when_nobody_reads(tmp_path: Path, end) -> None:
 def test_a_full_disk_loses_news_but_no_result(tmp_path: Path) -> None:
     with open("/dev/full", "wb") as full:
         assert written(tmp_path, stderr=full.fileno(), stdout=subprocess.DEVNULL) == ("worked False", 0)
+        (tmp_path / "out").unlink()
         text, code = written(tmp_path, stderr=subprocess.DEVNULL, stdout=full.fileno())
     assert (text, code) == ("", 1)
 
