@@ -16,8 +16,9 @@ import typer
 
 from cobra_kit.cli.allocator import keep_freed_memory
 from cobra_kit.cli.arguments import UsageError
+from cobra_kit.cli.columns import joined
 from cobra_kit.cli.progress import message_text, progress
-from cobra_kit.cli.run_action import heading, joined
+from cobra_kit.cli.run_action import heading
 from cobra_kit.cli.sweep_board import watching
 from cobra_kit.cli.tables import print_table, terminal_width
 from cobra_kit.events import Event, Message

@@ -12,11 +12,12 @@ from typing import Any, NamedTuple, cast
 
 from pydantic import BaseModel
 
-from cobra_kit.data.sources import source_settings
+from cobra_kit.data.sources import offered_benchmarks, source_settings
 from cobra_kit.errors import CobraError
 from cobra_kit.estimate.datasets import BY_SETTING
 from cobra_kit.interfaces import Backbone, Component
 from cobra_kit.model import VisionLanguageModel
+from cobra_kit.paper import COLUMN_LABELS, column_label, paper_table
 from cobra_kit.recipe import Recipe, ResolvedRecipe
 from cobra_kit.store import expanded
 
@@ -51,6 +52,23 @@ def missing_data(recipe: Recipe) -> list[Missing]:
             links = [f"{one.what}: {one.link}" for one in BY_SETTING.get(name, ())]
             found.append(Missing(f"data.{name}: {path} is not there", tuple(links or ("Give its path.",))))
     return found
+
+
+def missing_benchmarks(recipe: Recipe) -> list[Missing]:
+    """Returns the benchmarks that the recipe asks for, or its published row has, and its data source does not offer."""
+    offered = offered_benchmarks(recipe)
+    asked = recipe.evaluate.benchmarks if recipe.evaluate is not None else None
+    row = recipe.paper or (recipe.ablation.paper if recipe.ablation is not None else None)
+    published = [] if row is None else [*paper_table(row.table).columns]
+    wanted = asked or ([] if offered else published)
+    names = [column_label(name) if name in COLUMN_LABELS else name for name in wanted if name not in offered]
+    if not names and offered:
+        return []
+    source = recipe.data.source if recipe.data is not None else ""
+    listed = f"files of {', '.join(names)}" if names else "any benchmark"
+    what = f"benchmarks: {listed}; the data source {source} has {'no held-out questions' if not offered else 'others'}"
+    remedy = f"It has {', '.join(offered)}." if offered else "Training runs; questions need a source that has some."
+    return [Missing(what, (remedy,))]
 
 
 def missing_weights(model: VisionLanguageModel, resolved: ResolvedRecipe) -> list[Missing]:
