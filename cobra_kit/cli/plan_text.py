@@ -157,7 +157,8 @@ def _what_would_fit(stage: StageForecast, hardware: Sequence[Hardware]) -> str:
     needed = smallest_that_fits(stage.device_pass, largest.memory)
     if needed is None:
         return "It fits on none of these, however many: lower micro_batch_size, or take a smaller backbone."
-    return f"It does not fit. With full-shard and checkpointing, {needed} x {largest.label} would (--devices {needed}), and this trainer has neither."
+    what = f"With full-shard and checkpointing, {needed} x {largest.label} would (--devices {needed})"
+    return f"It does not fit. {what}; this trainer has neither yet."
 
 
 def _time(found: Forecast, arm: ArmForecast, names: Sequence[str], price: float | None, width: int) -> list[str]:

@@ -55,7 +55,7 @@ class Footprint:
 
     @property
     def can_be_trained(self) -> bool:
-        """Returns whether the trainer sets a stage up like this: it trains in one process, and keeps all it computed."""
+        """Returns whether the trainer can set a stage up like this: in one process, and keeping all it computed."""
         return self.sharding == SHARDINGS[0] and not self.checkpointed
 
     def fits(self, memory: int) -> bool:

@@ -59,7 +59,10 @@ def missing_benchmarks(recipe: Recipe) -> list[Missing]:
     offered = offered_benchmarks(recipe)
     asked = recipe.evaluate.benchmarks if recipe.evaluate is not None else None
     row = recipe.paper or (recipe.ablation.paper if recipe.ablation is not None else None)
-    published = [] if row is None else [*paper_table(row.table).columns]
+    published: list[str] = []
+    if row is not None:
+        table = paper_table(row.table)
+        published = [name for name in table.columns if name not in (*table.settings, *table.means)]
     wanted = asked or ([] if offered else published)
     names = [column_label(name) if name in COLUMN_LABELS else name for name in wanted if name not in offered]
     if not names and offered:
