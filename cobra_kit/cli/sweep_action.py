@@ -85,12 +85,8 @@ def sweep(words: Words, *, workers: int, fresh: bool, as_json: bool, worker: int
         _help(kind, path, crew)
         return
     if workers > (most := len(kind.points())):
-        trials = f"{most} {'trial' if most == 1 else 'trials'}"
-        _tell(
-            Message(
-                text=f"--workers {workers}, but there {'is' if most == 1 else 'are'} {trials}: so many workers start"
-            )
-        )
+        trials = "there is 1 trial" if most == 1 else f"there are {most} trials"
+        _tell(Message(text=f"--workers {workers}, but {trials}: {most} will work", level="warning"))
         workers = most
     for line in _heading(kind, path, workers):
         typer.echo(line, err=True)
