@@ -16,6 +16,7 @@ from typing import Any
 import cobra_kit
 
 _CPUINFO = Path("/proc/cpuinfo")
+_GROUPS, _OWN_GROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 _VECTORS = (("avx512f", 512), ("avx2", 256), ("avx", 256), ("sse2", 128), ("asimd", 128), ("neon", 128))
 _PACKAGES = ("torch", "numpy", "pillow", "timm", "open_clip_torch", "transformers", "tokenizers", "safetensors")
@@ -53,8 +54,49 @@ def processor() -> str:
 
 
 def cores() -> int:
-    """Returns how many logical cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Returns how many logical cores this process may use: those it is bound to, or fewer where a control group, such
+    as a container's, allows it less time than they have."""
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    share = _group_share()
+    return bound if share is None else max(1, min(bound, int(share)))
+
+
+def _group_share(groups: Path = _GROUPS, own: Path = _OWN_GROUP) -> float | None:
+    """Returns the cores' worth of time that control groups leave this process; None where they set no limit.
+
+    A group has no more than any group it is in. Within a container its own path may not be seen, and the limit then
+    stands at the top.
+
+    Args:
+        groups: Where control groups are mounted.
+        own: The file that names this process's groups.
+    """
+    shares: list[float] = []
+    for line in _lines(own):
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        # Version 2 has no controllers in this file; of version 1 each has a tree of its own.
+        for top in (groups / controllers, groups / "cpu") if controllers else (groups, groups / "unified"):
+            place = top / path.strip("/")
+            inside = [folder for folder in (place, *place.parents) if folder.is_relative_to(top)]
+            shares += [share for folder in inside for share in _share(folder)]
+    return min(shares, default=None)
+
+
+def _share(group: Path) -> list[float]:
+    """Returns the cores' worth of time that one group has by cgroup v2 and v1; nothing where it sets no limit."""
+    found: list[float] = []
+    quotas = [line.split() for line in _lines(group / "cpu.max")]
+    quotas += [[*_lines(group / "cpu.cfs_quota_us"), *_lines(group / "cpu.cfs_period_us")]]
+    for words in quotas:
+        try:
+            quota, period = (int(word) for word in words)
+        except ValueError:  # `max`: no limit
+            continue
+        if quota > 0 and period > 0:
+            found.append(quota / period)
+    return found
 
 
 def vector_bits() -> int | None:
@@ -134,7 +176,7 @@ def session(device: str = "cpu") -> dict[str, Any]:
         "system": platform.platform(),
         "host": platform.node(),
         "processor": processor(),
-        "cores": os.cpu_count(),
+        "cores": cores(),
         "memory_gib": None if memory is None else round(memory / 2**30, 1),
         "threads": torch.get_num_threads(),
         "device": device,

@@ -10,46 +10,85 @@ from collections.abc import Sequence
 
 _GAP = "  "
 _NARROWEST = 16
+_USUAL = 80
+_DUMB = ("dumb", "unknown")
 
 
 def width() -> int | None:
-    """Returns the terminal's width, `COLUMNS` where that is set, or None where output goes to a file or a pipe."""
-    if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit():
-        return shutil.get_terminal_size().columns
-    return None
+    """Returns the width to fold to: that of the terminal, or `COLUMNS` where it is set; 80 where a terminal does not
+    say, or is a dumb one.
+
+    None where output goes to a file or a pipe: there a row is a line, for whoever searches through them.
+    """
+    if (given := os.environ.get("COLUMNS", "")).isdecimal() and int(given) > 0:
+        return int(given)
+    if sys.stdout.isatty():
+        return shutil.get_terminal_size((_USUAL, 24)).columns or _USUAL
+    return _USUAL if os.environ.get("TERM") in _DUMB else None
 
 
-def rows(table: Sequence[Sequence[str]], *, flexible: int, indent: str = "  ", limit: int | None = None) -> list[str]:
-    """Returns one line per row; where they are too long for `limit`, the flexible column is cut with `…`.
+def rows(
+    table: Sequence[Sequence[str]], *, flexible: int, indent: str = "  ", limit: int | None = None, header: bool = False
+) -> list[str]:
+    """Returns the rows of a table, folded to `limit`; see `blocks`."""
+    return [
+        line for block in blocks(table, flexible=flexible, indent=indent, limit=limit, header=header) for line in block
+    ]
+
+
+def blocks(
+    table: Sequence[Sequence[str]], *, flexible: int, indent: str = "  ", limit: int | None = None, header: bool = False
+) -> list[list[str]]:
+    """Returns the lines of each row: one where it fits, else with the flexible column folded.
+
+    Where that column would be too narrow to read, a row is its first cell and below it the others, each behind its
+    heading if there is one. Only a word that is longer than `limit` itself makes a longer line.
 
     Args:
         table: Rows of equal length.
         flexible: Index of the column that gives way.
         indent: What each line begins with.
         limit: Most characters of a line; None for no limit.
+        header: Whether the first row is headings.
     """
     if not table:
         return []
+    table = [[" ".join(cell.split()) for cell in row] for row in table]
     widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
-    if limit is not None:
-        others = sum(widths) - widths[flexible] + len(indent) + len(_GAP) * (len(widths) - 1)
+    if limit is not None and (over := _line_width(widths, indent) - limit) > 0:
+        if flexible == 0 or widths[flexible] - over < min(_NARROWEST, widths[flexible]):
+            return _stacked(table, indent, limit, header=header)
+        widths[flexible] -= over
+    return [_folded(row, widths, flexible, indent) for row in table]
+
+
+def cut_rows(table: Sequence[Sequence[str]], *, flexible: int, indent: str = "  ", limit: int) -> list[str]:
+    """Returns exactly one line per row, for a display of a fixed height: what does not fit is cut with `…`."""
+    widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)] if table else []
+    if widths:
+        others = _line_width(widths, indent) - widths[flexible]
         widths[flexible] = max(_NARROWEST, min(widths[flexible], limit - others))
-    lines = []
-    for row in table:
-        cells = [_fit(cell, size).ljust(size) for cell, size in zip(row, widths, strict=True)]
-        lines.append((indent + _GAP.join(cells)).rstrip())
-    return lines
+    lines = [
+        (indent + _GAP.join(_fit(cell, size).ljust(size) for cell, size in zip(row, widths, strict=True))).rstrip()
+        for row in table
+    ]
+    return [_fit_line(line, limit) for line in lines]
 
 
-def grid(table: Sequence[Sequence[str]], *, numbers: int, last_is_text: bool = False) -> list[str]:
-    """Returns a table, its numbers to the right.
+def grid(
+    table: Sequence[Sequence[str]], *, numbers: int, last_is_text: bool = False, limit: int | None = None
+) -> list[str]:
+    """Returns a table, its numbers to the right; one column below the other where it is wider than `limit`.
 
     Args:
         table: Rows of equal length, the first one the headings.
         numbers: The first column that holds numbers.
         last_is_text: Whether the last column is words.
+        limit: Most characters of a line; None for no limit.
     """
     widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
+    if limit is not None and _line_width(widths, "  ") > limit:
+        return [line for block in _stacked(table, "  ", limit, header=True) for line in block]
     text = {*range(numbers), *([len(widths) - 1] if last_is_text else [])}
     lines = []
     for row in table:
@@ -61,6 +100,53 @@ def grid(table: Sequence[Sequence[str]], *, numbers: int, last_is_text: bool = F
     return lines
 
 
+def _line_width(widths: Sequence[int], indent: str) -> int:
+    return len(indent) + sum(widths) + len(_GAP) * (len(widths) - 1)
+
+
+def _folded(row: Sequence[str], widths: Sequence[int], flexible: int, indent: str) -> list[str]:
+    """Returns a row whose flexible cell takes as many lines as it needs."""
+    parts = _wrapped(row[flexible], widths[flexible]) or [""]
+    lines = []
+    for number, part in enumerate(parts):
+        cells = [*row[:flexible], part, *row[flexible + 1 :]]
+        if number:
+            cells = ["" if place != flexible else cell for place, cell in enumerate(cells)]
+        padded = [cell.ljust(size) for cell, size in zip(cells, widths, strict=True)]
+        lines.append((indent + _GAP.join(padded)).rstrip())
+    return lines
+
+
+def _stacked(table: Sequence[Sequence[str]], indent: str, limit: int, *, header: bool) -> list[list[str]]:
+    names = table[0] if header else [""] * len(table[0])
+    found = []
+    for number, row in enumerate(table):
+        if header and number == 0:
+            found.append([f"{indent}{row[0]}".rstrip()])
+            continue
+        below = indent + "    "
+        lines = [indent + line for line in _wrapped(row[0], limit - len(indent)) or [""]]
+        for name, cell in zip(names[1:], row[1:], strict=True):
+            lines += [below + line for line in _wrapped(f"{name} {cell}".strip() if cell else "", limit - len(below))]
+        found.append([line.rstrip() for line in lines])
+    return found
+
+
+def _wrapped(text: str, size: int) -> list[str]:
+    return textwrap.wrap(text, max(size, 1), break_long_words=False, break_on_hyphens=False)
+
+
+def joined(parts: Sequence[str], width: int) -> list[str]:
+    """Returns the parts on as few lines as they need, four blanks between them."""
+    lines = [parts[0]]
+    for part in parts[1:]:
+        if len(lines[-1]) + 4 + len(part) <= width:
+            lines[-1] += f"    {part}"
+        else:
+            lines.append(f"        {part}")
+    return lines
+
+
 def paragraph(text: str, *, indent: str, limit: int | None) -> str:
     """Returns text wrapped to `limit`, each line indented; unwrapped where there is no limit."""
     text = " ".join(text.split())
@@ -68,7 +154,7 @@ def paragraph(text: str, *, indent: str, limit: int | None) -> str:
         return indent + text
     return textwrap.fill(
         text,
-        width=max(limit, len(indent) + _NARROWEST),
+        width=max(limit, len(indent) + 1),
         initial_indent=indent,
         subsequent_indent=indent,
         break_long_words=False,
@@ -79,3 +165,7 @@ def paragraph(text: str, *, indent: str, limit: int | None) -> str:
 def _fit(text: str, size: int) -> str:
     text = " ".join(text.split())
     return text if len(text) <= size else text[: size - 1].rstrip() + "…"
+
+
+def _fit_line(line: str, size: int) -> str:
+    return line if len(line) <= size else line[: size - 1].rstrip() + "…"

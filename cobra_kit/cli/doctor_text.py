@@ -55,6 +55,9 @@ def _section(title: str, facts: list[tuple[str, str]], width: int) -> list[str]:
     for name, value in facts:
         indent = " " * (_NAMES + 4)
         text = columns.paragraph(value, indent=indent, limit=width)
+        if any(len(line) > width for line in text.splitlines()):  # a long word has more room in lines of its own
+            lines += [f"  {name}", columns.paragraph(value, indent="    ", limit=width)]
+            continue
         lines.append(f"  {name:<{_NAMES}}  {text.removeprefix(indent)}")
     return [*lines, ""]
 
@@ -87,9 +90,10 @@ def _kernels(model: ModelKernels, width: int) -> list[str]:
         return [*lines, columns.paragraph(model.problem, indent="  ", limit=width)]
     if not model.groups:
         return [*lines, "  it does not say"]
-    names = max(len(group.layers) for group in model.groups)
+    table = [(group.layers, group.kernel) for group in model.groups]
+    rows = iter(columns.blocks(table, flexible=1, limit=width))
     for (reason, remedy), groups in groupby(model.groups, key=lambda group: (group.reason, group.remedy)):
-        lines += [f"  {group.layers:<{names}}  {group.kernel}" for group in groups]
+        lines += [line for _ in groups for line in next(rows)]
         lines.append(columns.paragraph(f"because: {reason}", indent="      ", limit=width))
         if remedy is not None:
             lines.append(columns.paragraph(f"remedy: {remedy}", indent="      ", limit=width))

@@ -5,7 +5,6 @@ Everything else is imported within `main`, so that Ctrl-C is quiet during the im
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -25,18 +24,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         interrupted, 141 when whoever reads our output stopped.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    _prepare_streams()
+    from cobra_kit.cli.streams import prepare_streams
+
+    prepare_streams()
     _prepare_threads()
     return _guarded(lambda: _run(words), debug="--debug" in words)
-
-
-def _prepare_streams() -> None:
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:  # closed by whoever started us
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  (for the process's life)
-        elif isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without UTF-8 gets a `?`, not an error
 
 
 def _prepare_threads() -> None:
@@ -56,13 +48,14 @@ def _run(words: list[str]) -> int:
 
     from cobra_kit.cli.app import app
     from cobra_kit.cli.arguments import global_options_first
+    from cobra_kit.cli.streams import output_is_gone
 
     try:
         result = app(global_options_first(words), prog_name=PROGRAM, standalone_mode=False)
     except typer.Abort:
         raise KeyboardInterrupt from None
-    sys.stdout.flush()  # a closed pipe shows here, where it can be caught
-    return result if isinstance(result, int) else OK
+    code = result if isinstance(result, int) else OK
+    return PIPE_CLOSED if code == OK and output_is_gone() else code
 
 
 def _guarded(run: Callable[[], int], *, debug: bool) -> int:

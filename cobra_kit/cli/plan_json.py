@@ -73,5 +73,8 @@ def _stage(found: Forecast, stage: StageForecast, image_tokens: int) -> dict[str
         "backward_flops_per_row": one.backward_flops / one.rows,
         "flops": stage.flops,
         "approximate": one.approximate,
-        "memory": [{**asdict(each), "total": each.total} for each in footprints(one, found.devices, mixed=True)],
+        "memory": [
+            {**asdict(each), "total": each.total, "can_be_trained": each.can_be_trained and found.devices == 1}
+            for each in footprints(one, found.devices, mixed=True)
+        ],
     }

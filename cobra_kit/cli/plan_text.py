@@ -19,6 +19,9 @@ from cobra_kit.train.stages import STAGES
 _GB, _MB = 1e9, 1e6
 
 
+_CANNOT = "In brackets: it would fit, but the trainer works in one process and has no activation checkpointing."
+
+
 def render(found: Forecast, names: Sequence[str], price: float | None, width: int) -> list[str]:
     """Returns the lines of a forecast.
 
@@ -28,10 +31,10 @@ def render(found: Forecast, names: Sequence[str], price: float | None, width: in
         price: Dollars per device and hour, for all hardware; None: each one's listed price.
         width: Columns.
     """
-    lines = _head(found)
+    lines = _head(found, width)
     for arm in found.arms:
         lines += ["", *_arm(found, arm, names, price, width)]
-    lines += _study(found, names, price)
+    lines += _study(found, names, price, width)
     lines += _missing(found, width)
     return [*lines, "", *_assumptions(found, names, price, width)]
 
@@ -45,11 +48,11 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:,.1f} h"
 
 
-def _head(found: Forecast) -> list[str]:
+def _head(found: Forecast, width: int) -> list[str]:
     recipe = found.plan.recipe
-    profile = f"    profile {recipe.profile}" if recipe.profile else ""
+    profile = [f"profile {recipe.profile}"] if recipe.profile else []
     shared = f"{found.devices} accelerators" if found.devices > 1 else "1 accelerator"
-    return [f"recipe  {recipe.name}{profile}    {shared}"]
+    return columns.joined([f"recipe  {recipe.name}", *profile, shared], width)
 
 
 def _arm(found: Forecast, arm: ArmForecast, names: Sequence[str], price: float | None, width: int) -> list[str]:
@@ -58,14 +61,14 @@ def _arm(found: Forecast, arm: ArmForecast, names: Sequence[str], price: float |
     lines = [typer.style(f"arm {arm.arm}{reference}{seeds}" if len(found.arms) > 1 else "model", bold=True)]
     if arm.count is None:
         return [*lines, columns.paragraph(f"no forecast: {arm.problem}", indent="  ", limit=width)]
-    lines += _parameters(arm)
-    lines += ["", *_stages(arm)]
+    lines += _parameters(arm, width)
+    lines += ["", *_stages(arm, width)]
     if any(name in HARDWARE for name in names):
         lines += ["", *_memory(found, arm, [HARDWARE[name] for name in names if name in HARDWARE], width)]
     return [*lines, "", *_time(found, arm, names, price, width)]
 
 
-def _parameters(arm: ArmForecast) -> list[str]:
+def _parameters(arm: ArmForecast, width: int) -> list[str]:
     assert arm.count is not None
     count = arm.count
     trained = trained_kinds(arm)
@@ -79,7 +82,7 @@ def _parameters(arm: ArmForecast) -> list[str]:
         table.append(("without heads", "that never run", f"{count.without_unused_heads:,}", ""))
     if count.running not in (count.total, count.without_unused_heads):
         table.append(("and blocks", "that never run", f"{count.running:,}", ""))
-    return grid(table, numbers=2)
+    return grid(table, numbers=2, limit=width)
 
 
 def trained_kinds(arm: ArmForecast) -> frozenset[str]:
@@ -87,7 +90,7 @@ def trained_kinds(arm: ArmForecast) -> frozenset[str]:
     return frozenset(kind for stage in arm.stages for kind in STAGES[stage.work.stage].trains)
 
 
-def _stages(arm: ArmForecast) -> list[str]:
+def _stages(arm: ArmForecast, width: int) -> list[str]:
     assert arm.count is not None
     image = arm.count.image_tokens
     table: list[tuple[str, ...]] = [("stage", "steps", "rows/step", "tokens/row", "image", "text", "tokens in all")]
@@ -99,13 +102,17 @@ def _stages(arm: ArmForecast) -> list[str]:
         table.append((work.stage, *(f"{number:,}" for number in numbers)))
         per_row = (one.forward_flops / one.rows, one.backward_flops / one.rows)
         flops.append((work.stage, *(f"{number:.3g}" for number in (*per_row, stage.flops))))
-    lines = [*grid(table, numbers=1), ""]
+    lines = [*grid(table, numbers=1, limit=width), ""]
     if not arm.encoding_flops:
-        return lines + grid(flops, numbers=1)
+        return lines + grid(flops, numbers=1, limit=width)
     pictures = max(stage.work.pictures for stage in arm.stages)
     flops.append(("features", f"{arm.encoding_flops / pictures:.3g}", "0", f"{arm.encoding_flops:.3g}"))
-    kept = f"  features: each of {pictures:,} pictures once, then {_size(arm.feature_bytes)} on disk"
-    return [*lines, *grid(flops, numbers=1), kept]
+    kept = columns.paragraph(
+        f"features: each of {pictures:,} pictures once, then {_size(arm.feature_bytes)} on disk",
+        indent="  ",
+        limit=width,
+    )
+    return [*lines, *grid(flops, numbers=1, limit=width), kept]
 
 
 def _size(count: float) -> str:
@@ -121,17 +128,22 @@ def _memory(found: Forecast, arm: ArmForecast, hardware: Sequence[Hardware], wid
     table: list[tuple[str, ...]] = [("sharding", "weights", "grads", "AdamW", "kept", "sum", "fits")]
     for way in ways:
         fits = " ".join(kind.name for kind in hardware if way.fits(kind.memory)) or "none"
+        if fits != "none" and not (way.can_be_trained and found.devices == 1):
+            fits = f"({fits})"
         sizes = (way.weights, way.gradients, way.optimiser, way.activations, way.total)
         cells = [f"{size / unit:,.1f}" if size is not None else "?" for size in sizes]
         label = f"{way.sharding} + ckpt" if way.checkpointed else way.sharding
         table.append((label, *cells, fits if way.activations is not None else "?"))
-    lines = [f"  {name} per device in {stage.work.stage}, {rows} (ckpt: activation checkpointing)"]
-    lines += grid(table, numbers=1, last_is_text=True)
+    words = f"{name} per device in {stage.work.stage}, {rows} (ckpt: activation checkpointing)"
+    lines = [columns.paragraph(words, indent="  ", limit=width)]
+    lines += grid(table, numbers=1, last_is_text=True, limit=width)
     if one.approximate is not None:
         words = f"approximate, two FLOPs per parameter and token: it cannot be counted ({one.approximate})"
         lines.append(columns.paragraph(words, indent="  ", limit=width))
     elif not any(way.fits(kind.memory) for way in ways for kind in hardware):
         lines.append(columns.paragraph(_what_would_fit(stage, hardware), indent="  ", limit=width))
+    if any(row[-1].startswith("(") for row in table):
+        lines.append(columns.paragraph(_CANNOT, indent="  ", limit=width))
     return lines
 
 
@@ -145,7 +157,8 @@ def _what_would_fit(stage: StageForecast, hardware: Sequence[Hardware]) -> str:
     needed = smallest_that_fits(stage.device_pass, largest.memory)
     if needed is None:
         return "It fits on none of these, however many: lower micro_batch_size, or take a smaller backbone."
-    return f"It does not fit. With full-shard and checkpointing, {needed} x {largest.label} would (--devices {needed})."
+    what = f"With full-shard and checkpointing, {needed} x {largest.label} would (--devices {needed})"
+    return f"It does not fit. {what}; this trainer has neither yet."
 
 
 def _time(found: Forecast, arm: ArmForecast, names: Sequence[str], price: float | None, width: int) -> list[str]:
@@ -157,7 +170,7 @@ def _time(found: Forecast, arm: ArmForecast, names: Sequence[str], price: float 
         elif arm.local is not None:
             table.append(("this CPU", duration(arm.local.total), "-"))
     if len(table) > 1:
-        lines += grid(table, numbers=1)
+        lines += grid(table, numbers=1, limit=width)
     if CPU in names:
         if arm.local is not None:
             local = arm.local
@@ -188,7 +201,7 @@ def _on_device(found: Forecast, arm: ArmForecast, hardware: Hardware, price: flo
     return f"{took.hours:,.1f} h", f"${took.price:,.0f}"
 
 
-def _study(found: Forecast, names: Sequence[str], price: float | None) -> list[str]:
+def _study(found: Forecast, names: Sequence[str], price: float | None, width: int) -> list[str]:
     if len(found.arms) * len(found.plan.seeds) < 2:
         return []
     lines = ["", typer.style("all arms and seeds", bold=True)]
@@ -205,7 +218,7 @@ def _study(found: Forecast, names: Sequence[str], price: float | None) -> list[s
         costs = [cost(arm.flops * arm.seeds, HARDWARE[name], found.devices, price=price) for arm in known]
         hours, dollars = sum(one.hours for one in costs), sum(one.price for one in costs)
         table.append((_device_words(found.devices, HARDWARE[name]), f"{hours:,.1f} h", f"${dollars:,.0f}"))
-    return [*lines, *grid([("hardware", "time", "price"), *table], numbers=1)] if table else []
+    return [*lines, *grid([("hardware", "time", "price"), *table], numbers=1, limit=width)] if table else []
 
 
 def _missing(found: Forecast, width: int) -> list[str]:
@@ -246,7 +259,7 @@ def assumptions(found: Forecast, names: Sequence[str], price: float | None) -> l
         texts.append(
             "Memory: float32 weights, gradients and AdamW moments, bfloat16 computing, frozen parts bfloat16 on every "
             f"device; rows of mean length; what plain PyTorch keeps; {FITS:.0%} of a device may be planned with. This "
-            "version trains in one process; the sharded rows say what sharding would take."
+            "version trains in one process and without checkpointing; the other rows say what they would take."
         )
     local = next((arm.local for arm in found.arms if arm.local is not None), None)
     if local is not None:

@@ -19,11 +19,12 @@ def list_components(registry: Registry, kind: Kind | None, limit: int | None) ->
     found = {each: registry.components(each) for each in kinds}
     every = [component for group in found.values() for component in group]
     sources = {component.distribution for component in every}
-    lines = columns.rows([_row(component, sources) for component in every], flexible=1, limit=limit)
+    lines = columns.blocks([_row(component, sources) for component in every], flexible=1, limit=limit)
     text: list[str] = []
     for each, group in found.items():
         if group:
-            text += [_heading(f"{KIND_WORDS[each]}s"), *lines[: len(group)], ""]
+            own = [line for block in lines[: len(group)] for line in block]
+            text += [_heading(f"{KIND_WORDS[each]}s"), *own, ""]
             del lines[: len(group)]
     if len(sources) == 1:
         text += [f"all from {sources.pop()}", ""]

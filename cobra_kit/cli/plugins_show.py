@@ -29,7 +29,7 @@ def show_plugin(record: PluginRecord, limit: int | None) -> list[str]:
         ("api", record.api),
         ("status", f"{record.status}: {record.error}" if record.error else record.status),
     ]
-    text = [typer.style(record.plugin, bold=True), *columns.rows(facts, flexible=1)]
+    text = [typer.style(record.plugin, bold=True), *columns.rows(facts, flexible=1, limit=limit)]
     if record.components:
         table = [(item.qualified, KIND_WORDS[item.kind], _summary(item)) for item in record.components]
         text += ["", "components", *columns.rows(table, flexible=2, limit=limit)]
@@ -52,7 +52,7 @@ def show_component(component: Component, record: PluginRecord, limit: int | None
         f"{typer.style(component.qualified, bold=True)}  {KIND_WORDS[component.kind]}",
         columns.paragraph(spec.summary, indent="  ", limit=limit),
         "",
-        *columns.rows(facts, flexible=1),
+        *columns.rows(facts, flexible=1, limit=limit),
     ]
     if spec.unfinished:
         text += ["", "not finished", columns.paragraph(spec.unfinished, indent="  ", limit=limit)]

@@ -21,12 +21,13 @@ from cobra_kit.recipe.not_built import NOT_BUILT
 def listing(recipes: Sequence[ListedRecipe], limit: int | None) -> list[str]:
     """Returns one line per recipe, and where to go from there."""
     table = [(one.name, ", ".join(one.profiles) or "-", one.error or one.title) for one in recipes]
-    lines = columns.rows([("recipe", "profiles", "title"), *table], flexible=2, indent="", limit=limit)
+    lines = columns.rows([("recipe", "profiles", "title"), *table], flexible=2, indent="", limit=limit, header=True)
     missing = [
         columns.paragraph(f"Not built: {one.name}, {one.title}: {one.reason}.", indent="", limit=limit)
         for one in NOT_BUILT
     ]
-    return [typer.style(lines[0], bold=True), *lines[1:], "", "cobra-kit recipes show NAME prints one.", *missing]
+    more = columns.paragraph("cobra-kit recipes show NAME prints one.", indent="", limit=limit)
+    return [typer.style(lines[0], bold=True), *lines[1:], "", more, *missing]
 
 
 def heading(found: ResolvedRecipe) -> str:
@@ -41,7 +42,9 @@ def profile(found: ResolvedProfile, derived: Mapping[str, DerivedSizes], limit: 
     recipe, ablation = found.recipe, found.recipe.ablation
     lines = [typer.style(f"profile {recipe.profile}" if recipe.profile else "no profiles", bold=True)]
     if ablation is None:
-        lines += columns.rows([(kind, found.model.parts[kind].component.qualified) for kind in KINDS], flexible=1)
+        lines += columns.rows(
+            [(kind, found.model.parts[kind].component.qualified) for kind in KINDS], flexible=1, limit=limit
+        )
         return [*lines, *_derived({"": derived[""]}, limit)]
     seeds = ", ".join(map(str, ablation.seeds))
     facts = f"factor {' and '.join(ablation.factors)}; reference {ablation.reference}; seeds {seeds}"
@@ -97,7 +100,7 @@ def _derived(derived: Mapping[str, DerivedSizes], limit: int | None) -> list[str
             )
             for arm, sizes in known.items()
         ]
-        lines += ["  derived, exempt:", *columns.rows([head, *table], flexible=0)]
+        lines += ["  derived, exempt:", *columns.rows([head, *table], flexible=0, limit=limit, header=True)]
     for arm, sizes in derived.items():
         if sizes.unknown is not None:
             text = f"derived sizes unknown: {sizes.unknown}"

@@ -12,7 +12,7 @@ import typer
 from cobra_kit.cli import columns
 from cobra_kit.cli.progress import progress
 from cobra_kit.cli.run_action import heading
-from cobra_kit.cli.tables import terminal_width
+from cobra_kit.cli.tables import WIDTH, terminal_width
 from cobra_kit.study.plan import StudyPlan
 from cobra_kit.study.reproduce import Cell, ReproducedRow, Reproduction, reproduction, run_missing
 from cobra_kit.study.reproduce.needs import benchmark_name
@@ -29,7 +29,7 @@ def reproduce(name: str, *, studies: Path, run: bool, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(_plain(found), indent=2, ensure_ascii=False))
     else:
-        typer.echo("\n".join(_lines(found, terminal_width(sys.stdout.isatty()))))
+        typer.echo("\n".join(_lines(found, columns.width() or WIDTH)))
 
 
 def _start(plan: StudyPlan, path: Path) -> None:
@@ -45,8 +45,8 @@ def _lines(found: Reproduction, width: int) -> list[str]:
     decimals = 2 if found.table.measures == "latency" else 1
     for row in found.rows:
         lines += ["", *_row(row, width, decimals)]
-    counts = ", ".join(f"{found.count(verdict)} {verdict}" for verdict in ("met", "missed", "not run"))
-    return [*lines, "", f"cells: {counts}", columns.paragraph(found.rule, indent="", limit=width)]
+    counts = "cells: " + ", ".join(f"{found.count(verdict)} {verdict}" for verdict in ("met", "missed", "not run"))
+    return [*lines, "", *(columns.paragraph(text, indent="", limit=width) for text in (counts, found.rule))]
 
 
 def _row(row: ReproducedRow, width: int, decimals: int) -> list[str]:

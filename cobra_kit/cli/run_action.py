@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 
 from cobra_kit.cli.allocator import keep_freed_memory
+from cobra_kit.cli.columns import joined
 from cobra_kit.cli.progress import progress
 from cobra_kit.cli.tables import print_table, terminal_width
 from cobra_kit.recipe import load_recipe
@@ -76,17 +77,6 @@ def heading(plan: StudyPlan, path: Path, width: int) -> list[str]:
         *(["nothing is evaluated: there are no benchmarks to ask"] if plan.asks_nothing else []),
         "",
     ]
-
-
-def joined(parts: Sequence[str], width: int) -> list[str]:
-    """Returns the parts on as few lines as they need, four blanks between them."""
-    lines = [parts[0]]
-    for part in parts[1:]:
-        if len(lines[-1]) + 4 + len(part) <= width:
-            lines[-1] += f"    {part}"
-        else:
-            lines.append(f"        {part}")
-    return lines
 
 
 def _closing(path: Path, control: str | None) -> list[str]:

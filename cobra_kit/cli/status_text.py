@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cobra_kit.cli.board import duration
-from cobra_kit.cli.columns import rows
+from cobra_kit.cli.columns import blocks, cut_rows, paragraph
 from cobra_kit.study.status import COMPLETE, FAILED, RUNNING, STATES, WAITING, StudyStatus, TrialStatus
 
 Line = tuple[str, str]
@@ -23,7 +23,8 @@ def status_lines(status: StudyStatus, width: int | None) -> list[Line]:
         status: The study.
         width: Most characters of a line; None for no limit.
     """
-    return [*_head(status, width), ("", ""), *_table(status, status.trials, width)]
+    head = [(_folded(text, width), style) for text, style in _head(status, None)]
+    return [*head, ("", ""), *_table(status, status.trials, width)]
 
 
 def live_lines(status: StudyStatus, width: int, height: int) -> list[Line]:
@@ -36,7 +37,7 @@ def live_lines(status: StudyStatus, width: int, height: int) -> list[Line]:
         latest = sorted(shown, key=lambda one: (order.get(one.state, 2), -one.number))
         shown = sorted(latest[:room], key=lambda one: one.number)
     more = [(f"  and {len(status.trials) - len(shown)} more", "dim")] if len(shown) < len(status.trials) else []
-    return [*head, ("", ""), *_table(status, shown, width), *more]
+    return [*head, ("", ""), *_table(status, shown, width, cut=True), *more]
 
 
 def overview(status: StudyStatus) -> str:
@@ -83,10 +84,10 @@ def _head(status: StudyStatus, width: int | None) -> list[Line]:
     return [(_cut(text, width), style) for text, style in lines]
 
 
-def _table(status: StudyStatus, trials: Sequence[TrialStatus], width: int | None) -> list[Line]:
-    wide = width is None or width >= _ROOM_FOR_SETTINGS
+def _table(status: StudyStatus, trials: Sequence[TrialStatus], width: int | None, *, cut: bool = False) -> list[Line]:
+    wide = not cut or width is None or width >= _ROOM_FOR_SETTINGS
     header = ["trial", "state", "progress or outcome", "time", "settings"]
-    table = [_cells(status, one, cut=width is not None) for one in trials]
+    table = [_cells(status, one, cut=cut) for one in trials]
     kept = [
         column
         for column in range(len(header))
@@ -95,9 +96,12 @@ def _table(status: StudyStatus, trials: Sequence[TrialStatus], width: int | None
     flexible = (
         kept.index(len(header) - 1) if len(header) - 1 in kept else kept.index(_OUTCOME) if _OUTCOME in kept else 0
     )
-    lines = rows([[row[column] for column in kept] for row in [header, *table]], flexible=flexible, limit=width)
     styles = ["dim", *(_STYLES.get(one.state, "dim") for one in trials)]
-    return list(zip(lines, styles, strict=True))
+    cells = [[row[column] for column in kept] for row in [header, *table]]
+    if cut and width is not None:
+        return list(zip(cut_rows(cells, flexible=flexible, limit=width), styles, strict=True))
+    found = blocks(cells, flexible=flexible, limit=width, header=True)
+    return [(line, style) for block, style in zip(found, styles, strict=True) for line in block]
 
 
 def _cells(status: StudyStatus, trial: TrialStatus, *, cut: bool) -> list[str]:
@@ -125,3 +129,7 @@ def _value(value: object) -> str:
 
 def _cut(text: str, width: int | None) -> str:
     return text if width is None or len(text) <= width else text[: width - 1].rstrip() + "…"
+
+
+def _folded(text: str, width: int | None) -> str:
+    return text if width is None or len(text) <= width else paragraph(text, indent="", limit=width)

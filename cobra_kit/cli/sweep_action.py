@@ -16,8 +16,9 @@ import typer
 
 from cobra_kit.cli.allocator import keep_freed_memory
 from cobra_kit.cli.arguments import UsageError
+from cobra_kit.cli.columns import joined
 from cobra_kit.cli.progress import message_text, progress
-from cobra_kit.cli.run_action import heading, joined
+from cobra_kit.cli.run_action import heading
 from cobra_kit.cli.sweep_board import watching
 from cobra_kit.cli.tables import print_table, terminal_width
 from cobra_kit.events import Event, Message
@@ -83,6 +84,10 @@ def sweep(words: Words, *, workers: int, fresh: bool, as_json: bool, worker: int
     if worker is not None:
         _help(kind, path, crew)
         return
+    if workers > (most := len(kind.points())):
+        trials = "there is 1 trial" if most == 1 else f"there are {most} trials"
+        _tell(Message(text=f"--workers {workers}, but {trials}: {most} will work", level="warning"))
+        workers = most
     for line in _heading(kind, path, workers):
         typer.echo(line, err=True)
     try:

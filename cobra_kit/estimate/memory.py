@@ -53,6 +53,11 @@ class Footprint:
         """Returns how it is set up, in words."""
         return f"{self.sharding}, checkpointed" if self.checkpointed else self.sharding
 
+    @property
+    def can_be_trained(self) -> bool:
+        """Returns whether the trainer can set a stage up like this: in one process, and keeping all it computed."""
+        return self.sharding == SHARDINGS[0] and not self.checkpointed
+
     def fits(self, memory: int) -> bool:
         """Returns whether a device of this many bytes has room."""
         return self.total <= FITS * memory

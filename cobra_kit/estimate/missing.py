@@ -12,12 +12,14 @@ from typing import Any, NamedTuple, cast
 
 from pydantic import BaseModel
 
-from cobra_kit.data.sources import source_settings
+from cobra_kit.data.sources import offered_benchmarks, source_settings
 from cobra_kit.errors import CobraError
 from cobra_kit.estimate.datasets import BY_SETTING
 from cobra_kit.interfaces import Backbone, Component
 from cobra_kit.model import VisionLanguageModel
+from cobra_kit.paper import COLUMN_LABELS, column_label, paper_table
 from cobra_kit.recipe import Recipe, ResolvedRecipe
+from cobra_kit.store import expanded
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,30 @@ def missing_data(recipe: Recipe) -> list[Missing]:
     """Returns the files and folders that the data source's settings name and that are not there."""
     found = []
     for name, path in _paths(source_settings(recipe)):
-        if not path.expanduser().exists():
+        if not expanded(path).exists():
             links = [f"{one.what}: {one.link}" for one in BY_SETTING.get(name, ())]
             found.append(Missing(f"data.{name}: {path} is not there", tuple(links or ("Give its path.",))))
     return found
+
+
+def missing_benchmarks(recipe: Recipe) -> list[Missing]:
+    """Returns the benchmarks that the recipe asks for, or its published row has, and its data source does not offer."""
+    offered = offered_benchmarks(recipe)
+    asked = recipe.evaluate.benchmarks if recipe.evaluate is not None else None
+    row = recipe.paper or (recipe.ablation.paper if recipe.ablation is not None else None)
+    published: list[str] = []
+    if row is not None:
+        table = paper_table(row.table)
+        published = [name for name in table.columns if name not in (*table.settings, *table.means)]
+    wanted = asked or ([] if offered else published)
+    names = [column_label(name) if name in COLUMN_LABELS else name for name in wanted if name not in offered]
+    if not names and offered:
+        return []
+    source = recipe.data.source if recipe.data is not None else ""
+    listed = f"files of {', '.join(names)}" if names else "any benchmark"
+    what = f"benchmarks: {listed}; the data source {source} has {'no held-out questions' if not offered else 'others'}"
+    remedy = f"It has {', '.join(offered)}." if offered else "Training runs; questions need a source that has some."
+    return [Missing(what, (remedy,))]
 
 
 def missing_weights(model: VisionLanguageModel, resolved: ResolvedRecipe) -> list[Missing]:
@@ -72,7 +94,7 @@ def missing_weights(model: VisionLanguageModel, resolved: ResolvedRecipe) -> lis
             wanted |= dict.fromkeys(asked, f"weights of {name}")
             if not asked:
                 found.append(Missing(f"weights of {name}: from the hub, it does not say which", ()))
-        elif weights not in ("none", "packaged") and not Path(str(weights)).expanduser().exists():
+        elif weights not in ("none", "packaged") and not expanded(str(weights)).exists():
             found.append(Missing(f"weights of {name}: {weights} is not there", ("Give the path of a file or folder.",)))
     found += _tokenizer(resolved, wanted)
     for request, what in wanted.items():

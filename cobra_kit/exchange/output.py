@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cobra_kit.errors import CobraError
-from cobra_kit.store import sync_folder
+from cobra_kit.store import contents, sync_folder
 
 _OURS = {
     "README.md",
@@ -45,7 +45,7 @@ def check_output(path: Path, *, force: bool, source: Path | None = None) -> None
         raise CobraError("this is where the model is read from", where=str(path), hint="Choose another --out.")
     if path.is_symlink() or (path.exists() and not path.is_dir()):
         raise CobraError("is there already and is no folder", where=str(path), hint="Choose a new folder with --out.")
-    inside = sorted(entry.name for entry in path.iterdir()) if path.is_dir() else []
+    inside = contents(path) if path.is_dir() else []
     others = [name for name in inside if name not in _OURS]
     if others:
         raise CobraError(

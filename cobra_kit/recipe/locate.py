@@ -12,6 +12,7 @@ from cobra_kit._plugins import Registry, default_registry
 from cobra_kit.errors import RecipeError
 from cobra_kit.recipe.not_built import NOT_BUILT
 from cobra_kit.recipe.problems import nearest, suggest
+from cobra_kit.store import expanded
 
 _ENDINGS = (".yaml", ".yml")
 _PRETRAINING = "towers/"
@@ -95,7 +96,7 @@ def find_recipe(
     Raises:
         RecipeError: There is none; the nearest names are given.
     """
-    path = Path(source).expanduser() if relative_to is None else relative_to / Path(source).expanduser()
+    path = expanded(source) if relative_to is None else relative_to / expanded(source)
     try:
         if path.is_file():
             return _source(path)

@@ -37,6 +37,7 @@ class ResolvedRecipe:
         plain = self.recipe.model_dump(mode="json", exclude_none=True, exclude={"model", "ablation"})
         plain["model"] = {kind: self.parts[kind].plain() for kind in KINDS}
         if self.recipe.ablation is not None:
+            del plain["seed"]  # nobody reads it: an ablation has seeds of its own
             ablation = self.recipe.ablation
             plain["ablation"] = ablation.model_dump(mode="json", exclude_none=True, exclude={"arms"})
             plain["ablation"]["arms"] = {arm: changes or {} for arm, changes in ablation.arms.items()}

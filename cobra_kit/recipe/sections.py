@@ -43,6 +43,10 @@ class CurriculumSection(Section):
     share: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """For which share of the stage's steps."""
 
+    def steps_of(self, steps: int) -> int:
+        """Returns how many of a stage's steps the curriculum lasts."""
+        return round(self.share * steps)
+
 
 class StageSection(Section):
     """How one stage trains. Its length is given in `epochs` or in `steps`."""
@@ -89,6 +93,16 @@ class StageSection(Section):
     def _micro_batch_fits(self) -> StageSection:
         if self.micro_batch_size is not None and self.micro_batch_size > self.batch_size:
             raise ValueError(f"expected micro_batch_size of at most batch_size, found {self.micro_batch_size}")
+        return self
+
+    @model_validator(mode="after")
+    def _curriculum_has_steps(self) -> StageSection:
+        if self.curriculum is not None and self.steps is not None:
+            first = self.curriculum.steps_of(self.steps)
+            if not 0 < first < self.steps:
+                most = "all" if first else "none"
+                text = f"found {self.curriculum.share:g} of {self.steps}, which is {most}"
+                raise ValueError(f"expected curriculum.share to be some of the steps, {text}")
         return self
 
 

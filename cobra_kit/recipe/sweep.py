@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
@@ -32,7 +34,7 @@ class Choice(Section):
     low: int | float | None = None
     """Smallest value of a number."""
     high: int | float | None = None
-    """Largest value of a number."""
+    """Largest value of a number; itself sought where it is whole steps above `low`."""
     step: int | float | None = None
     """Distance between values; null: any (whole numbers: 1)."""
     log: bool = False
@@ -50,6 +52,41 @@ class Choice(Section):
         """Returns whether the values are whole numbers."""
         return isinstance(self.low, int) and isinstance(self.high, int) and not isinstance(self.step, float)
 
+    @property
+    def count(self) -> int | None:
+        """Returns how many values there are; None where they lie as close as floats do."""
+        if self.choices is not None:
+            return len(self.choices)
+        if self.log and not self.is_whole:
+            return None
+        if self.step is None and not self.is_whole:
+            return None
+        return int((_decimal(self.high) - _decimal(self.low)) // _decimal(self.step or 1)) + 1
+
+    def values(self) -> Sequence[Scalar]:
+        """Returns all values in order, or the names of the alternatives; only where there is a `count`."""
+        if self.choices is not None:
+            return list(self.choices)
+        count = self.count
+        assert count is not None
+        return [self.value(number) for number in range(count)]
+
+    def value(self, number: int) -> int | float:
+        """Returns a value of a range with steps by its place, from 0.
+
+        Steps are the decimal numbers that the recipe shows: 0.1 and two steps of 0.1 are 0.3, where floats would add
+        up to 0.30000000000000004.
+        """
+        value = _decimal(self.low) + number * _decimal(self.step or 1)
+        return int(value) if self.is_whole else float(value)
+
+    def nearest(self, value: float) -> float:
+        """Returns the value that a float stands for, which may have been reached in binary steps."""
+        count = self.count
+        assert count is not None
+        number = round((_decimal(value) - _decimal(self.low)) / _decimal(self.step or 1))
+        return float(self.value(min(max(number, 0), count - 1)))
+
     @model_validator(mode="after")
     def _is_one_kind(self) -> Choice:
         if (self.choices is None) == (self.low is None and self.high is None):
@@ -66,9 +103,17 @@ class Choice(Section):
             raise ValueError(f"expected low below high, found {self.low} and {self.high}")
         if self.step is not None and (self.log or self.step <= 0):
             raise ValueError("expected a step above 0 and no log beside it")
+        if self.step is not None and _decimal(self.step) > _decimal(self.high) - _decimal(self.low):
+            raise ValueError(f"expected a step that fits between low and high, found {self.step}: only low is left")
         if self.log and self.low <= 0:
             raise ValueError(f"expected low above 0 on a logarithmic scale, found {self.low}")
         return self
+
+
+def _decimal(value: float | None) -> Decimal:
+    """Returns a number as it is written, not as its nearest binary fraction."""
+    assert value is not None
+    return Decimal(repr(value))
 
 
 class ObjectiveSection(Section):
@@ -99,6 +144,8 @@ class LimitSection(Section):
     def _has_a_bound(self) -> LimitSection:
         if self.at_most is None and self.at_least is None:
             raise ValueError("expected at_most or at_least")
+        if self.at_most is not None and self.at_least is not None and self.at_least > self.at_most:
+            raise ValueError(f"expected at_least up to at_most, found {self.at_least:g} and {self.at_most:g}")
         return self
 
     @field_validator("metric")

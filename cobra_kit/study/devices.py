@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from cobra_kit.errors import CobraError
+from cobra_kit.machine import cores
 
 AUTO, CPU, CUDA = "auto", "cpu", "cuda"
 Device = Literal["auto", "cpu", "cuda"]
@@ -39,12 +40,21 @@ def worker_environment(worker: int, workers: int, device: str) -> dict[str, str]
         workers: How many there are.
         device: `cpu`: they share the cores; `cuda`: each has one GPU, in turn where there are fewer.
     """
-    threads = max(1, (os.cpu_count() or 1) // workers)
-    found = {"OMP_NUM_THREADS": str(min(threads, int(os.environ.get("OMP_NUM_THREADS") or threads)))}
+    threads = max(1, cores() // workers)
+    found = {"OMP_NUM_THREADS": str(min(threads, _asked_threads() or threads))}
     if device == CUDA:
         visible = _visible_gpus(os.environ)
         found[_VISIBLE] = visible[worker % len(visible)]
     return found
+
+
+def _asked_threads() -> int | None:
+    """Returns what `OMP_NUM_THREADS` asks for; None where it is not set, or is no number that OpenMP would take.
+
+    It may be a list, of one number per level of nesting, of which the first counts.
+    """
+    first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return int(first) or None if first.isdecimal() else None
 
 
 def _visible_gpus(environment: Mapping[str, str]) -> list[str]:

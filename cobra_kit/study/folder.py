@@ -18,16 +18,17 @@ from typing import Any, Protocol
 from cobra_kit import __version__
 from cobra_kit.data.lock import locked
 from cobra_kit.errors import CobraError
-from cobra_kit.events import Reporter, silent
+from cobra_kit.events import Message, Reporter, silent
 from cobra_kit.recipe import Difference, Recipe, ResolvedRecipe, differences
 from cobra_kit.recipe.diff import MISSING
-from cobra_kit.store import write_json, write_text
+from cobra_kit.store import caches_beneath, contents, write_json, write_text
 from cobra_kit.study.locking import LOCK, held
 from cobra_kit.study.trials.board import TRIALS_LOCK
 from cobra_kit.study.trials.storage import JOURNAL
 
 MANIFEST = "manifest.json"
 _RECIPE, _LOCK_FILE = "recipe.yaml", "lock.json"
+_CACHE = "cache"
 _FORM = 1
 _OURS = (
     _RECIPE,
@@ -40,6 +41,7 @@ _OURS = (
     "shared",
     "runs",
     "workers",
+    _CACHE,
     JOURNAL,
     f"{JOURNAL}.flock",
 )
@@ -171,15 +173,18 @@ def open_study(
                 _describe(path, plan)
             else:
                 check_identity(str(path), known, plan.identity())
-        yield StudyFolder(path)
+        with caches_beneath(path / _CACHE) as remark:
+            if remark is not None:
+                report(Message(text=remark, level="warning"))
+            yield StudyFolder(path)
 
 
 def _refuse_strangers(path: Path) -> None:
     """A folder that holds something and no study is somebody's: nothing is written there, and nothing deleted."""
-    inside = [entry.name for entry in path.iterdir() if entry.name not in _LOCKS and not entry.name.endswith(".tmp")]
+    inside = [name for name in contents(path) if name not in _LOCKS and not name.endswith(".tmp")]
     if inside and MANIFEST not in inside and not set(inside) <= set(_OURS):
         raise CobraError(
-            f"the folder holds other things ({', '.join(sorted(inside)[:3])}) and no study",
+            f"the folder holds other things ({', '.join(inside[:3])}) and no study",
             where=str(path),
             hint="Choose a new folder with --out.",
         )

@@ -10,7 +10,14 @@ from dataclasses import dataclass, replace
 from cobra_kit.errors import CobraError, DataError, ImageError
 from cobra_kit.estimate.counting import ModelCount, PassCount, count_model, count_pass
 from cobra_kit.estimate.hardware import CPU
-from cobra_kit.estimate.missing import Missing, by_what, missing_data, missing_packages, missing_weights
+from cobra_kit.estimate.missing import (
+    Missing,
+    by_what,
+    missing_benchmarks,
+    missing_data,
+    missing_packages,
+    missing_weights,
+)
 from cobra_kit.estimate.sample import Sample, sample_of
 from cobra_kit.estimate.workload import Assumed, Workload, workload
 from cobra_kit.events import Message, Reporter, silent
@@ -165,7 +172,7 @@ def forecast(
     for arm in plan.arms:
         run = next(run for run in plan.runs if run.arm == arm)
         report(Message(text=f"looking at {arm}"))
-        lacking = missing_data(run.resolved.recipe)
+        lacking = [*missing_data(run.resolved.recipe), *missing_benchmarks(run.resolved.recipe)]
         with _sample(run.resolved.recipe, lacking) as sample:
             try:
                 arms.append(_arm(run, len(plan.seeds), sample, lacking, hardware, devices, assumed or Assumed(), fresh))

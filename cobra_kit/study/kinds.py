@@ -12,8 +12,9 @@ from cobra_kit.recipe.sweep import Direction
 from cobra_kit.study.folder import Plan, StudyFolder
 from cobra_kit.study.plan import RunPlan, StudyPlan
 from cobra_kit.study.search import GRID, grid, make_pruner, make_sampler, suggest
-from cobra_kit.study.search.check import check_objectives
+from cobra_kit.study.search.agree import check_objectives, remarks
 from cobra_kit.study.search.plan import SearchPlan
+from cobra_kit.study.search.pruning import PER_QUESTION
 from cobra_kit.study.trials import NAME, HeldTrial, Infeasible, Point
 
 if TYPE_CHECKING:
@@ -98,6 +99,10 @@ class GridTrials:
         """Returns one point per arm and seed, in the plan's order."""
         return [Point(one.name, {"arm": one.arm, "seed": one.seed}, {RUN: one.name}) for one in self._study.runs]
 
+    def remarks(self) -> list[str]:
+        """Returns nothing: every cell is run."""
+        return []
+
     def sampler(self, trial: int) -> BaseSampler:
         """Returns a sampler that is never asked."""
         import optuna
@@ -170,6 +175,10 @@ class SearchTrials:
         """Returns the recipe's pruner."""
         return make_pruner(self._search.recipe)
 
+    def remarks(self) -> list[str]:
+        """Returns what a user should know beforehand, one line each."""
+        return remarks(self._search.recipe, self._trials)
+
     def run_of(self, held: HeldTrial) -> RunPlan:
         """Returns a trial's run; its values are suggested now, or were in an earlier process.
 
@@ -199,14 +208,16 @@ class SearchTrials:
             held.trial.set_user_attr(REPEATS, str(earlier.user_attrs[NAME]))
             return list(earlier.values)
         judge = None
-        if sweep.pruner is not None:
-            per_question = sweep.pruner.use == "wilcoxon"
+        validation = run.evaluate.validation
+        if sweep.pruner is not None and validation is not None:
+            per_question = sweep.pruner.use == PER_QUESTION
             *_, last = run.train.stages()
-            judge = TrialJudge(held.trial, sweep.objectives[0].metric, last, per_question=per_question)
+            metric = sweep.objectives[0].metric
+            judge = TrialJudge(held.trial, metric, last, validation.every_steps, per_question=per_question)
             report = judge.watching(report)
         check_objectives(self._search.recipe, shared.benchmarks(run, "val"))
         execute(run, folder, shared, report=report, pace=pace, split="val", judge=judge)
-        check_limits(measured_costs(run, folder.run(run)), sweep.limits)
+        check_limits(measured_costs(run, folder.run(run)), sweep.limits, measured=True)
         return values_of(run, folder.run(run), sweep.objectives)
 
 

@@ -13,6 +13,7 @@ from cobra_kit.errors import RecipeError
 from cobra_kit.recipe import Recipe, ResolvedRecipe, resolve, resolve_arms
 from cobra_kit.recipe.problems import problem, suggest
 from cobra_kit.recipe.sections import DataSection, EvaluateSection, TrainSection
+from cobra_kit.recipe.tree import Node, Origin
 from cobra_kit.report import PaperReference
 
 ONLY_ARM = "model"
@@ -163,6 +164,7 @@ def make_plan(recipe: Recipe, registry: Registry | None = None) -> StudyPlan:
     Raises:
         RecipeError: A section is missing, an arm is wrong, or arms differ in more than the factor.
     """
+    _check_unread(recipe)
     arms: Mapping[str, ResolvedRecipe] = resolve_arms(recipe, registry)
     ablation = recipe.ablation
     if ablation is None:
@@ -182,6 +184,42 @@ def make_plan(recipe: Recipe, registry: Registry | None = None) -> StudyPlan:
             if ablation is None or arm not in ablation.not_meaningful
         ),
     )
+
+
+def _check_unread(recipe: Recipe) -> None:
+    """Raises a `RecipeError` if a setting was given that no run of the plan reads.
+
+    What it inherits from another recipe may stand there for other uses.
+    """
+    tree, ablation = recipe.tree, recipe.ablation
+    if recipe.sweep is not None and (origin := _from_command_line(tree.get("sweep"))) is not None:
+        raise RecipeError(
+            "a run does not read the section `sweep`",
+            where=str(origin),
+            hint="cobra-kit sweep RECIPE searches; cobra-kit run trains the recipe as it stands.",
+        )
+    seed = tree.get("seed")
+    if ablation is None or seed is None:
+        return
+    seeds = tree.get("ablation", "seeds")
+    given_here = seeds is None or seeds.origin.source == seed.origin.source
+    if _from_command_line(seed) is not None or (given_here and recipe.seed not in ablation.seeds):
+        raise problem(
+            tree,
+            ("seed",),
+            f"an ablation does not read `seed`: every arm is trained with each of ablation.seeds, {ablation.seeds}",
+            f"--set 'ablation.seeds=[{recipe.seed}]', or in the recipe `ablation: {{seeds: [{recipe.seed}]}}`",
+        )
+
+
+def _from_command_line(node: Node | None) -> Origin | None:
+    """Returns the `--set` that a value, or anything within it, came from; None where none did."""
+    if node is None:
+        return None
+    if node.origin.source.startswith("--set "):
+        return node.origin
+    inside = node.value if isinstance(node.value, list) else node.entries().values()
+    return next((origin for child in inside if (origin := _from_command_line(child)) is not None), None)
 
 
 def check_sections(recipe: Recipe) -> None:

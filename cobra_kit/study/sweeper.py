@@ -49,7 +49,7 @@ def trials_of(recipe: Recipe, trials: int | None = None, registry: Registry | No
     if recipe.sweep is not None:
         if trials is not None and recipe.sweep.sampler.use == GRID:
             raise _fixed("a grid has as many trials as it has points", "Leave it out, or choose another sampler.")
-        return SearchTrials(make_search_plan(recipe, registry), trials)
+        return SearchTrials(make_search_plan(recipe, registry, trials), trials)
     if recipe.ablation is None:
         raise RecipeError(
             "the recipe has neither a section `sweep` nor an ablation, so there is one model and nothing to sweep",
@@ -96,6 +96,9 @@ def open_sweep(
         with open_study(path, kind.plan, fresh=True, report=report):
             forget(kind, crew, path)
     with open_study(path, kind.plan, shared=True, report=report) as folder:
+        if retry_failed:  # once per sweep: whoever joins one is not told again
+            for remark in kind.remarks():
+                report(Message(text=remark, level="warning"))
         board = open_board(kind, folder, crew, retry_failed=retry_failed)
         yield Sweep(kind, board, folder, crew, report, pace)
 

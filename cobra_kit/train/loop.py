@@ -111,7 +111,7 @@ class StageLoop:
             for name, one in sets.items()
         }
         self.steps = settings.steps or math.ceil((settings.epochs or 0) * self._sets["rows"][1].batches_per_epoch)
-        self._first_steps = round(settings.curriculum.share * self.steps) if settings.curriculum else 0
+        self._first_steps = settings.curriculum.steps_of(self.steps) if settings.curriculum else 0
         self._positions, self._random = self._where(), random_state(model.device)
         self._saved_at, self._save_cost = time.monotonic(), 0.0
 
@@ -127,6 +127,10 @@ class StageLoop:
         done = self._tally
         self._report(StageStarted(stage=self._stage.name, steps=self.steps, step=done.step, rows=len(self._rows)))
         self._tell_rows(new=done.step == 0)
+        if self._settings.curriculum is not None and self._first_steps in (0, self.steps):
+            share = "none" if self._first_steps == 0 else "all"
+            text = f"{self._stage.name}: the curriculum's share of {self.steps} steps is {share} of them"
+            self._report(Message(text=text, level="warning"))
         while done.step < self.steps:
             outcome = self._step()
             last = done.step == self.steps

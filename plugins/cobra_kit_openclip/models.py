@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from cobra_kit.errors import RecipeError
+from cobra_kit.store import expanded
 from cobra_kit_openclip.config import OpenClipConfig
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def published_rule(config: OpenClipConfig) -> ResizeRule:
 def _describe(model: str, pretrained: str | None, component: str) -> Description:
     from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 
-    found = _from_file(Path(model).expanduser(), component) if model.endswith(".json") else _built_in(model, component)
+    found = _from_file(expanded(model), component) if model.endswith(".json") else _built_in(model, component)
     settings, prepared = found
     published = _published(model, pretrained, component)
     pixels = merge_preprocess_dict(merge_preprocess_dict(PreprocessCfg(), prepared), published)

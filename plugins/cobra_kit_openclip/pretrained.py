@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from torch import Tensor, nn
 
 from cobra_kit.errors import WeightsError
+from cobra_kit.store import expanded
 from cobra_kit.weights import hub_file, load_into, load_tensors
 from cobra_kit_openclip.config import OpenClipConfig
 from cobra_kit_openclip.models import describe
@@ -31,7 +32,7 @@ def weights_file(config: OpenClipConfig) -> Path | None:
         return None
     if config.weights == "hub":
         return _from_hub(config)
-    path = Path(config.weights).expanduser()
+    path = expanded(config.weights)
     check_declared(config, path)
     # A folder of the hub may hold a timm tower beside the whole CLIP; open_clip's own file goes first.
     return next((path / name for name in _FILES if (path / name).is_file()), path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cobra_kit.errors import WeightsError
+from cobra_kit.store import expanded
 from cobra_kit.weights import hub_file
 from cobra_kit_timm.config import EncoderConfig
 from cobra_kit_timm.families import DINOV2, SIGLIP, Family
@@ -24,7 +25,7 @@ def one_file(config: EncoderConfig, family: Family) -> Path | None:
     """
     if config.weights == "none":
         return None
-    return _provided(config, family) or Path(config.weights).expanduser()
+    return _provided(config, family) or expanded(config.weights)
 
 
 def two_files(config: EncoderConfig) -> tuple[Path, Path] | None:
@@ -67,7 +68,7 @@ def _one_of_two(config: EncoderConfig, family: Family) -> Path:
     provided = _provided(config, family)
     if provided is not None:
         return provided
-    folder = Path(config.weights).expanduser()
+    folder = expanded(config.weights)
     where = f"{config.component}: weights"
     names = [
         f"{_NAMES[family.key]}.safetensors",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cobra_kit.errors import PluginError, WeightsError
+from cobra_kit.store import expanded
 from cobra_kit_transformer.hf_config import DecoderConfig, HfConfig
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def sentence(error: Exception) -> str:
 
 def model_folder(config: HfConfig) -> Path | None:
     """Returns the folder that `model` names, or None where it names a hub repository."""
-    path = Path(config.model or "").expanduser()
+    path = expanded(config.model or "")
     return path if config.model and path.is_dir() else None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import ClassVar, Self, cast
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 from cobra_kit.errors import PluginError, WeightsError
 from cobra_kit.interfaces import TextCodec
+from cobra_kit.store import expanded
 from cobra_kit.weights import load_into, load_tensors
 from cobra_kit_transformer.config import TransformerTinyConfig
 from cobra_kit_transformer.decoder import CacheShape, DecoderBackbone
@@ -104,7 +104,7 @@ class GptNeoxBackbone(DecoderBackbone):
                 hint="Use weights: none (random), the path of a checkpoint, or a published model such as "
                 "transformer/pythia-2.8b.",
             )
-        path = Path(weights).expanduser()
+        path = expanded(weights)
         load_into(self, load_tensors(path), source=str(path))
 
     def blocks(self) -> Sequence[nn.Module]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from cobra_kit.store import expanded
 from cobra_kit.weights import FILE_NAMES, hub_folder, load_into, load_tensors
 from cobra_kit_transformer.architecture import model_folder, source_of
 from cobra_kit_transformer.hf_config import DecoderConfig, HfConfig
@@ -48,7 +49,7 @@ def weights_path(config: DecoderConfig) -> Path:
         WeightsError: The hub cannot be had, or has no weights there.
     """
     if config.weights != "hub":
-        return Path(config.weights).expanduser()
+        return expanded(config.weights)
     if isinstance(config, HfConfig):
         folder = model_folder(config)
         if folder is not None:

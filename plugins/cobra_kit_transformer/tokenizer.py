@@ -8,6 +8,7 @@ from typing import Any
 
 from cobra_kit.errors import TextError
 from cobra_kit.interfaces import TextCodec
+from cobra_kit.store import expanded
 from cobra_kit.text.pretrained import TOKENIZER_FILE, find_tokenizer, read_tokenizer
 from cobra_kit.text.templates import make_template
 from cobra_kit.text.tokenizer import small_tokenizer
@@ -49,7 +50,7 @@ def text_codec(config: DecoderConfig) -> TextCodec:
 def _find(config: DecoderConfig) -> Path:
     """Returns the `tokenizer.json`: the one that `tokenizer` names, else beside the weights, else on the hub."""
     where = source_of(config)
-    named = None if config.tokenizer is None else str(Path(config.tokenizer).expanduser())
+    named = None if config.tokenizer is None else str(expanded(config.tokenizer))
     folder = model_folder(config) if isinstance(config, HfConfig) else None
     if named is None and folder is not None and (folder / TOKENIZER_FILE).is_file():
         return folder / TOKENIZER_FILE
@@ -62,7 +63,7 @@ def _find(config: DecoderConfig) -> Path:
             "alone gets one from transformers with sentencepiece: "
             "AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER).",
         )
-    weights = str(Path(config.weights).expanduser())
+    weights = str(expanded(config.weights))
     return find_tokenizer(weights=weights, tokenizer=named, repository=repository or "", where=where)
 
 

@@ -4,13 +4,24 @@ import errno
 import json
 import os
 import stat
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from cobra_kit import store
 from cobra_kit.errors import CobraError
-from cobra_kit.store import atomic_write, write_bytes, write_json, write_text
+from cobra_kit.store import (
+    atomic_write,
+    caches_beneath,
+    contents,
+    expanded,
+    user_cache,
+    write_bytes,
+    write_json,
+    write_text,
+)
 
 
 def fail_with(number: int) -> Callable[..., None]:
@@ -130,3 +141,80 @@ def test_json_has_no_nan(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "file", float("nan"))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "desktop.ini", "lost+found", "._notes", "$RECYCLE.BIN"])
+def test_a_folder_with_clutter_is_empty(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    assert contents(tmp_path) == []
+    (tmp_path / "b").touch()
+    (tmp_path / "a").mkdir()
+    assert contents(tmp_path) == ["a", "b"]
+
+
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Returns the working directory of a process without a home and without an entry in the password database."""
+    for name in ("COBRA_KIT_CACHE", "XDG_CACHE_HOME", "HOME", "HF_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    pwd = pytest.importorskip("pwd")
+
+    def unknown(user: int) -> None:
+        raise KeyError(user)
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.setattr(store._Fallback, "told", False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_without_a_home_caches_are_beneath_the_study(homeless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with caches_beneath(Path("study/cache")) as remark:
+        assert remark == "there is no home folder: caches are in study/cache; COBRA_KIT_CACHE names another folder"
+        assert user_cache() == homeless / "study" / "cache"
+        assert os.environ["HF_HOME"] == str(homeless / "study" / "cache" / "huggingface")
+        with caches_beneath(Path("study/cache")) as again:
+            assert again is None
+    assert "HF_HOME" not in os.environ
+    monkeypatch.setenv("COBRA_KIT_CACHE", "~/cache")
+    with caches_beneath(Path("study/cache")):
+        assert user_cache() == homeless / "study" / "cache"
+    monkeypatch.setenv("COBRA_KIT_CACHE", str(homeless / "own"))
+    with caches_beneath(Path("study/cache")) as remark:
+        assert remark is None
+        assert user_cache() == homeless / "own"
+    assert list(homeless.iterdir()) == []  # no folder named `~` above all
+
+
+def test_without_a_home_and_a_study_caches_are_the_user_s_own_temporary_ones(
+    homeless: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = user_cache()
+    assert user_cache() == folder
+    assert folder.parent == homeless
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert [record.getMessage() for record in caplog.records] == [f"there is no home folder: caches are in {folder}"]
+    folder.chmod(0o777)
+    with pytest.raises(CobraError, match="somebody else may write in the folder for caches"):
+        user_cache()
+
+
+@pytest.mark.parametrize("home", ["/dev/null", "/proc/nobody", "relative"])
+def test_a_home_that_cannot_be_written_is_as_none(homeless: Path, monkeypatch: pytest.MonkeyPatch, home: str) -> None:
+    monkeypatch.setenv("HOME", home)
+    with caches_beneath(homeless / "study") as remark:
+        assert remark is not None
+        assert user_cache() == homeless / "study"
+    monkeypatch.setenv("XDG_CACHE_HOME", home)
+    with caches_beneath(homeless / "study"):
+        assert user_cache() == homeless / "study"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(homeless / "xdg"))
+    with caches_beneath(homeless / "study") as remark:
+        assert remark is None
+        assert user_cache() == homeless / "xdg" / "cobra-kit"
+
+
+def test_a_path_below_a_home_that_is_not_there_stays_as_it_is(homeless: Path) -> None:
+    assert expanded("~/weights") == Path("~/weights")
+    assert expanded("~nobody-at-all/weights") == Path("~nobody-at-all/weights")

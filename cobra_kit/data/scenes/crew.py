@@ -14,16 +14,16 @@ from types import TracebackType
 from typing import IO, Self
 
 from cobra_kit.errors import CobraError
+from cobra_kit.machine import cores
 
 _MAX_WORKERS = 8
 
 
 def default_workers() -> int:
-    """Returns one worker per core, at most eight; none on Windows, which cannot wait for pipes."""
+    """Returns one worker per usable core, at most eight; none on Windows, which cannot wait for pipes."""
     if sys.platform == "win32":
         return 0
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(_MAX_WORKERS, cores)
+    return min(_MAX_WORKERS, cores())
 
 
 class Crew:

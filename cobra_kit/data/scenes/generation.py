@@ -25,6 +25,7 @@ from cobra_kit.data.scenes.vocabulary import SPLITS, Split
 from cobra_kit.data.scenes.worker import work
 from cobra_kit.data.scenes.write import write_held_out, write_json, write_labels, write_train
 from cobra_kit.errors import CobraError
+from cobra_kit.store import contents
 
 GENERATOR_VERSION = 1
 """Counts up with every change that changes a picture, a question or a text."""
@@ -65,7 +66,7 @@ def generate(
         CobraError: The folder holds something, or cannot be written.
     """
     manifest = identity(params)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and (not folder.is_dir() or contents(folder)):
         raise CobraError("the folder is not empty", where=str(folder), hint="Name a new folder, or remove this one.")
     partial: Path | None = None
     try:
@@ -75,7 +76,7 @@ def generate(
         counts = _fill(partial, params, progress, workers)
         write_json(partial / MANIFEST, {**manifest, "questions": counts})
         partial.chmod(0o755)  # mkdtemp makes folders that only the user can read
-        partial.replace(folder)
+        _move(partial, folder)
     except OSError as error:
         # Somebody else may have finished the same world first; theirs is as good as ours.
         if not is_whole(folder, manifest):
@@ -83,6 +84,16 @@ def generate(
     finally:
         if partial is not None:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def _move(partial: Path, folder: Path) -> None:
+    """Puts a finished folder where it belongs; the manifest, which says that it is whole, comes last."""
+    if folder.is_dir() and any(folder.iterdir()) and not contents(folder):
+        # What a file manager left there is no reason to refuse, and a folder with anything in it is not replaced.
+        for entry in sorted(partial.iterdir(), key=lambda entry: entry.name == MANIFEST):
+            entry.replace(folder / entry.name)
+        return
+    partial.replace(folder)
 
 
 def is_whole(folder: Path, manifest: dict[str, Any]) -> bool:

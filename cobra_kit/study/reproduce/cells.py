@@ -192,7 +192,8 @@ def _not_run(table: PaperTable, column: str, sources: tuple[Source, ...], lackin
     if not sources:
         return "no recipe stands for this row"
     if table.measures == "latency":
-        return "needs a measurement of latency, `cobra-kit bench`, which this version does not have"
+        names = ", ".join(dict.fromkeys(source.recipe for source in sources))
+        return f"speed, which no study has: cobra-kit bench {names} --profile paper --protocol cobra measures it"
     if not any(offers(source, column) for source in sources):
         return "benchmark not built: the recipe's data source does not have it"
     return f"needs {'; '.join(lacking)}" if lacking else "can be run here: --run"

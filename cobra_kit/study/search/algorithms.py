@@ -56,8 +56,9 @@ def make_sampler(recipe: Recipe, trial: int = 0) -> BaseSampler:
     )
     if chosen.use == "tpe" and "constant_liar" not in chosen.options():
         ours["constant_liar"] = True  # what others are trying at this moment is not tried again
-    sampler: BaseSampler = _made(recipe, "sampler", cls, chosen, ours)
-    return sampler
+    from cobra_kit.study.search.steps import DecimalSteps
+
+    return DecimalSteps(_made(recipe, "sampler", cls, chosen, ours), recipe.sweep.space)
 
 
 def make_pruner(recipe: Recipe) -> BasePruner:

@@ -31,11 +31,22 @@ def check_feasible(run: RunPlan, limits: Sequence[LimitSection]) -> None:
     check_limits(known_costs(model), limits)
 
 
-def check_limits(costs: Mapping[str, float], limits: Sequence[LimitSection]) -> None:
-    """Raises `Infeasible` if a cost that is known is over or under its limit."""
+def check_limits(costs: Mapping[str, float], limits: Sequence[LimitSection], *, measured: bool = False) -> None:
+    """Raises `Infeasible` if a cost that is known is over or under its limit.
+
+    Args:
+        costs: Those that are known.
+        limits: What must be kept.
+        measured: Whether the trial is trained, so that every cost must be known by now.
+
+    Raises:
+        CobraError: A cost was not measured, so its limit cannot be held.
+    """
     for limit in limits:
         value = costs.get(limit.metric)
         if value is None:
+            if measured:
+                raise CobraError(f"{limit.metric} is not measured on this system", hint="Take its limit out.")
             continue
         if limit.at_most is not None and value > limit.at_most:
             raise Infeasible(f"{limit.metric} {value:,.0f}, at most {limit.at_most:,.0f} allowed")
@@ -61,8 +72,9 @@ def values_of(run: RunPlan, place: Path, objectives: Sequence[ObjectiveSection])
         CobraError: An objective is neither a benchmark nor a cost.
     """
     accuracies = read_summaries(place, VAL)
+    costs = measured_costs(run, place)
     mean = {MEAN: fmean(accuracies.values())} if accuracies else {}
-    found = {**accuracies, **mean, **measured_costs(run, place)}
+    found = {**accuracies, **mean, **costs}
     return [_value(one.metric, found) for one in objectives]
 
 

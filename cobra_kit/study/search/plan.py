@@ -9,9 +9,13 @@ from typing import Any
 from cobra_kit._plugins import Registry
 from cobra_kit.errors import RecipeError
 from cobra_kit.recipe import Recipe, ResolvedRecipe, resolve
+from cobra_kit.recipe.problems import problem
 from cobra_kit.recipe.sweep import Scalar, SweepSection
 from cobra_kit.study.plan import RunPlan, asked_benchmarks, check_questions, check_sections, with_data, without_limits
-from cobra_kit.study.search.check import check_objectives, check_space
+from cobra_kit.study.search.agree import check_agreement, check_objectives, number_of_trials
+from cobra_kit.study.search.algorithms import make_pruner, make_sampler
+from cobra_kit.study.search.check import check_space
+from cobra_kit.study.search.pruning import check_pruner
 from cobra_kit.study.search.space import point_recipe
 
 REFERENCE = "reference"
@@ -88,11 +92,16 @@ class SearchPlan:
         return {"profile": self.recipe.profile, **without_limits(plain), "lock": self.lock()}
 
 
-def make_search_plan(recipe: Recipe, registry: Registry | None = None) -> SearchPlan:
+def make_search_plan(recipe: Recipe, registry: Registry | None = None, trials: int | None = None) -> SearchPlan:
     """Returns the plan of a recipe with a section `sweep`. Nothing is made or opened.
 
+    Args:
+        recipe: A loaded recipe.
+        registry: Where components come from; None: the installed plugins.
+        trials: How many, where more or fewer are asked for than the section says.
+
     Raises:
-        RecipeError: A section is missing, or the space is wrong.
+        RecipeError: A section is missing, the space is wrong, or a part of the search would never come into play.
     """
     check_sections(recipe)
     check_questions(recipe)
@@ -102,6 +111,18 @@ def make_search_plan(recipe: Recipe, registry: Registry | None = None) -> Search
             where=str(recipe.tree.origin),
             hint="cobra-kit recipes show sweep_projector prints an example.",
         )
+    if recipe.ablation is not None:
+        raise problem(
+            recipe.tree,
+            ("ablation",),
+            "the recipe has an ablation and a search, and one study is one of them",
+            "To search: --set ablation=null. To run the arms: --set sweep=null.",
+        )
+    make_sampler(recipe)  # refuses unknown names and options before anything else is computed
+    make_pruner(recipe)
     check_space(recipe, registry)
     check_objectives(recipe, asked_benchmarks(recipe))
+    check_agreement(recipe)
+    # Fewer trials than the recipe says are a try of it, and more may be asked for later.
+    check_pruner(recipe, max(number_of_trials(recipe), number_of_trials(recipe, trials)))
     return SearchPlan(with_data(resolve(recipe, registry)), registry)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cobra_kit.errors import RecipeError
@@ -42,23 +42,31 @@ def applies(choice: Choice, values: Mapping[str, Scalar]) -> bool:
     )
 
 
+def ends(choice: Choice) -> Sequence[Scalar]:
+    """Returns all choices, or both ends of a range."""
+    if choice.choices is not None:
+        return list(choice.choices)
+    if choice.count is None or choice.log:
+        return [choice.low, choice.high]
+    return [choice.value(0), choice.value(choice.count - 1)]
+
+
 def grid(recipe: Recipe, space: Space) -> list[Values]:
     """Returns every point of a space, conditions kept.
 
     Raises:
         RecipeError: A number has no step, or there are more points than anybody runs.
     """
-    steps: dict[str, list[Scalar]] = {}
+    counts: list[int] = []
     for path, choice in space.items():
-        found = _all_values(choice)
-        if found is None:
+        if choice.count is None or choice.log:
             raise problem(
                 recipe.tree, ("sweep", "space", path), "a grid needs steps", "give step, or a list of choices"
             )
-        steps[path] = found
-    size = math.prod(map(len, steps.values()))
-    if size > _LARGEST_GRID:
+        counts.append(choice.count)
+    if (size := math.prod(counts)) > _LARGEST_GRID:
         raise problem(recipe.tree, ("sweep", "space"), f"a grid of {size:,} points", "use fewer choices, or a sampler")
+    steps = {path: choice.values() for path, choice in space.items()}
     return list(_points(space, steps))
 
 
@@ -97,20 +105,7 @@ def _suggest(trial: Trial, path: str, choice: Choice) -> Scalar:
     return trial.suggest_float(path, choice.low, choice.high, step=choice.step, log=choice.log)
 
 
-def _all_values(choice: Choice) -> list[Scalar] | None:
-    if choice.choices is not None:
-        return list(choice.choices)
-    assert choice.low is not None
-    assert choice.high is not None
-    if choice.is_whole and not choice.log:
-        return list(range(int(choice.low), int(choice.high) + 1, int(choice.step or 1)))
-    if choice.step is None:
-        return None
-    count = math.floor((choice.high - choice.low) / choice.step + 1e-9) + 1
-    return [choice.low + number * choice.step for number in range(count)]
-
-
-def _points(space: Space, steps: Mapping[str, list[Scalar]]) -> Iterator[Values]:
+def _points(space: Space, steps: Mapping[str, Sequence[Scalar]]) -> Iterator[Values]:
     seen: set[tuple[tuple[str, Scalar], ...]] = set()
     for combination in itertools.product(*steps.values()):
         values: Values = {}

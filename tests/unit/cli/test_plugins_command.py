@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 from typing import get_args
 
@@ -52,6 +53,12 @@ def output_of(line: str, capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out
 
 
+def folded(beginning: str, indent: int) -> list[str]:
+    """Returns the lines of a row whose summary is longer than its column."""
+    text = ", ".join([beginning, *["as many as there are"] * 5]) + ","
+    return textwrap.wrap(text, 80, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
+
+
 def test_kinds_of_the_option_are_the_kinds() -> None:
     assert [option.kind for option in KindOption] == list(get_args(Kind))
 
@@ -62,7 +69,7 @@ def test_list_is_grouped_by_kind(
     monkeypatch.setenv("COLUMNS", "80")
     assert output_of("plugins list", capsys).splitlines() == [
         "projectors",
-        "  zoo/pool   pools [b n d] over a grid of cells, as many as there are, as many…",
+        *folded("  zoo/pool   pools [b n d] over a grid of cells", 13),
         "  zoo/needy  needs more",
         "",
         "backbones",
@@ -87,7 +94,7 @@ def test_list_names_the_package_of_each_where_they_differ(
     monkeypatch.setenv("COLUMNS", str(width))
     lines = output_of("plugins list", capsys).splitlines()
     assert max(map(len, lines)) <= width
-    assert [line.split()[-2:] for line in lines if line.startswith("  ")] == [
+    assert [line.split()[-2:] for line in lines if line.startswith("  ") and "/" in line] == [
         ["fake-one", "1.0"],
         *([["fake-zoo", "2.1"]] * 3),
     ]
@@ -256,7 +263,7 @@ def test_show_plugin(zoo: Path, capsys: pytest.CaptureFixture[str], monkeypatch:
         "  status   ok",
         "",
         "components",
-        "  zoo/pool   projector  pools [b n d] over a grid of cells, as many as there ar…",
+        *folded("  zoo/pool   projector  pools [b n d] over a grid of cells", 24),
         "  zoo/needy  projector  needs more",
         "  zoo/large  backbone   (not finished) the big one",
     ]

@@ -152,7 +152,7 @@ def test_workers_are_told_everything_that_the_command_was() -> None:
 
 def test_workers_share_cores_and_have_a_gpu_each(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr("cobra_kit.study.devices.cores", lambda: 8)
     assert worker_environment(0, 3, "cpu") == {"OMP_NUM_THREADS": "2"}
     assert worker_environment(0, 99, "cpu") == {"OMP_NUM_THREADS": "1"}
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, 5")

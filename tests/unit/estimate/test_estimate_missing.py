@@ -8,7 +8,7 @@ import huggingface_hub
 import pytest
 
 from cobra_kit.estimate.counting import count_model
-from cobra_kit.estimate.missing import missing_data, missing_weights
+from cobra_kit.estimate.missing import missing_benchmarks, missing_data, missing_weights
 from cobra_kit.model import VisionLanguageModel
 from cobra_kit.recipe import load_recipe, resolve
 from cobra_kit.weights import hub_folder, load_into, load_tensors
@@ -24,6 +24,12 @@ def test_data_files_that_are_not_there_come_with_their_links(tmp_path: Path, mon
     (tmp_path / "data/cobra/images").mkdir(parents=True)
     (tmp_path / "data/cobra/finetune.json").touch()
     assert missing_data(recipe) == []
+
+
+def test_benchmarks_that_the_data_source_does_not_have_are_named() -> None:
+    (found,) = missing_benchmarks(load_recipe("cobra_3b", profile="paper"))
+    assert found.what.startswith("benchmarks: files of VQAv2, GQA, VizWiz, TextVQA, VSR, POPE; the data source llava")
+    assert missing_benchmarks(load_recipe("cobra_3b")) == []
 
 
 def test_drawn_data_need_no_file() -> None:

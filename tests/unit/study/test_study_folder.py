@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from cobra_kit import store
 from cobra_kit.errors import CobraError
 from cobra_kit.recipe import load_recipe
 from cobra_kit.study.folder import open_study
@@ -57,6 +58,35 @@ def test_fresh_deletes_the_study_and_nothing_else(plan: StudyPlan, recipe: Path,
     with open_study(study, other(recipe, "train.finetune.steps=30"), fresh=True):
         assert not (study / "runs").exists()
         assert (study / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "desktop.ini", "lost+found"])
+def test_a_folder_with_clutter_is_as_good_as_an_empty_one(plan: StudyPlan, tmp_path: Path, name: str) -> None:
+    study = tmp_path / "study"
+    study.mkdir()
+    (study / name).write_text("a file manager's")
+    for fresh in (False, True):
+        with open_study(study, plan, fresh=fresh):
+            assert (study / "manifest.json").exists()
+    assert (study / name).read_text() == "a file manager's"
+
+
+def test_without_a_home_a_study_has_the_caches(
+    plan: StudyPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("COBRA_KIT_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "/dev/null")
+    monkeypatch.setattr(store._Fallback, "told", False)
+    told: list[object] = []
+    with open_study(tmp_path / "study", plan, report=told.append):
+        assert store.user_cache() == tmp_path / "study" / "cache"
+        store.user_cache().mkdir()
+    assert len(told) == 1
+    assert "cannot be written: caches are in" in str(told[0])
+    with open_study(tmp_path / "study", plan, fresh=True, report=told.append):
+        assert not (tmp_path / "study" / "cache").exists()
+    assert len(told) == 1
 
 
 @pytest.mark.parametrize("fresh", [False, True])

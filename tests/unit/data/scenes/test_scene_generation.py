@@ -254,6 +254,17 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
+def test_a_folder_that_a_file_manager_has_been_at_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "world").mkdir()
+    (tmp_path / "world" / ".DS_Store").touch()
+    generate(SceneParams.checked(**SMALL), tmp_path / "world")
+    generate(SceneParams.checked(**SMALL), tmp_path / "other")
+    there = {path.relative_to(tmp_path / "world") for path in (tmp_path / "world").rglob("*")}
+    assert there == {path.relative_to(tmp_path / "other") for path in (tmp_path / "other").rglob("*")} | {
+        Path(".DS_Store")
+    }
+
+
 def test_the_header_leaves_room_for_any_number(tmp_path: Path) -> None:
     pictures.allocate(tmp_path, 999_999)
     assert pictures.open_pictures(tmp_path).shape == (999_999, 64, 64, 3)

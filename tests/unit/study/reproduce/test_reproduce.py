@@ -55,7 +55,11 @@ def test_the_packaged_recipes_stand_for_the_rows_of_the_ablation(tmp_path: Path)
     assert {str(one) for one in same["w/ LDPv2"].sources} == rows["w/ LDPv2"]
     latency = {row.name: row for row in reproduction("paper.table3", tmp_path).rows}
     assert {str(one) for one in latency["Cobra-LDPv2-3.5B"].sources} == rows["w/ LDPv2"]
-    assert "cobra-kit bench" in latency["Cobra-3.5B"].cells[0].reason
+    reason = latency["Cobra-3.5B"].cells[0].reason
+    assert "cobra-kit bench cobra_3b --profile paper --protocol cobra" in reason
+    assert "does not have" not in reason
+    large = {row.name: row for row in reproduction("paper.table2", tmp_path).rows}
+    assert {str(one) for one in large["LLaVA v1.5"].sources} == {"baselines/llava_v15_7b"}
 
 
 def test_single_models_stand_for_the_rows_of_the_main_table(tmp_path: Path) -> None:

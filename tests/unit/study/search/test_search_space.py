@@ -6,9 +6,12 @@ from pathlib import Path
 
 import optuna
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cobra_kit.errors import RecipeError
 from cobra_kit.recipe import Recipe, load_recipe
+from cobra_kit.recipe.sweep import Choice
 from cobra_kit.study.search import check_space, grid, make_pruner, make_sampler, point_recipe, suggest
 
 RECIPE = """
@@ -172,3 +175,145 @@ def test_two_workers_do_not_suggest_the_same(tmp_path: Path) -> None:
     assert found[0] != found[1]
     again = suggest(optuna.create_study(sampler=make_sampler(one, 0)).ask(), space_of(one))
     assert again == found[0]
+
+
+DECIMAL = """
+  space:
+    train.finetune.weight_decay: {low: 0.1, high: 0.3, step: 0.1}
+    train.finetune.warmup_ratio: {low: 0.0, high: 0.7, step: 0.1, when: {train.finetune.weight_decay: 0.3}}
+"""
+WARMUPS = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
+
+
+def test_steps_of_a_grid_are_decimal_and_the_end_is_one_of_them(tmp_path: Path) -> None:
+    one = recipe(tmp_path, DECIMAL)
+    points = grid(one, space_of(one))
+    assert [point["train.finetune.weight_decay"] for point in points[:3]] == [0.1, 0.2, 0.3]
+    assert [point["train.finetune.warmup_ratio"] for point in points[2:]] == WARMUPS
+    assert "0.30000000000000004" not in str(points)
+
+
+@pytest.mark.parametrize("name", ["tpe", "random", "nsgaii"])
+def test_samplers_suggest_and_record_decimal_steps(tmp_path: Path, name: str) -> None:
+    one = recipe(tmp_path, DECIMAL + f"  sampler: {{use: {name}}}\n")
+    study = optuna.create_study()
+    seen = set()
+    for number in range(60):
+        study.sampler = make_sampler(one, number)
+        trial = study.ask()
+        values = suggest(trial, space_of(one))
+        assert values == trial.params == study.trials[-1].params
+        seen |= set(values.items())
+        study.tell(trial, 1.0)
+    assert {value for path, value in seen if path == "train.finetune.weight_decay"} == {0.1, 0.2, 0.3}
+    assert {value for path, value in seen if path == "train.finetune.warmup_ratio"} <= set(WARMUPS)
+
+
+@given(
+    low=st.integers(-500, 500),
+    step=st.integers(1, 300),
+    count=st.integers(2, 40),
+    scale=st.sampled_from([10, 100, 1000]),
+)
+def test_every_value_of_a_range_with_steps_is_the_nearest_float_of_its_decimal(
+    low: int, step: int, count: int, scale: int
+) -> None:
+    high = (low + step * (count - 1)) / scale
+    one = Choice(low=low / scale, high=high, step=step / scale)
+    assert one.values() == [(low + step * number) / scale for number in range(count)]
+    assert one.values()[-1] == high
+    assert [one.nearest(low / scale + number * (step / scale)) for number in range(count)] == one.values()
+
+
+def test_a_step_that_leaves_one_value_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"expected a step that fits between low and high, found 0\.5"):
+        recipe(tmp_path, "  space: {train.finetune.weight_decay: {low: 0.1, high: 0.3, step: 0.5}}\n")
+
+
+def test_a_grid_is_counted_before_it_is_laid_down(tmp_path: Path) -> None:
+    one = recipe(tmp_path, "  space: {model.backbone.n_layer: {low: 1, high: 1000000000000}}\n")
+    with pytest.raises(RecipeError, match="a grid of 1,000,000,000,000 points"):
+        grid(one, space_of(one))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed: {choices: [1, 2]}", "(?s)all trials have the recipe's seed.*--set seed=2.*ablation.seeds"),
+        ("title: {choices: [a, b]}", "(?s)no trial reads title.*below model, data, train, evaluate"),
+        ("extends: {choices: [cobra_3b, cobra_8b]}", "no trial reads extends"),
+        ("profiles.laptop.seed: {low: 1, high: 2}", "no trial reads profiles"),
+        ("sweep.trials: {low: 1, high: 2}", "no trial reads sweep"),
+        ("ablation.seeds: {choices: {a: [1], b: [2]}}", "no trial reads ablation"),
+        ("requires: {choices: {a: [], b: [torch]}}", "no trial reads requires"),
+        ("evaluate.validation.every_steps: {choices: [2, 4]}", "(?s)validation changes no weights.*keep: best"),
+        ("evaluate.validation.questions: {choices: [2, 4]}", "validation changes no weights"),
+        ("evaluate.batch_size: {choices: [2, 4]}", "how fast questions are answered"),
+        ("evaluate.precision.weights: {choices: [trained, trained]}", "all its values give the same trial"),
+        ("model.backbone.use: {choices: [mamba/tiny, mamba/tinny]}", "(?s)no backbone named.*mamba/tiny"),
+        ("model.backbone.use: {choices: [mamba/tiny, mamba2-tiny, mamba/mamba2-tiny]}", "are the same setting"),
+        ("train.finetune.weight_decay: {choices: [0.1, 0.2, 0.1]}", "0.1 and 0.1 are the same setting"),
+        ("train.finetune.learning_rate: {choices: [1, 1.0]}", "all its values give the same trial"),
+        ("train.finetune: {choices: {a: {weight_decay: 0.1}, b: {weight_decay: 0.1}}}", "give the same trial"),
+        ("data.beauty: {choices: [1, 2]}", "(?s)takes none of these values.*unknown key"),
+        ("train.align.learning_rate: {choices: [0.1, 0.2]}", "(?s)takes none of these values.*epochs or steps"),
+        (
+            "{model.projector.expansion: {choices: [2, 3]}, model.projector.use: {choices: [mlp/fused, mlp/gelu]}}",
+            "(?s)no trial reads it where model.projector.use is mlp/gelu.*Write it below model.projector.use",
+        ),
+        (
+            "{train.finetune.weight_decay: {low: 0.1, high: 0.2}, "
+            "train.finetune: {choices: {a: {weight_decay: 0.1}, b: {warmup_ratio: 0.2}}}}",
+            "no trial reads it where train.finetune is a",
+        ),
+    ],
+)
+def test_a_path_that_no_trial_reads_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    one = recipe(tmp_path, f"  space: {text if text.startswith('{') else '{' + text + '}'}\n")
+    with pytest.raises(RecipeError, match=message) as caught:
+        check_space(one)
+    assert "r.yaml" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "evaluate.validation.keep: {choices: [last, best]}",
+        "evaluate.validation: {choices: {often: {every_steps: 2, keep: best}, never: null}}",
+        "{evaluate.validation.keep: {choices: [last, best]}, "
+        "evaluate.validation.every_steps: {choices: [2, 4], when: {evaluate.validation.keep: best}}}",
+        "evaluate.precision.weights: {choices: [trained, int8]}",
+        "data.train: {choices: [50, 100]}",
+        "train.align.steps: {choices: [2, 4]}",
+        "{model.projector.use: {choices: [mlp/fused, mlp/gelu]}, "
+        "model.projector.expansion: {choices: [2, 3], when: {model.projector.use: mlp/fused}}}",
+    ],
+)
+def test_a_path_that_trials_read_is_taken(tmp_path: Path, text: str) -> None:
+    check_space(recipe(tmp_path, f"  space: {text if text.startswith('{') else '{' + text + '}'}\n"))
+
+
+LAYERS = "model.backbone.n_layer: {low: 2, high: 6, step: 2}"
+CHOSEN = "model.projector.use: {choices: [mlp/fused, mlp/gelu]}"
+
+
+@pytest.mark.parametrize(
+    ("when", "message"),
+    [
+        ("{model.backbone.n_layer: 3}", "is never 3\n.*it goes from 2 to 6 in steps of 2"),
+        ("{model.backbone.n_layer: [2, 8]}", "never sought for 8: model.backbone.n_layer is never 8"),
+        ("{model.projector.use: [mlp/fused, mlp/fuse]}", "is never mlp/fuse"),
+        ("{train.finetune.weight_decay: 0.1}", "a range without steps"),
+        ("{model.projector.use: mlp/gelu, model.projector.expansion: 2}", "its conditions exclude each other"),
+    ],
+)
+def test_a_condition_that_never_holds_is_refused(tmp_path: Path, when: str, message: str) -> None:
+    text = f"""  space:
+    {CHOSEN}
+    {LAYERS}
+    train.finetune.weight_decay: {{low: 0.1, high: 0.2}}
+    model.projector.expansion: {{choices: [2, 4], when: {{model.projector.use: mlp/fused}}}}
+    train.finetune.warmup_ratio: {{choices: [0.1, 0.2], when: {when}}}
+"""
+    with pytest.raises(RecipeError, match=f"(?s){message}"):
+        check_space(recipe(tmp_path, text))

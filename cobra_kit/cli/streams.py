@@ -1,0 +1,74 @@
+"""Standard output and error that outlive whoever reads them: `| head`, a closed terminal, a full disk below a log.
+
+What is printed while a study runs is news, and no news is no reason to lose a trial. What could not be written to
+standard output is told by the exit code.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+from typing import Any
+
+_GONE = {errno.EPIPE, errno.EIO, errno.ENXIO}
+"""What writing says once nobody reads: a closed pipe, a terminal that is gone."""
+
+
+class _Output(io.FileIO):
+    """The bytes of a stream; what nobody can read is dropped.
+
+    Args:
+        descriptor: 1 or 2.
+        news: Whether nothing of it is worth an error, whatever the reason that it cannot be written.
+    """
+
+    def __init__(self, descriptor: int, *, news: bool) -> None:
+        super().__init__(descriptor, "wb", closefd=False)
+        self._news = news
+        self.gone = False
+
+    def write(self, data: Any, /) -> int:
+        """Writes the bytes, or drops them."""
+        if not self.gone:
+            try:
+                return super().write(data) or 0
+            except BlockingIOError:
+                raise
+            except OSError as error:
+                self.gone = True  # whatever it is, it is told once
+                if not self._news and error.errno not in _GONE:
+                    raise
+        return memoryview(data).nbytes
+
+
+def prepare_streams() -> None:
+    """Makes standard output and error encode anything, and survive the end of their readers."""
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever started us
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  (for the process's life)
+        elif isinstance(stream, io.TextIOWrapper):
+            if stream is getattr(sys, f"__{name}__") and stream.fileno() == number:
+                setattr(sys, name, _lasting(stream, news=name == "stderr"))
+            else:
+                stream.reconfigure(errors="replace")
+
+
+def output_is_gone() -> bool:
+    """Writes out what stands in standard output, and returns whether nobody reads it any more."""
+    sys.stdout.flush()
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    return isinstance(raw, _Output) and raw.gone
+
+
+def _lasting(stream: io.TextIOWrapper, *, news: bool) -> io.TextIOWrapper:
+    stream.flush()
+    return io.TextIOWrapper(
+        io.BufferedWriter(_Output(stream.fileno(), news=news)),
+        encoding=stream.encoding,
+        errors="replace",  # a terminal without UTF-8 gets a `?`, not an error
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
