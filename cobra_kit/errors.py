@@ -29,6 +29,13 @@ class CobraError(Exception):
         return "\n".join([head, *(f"       {line}" for line in self.hint.splitlines())])
 
 
+class ArgumentError(CobraError, ValueError):
+    """An argument of a public function has a value or a type that the function does not take.
+
+    A `ValueError` too, which is what Python's own functions raise there, so that callers who catch that still do.
+    """
+
+
 class PluginError(CobraError):
     """A plugin or a component of one cannot be found, loaded or used."""
 
@@ -67,3 +74,14 @@ class DataError(CobraError):
 
 class TrainingError(CobraError):
     """Training cannot start, go on, or be resumed."""
+
+
+def kind_of(value: object) -> str:
+    """Returns what a value is, in words for an error: `None`, `a bool`, `an int`, `the text 'yes'`."""
+    if value is None:
+        return "None"
+    if isinstance(value, str):
+        return f"the text {value[:40]!r}"
+    name = type(value).__name__
+    article = "an" if name[:1].lower() in "aeiou" else "a"
+    return f"{article} {name}"
