@@ -6,6 +6,7 @@ import traceback
 
 import typer
 
+from cobra_kit._plugins import attribute
 from cobra_kit.cli.arguments import UsageError
 from cobra_kit.cli.entry import FAILED, INTERNAL, PROGRAM, USAGE
 from cobra_kit.errors import CobraError
@@ -28,7 +29,8 @@ def report(error: Exception, *, debug: bool) -> int:
     """
     if debug:
         traceback.print_exception(error)
-    text, code = _text_and_code(error)
+    named = attribute(error, foreign=True)
+    text, code = _text_and_code(error if named is None else named)
     typer.secho("error: ", fg=typer.colors.RED, bold=True, nl=False, err=True)
     typer.echo(text, err=True)
     return code

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from PIL.Image import Image
 
+from cobra_kit._plugins import Component, call_component, place_of
 from cobra_kit.interfaces import (
     Backbone,
     FusionScheme,
@@ -30,11 +30,14 @@ from cobra_kit.model.batch import (
     supervised_targets,
     weigh_targets,
 )
+from cobra_kit.model.returned import expect
 from cobra_kit.text.collate import collate_layouts
 from cobra_kit.text.encode import encode_caption, encode_conversation
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+
+    from cobra_kit.plugin import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,7 @@ class Processor:
             visual_lengths=[sum(self.output_shape(image.shape).num_tokens for image in row.images) for row in rows],
             with_labels=not for_generation,
             pack=pack,
+            whose=self.layout.place if isinstance(self.layout, _PartCall) else None,
         )
         positions, targets = supervised_targets(layout)
         weights = weigh_targets(positions, loss_unit)
@@ -123,6 +127,8 @@ def make_processor(
     classes: tuple[type[VisionEncoder], type[Projector], type[FusionScheme], type[Backbone]],
     configs: tuple[BaseModel, BaseModel, BaseModel, BaseModel],
     codec: TextCodec | None = None,
+    *,
+    components: Mapping[Kind, Component] | None = None,
 ) -> Processor:
     """Returns the processor of a composition, from classes and configs alone (no weights, no modules).
 
@@ -130,20 +136,53 @@ def make_processor(
         classes: Encoder, projector, fusion scheme, backbone.
         configs: Theirs, in that order.
         codec: Tokenizer and template; None: the backbone's own.
+        components: What they were registered as, for errors that name them.
+
+    Raises:
+        PluginError: A component raises, or returns something else than its contract names.
     """
     encoder, projector, fusion, backbone = classes
     encoder_config, projector_config, fusion_config, backbone_config = configs
+    known = components or {}
+
+    def part(kind: Kind, method: Callable[..., Any], wanted: Any, *bound: Any) -> _PartCall:
+        return _PartCall(known.get(kind), method, wanted, bound)
+
+    prepare = part("vision_encoder", encoder.preprocess, Callable)(encoder_config)
     return Processor(
-        codec=codec or backbone.text_codec(backbone_config),
-        preprocess=encoder.preprocess(encoder_config),
-        output_shape=partial(_call_output_shape, projector, projector_config),
-        layout=partial(_call_layout, fusion, fusion_config),
+        codec=codec or part("backbone", backbone.text_codec, TextCodec)(backbone_config),
+        preprocess=part("vision_encoder", prepare, PreparedImage),
+        output_shape=part("projector", projector.output_shape, TokenShape, projector_config),
+        layout=part("fusion", fusion.layout, Layout, fusion_config),
     )
 
 
-def _call_output_shape(projector: type[Projector], config: Any, shape: TokenShape) -> TokenShape:
-    return projector.output_shape(config, shape)
+@dataclass(frozen=True, slots=True)
+class _PartCall:
+    """A method of a part's class as a picklable function: what it raises names it, what it returns is checked.
 
+    Args:
+        component: Whose method it is, or None.
+        method: What is called.
+        wanted: The type that it returns.
+        bound: Its first arguments.
+    """
 
-def _call_layout(fusion: type[FusionScheme], config: Any, text: TextRow, images: Sequence[TokenShape]) -> Layout:
-    return fusion.layout(config, text, images)
+    component: Component | None
+    method: Callable[..., Any]
+    wanted: type
+    bound: tuple[Any, ...]
+
+    def __call__(self, *args: Any) -> Any:
+        value = call_component(self.component, self.method, *self.bound, *args)
+        return expect(value, self.wanted, self.method, self.title)
+
+    @property
+    def title(self) -> str:
+        """Returns the start of an error message."""
+        return "the model" if self.component is None else self.component.title
+
+    def place(self) -> str:
+        """Returns file, line and component, for an error found later."""
+        written = place_of(self.method)
+        return f"{written}: {self.title}" if written else self.title

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, cast
 
@@ -20,6 +20,7 @@ from cobra_kit.interfaces import (
     VisionEncoder,
     VisualTokens,
 )
+from cobra_kit.model import calls
 from cobra_kit.model.batch import Batch, ImageGroup
 from cobra_kit.model.decoding import Sampling, first_token_probabilities, generate_ids
 from cobra_kit.model.decoding.streaming import stream_text
@@ -28,6 +29,7 @@ from cobra_kit.model.prompts import ImageInput, prompt_batches
 from cobra_kit.model.summary import render_summary, summarise
 
 if TYPE_CHECKING:
+    from cobra_kit._plugins import Component
     from cobra_kit.model.processor import Processor
     from cobra_kit.plugin import Kind
     from cobra_kit.recipe import ResolvedRecipe
@@ -78,22 +80,22 @@ class VisionLanguageModel(nn.Module):
                 accumulation, ranks): the sum of their `total_weight`. None: this batch's own.
         """
         sequence = self.fuse(batch)
-        hidden = self.backbone(sequence)
+        hidden = calls.hidden_states(self, sequence)
         predicting = hidden.flatten(0, 1)[batch.target_positions]
-        total = summed_loss(predicting, batch.targets, batch.target_weights, self.backbone.logits)
+        total = summed_loss(predicting, batch.targets, batch.target_weights, partial(calls.logits, self))
         weight = batch.total_weight if total_weight is None else total_weight
         return total / weight if weight else total
 
     def fuse(self, batch: Batch) -> FusedSequence:
         """Returns the embeddings `[b s hidden_size]` of text and visual tokens, laid out."""
-        text = self.backbone.embed(batch.text_ids)
-        return cast("FusedSequence", self.fusion(text, self.embed_images(batch.images, like=text), batch.layout))
+        text = calls.embed(self, batch.text_ids)
+        return calls.fuse(self, text, self.embed_images(batch.images, like=text), batch.layout)
 
     def embed_images(self, groups: Sequence[ImageGroup], *, like: Tensor) -> Tensor:
         """Returns the projected tokens of all images, in order, `[v hidden_size]`, in the dtype of `like`."""
         if not groups:
             return like.new_empty(0, self.backbone.hidden_size)
-        projected = [self.projector(self.encode_images(group)) for group in groups]
+        projected = [calls.project(self, self.encode_images(group)) for group in groups]
         if len(groups) == 1 and groups[0].indices == tuple(range(len(groups[0].indices))):
             return _real_tokens(projected[0]).to(like.dtype)
         in_order: dict[int, Tensor] = {}
@@ -112,7 +114,7 @@ class VisionLanguageModel(nn.Module):
         encoder_dtype = _dtype(self.vision_encoder)
         tensors = {name: t.to(encoder_dtype or t.dtype) for name, t in group.tensors.items()}
         with nullcontext() if trainable else torch.no_grad():
-            tokens: VisualTokens = self.vision_encoder(tensors, shapes)
+            tokens = calls.encode(self, tensors, shapes)
         return VisualTokens(tokens.values.to(dtype or tokens.values.dtype), tokens.shapes)
 
     def generate(
@@ -233,6 +235,10 @@ class VisionLanguageModel(nn.Module):
             "fusion": self.fusion,
             "backbone": self.backbone,
         }
+
+    def component(self, kind: Kind) -> Component | None:
+        """Returns the component that a part was composed from, or None for a model that was built by hand."""
+        return None if self.recipe is None else self.recipe.parts[kind].component
 
     @cached_property
     def processor(self) -> Processor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from cobra_kit.interfaces import DecodeState
+from cobra_kit.model import calls
 from cobra_kit.model.decoding.precision import AS_KEPT, Precision
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
 def new_state(model: VisionLanguageModel, rows: int, max_length: int) -> DecodeState:
     """Returns an empty state for `rows` rows of at most `max_length` tokens, on the model's device."""
-    embedded = model.backbone.embed(torch.zeros(1, dtype=torch.int64, device=model.device))
-    return model.backbone.new_state(rows, max_length, device=embedded.device, dtype=embedded.dtype)
+    embedded = calls.embed(model, torch.zeros(1, dtype=torch.int64, device=model.device))
+    return calls.new_state(model, rows, max_length, device=embedded.device, dtype=embedded.dtype)
 
 
 def read_prompts(
@@ -38,7 +39,7 @@ def read_prompts(
     state.used = 0
     if precision.state is not None:
         return _read_by_token(model, sequence.embeddings, batch.layout.lengths, state, precision)
-    hidden: Tensor = model.backbone(sequence, state)
+    hidden = calls.hidden_states(model, sequence, state)
     return hidden[torch.arange(batch.num_rows, device=device), (lengths - 1).to(device)]
 
 
@@ -58,12 +59,11 @@ def _read_by_token(
         if begins:
             state.reset(torch.tensor(begins, device=embeddings.device))
         state.used = step
-        hidden = model.backbone.step(embeddings[everyone, (step - late).clamp_min(0)], state)
+        hidden = calls.step(model, embeddings[everyone, (step - late).clamp_min(0)], state)
         precision.round_state(state)
     return hidden
 
 
 def next_token_logits(model: VisionLanguageModel, hidden: Tensor) -> Tensor:
     """Returns float32 logits `[b v]` of `[b d]`, of the tokenizer's ids: others, which only pad, cannot be chosen."""
-    logits: Tensor = model.backbone.logits(hidden)
-    return logits[:, : model.processor.codec.tokenizer.vocab_size].float()
+    return calls.logits(model, hidden)[:, : model.processor.codec.tokenizer.vocab_size].float()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import torch
 
 from cobra_kit.errors import KernelError
+from cobra_kit.model import calls
 from cobra_kit.model.decoding.graphs import CudaGraphs, GraphBackend, why_not
 from cobra_kit.model.decoding.precision import AS_KEPT, Precision
 from cobra_kit.model.decoding.prompts import next_token_logits, read_prompts
@@ -187,7 +188,7 @@ class DecodeSession:
 
 def _step(model: VisionLanguageModel, space: Workspace) -> None:
     """Reads the last token of every row and chooses the next one, in place, without a sync."""
-    hidden = model.backbone.step(model.backbone.embed(space.answers.token), space.state)
+    hidden = calls.step(model, calls.embed(model, space.answers.token), space.state)
     space.shape.precision.round_state(space.state)
     space.answers.take(next_token_logits(model, hidden))
 
