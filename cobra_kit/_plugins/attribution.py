@@ -124,6 +124,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def name_of(method: Callable[..., object]) -> str:
     """Returns what a method, a class's constructor or a callable object is called: `MyProjector.forward`."""
+    if inspect.isclass(method):
+        return f"{method.__qualname__}.__init__"
     function = _function(method)
     return str(getattr(function, "__qualname__", type(function).__qualname__))
 
