@@ -23,10 +23,10 @@ class CobraError(Exception):
 
     def __str__(self) -> str:
         """Returns `where: message` and, below it and indented, the hint."""
-        head = f"{self.where}: {self.message}" if self.where else self.message
+        head = f"{self.where}: {self.message}" if self.where else str(self.message)
         if not self.hint:
             return head
-        return "\n".join([head, *(f"       {line}" for line in self.hint.splitlines())])
+        return "\n".join([head, *(f"       {line}" for line in str(self.hint).splitlines())])
 
 
 class ArgumentError(CobraError, ValueError):
@@ -82,6 +82,8 @@ def kind_of(value: object) -> str:
         return "None"
     if isinstance(value, str):
         return f"the text {value[:40]!r}"
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
     name = type(value).__name__
     article = "an" if name[:1].lower() in "aeiou" else "a"
     return f"{article} {name}"

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 
 from cobra_kit._plugins import call_component, place_of
+from cobra_kit.arguments import text, whole_number
 from cobra_kit.errors import CobraError, PluginError, ShapeError, kind_of
 from cobra_kit.interfaces import Backbone, FusionScheme, Projector, TokenShape, VisionEncoder
+from cobra_kit.model.device import floating_dtype, usable_device
 from cobra_kit.model.placement import part_dtypes, peak_bytes, place
 from cobra_kit.model.processor import Processor, make_processor
 from cobra_kit.model.returned import expect
@@ -57,11 +59,17 @@ def compose(
         pretrained: Whether to load the weights that components name.
 
     Raises:
+        ArgumentError: An argument is no such thing, such as a device that torch does not know.
         RecipeError: The recipe is wrong.
         PluginError: A component cannot be found or loaded.
         ShapeError: Two parts do not fit.
         WeightsError: Weights cannot be loaded, or there is not enough memory for them.
     """
+    device = usable_device(device)
+    dtype = None if dtype is None else floating_dtype(dtype)
+    encoder_dtype = None if encoder_dtype is None else floating_dtype(encoder_dtype, "encoder_dtype")
+    if seed is not None:
+        seed = whole_number(seed, "seed", at_least=0)
     resolved = _resolved(recipe, arm=arm, profile=profile, overrides=overrides)
     parts = resolved.parts
     backbone = cast("Backbone", _shapes(parts["backbone"]))
@@ -74,14 +82,14 @@ def compose(
         "fusion": fusion,
         "backbone": backbone,
     }
-    if torch.device(device).type != "meta":
+    if device.type != "meta":
         chosen = resolved.recipe.seed if seed is None else seed
-        dtypes = part_dtypes(resolved.recipe, torch.device(device), dtype, encoder_dtype)
-        needed = peak_bytes(list(modules.values()), torch.device(device), [dtypes[kind] for kind in modules])
+        dtypes = part_dtypes(resolved.recipe, device, dtype, encoder_dtype)
+        needed = peak_bytes(list(modules.values()), device, [dtypes[kind] for kind in modules])
         check_memory(needed, where=", ".join(part.component.qualified for part in parts.values()))
         for kind, module in modules.items():
             _fill(module, kind, parts[kind].component, chosen, pretrained=pretrained)
-            place(module, torch.device(device), dtypes[kind])
+            place(module, device, dtypes[kind])
     model = VisionLanguageModel(
         encoder,
         projector,
@@ -91,7 +99,7 @@ def compose(
         components={kind: part.component.qualified for kind, part in parts.items()},
         recipe=resolved,
     )
-    if torch.device(device).type != "meta":
+    if device.type != "meta":
         _ = model.processor  # a missing tokenizer is an error now, not at the first batch
     return model
 
@@ -119,13 +127,19 @@ def _resolved(
     profile: str | None,
     overrides: Sequence[str],
 ) -> ResolvedRecipe:
+    if isinstance(recipe, Recipe | ResolvedRecipe) and (profile is not None or overrides):
+        raise CobraError(
+            "a loaded recipe has its profile and settings already", hint="Give them to load_recipe instead."
+        )
     if isinstance(recipe, ResolvedRecipe):
+        if arm not in (None, recipe.arm):
+            raise CobraError("a resolved recipe is one arm already", hint=f"resolve_arms(...)[{arm!r}] is another.")
         return recipe
     loaded = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, profile=profile, overrides=overrides)
     if arm is None:
         return resolve(loaded)
     arms = resolve_arms(loaded)
-    if arm not in arms:
+    if text(arm, "arm") not in arms:
         raise CobraError(f"no arm named {arm!r}", hint=f"The arms are {', '.join(arms) or 'none'}.")
     return arms[arm]
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 from PIL.Image import Image
 
 from cobra_kit._plugins import Component, call_component, place_of
+from cobra_kit.errors import ArgumentError, kind_of
 from cobra_kit.interfaces import (
     Backbone,
     FusionScheme,
@@ -71,13 +72,16 @@ class Processor:
             for_generation: The last answer is None and is to be generated.
 
         Raises:
+            ArgumentError: An argument is of a wrong kind.
             TextError: The turns break the template's rules, or markers and images do not match.
         """
+        _check_images(images)
         text = encode_conversation(turns, self.codec, for_generation=for_generation, num_images=len(images))
         return self._lay_out(text, images)
 
     def caption_row(self, caption: str, images: Sequence[Image | PreparedImage | CachedFeatures]) -> PreparedRow:
         """Returns a row of the align stage: images and a bare caption, every token of it supervised."""
+        _check_images(images)
         return self._lay_out(encode_caption(caption, self.codec, num_images=len(images)), images)
 
     def collate(
@@ -91,11 +95,18 @@ class Processor:
         """Returns the rows as one batch on the CPU.
 
         Args:
-            rows: At least one row.
+            rows: Rows; none give an empty batch.
             for_generation: Leaves the labels out.
             loss_unit: What counts the same in the loss, `token` or `answer`.
             pack: Which rows share a packed row, in order; None puts each row on its own.
+
+        Raises:
+            ArgumentError: An argument is of a wrong kind.
+            ShapeError: The layouts of the fusion scheme, or the packing, do not fit the rows.
         """
+        _check_rows(rows)
+        if not isinstance(loss_unit, str) or loss_unit not in get_args(LossUnit):
+            raise ArgumentError(f"loss_unit must be one of {', '.join(get_args(LossUnit))}, not {loss_unit!r}")
         images = [image for row in rows for image in row.images]
         layout = collate_layouts(
             [row.layout for row in rows],
@@ -121,6 +132,27 @@ class Processor:
         prepared = tuple(self.preprocess(image) if isinstance(image, Image) else image for image in images)
         shapes = [self.output_shape(image.shape) for image in prepared]
         return PreparedRow(text, prepared, self.layout(text, shapes))
+
+
+def _check_images(images: object) -> None:
+    hint = "Open files with cobra_kit.images.open_image; PIL.Image.fromarray makes an image of an array."
+    if not isinstance(images, list | tuple):
+        raise ArgumentError(f"images must be a list of images, not {kind_of(images)}", hint=hint)
+    for number, image in enumerate(images, start=1):
+        if not isinstance(image, Image | PreparedImage | CachedFeatures):
+            raise ArgumentError(
+                f"images must be PIL or prepared ones, and number {number} is {kind_of(image)}", hint=hint
+            )
+
+
+def _check_rows(rows: object) -> None:
+    if not isinstance(rows, list | tuple) or not all(isinstance(row, PreparedRow) for row in rows):
+        wrong = (
+            next((row for row in rows if not isinstance(row, PreparedRow)), rows) if isinstance(rows, list) else rows
+        )
+        raise ArgumentError(
+            f"rows must be a list of prepared rows, not {kind_of(wrong)}", hint="processor.row makes one."
+        )
 
 
 def make_processor(

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Self, cast
 import torch
 from torch import Tensor, nn
 
+from cobra_kit.arguments import file_path, instance, text, texts, whole_number
+from cobra_kit.errors import ArgumentError, kind_of
 from cobra_kit.interfaces import (
     Backbone,
     FusedSequence,
@@ -22,7 +24,7 @@ from cobra_kit.interfaces import (
 )
 from cobra_kit.model import calls
 from cobra_kit.model.batch import Batch, ImageGroup
-from cobra_kit.model.decoding import Sampling, first_token_probabilities, generate_ids
+from cobra_kit.model.decoding import MOST_NEW_TOKENS, Sampling, first_token_probabilities, generate_ids
 from cobra_kit.model.decoding.streaming import stream_text
 from cobra_kit.model.loss import summed_loss
 from cobra_kit.model.prompts import ImageInput, prompt_batches
@@ -79,6 +81,7 @@ class VisionLanguageModel(nn.Module):
             total_weight: What to divide by, where the batch is one of several that share a step (gradient
                 accumulation, ranks): the sum of their `total_weight`. None: this batch's own.
         """
+        instance(batch, Batch, "batch", hint="processor.collate makes one of rows; generate answers questions.")
         sequence = self.fuse(batch)
         hidden = calls.hidden_states(self, sequence)
         predicting = hidden.flatten(0, 1)[batch.target_positions]
@@ -131,8 +134,8 @@ class VisionLanguageModel(nn.Module):
         """Returns the answer to each question.
 
         Args:
-            images: A picture (PIL, or a path), several pictures of one question, or None. With a list of questions:
-                one entry of that kind per question, or one picture for all of them.
+            images: A picture (PIL, a path, or the bytes of a file), several pictures of one question, or None. With a
+                list of questions: one entry of that kind per question, or one picture for all of them.
             questions: One question, or a list of them. `<image>` marks a place in the text where the fusion scheme
                 looks at markers.
             max_new_tokens: Most tokens per answer.
@@ -142,12 +145,16 @@ class VisionLanguageModel(nn.Module):
             seed: Of the draws; a question's depend on its place in the list too, and not on `batch_size`.
 
         Returns:
-            A string for one question, a list for a list.
+            A string for one question, a list for a list; an empty one for an empty one.
 
         Raises:
-            CobraError: `temperature` or `top_p` is out of range, or the model's logits are not numbers.
+            ArgumentError: An argument is of a wrong kind or out of range.
+            TextError: Images and questions do not match.
+            ImageError: A picture cannot be read.
+            CobraError: The model's logits are not numbers.
         """
         sampling = Sampling(temperature, top_p, seed)
+        max_new_tokens = whole_number(max_new_tokens, "max_new_tokens", at_least=1, at_most=MOST_NEW_TOKENS)
         eos = self.processor.codec.tokenizer.eos_id
         answers: list[str] = []
         with _evaluating(self):
@@ -184,9 +191,13 @@ class VisionLanguageModel(nn.Module):
             temperature: As for `generate`.
             top_p: As for `generate`.
             seed: As for `generate`.
+
+        Raises:
+            CobraError: As for `generate`; pictures are read when the first piece is asked for.
         """
         sampling = Sampling(temperature, top_p, seed)
-        return self._pieces(images, question, max_new_tokens, sampling)
+        whole_number(max_new_tokens, "max_new_tokens", at_least=1, at_most=MOST_NEW_TOKENS)
+        return self._pieces(images, text(question, "question"), max_new_tokens, sampling)
 
     def _pieces(self, images: ImageInput, question: str, max_new_tokens: int, sampling: Sampling) -> Iterator[str]:
         with _evaluating(self):
@@ -210,20 +221,25 @@ class VisionLanguageModel(nn.Module):
             batch_size: Questions scored together.
 
         Raises:
+            ArgumentError: An argument is of a wrong kind.
             TextError: An answer is more than one token.
         """
+        answers = texts(answers, "answers", example='["Yes", "No"]')
         with _evaluating(self):
             rows = [
                 first_token_probabilities(self, batch.to(self.device), answers)
                 for batch in prompt_batches(self.processor, images, questions, batch_size)
             ]
-        return torch.cat(rows)
+        return torch.cat(rows) if rows else torch.empty(0, len(answers), device=self.device)
 
     def train_only(self, kinds: Collection[str]) -> None:
         """Freezes every part but `kinds` (`vision_encoder`, `projector`, `fusion`, `backbone`)."""
-        unknown = set(kinds) - set(self.parts())
+        if isinstance(kinds, str | bytes) or not isinstance(kinds, Collection):
+            raise ArgumentError(f"expected names of parts, not {kind_of(kinds)}", hint='Such as {"projector"}.')
+        unknown = [kind for kind in kinds if not isinstance(kind, str) or kind not in self.parts()]
         if unknown:
-            raise ValueError(f"no such part: {', '.join(sorted(unknown))}; parts are {', '.join(self.parts())}")
+            wrong = ", ".join(map(str, unknown))
+            raise ArgumentError(f"no such part: {wrong}; parts are {', '.join(self.parts())}")
         for kind, module in self.parts().items():
             module.requires_grad_(kind in kinds)
 
@@ -264,7 +280,7 @@ class VisionLanguageModel(nn.Module):
         """Writes recipe, lock and weights to a folder that `from_pretrained` opens."""
         from cobra_kit.model.checkpoint import save_pretrained
 
-        save_pretrained(self, self._require_recipe(), Path(folder))
+        save_pretrained(self, self._require_recipe(), file_path(folder, "folder"))
 
     @classmethod
     def from_pretrained(
@@ -278,11 +294,11 @@ class VisionLanguageModel(nn.Module):
         """
         from cobra_kit.model.checkpoint import from_pretrained
 
-        return cast("Self", from_pretrained(Path(folder), device=device, dtype=dtype))
+        return cast("Self", from_pretrained(file_path(folder, "folder"), device=device, dtype=dtype))
 
     def _require_recipe(self) -> ResolvedRecipe:
         if self.recipe is None:
-            raise ValueError(
+            raise ArgumentError(
                 "this model was built from parts by hand and has no recipe; make it with cobra_kit.compose"
             )
         return self.recipe

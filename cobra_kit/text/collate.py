@@ -55,7 +55,7 @@ def collate_layouts(
             f"{len(layouts)} layouts, {len(text_lengths)} text lengths and {len(visual_lengths)} visual lengths: "
             "one of each per row is needed"
         )
-    groups = [[row] for row in range(len(layouts))] if pack is None else [list(group) for group in pack]
+    groups = [[row] for row in range(len(layouts))] if pack is None else _groups(pack)
     if sorted(row for group in groups for row in group) != list(range(len(layouts))):
         raise ShapeError(f"the packing {groups} does not hold each of {len(layouts)} rows exactly once")
 
@@ -146,3 +146,14 @@ def _integers(values: object, what: str, whose: Whose) -> Integers:
 
 def _kind_of(values: object, array: NDArray[Any]) -> str:
     return f"{kind_of(values)} of shape {list(array.shape)} and type {array.dtype}" if array.ndim else kind_of(values)
+
+
+def _groups(pack: object) -> list[list[int]]:
+    if not isinstance(pack, list | tuple) or not all(isinstance(group, list | tuple) for group in pack):
+        raise ShapeError(
+            f"a packing is a list of lists of row numbers, not {kind_of(pack)}", hint="Such as [[0, 2], [1]]."
+        )
+    for number in (number for group in pack for number in group):
+        if not isinstance(number, int | np.integer) or isinstance(number, bool):
+            raise ShapeError(f"a packing holds row numbers, not {kind_of(number)}", hint="Such as [[0, 2], [1]].")
+    return [list(group) for group in pack]

@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from cobra_kit.arguments import file_path
 from cobra_kit.errors import WeightsError
 from cobra_kit.weights.listing import listed
 from cobra_kit.weights.memory import check_memory
@@ -46,7 +47,7 @@ def load_tensors(path: str | Path) -> dict[str, Tensor]:
     Raises:
         WeightsError: The path is missing, damaged, of no known form, or a pickle with code in it.
     """
-    path = Path(path)
+    path = file_path(path, "path")
     if path.is_dir():
         return _load_file(_find_in(path))
     if not path.exists():
@@ -60,7 +61,7 @@ def load_metadata(path: str | Path) -> dict[str, str]:
     Raises:
         WeightsError: The file is missing, damaged, or no safetensors file.
     """
-    file = Path(path)
+    file = file_path(path, "path")
     try:
         with safetensors.safe_open(file, "pt") as opened:
             return dict(opened.metadata() or {})

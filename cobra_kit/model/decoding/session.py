@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 
-from cobra_kit.errors import KernelError
+from cobra_kit.arguments import whole_number
+from cobra_kit.errors import ArgumentError, CobraError, KernelError
 from cobra_kit.model import calls
 from cobra_kit.model.decoding.graphs import CudaGraphs, GraphBackend, why_not
 from cobra_kit.model.decoding.precision import AS_KEPT, Precision
@@ -25,6 +26,14 @@ GraphUse = Literal["auto", "never", "always"]
 """Whether steps run as a captured CUDA graph: where that works, never, or else an error."""
 
 _log = logging.getLogger(__name__)
+
+
+MOST_NEW_TOKENS = 2**20
+"""Of one answer: what is beyond is a slip of the keyboard, and would take all memory before the first token."""
+
+
+class _NotBegunError(CobraError, RuntimeError):
+    """A session is asked for tokens before it has read its prompts."""
 
 
 class DecodeSession:
@@ -52,7 +61,7 @@ class DecodeSession:
         graph_reason: Why, or why not.
 
     Raises:
-        ValueError: `max_new_tokens` is below 1, `graphs` is no use of graphs, or `rows` are not as many as the batch's.
+        ArgumentError: `max_new_tokens` is out of range, `graphs` is no use of graphs, or `rows` are not the batch's.
         KernelError: `graphs` is `always`, and steps cannot be captured.
     """
 
@@ -69,13 +78,12 @@ class DecodeSession:
         rows: Sequence[int] | None = None,
         recorder: GraphBackend | None = None,
     ) -> None:
-        if max_new_tokens < 1:
-            raise ValueError(f"max_new_tokens must be at least 1, not {max_new_tokens}")
+        max_new_tokens = whole_number(max_new_tokens, "max_new_tokens", at_least=1, at_most=MOST_NEW_TOKENS)
         if graphs not in get_args(GraphUse):
-            raise ValueError(f"graphs must be one of {', '.join(get_args(GraphUse))}, not {graphs!r}")
+            raise ArgumentError(f"graphs must be one of {', '.join(get_args(GraphUse))}, not {graphs!r}")
         self._rows = tuple(range(batch.num_rows)) if rows is None else tuple(rows)
         if len(self._rows) != batch.num_rows:
-            raise ValueError(f"{len(self._rows)} row numbers for {batch.num_rows} rows")
+            raise ArgumentError(f"{len(self._rows)} row numbers for {batch.num_rows} rows")
         self._model = model
         self._batch = batch
         self._sampling = sampling
@@ -182,7 +190,7 @@ class DecodeSession:
 
     def _require_workspace(self) -> Workspace:
         if self._workspace is None:
-            raise RuntimeError("prefill() comes first")
+            raise _NotBegunError("prefill() comes first")
         return self._workspace
 
 
