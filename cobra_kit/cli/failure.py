@@ -6,7 +6,7 @@ import traceback
 
 import typer
 
-from cobra_kit._plugins import attribute
+from cobra_kit._plugins import attribute, is_out_of_memory
 from cobra_kit.cli.arguments import UsageError
 from cobra_kit.cli.entry import FAILED, INTERNAL, PROGRAM, USAGE
 from cobra_kit.errors import CobraError
@@ -17,6 +17,7 @@ _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 _TYPER_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 
 _INDENT = " " * len("error: ")
+_LESS_MEMORY = f"{_INDENT}take fewer or shorter rows at once, a smaller model or dtype, or end other programs"
 _FOR_MORE = f"{_INDENT}run again with --debug for the traceback"
 
 
@@ -43,6 +44,9 @@ def _text_and_code(error: Exception) -> tuple[str, int]:
         return f"{error}\n{_INDENT}try: {PROGRAM} --help", USAGE
     if isinstance(error, _TYPER_ERROR):
         return _typer_text(error), USAGE if isinstance(error, _USAGE_ERROR) else FAILED
+    if is_out_of_memory(error):
+        reason = (str(error).strip() or "the system gives no more").splitlines()[0]
+        return f"memory is exhausted: {reason}\n{_LESS_MEMORY}\n{_FOR_MORE}", FAILED
     if isinstance(error, OSError) and error.strerror:
         # The disk, a permission, a vanished file: the machine's fault, not ours.
         place = f"{error.filename}: " if error.filename else ""

@@ -48,7 +48,7 @@ class FeatureCache:
             self._unreadable: dict[str, str] = header["unreadable"]
             self._shapes: list[TokenShape] = [shapes[number] for number in header["shape_of"]]
             self._number: dict[str, int] = {name: number for number, name in enumerate(header["pictures"])}
-        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
             raise DataError(
                 f"the feature cache is damaged ({error})", where=str(folder), hint="Delete it; it is made again."
             ) from error

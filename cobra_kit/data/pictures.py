@@ -119,5 +119,5 @@ def _remembered(file: Path) -> tuple[dict[str, TokenShape], dict[str, str]] | No
         found = json.loads(file.read_text(encoding="utf-8"))
         shapes = {name: shape_from_json(plain) for name, plain in found["shapes"].items()}
         return shapes, dict(found["unreadable"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

@@ -125,7 +125,7 @@ def find_checkpoint(path: Path) -> Checkpoint:
 def _read_config(path: Path) -> dict[str, Any]:
     try:
         says = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise WeightsError(f"cannot be read: {error}", where=str(path), hint="Fetch the file again.") from error
     return says if isinstance(says, dict) else {}
 

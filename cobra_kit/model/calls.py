@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cobra_kit._plugins import call_component
 from cobra_kit.interfaces import DecodeState, FusedSequence, LayoutBatch, TokenShape, VisualTokens
 from cobra_kit.model.returned import expect, expect_tensor, expect_visual_tokens
 
 if TYPE_CHECKING:
+    from cobra_kit.interfaces import Component as PartInterface
     from cobra_kit.model.vision_language_model import VisionLanguageModel
     from cobra_kit.plugin import Kind
 
@@ -83,6 +84,14 @@ def step(model: VisionLanguageModel, embeddings: Tensor, state: DecodeState) -> 
     method = model.backbone.step
     hidden = call_component(model.component("backbone"), method, embeddings, state)
     return expect_tensor(hidden, tuple(embeddings.shape), method, _title(model, "backbone"), "[b d]")
+
+
+def blocks(model: VisionLanguageModel, kind: Kind, part: nn.Module) -> list[nn.Module]:
+    """Returns the repeated units of a part."""
+    method = cast("PartInterface", part).blocks
+    units = call_component(model.component(kind), method)
+    title = _title(model, kind)
+    return [expect(unit, nn.Module, method, title) for unit in expect(units, Iterable, method, title)]  # type: ignore[type-abstract]
 
 
 def _title(model: VisionLanguageModel, kind: Kind) -> str:

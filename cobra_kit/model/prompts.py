@@ -10,8 +10,8 @@ from typing import TypeAlias
 
 from PIL.Image import Image
 
-from cobra_kit.arguments import texts, whole_number
-from cobra_kit.errors import ArgumentError, TextError, kind_of
+from cobra_kit.arguments import file_path, texts, whole_number
+from cobra_kit.errors import ArgumentError, ImageError, TextError, kind_of
 from cobra_kit.images import open_image
 from cobra_kit.model.batch import Batch, PreparedRow
 from cobra_kit.model.processor import Processor
@@ -47,7 +47,15 @@ def prompt_rows(processor: Processor, images: ImageInput, questions: str | Seque
     asked = [questions] if isinstance(questions, str) else texts(questions, "questions", example='["What is this?"]')
     pictures = _per_question(images, asked, single=isinstance(questions, str))
     for question, row in zip(asked, pictures, strict=True):
-        yield processor.row([(question, None)], [open_image(p) for p in row], for_generation=True)
+        yield processor.row([(question, None)], [_opened(picture) for picture in row], for_generation=True)
+
+
+def _opened(picture: Picture) -> Image:
+    if isinstance(picture, str) and "://" in picture:
+        raise ImageError(
+            "a web address is no file", where=picture[:80], hint="Download the picture, then give its path."
+        )
+    return open_image(file_path(picture, "a picture") if isinstance(picture, str | Path) else picture)
 
 
 def _per_question(images: ImageInput, questions: Sequence[str], *, single: bool) -> list[list[Picture]]:

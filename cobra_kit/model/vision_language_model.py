@@ -82,6 +82,8 @@ class VisionLanguageModel(nn.Module):
                 accumulation, ranks): the sum of their `total_weight`. None: this batch's own.
         """
         instance(batch, Batch, "batch", hint="processor.collate makes one of rows; generate answers questions.")
+        if not batch.num_rows:  # parts need not take batches of nothing
+            return torch.zeros((), device=self.device, requires_grad=torch.is_grad_enabled())
         sequence = self.fuse(batch)
         hidden = calls.hidden_states(self, sequence)
         predicting = hidden.flatten(0, 1)[batch.target_positions]

@@ -56,5 +56,5 @@ def _belongs(line: str, stages: Mapping[str, int]) -> bool:
     try:
         entry = json.loads(line)
         return line.endswith("\n") and int(entry["step"]) <= stages.get(entry["stage"], 0)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return False
