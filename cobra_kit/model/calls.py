@@ -62,11 +62,17 @@ def hidden_states(model: VisionLanguageModel, sequence: FusedSequence, state: De
     return expect_tensor(hidden, shape, part.forward, _title(model, "backbone"), "[b s d]")
 
 
-def logits(model: VisionLanguageModel, hidden: Tensor) -> Tensor:
-    """Returns the logits `[.. vocab_size]` of hidden states `[.. d]`."""
+def logits(model: VisionLanguageModel, hidden: Tensor, *, whole: bool = False) -> Tensor:
+    """Returns the logits `[.. vocab_size]` of hidden states `[.. d]`.
+
+    Args:
+        model: The composed model.
+        hidden: Hidden states.
+        whole: Whether every id must have its logit, as a loss needs it; where one is chosen, some may be left out.
+    """
     method = model.backbone.logits
     scores = call_component(model.component("backbone"), method, hidden)
-    shape = (*hidden.shape[:-1], model.backbone.vocab_size)
+    shape = (*hidden.shape[:-1], model.backbone.vocab_size if whole else None)
     return expect_tensor(scores, shape, method, _title(model, "backbone"), "[.. vocab_size]")
 
 

@@ -87,7 +87,7 @@ class VisionLanguageModel(nn.Module):
         sequence = self.fuse(batch)
         hidden = calls.hidden_states(self, sequence)
         predicting = hidden.flatten(0, 1)[batch.target_positions]
-        total = summed_loss(predicting, batch.targets, batch.target_weights, partial(calls.logits, self))
+        total = summed_loss(predicting, batch.targets, batch.target_weights, partial(calls.logits, self, whole=True))
         weight = batch.total_weight if total_weight is None else total_weight
         return total / weight if weight else total
 
