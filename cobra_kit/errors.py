@@ -25,10 +25,17 @@ class CobraError(Exception):
 
     def __str__(self) -> str:
         """Returns `where: message` and, below it and indented, the hint."""
-        head = f"{self.where}: {self.message}" if self.where else self.message
+        head = f"{self.where}: {self.message}" if self.where else str(self.message)
         if not self.hint:
             return head
-        return "\n".join([head, *(f"       {line}" for line in self.hint.splitlines())])
+        return "\n".join([head, *(f"       {line}" for line in str(self.hint).splitlines())])
+
+
+class ArgumentError(CobraError, ValueError):
+    """An argument of a public function has a value or a type that the function does not take.
+
+    A `ValueError` too, which is what Python's own functions raise there, so that callers who catch that still do.
+    """
 
 
 class PluginError(CobraError):
@@ -45,6 +52,10 @@ class RecipeError(CobraError):
 
 class ShapeError(CobraError):
     """Parts do not fit each other, or a tensor does not have the shape its contract names."""
+
+
+class PartError(PluginError, ShapeError):
+    """A part of a model returned what its contract, or the batch's layout, does not allow."""
 
 
 class WeightsError(CobraError):
@@ -72,7 +83,7 @@ class TrainingError(CobraError):
 
 
 _SHORTAGE = {errno.ENOMEM, errno.EMFILE, errno.ENFILE}
-_SHORT_OF_MEMORY = ("DefaultCPUAllocator", "Cannot allocate memory", "not enough memory")
+_SHORT_OF_MEMORY = ("DefaultCPUAllocator", "allocate memory", "not enough memory")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -94,3 +105,16 @@ SHORTAGE_HINT = (
     "The system has none left. End other programs, or raise the limit (ulimit -n for open files, -v for memory)."
 )
 """What to do about an error for which `is_shortage` holds."""
+
+
+def kind_of(value: object) -> str:
+    """Returns what a value is, in words for an error: `None`, `a bool`, `an int`, `the text 'yes'`."""
+    if value is None:
+        return "None"
+    if isinstance(value, str):
+        return f"the text {value[:40]!r}"
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    name = type(value).__name__
+    article = "an" if name[:1].lower() in "aeiou" else "a"
+    return f"{article} {name}"

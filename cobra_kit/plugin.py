@@ -27,6 +27,8 @@ from typing import Literal, get_args
 
 import pluggy
 
+from cobra_kit.errors import ArgumentError, kind_of
+
 PLUGIN_API = "v1"
 ENTRY_POINT_PREFIX = "cobra_kit."
 ENTRY_POINT_GROUP = f"{ENTRY_POINT_PREFIX}{PLUGIN_API}"
@@ -57,7 +59,7 @@ class ComponentSpec:
             name for it.
 
     Raises:
-        ValueError: The name or a reference is malformed.
+        ArgumentError: The name or a reference is malformed.
     """
 
     name: str
@@ -69,12 +71,21 @@ class ComponentSpec:
     prismatic_id: str = ""
 
     def __post_init__(self) -> None:
+        for field in ("name", "summary", "target", "config"):
+            _check_text(getattr(self, field), f"{field} of a component")
         if not _NAME.fullmatch(self.name):
-            raise ValueError(f"bad component name {self.name!r}: lower-case letters and digits, joined by '-' or '.'")
+            raise ArgumentError(
+                f"bad component name {self.name!r}: lower-case letters and digits, joined by '-' or '.'"
+            )
         for field in ("target", "config"):
             value = getattr(self, field)
             if not _REFERENCE.fullmatch(value):
-                raise ValueError(f"{field} of {self.name!r} must be 'package.module:Name', not {value!r}")
+                raise ArgumentError(f"{field} of {self.name!r} must be 'package.module:Name', not {value!r}")
+
+
+def _check_text(value: object, what: str) -> None:
+    if not isinstance(value, str):
+        raise ArgumentError(f"{what} must be a text, not {kind_of(value)}")
 
 
 class VisionEncoderSpec(ComponentSpec):
@@ -111,17 +122,21 @@ class DiagnosticSpec:
             returns `Diagnosis` objects.
 
     Raises:
-        ValueError: The name or the reference is malformed.
+        ArgumentError: The name or the reference is malformed.
     """
 
     name: str
     target: str
 
     def __post_init__(self) -> None:
+        for field in ("name", "target"):
+            _check_text(getattr(self, field), f"{field} of a diagnostic")
         if not _NAME.fullmatch(self.name):
-            raise ValueError(f"bad diagnostic name {self.name!r}: lower-case letters and digits, joined by '-' or '.'")
+            raise ArgumentError(
+                f"bad diagnostic name {self.name!r}: lower-case letters and digits, joined by '-' or '.'"
+            )
         if not _REFERENCE.fullmatch(self.target):
-            raise ValueError(f"target of {self.name!r} must be 'package.module:name', not {self.target!r}")
+            raise ArgumentError(f"target of {self.name!r} must be 'package.module:name', not {self.target!r}")
 
 
 @dataclass(frozen=True, slots=True)

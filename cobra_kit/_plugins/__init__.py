@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cobra_kit._plugins.attribution import attribute, attributed, call_component, name_of, place_of
 from cobra_kit._plugins.component import Component
 from cobra_kit._plugins.records import PluginRecord, Status
 from cobra_kit._plugins.registry import Registry, configure, configured, default_registry, metadata_registry
@@ -11,8 +12,13 @@ __all__ = [
     "PluginRecord",
     "Registry",
     "Status",
+    "attribute",
+    "attributed",
+    "call_component",
     "configure",
     "configured",
     "default_registry",
     "metadata_registry",
+    "name_of",
+    "place_of",
 ]

@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 
     from cobra_kit import interfaces
 
-_INTERFACES: dict[Kind, str] = {
+INTERFACES: dict[Kind, str] = {
     "vision_encoder": "VisionEncoder",
     "projector": "Projector",
     "fusion": "FusionScheme",
     "backbone": "Backbone",
 }
+"""The class of `cobra_kit.interfaces` that each kind derives from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class Component:
         found = self._import("target", self.spec.target)
         from cobra_kit import interfaces
 
-        contract: type[interfaces.Component] = getattr(interfaces, _INTERFACES[self.kind])
+        contract: type[interfaces.Component] = getattr(interfaces, INTERFACES[self.kind])
         if not (isinstance(found, type) and issubclass(found, contract)):
             raise PluginError(
                 f"{self.title}: target {self.spec.target} must be a subclass of "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 from cobra_kit._plugins.records import PLUGIN_ID, PluginRecord
+from cobra_kit.arguments import file_path
 from cobra_kit.errors import PluginError
 from cobra_kit.plugin import PLUGIN_API
 
@@ -21,7 +23,8 @@ def find_files(files: Sequence[Path]) -> list[tuple[PluginRecord, Callable[[], M
     Raises:
         PluginError: There is no such file, or its name makes no plugin id. The user named it, so it is an error.
     """
-    unique = {path.resolve(): path for path in reversed(files)}
+    # Not Path.resolve, which raises a bare RuntimeError on symbolic links that lead in a circle.
+    unique = {Path(os.path.realpath(file_path(path, "--plugin"))): path for path in reversed(files)}
     return [_find(path, resolved) for resolved, path in reversed(unique.items())]
 
 

@@ -15,7 +15,7 @@ from cobra_kit._plugins.component import Component
 from cobra_kit._plugins.quiet import stdout_to_stderr
 from cobra_kit._plugins.records import PluginRecord
 from cobra_kit._plugins.words import nearest, one_line
-from cobra_kit.errors import PluginError
+from cobra_kit.errors import CobraError, PluginError
 from cobra_kit.plugin import HOOKS, CobraHooks, ComponentSpec, DiagnosticSpec
 
 ERRORS_VARIABLE = "COBRA_KIT_PLUGIN_ERRORS"
@@ -44,7 +44,7 @@ def load_plugin(record: PluginRecord, load: Callable[[], object]) -> None:
             _collect(record, module)
         record.status = "ok"
     except (Exception, SystemExit) as error:
-        message = error.message if isinstance(error, PluginError) else one_line(error)
+        message = error.message if isinstance(error, CobraError) else one_line(error)
         record.status, record.error = "broken", message
         record.components, record.recipes, record.diagnostics = (), {}, ()
         if errors_raise():

@@ -19,7 +19,10 @@ def one_line(error: BaseException) -> str:
     """Returns an exception as one line; the type is left out where the message says it all."""
     if isinstance(error, SystemExit):
         return f"it called exit({'' if error.code is None else repr(error.code)}) while being imported"
-    text = " ".join(str(error).split())
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # a plugin's own exception, whose text raises
+        text = ""
     if isinstance(error, ImportError) and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
+from cobra_kit._plugins import call_component
 from cobra_kit.bench.bandwidth import Bandwidth, measure_bandwidth
 from cobra_kit.bench.cases import Case, cases_of, cuda_peak
 from cobra_kit.bench.child import CPU_HOW, child_peaks
@@ -175,7 +176,9 @@ def with_share(one: Measurement, bandwidth: float) -> Measurement:
 
 def _note(subject: Subject, dtype: str, model: VisionLanguageModel, gathered: Gathered) -> None:
     gathered.components[subject.name] = dict(model.components)
-    gathered.kernels[f"{subject.name}, {dtype}"] = tuple(grouped(model.backbone.kernels()))
+    gathered.kernels[f"{subject.name}, {dtype}"] = tuple(
+        grouped(call_component(model.component("backbone"), model.backbone.kernels))
+    )
     if isinstance(model.processor.codec.tokenizer, StandInTokenizer):
         gathered.tokenizers[subject.name] = None
 

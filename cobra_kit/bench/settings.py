@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
@@ -77,8 +78,22 @@ class Settings:
         _at_least(2, (self.new_tokens,), "--new-tokens", "The first comes with the prompt; a rate needs one more.")
         _at_least(1, (self.repeats,), "--repeats", "Something has to be measured.")
         _at_least(0, (self.warmup,), "--warmup", "0 counts the slow first round too.")
+        tokens = max(self.batch) * (max(self.prompt_tokens) + max(images, default=0))
+        if tokens > _MOST_AT_ONCE:
+            raise CobraError(
+                f"{max(self.batch)} rows of that many tokens are {tokens:,} at once",
+                where="--batch",
+                hint="Take fewer.",
+            )
         if not self.dtypes:
             raise CobraError("nothing is given", where="--dtype", hint="For example float32,bfloat16.")
+
+
+_NUMBER = re.compile(r"-?[0-9]{1,18}")
+_MOST = 10**6
+"""Of rows, tokens and rounds: more is a slip of the keyboard."""
+_MOST_AT_ONCE = 10**8
+"""Tokens of a whole batch: their numbers alone, on the host, take gigabytes beyond."""
 
 
 def numbers(text: str, option: str) -> tuple[int, ...]:
@@ -89,7 +104,7 @@ def numbers(text: str, option: str) -> tuple[int, ...]:
     """
     found = dict.fromkeys(word.strip() for word in text.split(","))
     for word in found:
-        if not word.removeprefix("-").isdigit():
+        if not _NUMBER.fullmatch(word):
             raise CobraError(f"{word!r} is no whole number", where=option, hint="For example 64,256,1024.")
     return tuple(dict.fromkeys(int(word) for word in found))
 
@@ -101,10 +116,8 @@ def image_numbers(text: str) -> tuple[int | None, ...]:
         CobraError: Something else stands there.
     """
     words = [word.strip() for word in text.split(",")]
-    counted = numbers(",".join(word for word in words if word != OWN_IMAGE) or "0", "--image-tokens")
-    by_word: dict[str, int | None] = {str(number): number for number in counted}
-    by_word[OWN_IMAGE] = None
-    return tuple(dict.fromkeys(by_word[word if word == OWN_IMAGE else str(int(word))] for word in words))
+    counts = (None if word == OWN_IMAGE else numbers(word, "--image-tokens")[0] for word in words)
+    return tuple(dict.fromkeys(counts))
 
 
 def _one_of(value: str, known: Sequence[str], option: str, what: str) -> None:
@@ -118,3 +131,5 @@ def _at_least(least: int, values: Sequence[int], option: str, hint: str, *, empt
     for value in values:
         if value < least:
             raise CobraError(f"{value} is too few, it must be at least {least}", where=option, hint=hint)
+        if value > _MOST:
+            raise CobraError(f"{value} is too many, it must be at most {_MOST}", where=option)

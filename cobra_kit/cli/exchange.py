@@ -38,11 +38,12 @@ def export(
     """Write a trained model as a checkpoint that others read."""
     import torch
 
+    from cobra_kit.arguments import file_path
     from cobra_kit.exchange import export_model
     from cobra_kit.exchange.output import check_output
     from cobra_kit.study import load
 
-    check_output(out, force=force, source=Path(model))
+    check_output(out, force=force, source=file_path(model, "MODEL"))
     loaded = load(model, dtype=None if dtype is None else getattr(torch, dtype.name))
     notes = export_model(loaded, format=form.name, out=out, force=force)
     _say([*notes, f"wrote {out}"])

@@ -6,9 +6,10 @@ import traceback
 
 import typer
 
+from cobra_kit._plugins import attribute
 from cobra_kit.cli.arguments import UsageError
 from cobra_kit.cli.entry import FAILED, INTERNAL, PROGRAM, USAGE
-from cobra_kit.errors import CobraError
+from cobra_kit.errors import CobraError, is_out_of_memory
 
 # typer.BadParameter is the public end of a family whose root, every error typer reports to the user, has no public
 # name in all supported versions of typer.
@@ -16,6 +17,7 @@ _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 _TYPER_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 
 _INDENT = " " * len("error: ")
+_LESS_MEMORY = f"{_INDENT}take fewer or shorter rows at once, a smaller model or dtype, or end other programs"
 _FOR_MORE = f"{_INDENT}run again with --debug for the traceback"
 
 
@@ -28,7 +30,8 @@ def report(error: Exception, *, debug: bool) -> int:
     """
     if debug:
         traceback.print_exception(error)
-    text, code = _text_and_code(error)
+    named = attribute(error, foreign=True)
+    text, code = _text_and_code(error if named is None else named)
     typer.secho("error: ", fg=typer.colors.RED, bold=True, nl=False, err=True)
     typer.echo(text, err=True)
     return code
@@ -41,6 +44,9 @@ def _text_and_code(error: Exception) -> tuple[str, int]:
         return f"{error}\n{_INDENT}try: {PROGRAM} --help", USAGE
     if isinstance(error, _TYPER_ERROR):
         return _typer_text(error), USAGE if isinstance(error, _USAGE_ERROR) else FAILED
+    if is_out_of_memory(error):
+        reason = (str(error).strip() or "the system gives no more").splitlines()[0]
+        return f"memory is exhausted: {reason}\n{_LESS_MEMORY}\n{_FOR_MORE}", FAILED
     if isinstance(error, OSError) and error.strerror:
         # The disk, a permission, a vanished file: the machine's fault, not ours.
         place = f"{error.filename}: " if error.filename else ""

@@ -17,15 +17,19 @@ def plan(
         list[str] | None,
         typer.Option("--hardware", metavar="NAME", help="a100, h100, h200 or cpu (this machine); all unless given."),
     ] = None,
-    devices: Annotated[int, typer.Option("--devices", metavar="N", min=1, help="Accelerators that share it.")] = 1,
+    devices: Annotated[
+        int, typer.Option("--devices", metavar="N", min=1, max=10**6, help="Accelerators that share it.")
+    ] = 1,
     price: Annotated[
         float | None, typer.Option("--price", metavar="DOLLARS", min=0, help="Per device and hour, instead of listed.")
     ] = None,
     rows: Annotated[
-        int | None, typer.Option("--rows", metavar="N", min=1, help="Training rows, instead of those found.")
+        int | None,
+        typer.Option("--rows", metavar="N", min=1, max=10**12, help="Training rows, instead of those found."),
     ] = None,
     text_tokens: Annotated[
-        int | None, typer.Option("--text-tokens", metavar="N", min=2, help="Text tokens per row, instead of found.")
+        int | None,
+        typer.Option("--text-tokens", metavar="N", min=2, max=10**6, help="Text tokens per row, instead of found."),
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure this machine's speed again.")] = False,
     as_json: JsonOption = False,

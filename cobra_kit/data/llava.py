@@ -19,6 +19,7 @@ from cobra_kit.data.rejects import Rejects
 from cobra_kit.data.rows import Benchmark, HeldOutSplit, Split, TextForm, TrainingRow, used_pictures
 from cobra_kit.errors import DataError, TextError
 from cobra_kit.events import Reporter, silent
+from cobra_kit.store import expanded
 from cobra_kit.text.llava import parse_llava_row
 
 BENCHMARKS: tuple[str, ...] = ()
@@ -56,14 +57,14 @@ class LlavaSource:
     """
 
     def __init__(self, params: Params, report: Reporter = silent) -> None:
-        self._file = params.rows.expanduser()
-        self._images = ImageFolder(params.images.expanduser(), report)
+        self._file = expanded(params.rows)
+        self._images = ImageFolder(expanded(params.images), report)
         content = _read(self._file)
         self._digest = hashlib.sha256(content)
         self.rows, self.rejects = _good_rows(content, self._file, report)
         self.caption_rows, self.caption_rejects = self.rows, self.rejects
         if params.captions is not None:
-            captions = params.captions.expanduser()
+            captions = expanded(params.captions)
             content = _read(captions)
             self._digest.update(content)
             self.caption_rows, self.caption_rejects = _good_rows(content, captions, report)

@@ -121,7 +121,7 @@ def _remembered(file: Path) -> tuple[dict[str, TokenShape], dict[str, str]] | No
         found = json.loads(file.read_text(encoding="utf-8"))
         shapes = {name: shape_from_json(plain) for name, plain in found["shapes"].items()}
         return shapes, dict(found["unreadable"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):  # there is none, or it is damaged: looked at again
+    except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):  # none, or damaged: looked at again
         return None
     except OSError as error:
         raise CobraError(

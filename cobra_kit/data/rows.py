@@ -8,6 +8,8 @@ from typing import Any, Literal, Protocol
 
 from PIL.Image import Image
 
+from cobra_kit.errors import DataError
+
 HeldOutSplit = Literal["val", "test"]
 Split = Literal["train", "val", "test"]
 TextForm = Literal["passages", "conversations"]
@@ -78,7 +80,7 @@ class Benchmark:
     def __post_init__(self) -> None:
         for name, values in (("annotations", self.annotations), ("groups", self.groups)):
             if len(values) != len(self.questions) and (name == "annotations" or values):
-                raise ValueError(f"{self.name}: {len(values)} {name} for {len(self.questions)} questions")
+                raise DataError(f"{self.name}: {len(values)} {name} for {len(self.questions)} questions")
 
 
 class DataSource(Protocol):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cobra_kit.errors import ArgumentError
 from cobra_kit.model.seeding import derive_seed
 
 STRETCH = 50
@@ -39,7 +40,7 @@ class LengthGroupedSampler:
 
     def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, state: SamplerState | None = None) -> None:
         if not lengths or batch_size < 1:
-            raise ValueError(f"cannot draw batches of {batch_size} from {len(lengths)} rows")
+            raise ArgumentError(f"cannot draw batches of {batch_size} from {len(lengths)} rows")
         self._lengths = np.asarray(lengths, np.int64)
         self._batch_size = batch_size
         self._seed = seed

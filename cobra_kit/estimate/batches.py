@@ -8,9 +8,11 @@ from typing import Any, cast
 import torch
 from PIL import Image
 
-from cobra_kit.interfaces import IGNORE_INDEX, FusionScheme, TextRow, TokenShape, VisionEncoder
+from cobra_kit._plugins import call_component
+from cobra_kit.interfaces import IGNORE_INDEX, FusionScheme, Layout, PreparedImage, TextRow, TokenShape, VisionEncoder
 from cobra_kit.model import Batch, VisionLanguageModel
 from cobra_kit.model.batch import ImageGroup, supervised_targets, weigh_targets
+from cobra_kit.model.returned import expect
 from cobra_kit.recipe import ResolvedRecipe
 from cobra_kit.text.collate import collate_layouts
 
@@ -42,7 +44,8 @@ def shape_batch(
     labels = (IGNORE_INDEX,) * start + (0,) * (text_tokens - start)
     row = TextRow((0,) * text_tokens, labels, (0,) * images, start, start)
     after = model.image_tokens()
-    layout = scheme.layout(fusion.config, row, [after] * images)
+    layout = call_component(fusion.component, scheme.layout, fusion.config, row, [after] * images)
+    expect(layout, Layout, scheme.layout, fusion.component.title)
     batch = collate_layouts(
         [layout] * rows, text_lengths=[text_tokens] * rows, visual_lengths=[after.num_tokens * images] * rows
     )
@@ -63,7 +66,9 @@ def image_group(resolved: ResolvedRecipe, count: int) -> ImageGroup:
     """Returns `count` prepared images on the meta device, of the size that a square picture comes to."""
     part = resolved.parts["vision_encoder"]
     encoder = cast("type[VisionEncoder]", part.component.load_class())
-    prepared = encoder.preprocess(part.config)(Image.new("RGB", (512, 512)))
+    prepare = call_component(part.component, encoder.preprocess, part.config)
+    prepared = call_component(part.component, prepare, Image.new("RGB", (512, 512)))
+    expect(prepared, PreparedImage, prepare, part.component.title)
     tensors = {
         name: torch.empty(count, *tensor.shape, device="meta", dtype=tensor.dtype)
         for name, tensor in prepared.tensors.items()

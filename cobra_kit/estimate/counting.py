@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from cobra_kit.errors import CobraError, PluginError
 from cobra_kit.estimate.batches import image_group, shape_batch
 from cobra_kit.estimate.operations import OperationCounter, SavedTensors, never_run
-from cobra_kit.model import VisionLanguageModel, compose
+from cobra_kit.model import VisionLanguageModel, calls, compose
 from cobra_kit.model.batch import ImageGroup
 from cobra_kit.model.placement import place
 from cobra_kit.model.summary import count_parameters
@@ -257,12 +257,11 @@ def _approximated(model: VisionLanguageModel, row: Row, rows: int, reason: str) 
 
 
 def _trained_blocks(model: VisionLanguageModel, trains: Collection[str]) -> list[nn.Module]:
-    return [
-        block
-        for kind, module in model.parts().items()
-        if kind in trains
-        for block in module.blocks()  # type: ignore[operator]  # parts are components
-    ]
+    blocks: list[nn.Module] = []
+    for kind, module in model.parts().items():
+        if kind in trains:
+            blocks += calls.blocks(model, kind, module)
+    return blocks
 
 
 def _sizes(model: VisionLanguageModel, blocks: Sequence[nn.Module]) -> dict[str, int]:
@@ -281,7 +280,7 @@ def _unused(model: VisionLanguageModel, resolved: ResolvedRecipe) -> list[str]:
     try:
         images = image_group(resolved, 1)
         shapes = (images.shape,)
-        return never_run(model.vision_encoder, lambda: model.vision_encoder(images.tensors, shapes).values)
+        return never_run(model.vision_encoder, lambda: calls.encode(model, images.tensors, shapes).values)
     except (CobraError, RuntimeError, NotImplementedError, TypeError, ValueError):
         return []
 

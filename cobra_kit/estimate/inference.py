@@ -16,7 +16,7 @@ from cobra_kit.errors import CobraError
 from cobra_kit.estimate.batches import image_group, shape_batch
 from cobra_kit.estimate.counting import count_model
 from cobra_kit.estimate.operations import autocast_on_meta
-from cobra_kit.model import VisionLanguageModel
+from cobra_kit.model import VisionLanguageModel, calls
 from cobra_kit.model.placement import module_bytes, part_dtypes, place
 from cobra_kit.recipe import ResolvedRecipe
 
@@ -85,7 +85,7 @@ def inference_need(
     filling = max(0, *(own - kept for own, kept in zip(full, settled, strict=True)))
     model.eval().requires_grad_(False)
     room = model.image_tokens().num_tokens + extra_tokens + text_tokens + new_tokens
-    state = model.backbone.new_state(rows, room, device=torch.device("meta"), dtype=dtype)
+    state = calls.new_state(model, rows, room, device=torch.device("meta"), dtype=dtype)
     return InferenceNeed(
         sum(settled), filling, state.nbytes, _passing(model, resolved, rows, text_tokens + extra_tokens)
     )
@@ -97,7 +97,7 @@ def _passing(model: VisionLanguageModel, resolved: ResolvedRecipe, rows: int, te
         batch = shape_batch(model, resolved, rows=rows, text_tokens=text_tokens, supervised=0, images=1, group=group)
         live = _Live()
         with torch.no_grad(), autocast_on_meta(), live:
-            model.backbone(model.fuse(batch))
+            calls.hidden_states(model, model.fuse(batch))
     except (CobraError, RuntimeError, NotImplementedError, TypeError, ValueError, AssertionError):
         return None  # a part that does not run on the meta device
     return live.most

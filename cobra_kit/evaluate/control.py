@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 
+from cobra_kit.arguments import texts
 from cobra_kit.errors import CobraError
 
 CONTROLS = ("shuffled-images",)
@@ -24,7 +25,7 @@ def shuffled_pictures(pictures: Iterable[str], seed: int) -> dict[str, str]:
     Raises:
         CobraError: There is one picture only.
     """
-    names = list(dict.fromkeys(pictures))
+    names = list(dict.fromkeys(texts(pictures, "pictures", example="['a.png', 'b.png']")))
     if len(names) == 1:
         raise CobraError(
             "one picture cannot be swapped with another",

@@ -31,7 +31,7 @@ def read_whole_lines(path: Path) -> list[dict[str, Any]]:
             value = json.loads(line)
             if not isinstance(value, dict):
                 raise ValueError("not a mapping")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise CobraError(
                 f"not a line of JSON: {error}",
                 where=f"{path}:{number}",

@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from cobra_kit.data.rows import Benchmark
-from cobra_kit.errors import CobraError
+from cobra_kit.errors import ArgumentError, CobraError, kind_of
 from cobra_kit.evaluate.jsonl import read_whole_lines
 from cobra_kit.evaluate.scoring import Answered, QuestionScore, get_rule
 from cobra_kit.store import write_bytes
@@ -79,10 +79,15 @@ def score(benchmark: Benchmark, predictions: Sequence[Prediction]) -> Scored:
         predictions: One per question, in the same order.
 
     Raises:
-        CobraError: The benchmark has no questions, or a question lacks what the rule reads.
+        CobraError: The benchmark has no questions, or a question lacks what the rule reads or has something that no
+            rule reads.
     """
     rule = get_rule(benchmark.rule)
     groups = benchmark.groups or [""] * len(benchmark.questions)
+    if len(predictions) != len(benchmark.questions):
+        raise ArgumentError(
+            f"{len(predictions)} predictions for {len(benchmark.questions)} questions", where=benchmark.name
+        )
     answered = [
         Answered(
             question_id=question.question_id,
@@ -90,7 +95,7 @@ def score(benchmark: Benchmark, predictions: Sequence[Prediction]) -> Scored:
             prediction=prediction.text,
             probabilities=prediction.probabilities,
             group=group,
-            **annotation,
+            **_annotation(annotation, question.question_id, benchmark.name),
         )
         for question, annotation, group, prediction in zip(
             benchmark.questions, benchmark.annotations, groups, predictions, strict=True
@@ -119,6 +124,19 @@ def mean_choice_mass(probabilities: Iterable[Mapping[str, float] | None]) -> flo
     """
     masses = [sum(choices.values()) for choices in probabilities if choices]
     return fmean(masses) if masses else None
+
+
+def _annotation(annotation: object, question_id: str, benchmark: str) -> dict[str, Any]:
+    known = ("answers", "box", "picture_size")
+    if not isinstance(annotation, Mapping):
+        problem = f"its annotation is {kind_of(annotation)}, not a mapping"
+    elif unknown := [key for key in annotation if key not in known]:
+        problem = f"no rule reads {', '.join(map(repr, unknown))}"
+    else:
+        return dict(annotation)
+    raise CobraError(
+        f"question {question_id!r}: {problem}", where=benchmark, hint=f"An annotation may hold {', '.join(known)}."
+    )
 
 
 def write_scores(path: Path, scores: Sequence[QuestionScore]) -> None:

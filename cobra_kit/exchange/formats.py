@@ -76,7 +76,7 @@ def find_format(name: str) -> Format:
     Raises:
         CobraError: There is none; the message lists them.
     """
-    if name not in FORMATS:
+    if not isinstance(name, str) or name not in FORMATS:
         raise CobraError(f"no format named {name!r}", hint=f"Formats: {', '.join(FORMATS)}.")
     return FORMATS[name]
 

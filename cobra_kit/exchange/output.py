@@ -41,7 +41,10 @@ def check_output(path: Path, *, force: bool, source: Path | None = None) -> None
     Raises:
         CobraError: Something is there and `force` is not given, or it holds what no import or export wrote.
     """
-    if source is not None and path.resolve() in (source.resolve(), *source.resolve().parents):
+    # Not Path.resolve, which raises a bare RuntimeError on symbolic links that lead in a circle.
+    if source is not None and os.path.realpath(path) in {
+        os.path.realpath(place) for place in (source, *Path(os.path.realpath(source)).parents)
+    }:
         raise CobraError("this is where the model is read from", where=str(path), hint="Choose another --out.")
     if path.is_symlink() or (path.exists() and not path.is_dir()):
         raise CobraError("is there already and is no folder", where=str(path), hint="Choose a new folder with --out.")

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from torch import Tensor, nn
 
+from cobra_kit._plugins import call_component
 from cobra_kit.errors import PluginError
+from cobra_kit.model.returned import expect
 from cobra_kit.model.signature import composed_tensors
 
 if TYPE_CHECKING:
@@ -53,7 +55,10 @@ def tensors_of(model: VisionLanguageModel, layout: Layout, kinds: Collection[Kin
     for kind in kinds:
         part = cast("Component", model.parts()[kind])
         own = {name: value for name, value in part.state_dict(keep_vars=True).items() if isinstance(value, Tensor)}
-        published = part.published_names()
+        method, component = part.published_names, model.component(kind)
+        published = call_component(component, method)
+        title = model.components[kind] if component is None else component.title
+        expect(published, Mapping, method, title)  # type: ignore[type-abstract]  # any mapping will do
         _check(model.components[kind], own, published)
         names = layout.parts[kind](list(published.values()))
         tensors |= {names[published[name]]: value for name, value in own.items()}

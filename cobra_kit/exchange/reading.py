@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from torch import Tensor
 
+from cobra_kit.arguments import file_path
 from cobra_kit.errors import WeightsError
 from cobra_kit.exchange.formats import FORMATS, Format, find_format, referenced
 from cobra_kit.exchange.names import renamed_once, unwrapped
@@ -83,10 +84,10 @@ def import_checkpoint(
         WeightsError: The checkpoint is missing, damaged, unsafe, or does not fit the recipe.
         CobraError: The folder cannot be written, or the recipe is wrong.
     """
-    folder = Path(out)
-    check_output(folder, force=force, source=Path(path))
+    folder, path = file_path(out, "out"), file_path(path, "path")
+    check_output(folder, force=force, source=path)
     form = None if format is None else _readable(format)
-    found = find_checkpoint(Path(path))
+    found = find_checkpoint(path)
     plan = compose(recipe, profile=profile, arm=arm, overrides=overrides, device="meta")
     assert plan.recipe is not None
     check_memory(_size(found.file) + sum(p.nbytes for p in plan.parameters()), where=str(found.file))
@@ -131,7 +132,7 @@ def find_checkpoint(path: Path) -> Checkpoint:
 def _read_config(path: Path) -> dict[str, Any]:
     try:
         says = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise WeightsError(f"cannot be read: {error}", where=str(path), hint="Fetch the file again.") from error
     return says if isinstance(says, dict) else {}
 

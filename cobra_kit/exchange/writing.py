@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from cobra_kit import __version__
+from cobra_kit.arguments import file_path, instance
 from cobra_kit.errors import CobraError, WeightsError
 from cobra_kit.exchange.formats import find_format, writer_of
 from cobra_kit.exchange.layouts import COBRA, LLAVA, PRISMATIC, PROJECTOR
@@ -41,8 +42,11 @@ def export_model(model: VisionLanguageModel, *, format: str, out: str | Path, fo
     Raises:
         CobraError: No such format, the format cannot hold the model, or the folder cannot be written.
     """
+    from cobra_kit.model import VisionLanguageModel
+
+    instance(model, VisionLanguageModel, "model", hint="cobra_kit.load opens one.")
     writer = writer_of(find_format(format))
-    with whole_folder(Path(out), force=force) as folder:
+    with whole_folder(file_path(out, "out"), force=force) as folder:
         return writer(model, folder)
 
 

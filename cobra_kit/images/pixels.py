@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from cobra_kit.errors import ImageError
+from cobra_kit.errors import ArgumentError, ImageError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,14 +30,14 @@ def to_tensor(image: Image.Image, mean: Sequence[float], std: Sequence[float]) -
 
     Raises:
         ImageError: The image is not RGB.
-        ValueError: `mean` or `std` does not have three values, or a `std` is not above 0.
+        ArgumentError: `mean` or `std` does not have three values, or a `std` is not above 0.
     """
     import torch
 
     if image.mode != "RGB":
         raise ImageError(f"expected an RGB image, not mode {image.mode}", hint="Open it with open_image.")
     if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
-        raise ValueError(f"mean and std need three values each, std above 0: {mean}, {std}")
+        raise ArgumentError(f"mean and std need three values each, std above 0: {mean}, {std}")
     pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous().float().div_(255)
     centre = torch.tensor(mean, dtype=torch.float32).view(3, 1, 1)
     scale = torch.tensor(std, dtype=torch.float32).view(3, 1, 1)

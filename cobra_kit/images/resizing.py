@@ -11,7 +11,7 @@ from typing import Literal
 
 from PIL import Image
 
-from cobra_kit.errors import ImageError
+from cobra_kit.errors import ArgumentError, ImageError
 
 ResizeRule = Literal["naive", "crop", "letterbox"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
@@ -50,13 +50,13 @@ def resize(
 
     Raises:
         ImageError: A size below one pixel, `letterbox` without `fill`, or an image too long and thin to be prepared.
-        ValueError: An unknown rule or filter.
+        ArgumentError: An unknown rule or filter.
     """
     height, width = size
     if height < 1 or width < 1:
         raise ImageError(f"cannot resize to {height} x {width} pixels (height x width)")
     if interpolation not in _FILTERS:
-        raise ValueError(f"unknown interpolation {interpolation!r}: one of {', '.join(_FILTERS)}")
+        raise ArgumentError(f"unknown interpolation {interpolation!r}: one of {', '.join(_FILTERS)}")
     resample = _FILTERS[interpolation]
     if how == "naive":
         return _scale(image, (width, height), resample)
@@ -66,7 +66,7 @@ def resize(
         if fill is None:
             raise ImageError("letterbox needs a fill colour", hint="Pass fill=mean_colour(mean).")
         return _letterbox(image, (width, height), resample, fill)
-    raise ValueError(f"unknown resize rule {how!r}: one of naive, crop, letterbox")
+    raise ArgumentError(f"unknown resize rule {how!r}: one of naive, crop, letterbox")
 
 
 def _scale(

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cobra_kit.errors import ArgumentError, kind_of
+
 IGNORE_INDEX = -100
 """The label of a position that carries no loss."""
 
@@ -98,3 +100,8 @@ class FusedSequence:
 
     embeddings: Tensor
     layout: LayoutBatch
+
+    def __post_init__(self) -> None:
+        embeddings: object = self.embeddings
+        if not isinstance(embeddings, Tensor):
+            raise ArgumentError(f"the embeddings of a sequence are a tensor [b s d], not {kind_of(embeddings)}")

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from cobra_kit.errors import ArgumentError, kind_of
+
 
 @dataclass(frozen=True, slots=True)
 class TemplateSegment:
@@ -93,3 +95,20 @@ class TextCodec:
     tokenizer: Tokenizer
     template: PromptTemplate
     max_text_tokens: int
+
+    def __post_init__(self) -> None:
+        for name, contract in (("tokenizer", Tokenizer), ("template", PromptTemplate)):
+            value = getattr(self, name)
+            lacking = [method for method in _METHODS[name] if not hasattr(value, method)]
+            if lacking:
+                raise ArgumentError(
+                    f"the {name} of a codec is a {contract.__name__}, and {kind_of(value)} has no {', '.join(lacking)}"
+                )
+        if type(self.max_text_tokens) is not int or self.max_text_tokens < 1:
+            raise ArgumentError(f"max_text_tokens is a whole number of at least 1, not {self.max_text_tokens!r}")
+
+
+_METHODS = {
+    "tokenizer": ("eos_id", "vocab_size", "encode", "encode_with_offsets", "decode"),
+    "template": ("render", "render_caption"),
+}

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from cobra_kit.errors import ArgumentError, kind_of
+
 
 @dataclass(frozen=True, slots=True)
 class TokenShape:
@@ -21,10 +23,17 @@ class TokenShape:
     grid: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
+        if type(self.num_tokens) is not int:
+            raise ArgumentError(f"num_tokens of an image is a whole number, not {kind_of(self.num_tokens)}")
         if self.num_tokens < 1:
-            raise ValueError(f"an image has at least one token, not {self.num_tokens}")
-        if self.grid is not None and self.grid[0] * self.grid[1] != self.num_tokens:
-            raise ValueError(f"a grid of {self.grid[0]} x {self.grid[1]} does not hold {self.num_tokens} tokens")
+            raise ArgumentError(f"an image has at least one token, not {self.num_tokens}")
+        if self.grid is None:
+            return
+        grid: object = self.grid
+        if not (isinstance(grid, tuple) and len(grid) == 2 and all(type(side) is int for side in grid)):
+            raise ArgumentError(f"a grid is (rows, columns), not {grid!r}")
+        if self.grid[0] * self.grid[1] != self.num_tokens:
+            raise ArgumentError(f"a grid of {self.grid[0]} x {self.grid[1]} does not hold {self.num_tokens} tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,12 @@ class PreparedImage:
 
     tensors: Mapping[str, Tensor]
     shape: TokenShape
+
+    def __post_init__(self) -> None:
+        tensors: object = self.tensors
+        if not isinstance(tensors, Mapping) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
+            raise ArgumentError("the tensors of a prepared image are a mapping of names to tensors")
+        _check_shape(self.shape, "a prepared image")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +68,13 @@ class VisualTokens:
 
     values: Tensor
     shapes: tuple[TokenShape, ...]
+
+    def __post_init__(self) -> None:
+        values: object = self.values
+        if not isinstance(values, Tensor):
+            raise ArgumentError(f"the values of visual tokens are a tensor [k n d], not {kind_of(values)}")
+
+
+def _check_shape(shape: object, whose: str) -> None:
+    if not isinstance(shape, TokenShape):
+        raise ArgumentError(f"the shape of {whose} is a TokenShape, not {kind_of(shape)}")

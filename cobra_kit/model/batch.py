@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from cobra_kit.interfaces import IGNORE_INDEX, Layout, LayoutBatch, PreparedImage, TextRow, TokenShape
+from cobra_kit.model.device import usable_device
 
 LossUnit = Literal["token", "answer"]
 """What counts the same in the loss: every supervised token, or every answer."""
@@ -102,7 +103,12 @@ class Batch:
         return self.targets.numel()
 
     def to(self, device: torch.device | str) -> Batch:
-        """Returns the batch with every tensor on `device`."""
+        """Returns the batch with every tensor on `device`.
+
+        Raises:
+            ArgumentError: There is no such device.
+        """
+        device = usable_device(device)
         return Batch(
             text_ids=self.text_ids.to(device, non_blocking=True),
             images=tuple(_move(group, device) for group in self.images),

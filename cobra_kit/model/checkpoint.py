@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from cobra_kit.errors import WeightsError
+from cobra_kit.model.device import floating_dtype, usable_device
 from cobra_kit.model.placement import part_dtypes, place
 from cobra_kit.model.signature import composed_tensors
 from cobra_kit.store import write_json, write_text
@@ -67,6 +68,8 @@ def from_pretrained(folder: Path, *, device: torch.device | str, dtype: torch.dt
             f"{folder} is not a saved model: {' and '.join(missing)} not found",
             hint="A saved model is a folder written by model.save_pretrained(folder).",
         )
+    device = usable_device(device)
+    dtype = None if dtype is None else floating_dtype(dtype)
     written_for = load_metadata(folder / WEIGHTS).get("recipe_sha256")
     if written_for != _digest((folder / RECIPE).read_text(encoding="utf-8")):
         raise WeightsError(
@@ -80,9 +83,9 @@ def from_pretrained(folder: Path, *, device: torch.device | str, dtype: torch.dt
     load_into(model, tensors, source=str(folder / WEIGHTS))
     if dtype is None:
         _take_dtypes(model, tensors)
-    dtypes = part_dtypes(recipe, torch.device(device), dtype)
+    dtypes = part_dtypes(recipe, device, dtype)
     for kind, module in model.parts().items():
-        place(module, torch.device(device), dtypes[kind])
+        place(module, device, dtypes[kind])
     return model
 
 

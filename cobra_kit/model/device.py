@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from cobra_kit.errors import CobraError
+from cobra_kit.errors import ArgumentError, CobraError, kind_of
 from cobra_kit.machine import computes_bfloat16
 from cobra_kit.recipe.problems import suggest
 
 AUTO = "auto"
+_DEVICE_HINT = "Such as 'cpu', 'cuda' or 'cuda:1'; 'cpu' works everywhere."
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 """What models compute in, by name."""
 
@@ -22,7 +23,7 @@ def device_named(name: str) -> torch.device:
     if name == AUTO:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
+    if kind not in ("cpu", "cuda") or (number and not number.isdecimal()):
         raise CobraError(f"no device named {name!r}", where="--device", hint="Devices: auto, cpu, cuda, cuda:1.")
     if kind == "cuda" and not torch.cuda.is_available():
         raise CobraError(
@@ -33,6 +34,36 @@ def device_named(name: str) -> torch.device:
     if kind == "cuda" and number and int(number) >= torch.cuda.device_count():
         raise CobraError(f"torch sees {torch.cuda.device_count()} GPU(s), counted from 0", where=f"--device {name}")
     return torch.device(name)
+
+
+def usable_device(device: object) -> torch.device:
+    """Returns a device that a caller of the library names, as torch names it.
+
+    Raises:
+        ArgumentError: torch knows no such device, or cannot use it here.
+    """
+    if not isinstance(device, str | torch.device):
+        raise ArgumentError(f"device must be a torch.device or its name, not {kind_of(device)}", hint=_DEVICE_HINT)
+    try:
+        wanted = torch.device(device)
+        torch.empty(0, device=wanted)
+    except (RuntimeError, AssertionError, NotImplementedError, ValueError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ArgumentError(f"device {str(device)!r} cannot be used here: {reason}", hint=_DEVICE_HINT) from error
+    return wanted
+
+
+def floating_dtype(dtype: object, name: str = "dtype") -> torch.dtype:
+    """Returns a floating-point type that a caller of the library names, as torch's own object or as `bfloat16`.
+
+    Raises:
+        ArgumentError: It is none.
+    """
+    wanted = getattr(torch, dtype.removeprefix("torch."), None) if isinstance(dtype, str) else dtype
+    if not isinstance(wanted, torch.dtype) or not wanted.is_floating_point:
+        shown = str(dtype) if isinstance(dtype, torch.dtype) else kind_of(dtype)
+        raise ArgumentError(f"{name} must be a floating-point type, not {shown}", hint="Such as torch.bfloat16.")
+    return wanted
 
 
 def dtype_named(name: str, device: torch.device) -> torch.dtype:

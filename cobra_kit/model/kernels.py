@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from cobra_kit.errors import CobraError, KernelError
+from cobra_kit.errors import CobraError, KernelError, kind_of
 from cobra_kit.interfaces import Backbone, KernelReport
 
 _NUMBER = re.compile(r"(?<![^.\s])\d+(?![^.\s])")
@@ -59,6 +59,8 @@ def grouped(reports: Sequence[KernelReport]) -> list[KernelGroup]:
     """Returns the reports with those joined that differ in the number within the layer's name only."""
     found: dict[tuple[str, str, str, str | None], list[str]] = {}
     for one in reports:
+        if not isinstance(one, KernelReport):
+            raise KernelError(f"kernels() of the backbone gave {kind_of(one)}, expected KernelReports")
         pattern = _NUMBER.sub("{}", one.layer, count=1)
         found.setdefault((pattern, one.kernel, one.reason, one.remedy), []).append(one.layer)
     return [

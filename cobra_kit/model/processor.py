@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import torch
 from PIL.Image import Image
 
+from cobra_kit._plugins import Component, call_component, place_of
+from cobra_kit.errors import ArgumentError, kind_of
 from cobra_kit.interfaces import (
     EXTRA,
     Backbone,
@@ -32,11 +33,14 @@ from cobra_kit.model.batch import (
     supervised_targets,
     weigh_targets,
 )
+from cobra_kit.model.returned import expect
 from cobra_kit.text.collate import collate_layouts
 from cobra_kit.text.encode import encode_caption, encode_conversation
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+
+    from cobra_kit.plugin import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +74,16 @@ class Processor:
             for_generation: The last answer is None and is to be generated.
 
         Raises:
+            ArgumentError: An argument is of a wrong kind.
             TextError: The turns break the template's rules, or markers and images do not match.
         """
+        _check_images(images)
         text = encode_conversation(turns, self.codec, for_generation=for_generation, num_images=len(images))
         return self._lay_out(text, images)
 
     def caption_row(self, caption: str, images: Sequence[Image | PreparedImage | CachedFeatures]) -> PreparedRow:
         """Returns a row of the align stage: images and a bare caption, every token of it supervised."""
+        _check_images(images)
         return self._lay_out(encode_caption(caption, self.codec, num_images=len(images)), images)
 
     def collate(
@@ -90,11 +97,18 @@ class Processor:
         """Returns the rows as one batch on the CPU.
 
         Args:
-            rows: At least one row.
+            rows: Rows; none give an empty batch.
             for_generation: Leaves the labels out.
             loss_unit: What counts the same in the loss, `token` or `answer`.
             pack: Which rows share a packed row, in order; None puts each row on its own.
+
+        Raises:
+            ArgumentError: An argument is of a wrong kind.
+            ShapeError: The layouts of the fusion scheme, or the packing, do not fit the rows.
         """
+        _check_rows(rows)
+        if not isinstance(loss_unit, str) or loss_unit not in get_args(LossUnit):
+            raise ArgumentError(f"loss_unit must be one of {', '.join(get_args(LossUnit))}, not {loss_unit!r}")
         images = [image for row in rows for image in row.images]
         layout = collate_layouts(
             [row.layout for row in rows],
@@ -102,6 +116,7 @@ class Processor:
             visual_lengths=[sum(self.output_shape(image.shape).num_tokens for image in row.images) for row in rows],
             with_labels=not for_generation,
             pack=pack,
+            whose=self.layout.place if isinstance(self.layout, _PartCall) else None,
         )
         positions, targets = supervised_targets(layout)
         weights = weigh_targets(positions, loss_unit)
@@ -122,10 +137,33 @@ class Processor:
         return PreparedRow(text, prepared, self.layout(text, shapes))
 
 
+def _check_images(images: object) -> None:
+    hint = "Open files with cobra_kit.images.open_image; PIL.Image.fromarray makes an image of an array."
+    if not isinstance(images, list | tuple):
+        raise ArgumentError(f"images must be a list of images, not {kind_of(images)}", hint=hint)
+    for number, image in enumerate(images, start=1):
+        if not isinstance(image, Image | PreparedImage | CachedFeatures):
+            raise ArgumentError(
+                f"images must be PIL or prepared ones, and number {number} is {kind_of(image)}", hint=hint
+            )
+
+
+def _check_rows(rows: object) -> None:
+    if not isinstance(rows, list | tuple) or not all(isinstance(row, PreparedRow) for row in rows):
+        wrong = (
+            next((row for row in rows if not isinstance(row, PreparedRow)), rows) if isinstance(rows, list) else rows
+        )
+        raise ArgumentError(
+            f"rows must be a list of prepared rows, not {kind_of(wrong)}", hint="processor.row makes one."
+        )
+
+
 def make_processor(
     classes: tuple[type[VisionEncoder], type[Projector], type[FusionScheme], type[Backbone]],
     configs: tuple[BaseModel, BaseModel, BaseModel, BaseModel],
     codec: TextCodec | None = None,
+    *,
+    components: Mapping[Kind, Component] | None = None,
 ) -> Processor:
     """Returns the processor of a composition, from classes and configs alone (no weights, no modules).
 
@@ -133,14 +171,24 @@ def make_processor(
         classes: Encoder, projector, fusion scheme, backbone.
         configs: Theirs, in that order.
         codec: Tokenizer and template; None: the backbone's own.
+        components: What they were registered as, for errors that name them.
+
+    Raises:
+        PluginError: A component raises, or returns something else than its contract names.
     """
     encoder, projector, fusion, backbone = classes
     encoder_config, projector_config, fusion_config, backbone_config = configs
+    known = components or {}
+
+    def part(kind: Kind, method: Callable[..., Any], wanted: Any, *bound: Any) -> _PartCall:
+        return _PartCall(known.get(kind), method, wanted, bound)
+
+    prepare = part("vision_encoder", encoder.preprocess, Callable)(encoder_config)
     return Processor(
-        codec=codec or backbone.text_codec(backbone_config),
-        preprocess=encoder.preprocess(encoder_config),
-        output_shape=partial(_call_output_shape, projector, projector_config),
-        layout=partial(_call_layout, fusion, fusion_config),
+        codec=codec or part("backbone", backbone.text_codec, TextCodec)(backbone_config),
+        preprocess=part("vision_encoder", prepare, PreparedImage),
+        output_shape=part("projector", projector.output_shape, TokenShape, projector_config),
+        layout=part("fusion", fusion.layout, Layout, fusion_config),
     )
 
 
@@ -150,9 +198,32 @@ def _num_extra(layout: Layout) -> int:
     return int(np.asarray(layout.index)[kind == EXTRA].max(initial=-1)) + 1
 
 
-def _call_output_shape(projector: type[Projector], config: Any, shape: TokenShape) -> TokenShape:
-    return projector.output_shape(config, shape)
+@dataclass(frozen=True, slots=True)
+class _PartCall:
+    """A method of a part's class as a picklable function: what it raises names it, what it returns is checked.
 
+    Args:
+        component: Whose method it is, or None.
+        method: What is called.
+        wanted: The type that it returns.
+        bound: Its first arguments.
+    """
 
-def _call_layout(fusion: type[FusionScheme], config: Any, text: TextRow, images: Sequence[TokenShape]) -> Layout:
-    return fusion.layout(config, text, images)
+    component: Component | None
+    method: Callable[..., Any]
+    wanted: type
+    bound: tuple[Any, ...]
+
+    def __call__(self, *args: Any) -> Any:
+        value = call_component(self.component, self.method, *self.bound, *args)
+        return expect(value, self.wanted, self.method, self.title)
+
+    @property
+    def title(self) -> str:
+        """Returns the start of an error message."""
+        return "the model" if self.component is None else self.component.title
+
+    def place(self) -> str:
+        """Returns file, line and component, for an error found later."""
+        written = place_of(self.method)
+        return f"{written}: {self.title}" if written else self.title

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -9,12 +10,14 @@ from typing import TypeAlias
 
 from PIL.Image import Image
 
-from cobra_kit.errors import TextError
+from cobra_kit.arguments import file_path, texts, whole_number
+from cobra_kit.errors import ArgumentError, ImageError, TextError, kind_of
 from cobra_kit.images import open_image
 from cobra_kit.model.batch import Batch, PreparedRow
 from cobra_kit.model.processor import Processor
 
-Picture: TypeAlias = Image | str | Path
+Picture: TypeAlias = Image | str | Path | bytes
+_HINT = "A picture is a PIL image, a path, or the bytes of a file; PIL.Image.fromarray makes one of an array."
 ImageInput: TypeAlias = Picture | Sequence[Picture | Sequence[Picture] | None] | None
 
 
@@ -24,13 +27,13 @@ def prompt_batches(
     """Yields the prompts in batches of at most `batch_size`, in order.
 
     Raises:
+        ArgumentError: An argument is of a wrong kind.
         TextError: Images and questions do not match in number.
         ImageError: A picture cannot be read.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+    batch_size = whole_number(batch_size, "batch_size", at_least=1)
     rows = prompt_rows(processor, images, questions)
-    while batch := list(islice(rows, batch_size)):
+    while batch := list(islice(rows, min(batch_size, sys.maxsize))):
         yield processor.collate(batch, for_generation=True)
 
 
@@ -41,17 +44,26 @@ def prompt_rows(processor: Processor, images: ImageInput, questions: str | Seque
         TextError: Images and questions do not match in number.
         ImageError: A picture cannot be read.
     """
-    asked = [questions] if isinstance(questions, str) else list(questions)
+    asked = [questions] if isinstance(questions, str) else texts(questions, "questions", example='["What is this?"]')
     pictures = _per_question(images, asked, single=isinstance(questions, str))
     for question, row in zip(asked, pictures, strict=True):
-        yield processor.row([(question, None)], [open_image(p) for p in row], for_generation=True)
+        yield processor.row([(question, None)], [_opened(picture) for picture in row], for_generation=True)
+
+
+def _opened(picture: Picture) -> Image:
+    if isinstance(picture, str) and "://" in picture:
+        raise ImageError(
+            "a web address is no file", where=picture[:80], hint="Download the picture, then give its path."
+        )
+    return open_image(file_path(picture, "a picture") if isinstance(picture, str | Path) else picture)
 
 
 def _per_question(images: ImageInput, questions: Sequence[str], *, single: bool) -> list[list[Picture]]:
     if images is None:
         return [[] for _ in questions]
-    if isinstance(images, Image | str | Path):
+    if isinstance(images, Picture):
         return [[images] for _ in questions]
+    _check_list(images, "images")
     if single:
         return [_pictures(images)]
     if len(images) != len(questions):
@@ -73,7 +85,10 @@ def images_of(entry: Picture | Sequence[Picture] | None) -> list[Image]:
 
 
 def _as_list(entry: Picture | Sequence[Picture] | None) -> Sequence[Picture | None]:
-    return [entry] if entry is None or isinstance(entry, Image | str | Path) else entry
+    if entry is None or isinstance(entry, Picture):
+        return [entry]
+    _check_list(entry, "an entry of images")
+    return entry
 
 
 def _pictures(entries: Sequence[Picture | Sequence[Picture] | None]) -> list[Picture]:
@@ -81,10 +96,16 @@ def _pictures(entries: Sequence[Picture | Sequence[Picture] | None]) -> list[Pic
     for entry in entries:
         if entry is None:
             continue
-        if not isinstance(entry, Image | str | Path):
+        if not isinstance(entry, Picture):
+            _check_list(entry, "an entry of images")
             raise TextError(
                 "a list of lists of images needs a list of questions",
                 hint="For one question pass a picture or a flat list of pictures.",
             )
         pictures.append(entry)
     return pictures
+
+
+def _check_list(value: object, what: str) -> None:
+    if not isinstance(value, list | tuple):
+        raise ArgumentError(f"{what} must be a picture, a list of pictures or None, not {kind_of(value)}", hint=_HINT)

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cobra_kit._plugins import place_of
+from cobra_kit.errors import PluginError, kind_of
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -60,7 +63,12 @@ def render_summary(parts: tuple[PartSummary, ...]) -> str:
 
 
 def _unused(module: nn.Module) -> dict[str, int]:
-    groups: Mapping[str, int] = getattr(module, "unused_parameters", dict)()
+    groups: object = getattr(module, "unused_parameters", dict)()
+    if not isinstance(groups, Mapping):
+        raise PluginError(
+            f"{type(module).__qualname__}.unused_parameters returned {kind_of(groups)}, expected a mapping",
+            where=place_of(type(module)),
+        )
     return {group: count for group, count in sorted(groups.items(), reverse=True) if count}
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, cast
 
 import torch
 from torch import Tensor, nn
 
-from cobra_kit.errors import CobraError, ShapeError
+from cobra_kit.arguments import file_path, instance, text, texts, whole_number
+from cobra_kit.errors import ArgumentError, ShapeError, kind_of
 from cobra_kit.interfaces import (
     Backbone,
     DecodeState,
@@ -22,17 +23,18 @@ from cobra_kit.interfaces import (
     VisionEncoder,
     VisualTokens,
 )
+from cobra_kit.model import calls
 from cobra_kit.model.batch import Batch, ImageGroup
-from cobra_kit.model.decoding import Sampling, evaluating, first_token_probabilities, generate_ids
+from cobra_kit.model.decoding import MOST_NEW_TOKENS, Sampling, evaluating, first_token_probabilities, generate_ids
 from cobra_kit.model.decoding.streaming import stream_text
 from cobra_kit.model.loss import summed_loss
-from cobra_kit.model.part_outputs import check_fused, check_hidden, check_tokens, run_part
 from cobra_kit.model.prompts import ImageInput, prompt_batches
 from cobra_kit.model.signature import signature_of
 from cobra_kit.model.summary import render_summary, summarise
 from cobra_kit.text.choices import first_answer_ids
 
 if TYPE_CHECKING:
+    from cobra_kit._plugins import Component
     from cobra_kit.model.processor import Processor
     from cobra_kit.plugin import Kind
     from cobra_kit.recipe import ResolvedRecipe
@@ -86,12 +88,15 @@ class VisionLanguageModel(nn.Module):
             total_weight: What to divide by, where the batch is one of several that share a step (gradient
                 accumulation, ranks): the sum of their `total_weight`. None: this batch's own.
         """
+        instance(batch, Batch, "batch", hint="processor.collate makes one of rows; generate answers questions.")
+        if not batch.num_rows:  # parts need not take batches of nothing
+            return torch.zeros((), device=self.device, requires_grad=torch.is_grad_enabled())
         return self.loss(batch, self.hidden_states(batch), total_weight=total_weight)
 
     def loss(self, batch: Batch, hidden: Tensor, *, total_weight: float | None = None) -> Tensor:
         """Returns the loss of hidden states `[b s d]`; the rest as for `forward`."""
         predicting = hidden.flatten(0, 1)[batch.target_positions]
-        total = summed_loss(predicting, batch.targets, batch.target_weights, self.backbone.logits)
+        total = summed_loss(predicting, batch.targets, batch.target_weights, partial(calls.logits, self, whole=True))
         weight = batch.total_weight if total_weight is None else total_weight
         return total / weight if weight else total
 
@@ -106,12 +111,11 @@ class VisionLanguageModel(nn.Module):
 
     def read(self, sequence: FusedSequence, state: DecodeState | None = None) -> Tensor:
         """Returns the backbone's normed hidden states `[b s d]` of rows that are laid out."""
-        hidden: Tensor = self.backbone(sequence, state) if state is not None else self.backbone(sequence)
-        return check_hidden(self.backbone, hidden, sequence.layout.source)
+        return calls.hidden_states(self, sequence, state)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Returns the backbone's logits `[.. vocab_size]` of hidden states `[.. d]`."""
-        return self.backbone.logits(hidden)
+        return calls.logits(self, hidden)
 
     def fuse(self, batch: Batch) -> FusedSequence:
         """Returns the embeddings `[b s hidden_size]` of text and visual tokens, laid out.
@@ -119,9 +123,7 @@ class VisionLanguageModel(nn.Module):
         Raises:
             ShapeError: A part returned other sizes than the batch was laid out for.
         """
-        text: Tensor = run_part(
-            "backbone", self.backbone, "the ids of the tokenizer", lambda: self.backbone.embed(batch.text_ids)
-        )
+        text = calls.embed(self, batch.text_ids)
         visual = self.embed_images(batch.images, like=text)
         own = self.fusion.extra_embeddings()
         if batch.num_extra > (0 if own is None else own.shape[0]):
@@ -130,12 +132,7 @@ class VisionLanguageModel(nn.Module):
                 f"{type(self.fusion).__name__} has {0 if own is None else own.shape[0]}",
                 hint="Compose a recipe with this fusion scheme instead of replacing it in the model.",
             )
-        fused = run_part(
-            *("fusion scheme", self.fusion),
-            f"text {list(text.shape)} and visual tokens {list(visual.shape)}",
-            lambda: self.fusion(text, visual, batch.layout),
-        )
-        return check_fused(self.fusion, fused, batch.layout.source, text.shape[-1])
+        return calls.fuse(self, text, visual, batch.layout)
 
     def embed_images(self, groups: Sequence[ImageGroup], *, like: Tensor) -> Tensor:
         """Returns the projected tokens of all images, in order, `[v hidden_size]`, in the dtype of `like`.
@@ -145,7 +142,7 @@ class VisionLanguageModel(nn.Module):
         """
         if not groups:
             return like.new_empty(0, like.shape[-1])
-        projected = [self._project(group, width=like.shape[-1]) for group in groups]
+        projected = [calls.project(self, self.encode_images(group), group.projected) for group in groups]
         if len(groups) == 1 and groups[0].indices == tuple(range(len(groups[0].indices))):
             return _real_tokens(projected[0]).to(like.dtype)
         in_order: dict[int, Tensor] = {}
@@ -153,12 +150,6 @@ class VisionLanguageModel(nn.Module):
             for index, values, shape in zip(group.indices, tokens.values, tokens.shapes, strict=True):
                 in_order[index] = values[: shape.num_tokens]
         return torch.cat([in_order[index] for index in sorted(in_order)]).to(like.dtype)
-
-    def _project(self, group: ImageGroup, *, width: int) -> VisualTokens:
-        tokens = self.encode_images(group)
-        inputs = f"visual tokens {list(tokens.values.shape)}"
-        projected = run_part("projector", self.projector, inputs, lambda: self.projector(tokens))
-        return check_tokens("projector", self.projector, projected, len(group.indices), group.projected, width)
 
     def encode_images(self, group: ImageGroup) -> VisualTokens:
         """Returns the encoder's tokens `[k n d]` of images of one size; a frozen encoder records no graph.
@@ -173,12 +164,8 @@ class VisionLanguageModel(nn.Module):
         trainable = any(p.requires_grad for p in self.vision_encoder.parameters())
         encoder_dtype = _dtype(self.vision_encoder)
         tensors = {name: t.to(encoder_dtype or t.dtype) for name, t in group.tensors.items()}
-        inputs = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in tensors.items())
         with nullcontext() if trainable else torch.no_grad():
-            encoded = run_part(
-                *("vision encoder", self.vision_encoder, inputs), lambda: self.vision_encoder(tensors, shapes)
-            )
-        tokens = check_tokens("vision encoder", self.vision_encoder, encoded, len(shapes), group.shape)
+            tokens = calls.encode(self, tensors, shapes)
         return VisualTokens(tokens.values.to(dtype or tokens.values.dtype), tokens.shapes)
 
     def generate(
@@ -195,8 +182,8 @@ class VisionLanguageModel(nn.Module):
         """Returns the answer to each question.
 
         Args:
-            images: A picture (PIL, or a path), several pictures of one question, or None. With a list of questions:
-                one entry of that kind per question, or one picture for all of them.
+            images: A picture (PIL, a path, or the bytes of a file), several pictures of one question, or None. With a
+                list of questions: one entry of that kind per question, or one picture for all of them.
             questions: One question, or a list of them. `<image>` marks a place in the text where the fusion scheme
                 looks at markers.
             max_new_tokens: Most tokens per answer.
@@ -206,12 +193,16 @@ class VisionLanguageModel(nn.Module):
             seed: Of the draws; a question's depend on its place in the list too, and not on `batch_size`.
 
         Returns:
-            A string for one question, a list for a list.
+            A string for one question, a list for a list; an empty one for an empty one.
 
         Raises:
-            CobraError: `temperature` or `top_p` is out of range, or the model's logits are not numbers.
+            ArgumentError: An argument is of a wrong kind or out of range.
+            TextError: Images and questions do not match.
+            ImageError: A picture cannot be read.
+            CobraError: The model's logits are not numbers.
         """
         sampling = Sampling(temperature, top_p, seed)
+        max_new_tokens = whole_number(max_new_tokens, "max_new_tokens", at_least=1, at_most=MOST_NEW_TOKENS)
         eos = self.processor.codec.tokenizer.eos_id
         answers: list[str] = []
         with evaluating(self):
@@ -249,9 +240,13 @@ class VisionLanguageModel(nn.Module):
             temperature: As for `generate`.
             top_p: As for `generate`.
             seed: As for `generate`.
+
+        Raises:
+            CobraError: As for `generate`; pictures are read when the first piece is asked for.
         """
         sampling = Sampling(temperature, top_p, seed)
-        return self._pieces(images, question, max_new_tokens, sampling)
+        whole_number(max_new_tokens, "max_new_tokens", at_least=1, at_most=MOST_NEW_TOKENS)
+        return self._pieces(images, text(question, "question"), max_new_tokens, sampling)
 
     def _pieces(self, images: ImageInput, question: str, max_new_tokens: int, sampling: Sampling) -> Iterator[str]:
         (batch,) = prompt_batches(self.processor, images, question, 1)
@@ -280,23 +275,26 @@ class VisionLanguageModel(nn.Module):
             batch_size: Questions scored together.
 
         Raises:
+            ArgumentError: An argument is of a wrong kind.
             TextError: An answer is not one token, or two are the same.
         """
+        answers = texts(answers, "answers", example='["Yes", "No"]')
         first_answer_ids(answers, self.processor.codec)
         with evaluating(self):
             rows = [
                 first_token_probabilities(self, batch.to(self.device), answers)
                 for batch in prompt_batches(self.processor, images, questions, batch_size)
             ]
-        return torch.cat(rows) if rows else torch.zeros(0, len(answers), device=self.device)
+        return torch.cat(rows) if rows else torch.empty(0, len(answers), device=self.device)
 
     def train_only(self, kinds: Collection[str]) -> None:
         """Freezes every part but `kinds` (`vision_encoder`, `projector`, `fusion`, `backbone`)."""
-        unknown = set(kinds) - set(self.parts())
+        if isinstance(kinds, str | bytes) or not isinstance(kinds, Collection):
+            raise ArgumentError(f"expected names of parts, not {kind_of(kinds)}", hint='Such as {"projector"}.')
+        unknown = [kind for kind in kinds if not isinstance(kind, str) or kind not in self.parts()]
         if unknown:
-            raise CobraError(
-                f"no such part: {', '.join(sorted(unknown))}", hint=f"The parts are {', '.join(self.parts())}."
-            )
+            wrong = ", ".join(map(str, unknown))
+            raise ArgumentError(f"no such part: {wrong}; parts are {', '.join(self.parts())}")
         for kind, module in self.parts().items():
             module.requires_grad_(kind in kinds)
 
@@ -308,6 +306,12 @@ class VisionLanguageModel(nn.Module):
             "fusion": self.fusion,
             "backbone": self.backbone,
         }
+
+    def component(self, kind: Kind) -> Component | None:
+        """Returns the component that a part is of, or None for one that was built, or put in, by hand."""
+        if self.recipe is None or not self.composed.is_still(kind, type(self.parts()[kind])):
+            return None
+        return self.recipe.parts[kind].component
 
     @cached_property
     def processor(self) -> Processor:
@@ -339,7 +343,7 @@ class VisionLanguageModel(nn.Module):
         """
         from cobra_kit.model.checkpoint import save_pretrained
 
-        save_pretrained(self, self._require_recipe(), Path(folder))
+        save_pretrained(self, self._require_recipe(), file_path(folder, "folder"))
 
     @classmethod
     def from_pretrained(
@@ -353,12 +357,12 @@ class VisionLanguageModel(nn.Module):
         """
         from cobra_kit.model.checkpoint import from_pretrained
 
-        return cast("Self", from_pretrained(Path(folder), device=device, dtype=dtype))
+        return cast("Self", from_pretrained(file_path(folder, "folder"), device=device, dtype=dtype))
 
     def _require_recipe(self) -> ResolvedRecipe:
         if self.recipe is None:
-            raise CobraError(
-                "this model was built from parts by hand and has no recipe", hint="Make it with cobra_kit.compose."
+            raise ArgumentError(
+                "this model was built from parts by hand and has no recipe; make it with cobra_kit.compose"
             )
         return self.recipe
 

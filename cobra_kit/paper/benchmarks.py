@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from cobra_kit.arguments import text
+
 COLUMN_LABELS = {
     "vqav2": "VQAv2",
     "gqa": "GQA",
@@ -31,9 +33,9 @@ def paper_column(benchmark: str) -> str | None:
 
     None where the paper has nothing to compare with.
     """
-    return _COLUMNS.get(benchmark.lower())
+    return _COLUMNS.get(text(benchmark, "benchmark").lower())
 
 
 def column_label(column: str) -> str:
     """Returns how to print a column's name; the name itself where it is no benchmark."""
-    return COLUMN_LABELS.get(column, column)
+    return COLUMN_LABELS.get(text(column, "column"), column)

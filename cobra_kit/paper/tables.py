@@ -110,7 +110,7 @@ class PaperTable:
         Raises:
             CobraError: If there is none; it names the nearest.
         """
-        if name not in self.rows:
+        if not isinstance(name, str) or name not in self.rows:
             raise _unknown("row", name, self.rows, where=self.name)
         return self.rows[name]
 
@@ -138,7 +138,7 @@ def paper_table(name: str) -> PaperTable:
         CobraError: If there is none; it names the nearest.
     """
     tables = _load()
-    if name not in tables:
+    if not isinstance(name, str) or name not in tables:
         raise _unknown("paper table", name, tables)
     return tables[name]
 
@@ -189,6 +189,6 @@ def _row_name(record: dict[str, Cell], records: list[dict[str, Cell]], key: list
 def _unknown(what: str, name: str, known: Iterable[str], where: str | None = None) -> CobraError:
     names = list(known)
     lowered = {candidate.lower(): candidate for candidate in names}
-    near = [lowered[match] for match in difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.5)]
+    near = [lowered[match] for match in difflib.get_close_matches(str(name).lower(), lowered, n=3, cutoff=0.5)]
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
     return CobraError(f"no {what} named {name!r}", where=where, hint=hint)

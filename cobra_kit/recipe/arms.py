@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cobra_kit._plugins import Registry, default_registry
+from cobra_kit.arguments import instance
 from cobra_kit.errors import RecipeError
 from cobra_kit.recipe.check import check_structure
 from cobra_kit.recipe.diff import MISSING, Difference, differences, flatten
@@ -30,6 +31,7 @@ def resolve_arms(recipe: Recipe, registry: Registry | None = None) -> dict[str, 
     Raises:
         RecipeError: An arm is wrong, differs from the reference outside the factor, or not at all.
     """
+    instance(recipe, Recipe, "recipe", hint="load_recipe(...) loads one.")
     if recipe.ablation is None:
         return {}
     registry = registry or default_registry()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cobra_kit._plugins import Registry, default_registry
+from cobra_kit.arguments import text, texts
 from cobra_kit.errors import RecipeError
 from cobra_kit.recipe.check import check_structure, shown
 from cobra_kit.recipe.locate import RecipeSource, find_recipe
@@ -40,6 +41,9 @@ def load_recipe(
     Raises:
         RecipeError: The recipe is missing or malformed; a `RecipeProblems` if more than one thing is wrong.
     """
+    overrides = texts(overrides, "overrides", example="['train.finetune.steps=100']")
+    if profile is not None:
+        text(profile, "profile")
     found = find_recipe(source, registry=registry)
     tree = _follow_extends(found, registry, ())
     profiles = _profiles(tree)

@@ -9,7 +9,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path, PurePosixPath
 
 from cobra_kit._plugins import Registry, default_registry
-from cobra_kit.errors import RecipeError
+from cobra_kit.errors import ArgumentError, RecipeError, kind_of
 from cobra_kit.recipe.not_built import NOT_BUILT
 from cobra_kit.recipe.problems import nearest, suggest
 from cobra_kit.store import expanded
@@ -96,6 +96,10 @@ def find_recipe(
     Raises:
         RecipeError: There is none; the nearest names are given.
     """
+    if not isinstance(source, str | Path):
+        raise ArgumentError(
+            f"a recipe is named by a text or a path, not {kind_of(source)}", hint="Such as 'recipes/cobra_tiny.yaml'."
+        )
     path = expanded(source) if relative_to is None else relative_to / expanded(source)
     try:
         if path.is_file():

@@ -14,6 +14,9 @@ _TOO_LATE = {
     "profiles": "A profile is chosen before --set: choose it with --profile and set the value itself.",
 }
 
+_MOST_KEYS = 32
+"""Of one path. No recipe comes near, and the tree is walked recursively."""
+
 
 def apply_overrides(tree: Node, texts: Sequence[str]) -> Node:
     """Returns the tree with all `a.b=c` laid over it at once; each `c` is read as YAML.
@@ -48,6 +51,8 @@ def _parse(text: str, source: str) -> tuple[list[str], Node]:
     if not equals or not all(keys):
         hint = "For example: --set model.projector.use=PLUGIN/COMPONENT"
         raise RecipeError("expected key=value", where=source, hint=hint)
+    if len(keys) > _MOST_KEYS:
+        raise RecipeError(f"{len(keys)} keys in a row: no setting lies that deep", where=f"{source[:60]}...")
     try:
         # A line number within an option says nothing, so the option itself is every value's origin.
         return keys, from_plain(parse_yaml(value, source).plain(), Origin(source))

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
 
-from cobra_kit._plugins import Component, Registry
+from cobra_kit._plugins import Component, Registry, call_component
 from cobra_kit.errors import PluginError, RecipeError
 from cobra_kit.plugin import KINDS, Kind
 from cobra_kit.recipe.check import validate
 from cobra_kit.recipe.problems import problem
-from cobra_kit.recipe.tree import Node
+from cobra_kit.recipe.tree import Node, PathKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,8 @@ class ResolvedPart:
 
     def plain(self) -> dict[str, Any]:
         """Returns the part as a recipe writes it, nothing left to defaults."""
-        return {"use": self.component.qualified, **self.config.model_dump(mode="json")}
+        settings = call_component(self.component, self.config.model_dump, mode="json")
+        return {"use": self.component.qualified, **settings}
 
 
 def check_parts(tree: Node, registry: Registry) -> list[RecipeError]:
@@ -51,7 +53,25 @@ def resolve_part(tree: Node, kind: Kind, registry: Registry) -> tuple[ResolvedPa
         model = component.load_config()
     except PluginError as error:
         return None, [problem(tree, (*path, "use"), error.message, error.hint)]
-    config, problems = validate(model, tree, path, without=("use",))
+    config, problems = validate_config(component, model, tree, path)
     if config is None:
         return None, problems
     return ResolvedPart(component, config), []
+
+
+def validate_config(
+    component: Component, model: type[BaseModel], tree: Node, path: PathKeys
+) -> tuple[BaseModel | None, list[RecipeError]]:
+    """Returns the settings at a path as a component's config, or None and what is wrong with them.
+
+    Args:
+        component: Whose config it is.
+        model: The config's model.
+        tree: The recipe.
+        path: Where `use` and the settings stand.
+    """
+    try:
+        # pydantic gathers ValueErrors; whatever else a validator raises comes through.
+        return call_component(component, partial(validate, model, tree, path, without=("use",)))
+    except PluginError as error:
+        return None, [problem(tree, path, str(error))]

@@ -10,6 +10,7 @@ from typing import Any
 from packaging.requirements import Requirement
 
 from cobra_kit._plugins import Registry, default_registry
+from cobra_kit.arguments import instance
 from cobra_kit.errors import RecipeError
 from cobra_kit.plugin import KINDS, Kind
 from cobra_kit.recipe.parts import ResolvedPart, resolve_part
@@ -62,6 +63,7 @@ def resolve(recipe: Recipe, registry: Registry | None = None) -> ResolvedRecipe:
     Raises:
         RecipeError: A component is unknown, a setting is wrong, a requirement is not met; all of them together.
     """
+    instance(recipe, Recipe, "recipe", hint="load_recipe(...) loads one.")
     resolved, problems = try_resolve(recipe, registry or default_registry())
     raise_problems(f"the recipe {recipe.name!r}", problems)
     assert resolved is not None

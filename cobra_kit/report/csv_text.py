@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
+from cobra_kit.arguments import instance
 from cobra_kit.paper import paper_column
 from cobra_kit.report.table import AblationTable, Row
 
@@ -23,6 +24,7 @@ _Cell = str | float | int | None
 
 def render_csv(table: AblationTable) -> str:
     """Returns the table with a header line; points, seconds, empty cells for what is unknown."""
+    instance(table, AblationTable, "table")
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(COLUMNS)

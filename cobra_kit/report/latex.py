@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from cobra_kit.arguments import instance
 from cobra_kit.report import grid
 from cobra_kit.report.footnotes import footnotes
 from cobra_kit.report.layout import cost_cells
@@ -37,6 +38,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 def render_latex(table: AblationTable) -> str:
     r"""Returns a `table` environment; it needs `\usepackage{booktabs}`, and `[T1]{fontenc}` for quotation marks."""
+    instance(table, AblationTable, "table")
     bounds = ["floor", "ceiling"] if table.rows else []
     compared = table.others if table.rows else ()
     header = ["", *(_arm(table, arm) for arm in table.arms), *(f"{arm} - {table.reference}" for arm in compared)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from cobra_kit.arguments import instance
 from cobra_kit.paper import column_label
 from cobra_kit.report import grid
 from cobra_kit.report.footnotes import footnotes
@@ -16,6 +17,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 def render_markdown(table: AblationTable) -> str:
     """Returns the table, its notes and the paper's rows as Markdown; what has no text is left out."""
+    instance(table, AblationTable, "table")
     blocks = [f"## {_escape(table.title)}", _scores(table), _parts(table), _costs(table), _controls(table)]
     blocks.append("\n".join(f"- {_escape(line)}" for line in footnotes(table)))
     if table.paper is not None:

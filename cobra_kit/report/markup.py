@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable
 from typing import TypeAlias
 
+from cobra_kit.errors import ArgumentError
+
 # What HTML has no way to write (control characters, half of a surrogate pair) is shown as a replacement character.
 _UNWRITABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*\Z")
@@ -80,5 +82,5 @@ def number(value: float) -> str:
 
 def _checked(name: str) -> str:
     if not _NAME.match(name):
-        raise ValueError(f"not a name of an element or an attribute: {name!r}")
+        raise ArgumentError(f"not a name of an element or an attribute: {name!r}")
     return name

@@ -7,6 +7,8 @@ import json
 
 from pydantic import TypeAdapter, ValidationError
 
+from cobra_kit.arguments import instance
+from cobra_kit.arguments import text as _text
 from cobra_kit.errors import CobraError
 from cobra_kit.report.table import AblationTable
 
@@ -15,7 +17,7 @@ _FORM = 1
 
 def table_to_json(table: AblationTable) -> str:
     """Returns the table as JSON with a `form` number; scores and differences are in points."""
-    body = _adapter().dump_python(table, mode="json")
+    body = _adapter().dump_python(instance(table, AblationTable, "table"), mode="json")
     return json.dumps({"form": _FORM, **body}, indent=2, allow_nan=False) + "\n"
 
 
@@ -30,8 +32,8 @@ def table_from_json(text: str, where: str | None = None) -> AblationTable:
         CobraError: If the text is no JSON, of another form, or lacks a part.
     """
     try:
-        body = json.loads(text)
-    except json.JSONDecodeError as error:
+        body = json.loads(_text(text, "a table's JSON"))
+    except (json.JSONDecodeError, RecursionError) as error:
         raise CobraError(f"not JSON: {error}", where=where) from error
     form = body.pop("form", None) if isinstance(body, dict) else None
     if form != _FORM:

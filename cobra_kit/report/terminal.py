@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cobra_kit.arguments import instance, whole_number
 from cobra_kit.report import grid
 from cobra_kit.report.footnotes import footnotes, paper_lines
 from cobra_kit.report.layout import controls, parts, scores
@@ -20,6 +21,8 @@ def render_text(table: AblationTable, width: int = 80) -> str:
         table: What to print.
         width: Columns of the terminal; 80 are enough for any table whose arms have names of normal length.
     """
+    instance(table, AblationTable, "table")
+    width = whole_number(width, "width", at_least=1)
     blocks = [
         [table.title, *scores(table, width)],
         parts(table, width),

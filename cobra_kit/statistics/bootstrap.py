@@ -7,16 +7,23 @@ says how and why.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cobra_kit.errors import CobraError
+from cobra_kit.arguments import finite_number, whole_number
+from cobra_kit.errors import ArgumentError, CobraError
+from cobra_kit.statistics.checks import numbers
+from cobra_kit.statistics.scores import codes
 from cobra_kit.statistics.seeds import add_seed_noise
 
 _CELLS_PER_CHUNK = 2_000_000  # bounds the memory of one block of resamples to about 50 MB
+
+
+MOST_RESAMPLES = 10_000_000
+"""More would change no digit that is printed, and would fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +71,7 @@ class Clustered:
         Raises:
             CobraError: If there are no questions, lengths differ, or a value is not finite.
         """
-        matrix = np.atleast_2d(np.asarray(values, dtype=np.float64))
+        matrix = np.atleast_2d(numbers(values, "scores"))
         questions = matrix.shape[1]
         if matrix.size == 0:
             raise CobraError("no questions: a mean over nothing is not defined")
@@ -167,17 +174,17 @@ def bootstrap_difference(
     Raises:
         CobraError: If the two shapes differ, or as `bootstrap_mean`.
     """
-    first, second = np.asarray(scores, dtype=np.float64), np.asarray(reference, dtype=np.float64)
+    first, second = numbers(scores, "scores"), numbers(reference, "the reference's scores")
     if first.shape != second.shape:
         raise CobraError(f"paired scores need equal shapes, got {first.shape} and {second.shape}")
     return _interval(Clustered.of(first - second, clusters, groups), resamples, level, seed, difference=True)
 
 
 def _interval(data: Clustered, resamples: int, level: float, seed: int, *, difference: bool) -> Interval:
-    if not 0 < level < 1:
+    if not 0 < finite_number(level, "level") < 1:
         raise CobraError(f"level must lie between 0 and 1, got {level}")
-    if resamples < 1:
-        raise CobraError(f"resamples must be at least 1, got {resamples}")
+    resamples = whole_number(resamples, "resamples", at_least=1, at_most=MOST_RESAMPLES)
+    seed = whole_number(seed, "seed", at_least=0)
     value = _tidy(data.means().mean())
     if data.clusters == 1:
         return Interval(value, None, None, level)
@@ -211,10 +218,15 @@ def _mean_of_groups(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> N
 def _labels(labels: ArrayLike | None, questions: int, what: str, *, distinct: bool) -> NDArray[np.intp]:
     if labels is None:
         return np.arange(questions, dtype=np.intp) if distinct else np.zeros(questions, dtype=np.intp)
-    array = np.asarray(labels)
+    try:
+        array = np.asarray(labels)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ArgumentError(f"{what} must be a list of labels: {str(error).splitlines()[0]}") from error
     if array.shape != (questions,):
         raise CobraError(f"{what} needs one label per question, {questions}, but has shape {array.shape}")
-    return np.asarray(np.unique(array, return_inverse=True)[1], dtype=np.intp)
+    if array.dtype == object and any(not isinstance(label, Hashable) for label in array.tolist()):
+        raise ArgumentError(f"{what} must be texts or numbers")
+    return codes(array.tolist()) if array.dtype == object else np.asarray(np.unique(array, return_inverse=True)[1])
 
 
 def _chunks(resamples: int, clusters: int) -> Iterator[int]:

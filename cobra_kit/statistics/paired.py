@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cobra_kit.errors import CobraError
+from cobra_kit.statistics.checks import numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def mcnemar(first: ArrayLike, second: ArrayLike) -> McNemar:
     Raises:
         CobraError: If lengths differ, there are no questions, or a score is neither 0 nor 1.
     """
-    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    a, b = numbers(first, "scores"), numbers(second, "scores")
     if a.shape != b.shape or a.ndim != 1:
         raise CobraError(f"McNemar's test needs two equally long lists, got shapes {a.shape} and {b.shape}")
     if not a.size:
@@ -76,6 +77,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     Raises:
         CobraError: If a p value lies outside of `[0, 1]`.
     """
+    p_values = [float(p) for p in numbers(p_values, "p values", most_axes=1)]
     for p in p_values:
         if not 0 <= p <= 1:
             raise CobraError(f"a p value lies between 0 and 1, got {p}")

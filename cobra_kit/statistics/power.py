@@ -11,6 +11,7 @@ from statistics import NormalDist
 
 from numpy.typing import ArrayLike
 
+from cobra_kit.arguments import finite_number, whole_number
 from cobra_kit.errors import CobraError
 from cobra_kit.statistics.bootstrap import Clustered
 from cobra_kit.statistics.seeds import seed_variance
@@ -93,6 +94,13 @@ def planned_detectable_difference(
     Raises:
         CobraError: If a count is below 1 or a share lies outside of its range.
     """
+    pictures = whole_number(pictures, "pictures")
+    for name, value in (
+        ("questions_per_picture", questions_per_picture),
+        ("disagreement", disagreement),
+        ("correlation", correlation),
+    ):
+        finite_number(value, name)
     if pictures < 1 or questions_per_picture < 1:
         raise CobraError(
             f"a design needs pictures and questions about each, got {pictures} and {questions_per_picture:g}"
@@ -107,6 +115,8 @@ def planned_detectable_difference(
 
 
 def _quantiles(power: float, level: float) -> float:
+    finite_number(power, "power")
+    finite_number(level, "level")
     if not 0 < power < 1 or not 0 < level < 1:
         raise CobraError(f"power and level must lie between 0 and 1, got {power} and {level}")
     normal = NormalDist()

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cobra_kit.errors import CobraError
+from cobra_kit.arguments import finite_number, text, texts
+from cobra_kit.errors import ArgumentError, CobraError, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,16 @@ def align(runs: Sequence[Sequence[QuestionScore]], names: Sequence[str] | None =
         CobraError: If there are no runs or no questions, a question occurs twice, or runs answered
             different questions or the same question about different pictures.
     """
+    _check_runs(runs)
     if not runs or not runs[0]:
         raise CobraError("no scored questions to compare")
-    labels = list(names) if names is not None else [f"run {index + 1}" for index in range(len(runs))]
+    labels = (
+        texts(names, "names", example='["mlp", "ldpv2"]')
+        if names is not None
+        else [f"run {index + 1}" for index in range(len(runs))]
+    )
+    if len(labels) != len(runs):
+        raise ArgumentError(f"{len(labels)} names for {len(runs)} runs")
     indexed = [_index(run, label) for run, label in zip(runs, labels, strict=True)]
     first = indexed[0]
     for scores, label in zip(indexed[1:], labels[1:], strict=True):
@@ -88,6 +96,20 @@ def codes(labels: Iterable[Hashable]) -> NDArray[np.intp]:
     """Returns an integer per label: equal labels, equal integers, numbered in order of appearance."""
     numbers: dict[Hashable, int] = {}
     return np.array([numbers.setdefault(label, len(numbers)) for label in labels], dtype=np.intp)
+
+
+def _check_runs(runs: object) -> None:
+    if not isinstance(runs, list | tuple):
+        raise ArgumentError(f"runs must be a list of lists of scores, not {kind_of(runs)}")
+    for run in runs:
+        if not isinstance(run, list | tuple):
+            raise ArgumentError(f"a run must be a list of scores, not {kind_of(run)}")
+        for item in run:
+            if not isinstance(item, QuestionScore):
+                raise ArgumentError(f"a run must hold QuestionScores, not {kind_of(item)}")
+            for name in ("question_id", "picture", "group"):
+                text(getattr(item, name), f"{name} of a score")
+            finite_number(item.score, f"the score of question {item.question_id!r}")
 
 
 def _index(run: Sequence[QuestionScore], label: str) -> dict[str, QuestionScore]:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cobra_kit.errors import CobraError
+from cobra_kit.statistics.checks import numbers
 
 _NORMAL_975 = 1.959964
 # Student's t, 97.5 % quantile, for 1 to 30 degrees of freedom; rounded to four places.
@@ -51,9 +52,9 @@ def seed_spread(values: Sequence[float]) -> SeedSpread:
     Raises:
         CobraError: If there are none.
     """
-    if not len(values):
+    array = numbers(values, "the values of seeds", most_axes=1)
+    if not array.size:
         raise CobraError("no seeds: nothing to average")
-    array = np.asarray(values, dtype=np.float64)
     deviation = float(array.std(ddof=1)) if len(array) > 1 else None
     return SeedSpread(tuple(float(value) for value in array), float(array.mean()), deviation)
 

@@ -73,7 +73,7 @@ class Album:
             self.missing = f"the data are not those of this study ({then} then, {now} now)"
         except CobraError as error:
             self.missing = str(error).splitlines()[0]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             self.missing = f"the run's manifest cannot be read ({type(error).__name__})"
         return None
 

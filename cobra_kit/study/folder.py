@@ -226,7 +226,7 @@ def _read_identity(path: Path) -> dict[str, Any] | None:
     try:
         identity: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["identity"]
         return identity
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CobraError(
             f"the study's manifest is damaged ({error})", where=str(file), hint="Start over with --fresh."
         ) from error

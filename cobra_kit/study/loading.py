@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from cobra_kit.arguments import file_path
 from cobra_kit.errors import CobraError
 from cobra_kit.model.checkpoint import WEIGHTS
 from cobra_kit.study.folder import MANIFEST
@@ -30,7 +31,7 @@ def load(
     """
     from cobra_kit.model import VisionLanguageModel
 
-    folder = Path(run_dir)
+    folder = file_path(run_dir, "run_dir")
     if not (folder / WEIGHTS).is_file():
         raise CobraError("no trained model here", where=str(folder), hint=_hint(folder))
     return VisionLanguageModel.from_pretrained(folder, device=device, dtype=dtype)

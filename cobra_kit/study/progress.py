@@ -81,7 +81,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
         try:
             entry = json.loads(line)
             _ = entry["stage"], int(entry["step"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue
         found.append(entry)
     return found

@@ -92,7 +92,7 @@ def _run_manifests(study: StoredStudy) -> Iterator[dict[str, Any]]:
     for run in study.runs:
         try:
             manifest = json.loads((study.folder.run(run) / MANIFEST).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             continue  # not begun, or damaged: `run` says so
         if isinstance(manifest, dict):
             yield manifest

@@ -249,7 +249,7 @@ def _read(path: Path) -> dict[str, Any] | None:
         return None
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CobraError(f"damaged: {error}", where=str(path), hint="Delete it and run again.") from error
     if not isinstance(content, dict):
         raise CobraError("damaged: not a mapping", where=str(path), hint="Delete it and run again.")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cobra_kit.arguments import file_path
 from cobra_kit.errors import CobraError
 from cobra_kit.evaluate.control import CONTROLS
 from cobra_kit.events import Reporter, silent
@@ -65,7 +66,7 @@ def run(
 
 def study_path(plan: Plan, out: str | Path | None = None) -> Path:
     """Returns the folder of a study: `out`, or `studies/<recipe>-<profile>`."""
-    return Path(out) if out is not None else STUDIES / plan.name
+    return file_path(out, "out") if out is not None else STUDIES / plan.name
 
 
 def run_plan(

@@ -304,5 +304,5 @@ def _read(place: Path) -> Speed | None:
         stages = {name: StageSpeed(**one) for name, one in plain.pop("stages").items()}
         benchmarks = {name: Answering(**one) for name, one in plain.pop("benchmarks").items()}
         return Speed(**plain, stages=stages, benchmarks=benchmarks)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None

@@ -142,7 +142,7 @@ def stored_trials(folder: Path, storage: str | None = None) -> tuple[Study, str]
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         name = "-".join(filter(None, (manifest["study"], manifest["profile"])))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CobraError(
             "no study here", where=str(folder), hint="Give the folder that cobra-kit run or sweep made."
         ) from error

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from cobra_kit.arguments import text
 from cobra_kit.errors import CobraError
 from cobra_kit.recipe.problems import nearest
 from cobra_kit.report import PaperReference
@@ -125,20 +126,20 @@ def read_study(path: Path) -> StoredStudy:
         raise CobraError("no study here", where=str(path), hint=_hint(path))
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        text = (path / "recipe.yaml").read_text(encoding="utf-8")
-        recipe = yaml.safe_load(text)
+        recipe_text = (path / "recipe.yaml").read_text(encoding="utf-8")
+        recipe = yaml.safe_load(recipe_text)
         return StoredStudy(
             path=path,
             name=str(manifest["study"]),
-            profile=manifest["profile"] or "",
+            profile=text(manifest["profile"] or "", "profile"),
             arms=tuple(manifest["arms"]),
-            reference=manifest["reference"],
+            reference=text(manifest["reference"], "reference"),
             seeds=tuple(manifest["seeds"]),
             manifest={**manifest, "identity": dict(manifest["identity"])},
             recipe=dict(recipe),
-            recipe_text=text,
+            recipe_text=recipe_text,
         )
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise CobraError(
             f"what describes the study is damaged ({type(error).__name__}: {reason})",

@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Protocol
 
+from cobra_kit._plugins import attributed
 from cobra_kit.data.cuts import MAX_CUT_SHARE
 from cobra_kit.data.rows import Benchmark, HeldOutSplit
 from cobra_kit.evaluate.control import shuffled_pictures
@@ -74,6 +75,20 @@ def execute(
     Raises:
         CobraError: Something is wrong with data, training, or the disk; what was done stays.
     """
+    with attributed(part.component for part in run.resolved.parts.values()):
+        _do_missing(run, folder, shared, control, report, pace, split, judge)
+
+
+def _do_missing(
+    run: RunPlan,
+    folder: StudyFolder,
+    shared: Shared,
+    control: str | None,
+    report: Reporter,
+    pace: Pace | None,
+    split: HeldOutSplit,
+    judge: Judge | None,
+) -> None:
     place = folder.run(run)
     report = for_arm(report, run.name)
     conditions = dict.fromkeys((None, control))

@@ -21,6 +21,7 @@ from typing import Any
 
 import tokenizers
 
+from cobra_kit.errors import ArgumentError
 from cobra_kit.text.small_corpus import training_lines, whole_words
 from cobra_kit.text.tokenizer import END_OF_TEXT, SMALL_TOKENIZER_FILE
 
@@ -53,7 +54,7 @@ def build(lines: Iterable[str], words: Iterable[str], vocab_size: int = VOCAB_SI
     vocab = [*ADDED, *_alphabet(), *("".join(pair) for pair in merges)]
     missing = sorted(set(required) - set(vocab))
     if missing:
-        raise ValueError(f"{vocab_size} ids are too few for {len(missing)} of the words: {missing[:5]}")
+        raise ArgumentError(f"{vocab_size} ids are too few for {len(missing)} of the words: {missing[:5]}")
     return json.dumps(_definition(vocab, merges), ensure_ascii=False, indent=0) + "\n"
 
 
@@ -95,7 +96,7 @@ def _count_pieces(lines: Iterable[str]) -> Counter[str]:
 def _single_piece(word: str) -> str:
     (piece, *rest) = _count_pieces([word])
     if rest:
-        raise ValueError(f"{word!r} is cut into several pieces, so it cannot be one token")
+        raise ArgumentError(f"{word!r} is cut into several pieces, so it cannot be one token")
     return piece
 
 

@@ -7,17 +7,19 @@ the other, unpadded; extras are shared by all rows.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cobra_kit.errors import ShapeError
+from cobra_kit.errors import ShapeError, kind_of
 from cobra_kit.interfaces import EXTRA, IGNORE_INDEX, TEXT, VISUAL, Layout, LayoutBatch
 
 Integers = NDArray[np.int64]
+Whose = Callable[[], str] | None
 
 
 def collate_layouts(
@@ -28,6 +30,7 @@ def collate_layouts(
     *,
     with_labels: bool = True,
     pack: Sequence[Sequence[int]] | None = None,
+    whose: Whose = None,
 ) -> LayoutBatch:
     """Returns the batch of b layouts.
 
@@ -42,6 +45,7 @@ def collate_layouts(
             to the scheme's weights and nothing stands behind them.
         with_labels: False at generation.
         pack: Per packed row the layouts it holds, in order, each layout in exactly one; None: one layout per row.
+        whose: Says which fusion scheme made the layouts, for errors.
 
     Raises:
         ShapeError: The arguments do not fit each other, or a layout points outside its row.
@@ -51,7 +55,7 @@ def collate_layouts(
             f"{len(layouts)} layouts, {len(text_lengths)} text lengths and {len(visual_lengths)} visual lengths: "
             "one of each per row is needed"
         )
-    groups = [[row] for row in range(len(layouts))] if pack is None else [list(group) for group in pack]
+    groups = [[row] for row in range(len(layouts))] if pack is None else _groups(pack)
     if sorted(row for group in groups for row in group) != list(range(len(layouts))):
         raise ShapeError(f"the packing {groups} does not hold each of {len(layouts)} rows exactly once")
 
@@ -63,6 +67,7 @@ def collate_layouts(
             row,
             starts=(text_starts[row], visual_starts[row], visual_starts[-1]),
             sizes=(text_lengths[row], visual_lengths[row], sys.maxsize if num_extra is None else num_extra),
+            whose=whose,
         )
         for row, layout in enumerate(layouts)
     ]
@@ -92,18 +97,25 @@ def collate_layouts(
     )
 
 
-def _source(layout: Layout, row: int, *, starts: tuple[int, int, int], sizes: tuple[int, int, int]) -> Integers:
+def _source(
+    layout: Layout, row: int, *, starts: tuple[int, int, int], sizes: tuple[int, int, int], whose: Whose
+) -> Integers:
     """Returns per position its index into cat(text, visual, extras), after checking the layout."""
-    kind, index = np.asarray(layout.kind, np.int64), np.asarray(layout.index, np.int64)
-    if not len(kind) == len(index) == len(layout.labels):
+    kind, index, labels = (
+        _integers(getattr(layout, name), f"the layout of row {row}: {name}", whose)
+        for name in ("kind", "index", "labels")
+    )
+    if not len(kind) == len(index) == len(labels):
         raise ShapeError(
-            f"the layout of row {row} has {len(kind)} kinds, {len(index)} indices and {len(layout.labels)} labels",
+            f"the layout of row {row} has {len(kind)} kinds, {len(index)} indices and {len(labels)} labels",
+            where=whose and whose(),
             hint="A fusion scheme gives one of each per position.",
         )
     unknown = set(kind.tolist()) - {TEXT, VISUAL, EXTRA}
     if unknown:
         raise ShapeError(
-            f"the layout of row {row} has the kinds {sorted(unknown)}, which are none of TEXT, VISUAL, EXTRA"
+            f"the layout of row {row} has the kinds {sorted(unknown)}, which are none of TEXT, VISUAL, EXTRA",
+            where=whose and whose(),
         )
     wrong = np.flatnonzero((index < 0) | (index >= np.asarray(sizes)[kind]))
     if wrong.size:
@@ -112,6 +124,36 @@ def _source(layout: Layout, row: int, *, starts: tuple[int, int, int], sizes: tu
         name = ("text tokens", "visual tokens", "extra embeddings")[kind[at]]
         raise ShapeError(
             f"the layout of row {row} points at index {index[at]} of {size} {name} (position {at})",
+            where=whose and whose(),
             hint="A fusion scheme lays out the tokens of its own row only.",
         )
     return np.asarray(starts)[kind] + index
+
+
+def _integers(values: object, what: str, whose: Whose) -> Integers:
+    """Returns a list of whole numbers as an array; anything else is refused, never rounded."""
+    try:
+        array = np.asarray(values)
+    except (ValueError, TypeError) as error:  # a list of lists of several lengths
+        raise ShapeError(f"{what} is no list of whole numbers: {error}", where=whose and whose()) from error
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+        raise ShapeError(
+            f"{what} is {_kind_of(values, array)}, expected a list of whole numbers",
+            where=whose and whose(),
+        )
+    return array.astype(np.int64, copy=False)
+
+
+def _kind_of(values: object, array: NDArray[Any]) -> str:
+    return f"{kind_of(values)} of shape {list(array.shape)} and type {array.dtype}" if array.ndim else kind_of(values)
+
+
+def _groups(pack: object) -> list[list[int]]:
+    if not isinstance(pack, list | tuple) or not all(isinstance(group, list | tuple) for group in pack):
+        raise ShapeError(
+            f"a packing is a list of lists of row numbers, not {kind_of(pack)}", hint="Such as [[0, 2], [1]]."
+        )
+    for number in (number for group in pack for number in group):
+        if not isinstance(number, int | np.integer) or isinstance(number, bool):
+            raise ShapeError(f"a packing holds row numbers, not {kind_of(number)}", hint="Such as [[0, 2], [1]].")
+    return [list(group) for group in pack]

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 
-from cobra_kit.errors import TextError
+from cobra_kit.errors import TextError, kind_of
 from cobra_kit.interfaces import IGNORE_INDEX, PromptTemplate, TemplateSegment, TextCodec, TextRow, Tokenizer
 from cobra_kit.text.markers import IMAGE_MARKER, remove_markers
-from cobra_kit.text.templates import check_answers
+from cobra_kit.text.templates import check_answers, check_turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,9 @@ def encode_conversation(
 
     Raises:
         TextError: Markers and images differ in number, an answer holds a marker or is missing, the prompt is too
-            long, or nothing to learn is left after the cut.
+            long, or nothing to learn is left after the cut; or the turns are no pairs of texts.
     """
+    check_turns(turns, where)
     questions = [remove_markers(question) for question, _ in turns]
     _check_markers(turns, sum(len(positions) for _, positions in questions), num_images, where)
     questions = _arranged(questions, codec.template, num_images)
@@ -112,6 +113,8 @@ def encode_caption(caption: str, codec: TextCodec, *, num_images: int = 1, where
     Raises:
         TextError: The caption is empty or holds a marker.
     """
+    if not isinstance(caption, str):
+        raise TextError(f"a caption is a text, not {kind_of(caption)}", where=where)
     if IMAGE_MARKER in caption:
         raise TextError(
             f"the caption holds an {IMAGE_MARKER} marker: {_shorten(caption)}",
@@ -157,11 +160,30 @@ class _Piece:
 def _tokenise(segments: Sequence[TemplateSegment], tokenizer: Tokenizer) -> list[_Piece]:
     pieces: list[_Piece] = []
     begin = 0
+    if not isinstance(segments, list | tuple):
+        raise TextError(f"the template rendered {kind_of(segments)}, expected TemplateSegments")
     for segment in segments:
-        ids, offsets = tokenizer.encode_with_offsets(segment.text)
+        ids, offsets = _encoded(segment, tokenizer)
         pieces.append(_Piece(segment, begin, ids, [_text_start(segment.text, *span) for span in offsets]))
         begin += len(ids)
     return pieces
+
+
+def _encoded(segment: TemplateSegment, tokenizer: Tokenizer) -> tuple[list[int], list[tuple[int, int]]]:
+    """Returns a segment's ids and their offsets, refusing what is none: templates and tokenizers may be a plugin's."""
+    if not isinstance(segment, TemplateSegment):
+        raise TextError(f"the template rendered {kind_of(segment)}, expected a TemplateSegment")
+    encoded: object = tokenizer.encode_with_offsets(segment.text)
+    if isinstance(encoded, tuple) and len(encoded) == 2:
+        ids, offsets = encoded
+        fits = isinstance(ids, list) and isinstance(offsets, list) and len(ids) == len(offsets)
+        if fits and all(type(token) is int and token >= 0 for token in ids):
+            return ids, offsets
+    raise TextError(
+        f"encode_with_offsets of {type(tokenizer).__module__}.{type(tokenizer).__qualname__} returned "
+        f"{kind_of(encoded)}, expected a list of ids and as many (start, end)",
+        hint="That breaks the contract in cobra_kit.interfaces.Tokenizer; its author can mend it.",
+    )
 
 
 def _text_start(text: str, start: int, end: int) -> int:

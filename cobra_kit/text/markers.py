@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from cobra_kit.arguments import text
+
 IMAGE_MARKER = "<image>"
 """Stands in a user's message where an image belongs."""
 
@@ -18,13 +20,13 @@ def remove_markers(message: str) -> tuple[str, tuple[int, ...]]:
         The clean text, and per marker, in order, the character of the clean text before which it stood
         (0 .. len(text); markers among the stripped blanks count as first or last).
     """
-    parts = message.split(IMAGE_MARKER)
+    parts = text(message, "a message").split(IMAGE_MARKER)
     joined = "".join(parts)
-    text = joined.strip()
-    offset = len(joined) - len(joined.lstrip()) if text else 0
+    clean = joined.strip()
+    offset = len(joined) - len(joined.lstrip()) if clean else 0
     positions = []
     consumed = 0
     for part in parts[:-1]:
         consumed += len(part)
-        positions.append(min(max(consumed - offset, 0), len(text)))
-    return text, tuple(positions)
+        positions.append(min(max(consumed - offset, 0), len(clean)))
+    return clean, tuple(positions)

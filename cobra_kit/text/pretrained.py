@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cobra_kit.arguments import file_path
 from cobra_kit.errors import TextError, WeightsError
 from cobra_kit.text.tokenizer import END_OF_TEXT, BpeTokenizer
 
@@ -83,7 +84,7 @@ def read_tokenizer(file: str | Path, eos_token: str | None = None) -> BpeTokeniz
     Raises:
         TextError: The file cannot be read, is damaged, or does not know the token.
     """
-    file = Path(file)
+    file = file_path(file, "file")
     try:
         changed = file.stat().st_mtime_ns
     except OSError as error:

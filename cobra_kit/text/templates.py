@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from cobra_kit.errors import TextError
+from cobra_kit.arguments import text
+from cobra_kit.errors import TextError, kind_of
 from cobra_kit.text.names import TemplateName
 from cobra_kit.text.tokenizer import END_OF_TEXT
 
@@ -58,6 +59,7 @@ class TurnTemplate(ABC):
         """
         from cobra_kit.interfaces import TemplateSegment
 
+        check_turns(turns)
         check_answers(turns, for_generation=for_generation)
         segments = []
         for number, (question, answer) in enumerate(turns):
@@ -81,7 +83,7 @@ class TurnTemplate(ABC):
         """Returns the stripped caption and its end of text, all supervised: the align stage has no prompt."""
         from cobra_kit.interfaces import TemplateSegment
 
-        return (TemplateSegment(f"{caption.strip()}{self.end_of_text}", supervised=True),)
+        return (TemplateSegment(f"{text(caption, 'caption').strip()}{self.end_of_text}", supervised=True),)
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,7 @@ class LlavaTemplate(TurnTemplate):
         """Returns the stripped caption and a newline, all supervised."""
         from cobra_kit.interfaces import TemplateSegment
 
-        return (TemplateSegment(caption.strip() + self.line_break, supervised=True),)
+        return (TemplateSegment(text(caption, "caption").strip() + self.line_break, supervised=True),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,11 +213,44 @@ def make_template(
         begin_of_text: What the model expects before everything; empty for most.
         end_of_text: The text of the tokenizer's special token that ends an answer.
         writes_blanks: Whether the tokenizer puts a blank before every text by itself.
+
+    Raises:
+        TextError: There is no such template.
     """
+    if not isinstance(name, str) or name not in TEMPLATES:
+        raise TextError(f"no template named {name!r}", hint=f"Templates: {', '.join(TEMPLATES)}.")
     family = TEMPLATES[name].template
     if issubclass(family, LlavaTemplate):
         return family(begin_of_text, end_of_text, "" if writes_blanks else " ")
     return family(begin_of_text, end_of_text)
+
+
+def check_turns(turns: object, where: str | None = None) -> None:
+    """Checks that turns are pairs of texts: a text alone would be taken apart letter by letter.
+
+    Args:
+        turns: What was given.
+        where: Which row it is, for errors.
+
+    Raises:
+        TextError: Naming the turn, counted from 1.
+    """
+    hint = "For example [('What is this?', 'a red square')]; an answer to be generated is None."
+    if not isinstance(turns, list | tuple):
+        raise TextError(f"turns are a list of (question, answer) pairs, not {kind_of(turns)}", where=where, hint=hint)
+    for number, turn in enumerate(turns, start=1):
+        if not isinstance(turn, list | tuple) or len(turn) != 2:
+            size = f" of {len(turn)}" if isinstance(turn, list | tuple) else ""
+            raise TextError(
+                f"turn {number} must be a pair (question, answer), not {kind_of(turn)}{size}", where=where, hint=hint
+            )
+        question, answer = turn
+        if not isinstance(question, str):
+            raise TextError(f"the question of turn {number} must be a text, not {kind_of(question)}", where=where)
+        if not isinstance(answer, str | None):
+            raise TextError(
+                f"the answer of turn {number} must be a text, not {kind_of(answer)}", where=where, hint=hint
+            )
 
 
 def check_answers(turns: Turns, *, for_generation: bool) -> None:

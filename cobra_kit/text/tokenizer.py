@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import re
 from collections.abc import Sequence
 from functools import cache
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import tokenizers
 
-from cobra_kit.errors import TextError
+from cobra_kit.arguments import file_path, text
+from cobra_kit.errors import ArgumentError, TextError
 
 END_OF_TEXT = "<|endoftext|>"
 """The text of the one special token: bos = eos = pad = unk, id 0 (PAPER.md 1.7)."""
@@ -48,6 +50,10 @@ class BpeTokenizer:
                 where=where,
                 hint="Expected the `tokenizer.json` form of the `tokenizers` library; fetch or build the file again.",
             ) from error
+        try:
+            text(eos_token, "eos_token").encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise TextError(f"eos_token {eos_token!r} is not valid Unicode", where=where) from error
         eos_id = self._tokenizer.token_to_id(eos_token)
         if eos_id is None:
             raise TextError(
@@ -72,8 +78,9 @@ class BpeTokenizer:
         Raises:
             TextError: The file cannot be read, is damaged, or does not know `eos_token`.
         """
+        path = file_path(path, "path")
         try:
-            definition = Path(path).read_text(encoding="utf-8")
+            definition = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise TextError(f"the tokenizer file cannot be read: {error}", where=str(path)) from error
         return cls(definition, eos_token, where=str(path))
@@ -120,6 +127,12 @@ class BpeTokenizer:
 
         Ids from `vocab_size` on stand for no text: they are rows that only pad an embedding.
         """
+        try:
+            ids = [operator.index(i) for i in ids]
+        except TypeError as error:
+            raise ArgumentError(f"ids must be whole numbers: {error}") from error
+        if ids and min(ids) < 0:
+            raise ArgumentError(f"an id is 0 or more, not {min(ids)}")
         kept = [i for i in ids if i != self._eos_id and i < self._vocab_size]
         return self._tokenizer.decode(kept, skip_special_tokens=True)
 
@@ -131,18 +144,18 @@ class BpeTokenizer:
         """
         if not self._joins_bytes:
             return True
-        text = self._tokenizer.id_to_token(token)
-        return text is not None and token not in self._silent and _BYTE.fullmatch(text) is None
+        piece = self._tokenizer.id_to_token(token)
+        return piece is not None and token not in self._silent and _BYTE.fullmatch(piece) is None
 
-    def _encode(self, text: str) -> tokenizers.Encoding:
+    def _encode(self, message: str) -> tokenizers.Encoding:
         try:
-            text.encode("utf-8")
+            text(message, "text").encode("utf-8")
         except UnicodeEncodeError as error:
             raise TextError(
-                f"the text is not valid Unicode at character {error.start}: {text[error.start]!r}",
+                f"the text is not valid Unicode at character {error.start}: {message[error.start]!r}",
                 hint="Half of a surrogate pair has no UTF-8 form; mend the text at its source.",
             ) from error
-        return self._tokenizer.encode(text, add_special_tokens=False)
+        return self._tokenizer.encode(message, add_special_tokens=False)
 
     def __reduce__(self) -> tuple[type[BpeTokenizer], tuple[str, str]]:
         return type(self), (self.definition, self._eos_token)

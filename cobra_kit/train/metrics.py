@@ -58,5 +58,5 @@ def _belongs(line: str, stages: Mapping[str, int]) -> bool:
         last = stages.get(entry["stage"], 0)
         # A stage without a step begins anew, its first line, of step 0, included.
         return line.endswith("\n") and last > 0 and int(entry["step"]) <= last
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return False

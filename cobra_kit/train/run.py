@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cobra_kit._plugins import attributed
 from cobra_kit.data.curriculum import rows_of_kinds
 from cobra_kit.data.features import FeatureCache
 from cobra_kit.data.pictures import LivePictures, NoPictures, Pictures
@@ -70,7 +71,8 @@ def train_run(
         KeyboardInterrupt: Somebody pressed Ctrl-C; everything is saved.
     """
     run = _Run(model, source, section, folder, seed, report, feature_folder or folder / "features", done, max_cut_share)
-    with _own_random_state(model.device):
+    components = () if model.recipe is None else [part.component for part in model.recipe.parts.values()]
+    with _own_random_state(model.device), attributed(components):
         run.run(pace or Pace(), validate)
     model.eval()
     return TrainResult(tuple(run.results), run.resumed_at)

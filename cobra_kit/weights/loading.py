@@ -8,7 +8,9 @@ from fnmatch import fnmatchcase
 import torch
 from torch import Tensor, nn
 
+from cobra_kit.arguments import instance
 from cobra_kit.errors import WeightsError
+from cobra_kit.weights.checks import check_tensors
 from cobra_kit.weights.listing import listed
 
 
@@ -37,6 +39,8 @@ def load_into(
     Raises:
         WeightsError: Tensors are missing, extra, of another shape or number type; one message names them all.
     """
+    instance(module, nn.Module, "module")
+    check_tensors(tensors, "tensors")
     given = {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
     if prefix and not given:
         hint = f"It has {listed(sorted(tensors))}."

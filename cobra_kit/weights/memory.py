@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cobra_kit.arguments import whole_number
 from cobra_kit.errors import WeightsError
 
 _MEMINFO = Path("/proc/meminfo")
@@ -22,6 +23,7 @@ def check_memory(num_bytes: int, *, where: str) -> None:
     Raises:
         WeightsError: Less than that is available.
     """
+    num_bytes = whole_number(num_bytes, "num_bytes")
     available = available_memory()
     if available is not None and num_bytes > available:
         raise WeightsError(

@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from cobra_kit.arguments import file_path
 from cobra_kit.errors import SHORTAGE_HINT, WeightsError, is_out_of_memory, is_shortage
 from cobra_kit.weights.listing import listed
 from cobra_kit.weights.memory import check_memory
@@ -76,7 +77,7 @@ def read_checkpoint(path: str | Path) -> CheckpointTensors:
     Raises:
         WeightsError: The path is missing, damaged, of no known form, or a pickle with code in it.
     """
-    path = Path(path)
+    path = file_path(path, "path")
     if path.is_dir():
         return _load_file(_find_in(path))
     if not path.exists():
@@ -90,7 +91,7 @@ def load_metadata(path: str | Path) -> dict[str, str]:
     Raises:
         WeightsError: The file is missing, damaged, or no safetensors file.
     """
-    file = Path(path)
+    file = file_path(path, "path")
     try:
         with safetensors.safe_open(file, "pt") as opened:
             return dict(opened.metadata() or {})

@@ -10,8 +10,10 @@ import safetensors
 from safetensors.torch import save_file
 from torch import Tensor
 
+from cobra_kit.arguments import file_path, instance, valid_text
 from cobra_kit.errors import CobraError, WeightsError
 from cobra_kit.store import atomic_write
+from cobra_kit.weights.checks import check_tensors
 from cobra_kit.weights.reading import TIED
 
 
@@ -29,6 +31,11 @@ def save_tensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapp
     Raises:
         WeightsError: The file cannot be written.
     """
+    path = file_path(path, "path")
+    check_tensors(tensors, "tensors")
+    for key, value in instance({} if metadata is None else metadata, dict, "metadata").items():
+        valid_text(key, "a name in metadata")
+        valid_text(value, f"{key!r} in metadata")
     if any(tensor.is_meta for tensor in tensors.values()):
         raise WeightsError("tensors on the meta device have no values to write", where=str(path))
     stored, tied = _split_tied(tensors)

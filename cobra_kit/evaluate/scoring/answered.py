@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from cobra_kit.errors import CobraError
+from cobra_kit.errors import ArgumentError, CobraError, kind_of
 from cobra_kit.statistics.scores import QuestionScore
 
 Needs = Literal["text", "choices", "box"]
@@ -67,9 +67,11 @@ class Rule:
         """Returns one score per question, in the order given.
 
         Raises:
-            CobraError: If a question lacks what this rule reads.
+            CobraError: If a question lacks what this rule reads, or holds it as a wrong kind of value.
         """
-        return [self.score_one(one) for one in answered]
+        if isinstance(answered, str | bytes | Mapping) or not isinstance(answered, Iterable):
+            raise ArgumentError(f"expected a list of answered questions, got {kind_of(answered)}", where=self.name)
+        return [self.score_one(_checked(one, self.name)) for one in answered]
 
     def summary(self, scores: Sequence[QuestionScore]) -> Summary:
         """Returns the benchmark's numbers, the one to report first; None where a number is not defined.
@@ -100,41 +102,12 @@ def by_group(scores: Sequence[QuestionScore]) -> dict[str, list[QuestionScore]]:
     return groups
 
 
-def human_answers(one: Answered, rule: str, exactly: int | None = None) -> tuple[str, ...]:
-    """Returns the human answers.
-
-    Raises:
-        CobraError: If there are none, or not the number the rule is defined for.
-    """
-    if not one.answers or (exactly is not None and len(one.answers) != exactly):
-        wanted = f"exactly {exactly}" if exactly is not None else "at least one"
-        raise CobraError(
-            f"question {one.question_id!r} has {len(one.answers)} human answers, the rule needs {wanted}",
-            where=rule,
-        )
-    return one.answers
-
-
-def choose(one: Answered, choices: tuple[str, str], rule: str) -> tuple[str, float]:
-    """Returns the more probable of two choices (the first if equal) and the first one's share of both.
-
-    Raises:
-        CobraError: If a probability is missing, negative or not a number.
-    """
-    given = one.probabilities or {}
-    missing = [choice for choice in choices if choice not in given]
-    if missing:
-        raise CobraError(
-            f"question {one.question_id!r} has no probability of {missing[0]!r}",
-            where=rule,
-            hint="evaluate again with first-token probabilities, or score the text with another rule",
-        )
-    first, second = given[choices[0]], given[choices[1]]
-    if not (first >= 0 and second >= 0):  # also refuses NaN
-        raise CobraError(
-            f"question {one.question_id!r} has probabilities {first} and {second}; both must be 0 or more",
-            where=rule,
-        )
-    total = first + second
-    share = first / total if total > 0 else 0.5
-    return (choices[0] if first >= second else choices[1]), share
+def _checked(one: Answered, rule: str) -> Answered:
+    item: object = one
+    if not isinstance(item, Answered):
+        raise ArgumentError(f"expected answered questions, got {kind_of(item)} among them", where=rule)
+    for name in ("question_id", "picture", "group"):
+        value = getattr(one, name)
+        if not isinstance(value, str):
+            raise CobraError(f"question {one.question_id!r}: {name} must be a text, not {kind_of(value)}", where=rule)
+    return one

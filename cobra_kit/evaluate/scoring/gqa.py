@@ -10,7 +10,8 @@ from __future__ import annotations
 import string
 from collections.abc import Callable, Sequence
 
-from cobra_kit.evaluate.scoring.answered import Answered, Rule, Summary, by_group, human_answers, mean
+from cobra_kit.evaluate.scoring.answered import Answered, Rule, Summary, by_group, mean
+from cobra_kit.evaluate.scoring.checks import human_answers, predicted_text
 from cobra_kit.statistics.scores import QuestionScore
 
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -32,7 +33,7 @@ def _cobra_form(text: str) -> str:
 def _equality(name: str, form: Callable[[str], str]) -> Callable[[Answered], QuestionScore]:
     def score_one(one: Answered) -> QuestionScore:
         answer = human_answers(one, name, exactly=1)[0]
-        prediction = form(one.prediction)
+        prediction = form(predicted_text(one, name))
         return QuestionScore(one.question_id, one.picture, float(prediction == answer), prediction, answer, one.group)
 
     return score_one

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cobra_kit.errors import CobraError
-from cobra_kit.evaluate.scoring.answered import Answered, Rule, Summary, by_group, choose, human_answers, mean
+from cobra_kit.evaluate.scoring.answered import Answered, Rule, Summary, by_group, mean
+from cobra_kit.evaluate.scoring.checks import choose, human_answers, predicted_text
 from cobra_kit.statistics.scores import QuestionScore
 
 _CHOICES = ("Yes", "No")
@@ -13,7 +14,7 @@ _CHOICES = ("Yes", "No")
 
 def _text(one: Answered) -> QuestionScore:
     """The first sentence, commas dropped, split on blanks: a "No", "no" or "not" means no, all else yes."""
-    words = one.prediction.split(".")[0].replace(",", "").split(" ")
+    words = predicted_text(one, TEXT.name).split(".")[0].replace(",", "").split(" ")
     return _scored(one, "no" if {"No", "no", "not"} & set(words) else "yes", TEXT.name)
 
 
@@ -27,7 +28,7 @@ def _exact(one: Answered) -> QuestionScore:
 
     lmms-eval prints the share of yes among the labels as its yes ratio; here it is that of the answers.
     """
-    return _scored(one, one.prediction.lower().strip(), EXACT.name)
+    return _scored(one, predicted_text(one, EXACT.name).lower().strip(), EXACT.name)
 
 
 def _scored(one: Answered, prediction: str, rule: str, confidence: float | None = None) -> QuestionScore:

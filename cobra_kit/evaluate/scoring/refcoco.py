@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from cobra_kit.errors import CobraError
 from cobra_kit.evaluate.scoring.answered import Answered, Rule, Summary, mean
+from cobra_kit.evaluate.scoring.checks import finite_numbers, predicted_text
 from cobra_kit.statistics.scores import QuestionScore
 
 Box = tuple[float, float, float, float]
@@ -66,7 +67,7 @@ def _cobra(one: Answered) -> QuestionScore:
     x1, y1, x2, y2 = _true_box(one, COBRA.name)
     width, height = _picture_size(one, COBRA.name)
     truth = (round(x1 / width, 2), round(y1 / height, 2), round(x2 / width, 2), round(y2 / height, 2))
-    box = parse_unit_box(one.prediction)
+    box = parse_unit_box(predicted_text(one, COBRA.name))
     return _scored(one, box, truth, right=box is not None and iou(box, truth) >= 0.5)
 
 
@@ -74,7 +75,7 @@ def _minigpt4(one: Answered) -> QuestionScore:
     """In pixels, each box one pixel larger, and the overlap must exceed one half."""
     truth = _true_box(one, MINIGPT4.name)
     width, height = _picture_size(one, MINIGPT4.name)
-    parts = parse_minigpt4_box(one.prediction)
+    parts = parse_minigpt4_box(predicted_text(one, MINIGPT4.name))
     box = (parts[0] * width, parts[1] * height, parts[2] * width, parts[3] * height) if parts else None
     return _scored(one, box, truth, right=box is not None and iou(box, truth, pixel=1) > 0.5)
 
@@ -99,6 +100,12 @@ def summarize(scores: Sequence[QuestionScore]) -> Summary:
 def _true_box(one: Answered, rule: str) -> Box:
     if one.box is None:
         raise CobraError(f"question {one.question_id!r} has no true box", where=rule)
+    if finite_numbers(one.box, 4) is None:
+        raise CobraError(
+            f"question {one.question_id!r} has the true box {one.box!r}, the rule needs four finite numbers",
+            where=rule,
+            hint="boxes are x, y, width, height in pixels",
+        )
     x, y, width, height = one.box
     if not (width > 0 and height > 0):
         raise CobraError(
@@ -110,12 +117,15 @@ def _true_box(one: Answered, rule: str) -> Box:
 
 
 def _picture_size(one: Answered, rule: str) -> tuple[int, int]:
-    if one.picture_size is None or min(one.picture_size) <= 0:
+    sides = finite_numbers(one.picture_size, 2)
+    if sides is None or min(sides) <= 0 or any(side != int(side) for side in sides):
         raise CobraError(
-            f"question {one.question_id!r} needs its picture's width and height, got {one.picture_size}",
+            f"question {one.question_id!r} needs its picture's width and height, got {one.picture_size!r}",
             where=rule,
+            hint="both are whole numbers of pixels above 0",
         )
-    return one.picture_size
+    width, height = map(int, sides)
+    return width, height
 
 
 def _area(box: Box, pixel: float) -> float:

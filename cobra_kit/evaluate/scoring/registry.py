@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 
+from cobra_kit.arguments import text
 from cobra_kit.errors import CobraError
 from cobra_kit.evaluate.scoring import gqa, pope, refcoco, textvqa, vqav2, vsr
 from cobra_kit.evaluate.scoring.answered import Rule
@@ -29,7 +30,7 @@ def get_rule(name: str) -> Rule:
     Raises:
         CobraError: If there is none; it names the nearest.
     """
-    if name in _RULES:
+    if text(name, "the name of a rule") in _RULES:
         return _RULES[name]
     benchmark = name.split("/")[0]
     same = [known for known in _RULES if known.split("/")[0] == benchmark]

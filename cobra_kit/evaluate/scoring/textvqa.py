@@ -7,7 +7,8 @@ belongs to the protocol's name and is not this rule's affair.
 from __future__ import annotations
 
 from cobra_kit.evaluate.scoring import normalize
-from cobra_kit.evaluate.scoring.answered import Answered, Rule, accuracy, human_answers
+from cobra_kit.evaluate.scoring.answered import Answered, Rule, accuracy
+from cobra_kit.evaluate.scoring.checks import human_answers, predicted_text
 from cobra_kit.statistics.scores import QuestionScore
 
 ANNOTATORS = 10
@@ -16,7 +17,7 @@ ANNOTATORS = 10
 def _m4c(one: Answered) -> QuestionScore:
     given = human_answers(one, M4C.name, exactly=ANNOTATORS)
     answers = tuple(normalize.evalai(answer) for answer in given)
-    prediction = normalize.evalai(one.prediction)
+    prediction = normalize.evalai(predicted_text(one, M4C.name))
     return QuestionScore(
         question_id=one.question_id,
         picture=one.picture,

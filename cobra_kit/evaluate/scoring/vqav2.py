@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from cobra_kit.evaluate.scoring import normalize
-from cobra_kit.evaluate.scoring.answered import Answered, Rule, accuracy, human_answers
+from cobra_kit.evaluate.scoring.answered import Answered, Rule, accuracy
+from cobra_kit.evaluate.scoring.checks import human_answers, predicted_text
 from cobra_kit.statistics.scores import QuestionScore
 
 
 def _official(one: Answered) -> QuestionScore:
     """Where all annotators agree, nothing is normalised: against ten "no", "No." scores 0."""
     answers = tuple(normalize.strip_space(answer) for answer in human_answers(one, OFFICIAL.name))
-    prediction = normalize.strip_space(one.prediction)
+    prediction = normalize.strip_space(predicted_text(one, OFFICIAL.name))
     # The evaluator looks at the answers before it strips them.
     if len(set(one.answers)) > 1:
         answers = tuple(normalize.vqa(answer) for answer in answers)
@@ -23,13 +24,13 @@ def _lavis(one: Answered) -> QuestionScore:
     answers = human_answers(one, LAVIS.name)
     if len(set(answers)) > 1:
         answers = tuple(normalize.punctuation(answer) for answer in answers)
-    return _scored(one, normalize.vqa(normalize.strip_space(one.prediction)), answers)
+    return _scored(one, normalize.vqa(normalize.strip_space(predicted_text(one, LAVIS.name))), answers)
 
 
 def _evalai(one: Answered) -> QuestionScore:
     """LLaVA's submissions: the official rule on a prediction that went through the EvalAI processor first."""
     answers = tuple(normalize.strip_space(answer) for answer in human_answers(one, EVALAI.name))
-    prediction = normalize.evalai(one.prediction)
+    prediction = normalize.evalai(predicted_text(one, EVALAI.name))
     if len(set(one.answers)) > 1:
         answers = tuple(normalize.vqa(answer) for answer in answers)
         prediction = normalize.vqa(prediction)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from cobra_kit.errors import CobraError
-from cobra_kit.evaluate.scoring.answered import Answered, Rule, Summary, choose, human_answers, mean
+from cobra_kit.evaluate.scoring.answered import Answered, Rule, Summary, mean
+from cobra_kit.evaluate.scoring.checks import choose, human_answers
 from cobra_kit.statistics.scores import QuestionScore
 
 _CHOICES = ("True", "False")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from cobra_kit.interfaces import DecodeState, FusedSequence
+from cobra_kit.model import calls
 from cobra_kit.model.decoding.precision import AS_KEPT, Precision
 
 if TYPE_CHECKING:
@@ -24,20 +25,8 @@ def new_state(model: VisionLanguageModel, rows: int, max_length: int, dtype: tor
         dtype: Of the embeddings that will be read; None: asked of the backbone, which calls its embedding.
     """
     if dtype is None:
-        dtype = model.backbone.embed(torch.zeros(1, dtype=torch.int64, device=model.device)).dtype
-    return model.backbone.new_state(rows, max_length, device=model.device, dtype=dtype)
-
-
-def step_rows(model: VisionLanguageModel, embeddings: Tensor, state: DecodeState, *, by_call: bool) -> Tensor:
-    """Advances every row by one token `[b d]`, in place, and returns the hidden states `[b d]`.
-
-    Args:
-        model: The composed model.
-        embeddings: Of the tokens.
-        state: Advanced in place.
-        by_call: Whether every module is called, since something is attached to one; see `attached.py`.
-    """
-    return model.backbone.step_by_call(embeddings, state) if by_call else model.backbone.step(embeddings, state)
+        dtype = calls.embed(model, torch.zeros(1, dtype=torch.int64, device=model.device)).dtype
+    return calls.new_state(model, rows, max_length, device=model.device, dtype=dtype)
 
 
 def read_prompts(
@@ -55,7 +44,7 @@ def read_prompts(
         sequence: Prompts, laid out for generation by `model.fuse`.
         state: Empty, with room for the longest prompt.
         precision: Where it rounds the state, prompts are read token by token, since rounding comes after every one.
-        by_call: See `step_rows`.
+        by_call: See `calls.step`.
     """
     lengths = torch.tensor(sequence.layout.lengths)
     device = sequence.embeddings.device
@@ -83,12 +72,11 @@ def _read_by_token(
         if begins:
             state.reset(torch.tensor(begins, device=embeddings.device))
         state.used = step
-        hidden = step_rows(model, embeddings[everyone, (step - late).clamp_min(0)], state, by_call=by_call)
+        hidden = calls.step(model, embeddings[everyone, (step - late).clamp_min(0)], state, by_call=by_call)
         precision.round_state(state)
     return hidden
 
 
 def next_token_logits(model: VisionLanguageModel, hidden: Tensor) -> Tensor:
     """Returns float32 logits `[b v]` of `[b d]`, of the tokenizer's ids: others, which only pad, cannot be chosen."""
-    logits: Tensor = model.backbone.logits(hidden)
-    return logits[:, : model.processor.codec.tokenizer.vocab_size].float()
+    return calls.logits(model, hidden)[:, : model.processor.codec.tokenizer.vocab_size].float()

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cobra_kit.errors import CobraError
+from cobra_kit.arguments import real_number, whole_number
+from cobra_kit.errors import ArgumentError
 
 _GOLDEN = 0x9E3779B97F4A7C15
 _MULTIPLIERS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
@@ -41,13 +42,17 @@ class Sampling:
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
+        # Python's own numbers, whatever library they came from: numpy's overflow where these do not.
+        object.__setattr__(self, "temperature", real_number(self.temperature, "temperature"))
+        object.__setattr__(self, "top_p", real_number(self.top_p, "top_p"))
+        object.__setattr__(self, "seed", whole_number(self.seed, "seed"))
         if not (math.isfinite(self.temperature) and self.temperature >= 0):
-            raise CobraError(
+            raise ArgumentError(
                 f"temperature must be a number of at least 0, not {self.temperature}",
                 hint="0 takes the most probable token every time; 1 draws from the model's own probabilities.",
             )
         if not 0 < self.top_p <= 1:
-            raise CobraError(
+            raise ArgumentError(
                 f"top_p must be above 0 and at most 1, not {self.top_p}",
                 hint="1 draws among all tokens; 0.9 among the most probable ones that make up 90 %.",
             )

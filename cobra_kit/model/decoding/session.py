@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 
-from cobra_kit.errors import KernelError
+from cobra_kit.arguments import whole_number
+from cobra_kit.errors import ArgumentError, CobraError, KernelError
+from cobra_kit.model import calls
 from cobra_kit.model.decoding.attached import attached
 from cobra_kit.model.decoding.graphs import CudaGraphs, GraphBackend, why_not
 from cobra_kit.model.decoding.precision import AS_KEPT, Precision
-from cobra_kit.model.decoding.prompts import next_token_logits, read_prompts, step_rows
+from cobra_kit.model.decoding.prompts import next_token_logits, read_prompts
 from cobra_kit.model.decoding.sampling import GREEDY, Sampling
 from cobra_kit.model.decoding.workspace import Shape, Workspace, borrow, forget, new_workspace, rounded_up
 
@@ -25,6 +27,14 @@ GraphUse = Literal["auto", "never", "always"]
 """Whether steps run as a captured CUDA graph: where that works, never, or else an error."""
 
 _log = logging.getLogger(__name__)
+
+
+MOST_NEW_TOKENS = 2**20
+"""Of one answer: what is beyond is a slip of the keyboard, and would take all memory before the first token."""
+
+
+class _NotBegunError(CobraError, RuntimeError):
+    """A session is asked for tokens before it has read its prompts."""
 
 
 class DecodeSession:
@@ -53,7 +63,7 @@ class DecodeSession:
         attached: What is attached to a module of the backbone, so that every module is called, or None.
 
     Raises:
-        ValueError: `max_new_tokens` is below 1, `graphs` is no use of graphs, or `rows` are not as many as the batch's.
+        ArgumentError: `max_new_tokens` is out of range, `graphs` is no use of graphs, or `rows` are not the batch's.
         KernelError: `graphs` is `always`, and steps cannot be captured.
     """
 
@@ -70,13 +80,12 @@ class DecodeSession:
         rows: Sequence[int] | None = None,
         recorder: GraphBackend | None = None,
     ) -> None:
-        if max_new_tokens < 1:
-            raise ValueError(f"max_new_tokens must be at least 1, not {max_new_tokens}")
+        max_new_tokens = whole_number(max_new_tokens, "max_new_tokens", at_least=1, at_most=MOST_NEW_TOKENS)
         if graphs not in get_args(GraphUse):
-            raise ValueError(f"graphs must be one of {', '.join(get_args(GraphUse))}, not {graphs!r}")
+            raise ArgumentError(f"graphs must be one of {', '.join(get_args(GraphUse))}, not {graphs!r}")
         self._rows = tuple(range(batch.num_rows)) if rows is None else tuple(rows)
         if len(self._rows) != batch.num_rows:
-            raise ValueError(f"{len(self._rows)} row numbers for {batch.num_rows} rows")
+            raise ArgumentError(f"{len(self._rows)} row numbers for {batch.num_rows} rows")
         self._model = model
         self._batch = batch
         self._sampling = sampling
@@ -193,13 +202,13 @@ class DecodeSession:
 
     def _require_workspace(self) -> Workspace:
         if self._workspace is None:
-            raise RuntimeError("prefill() comes first")
+            raise _NotBegunError("prefill() comes first")
         return self._workspace
 
 
 def _step(model: VisionLanguageModel, space: Workspace, *, by_call: bool = False) -> None:
     """Reads the last token of every row and chooses the next one, in place, without a sync unless `by_call`."""
-    hidden = step_rows(model, model.backbone.embed(space.answers.token), space.state, by_call=by_call)
+    hidden = calls.step(model, calls.embed(model, space.answers.token), space.state, by_call=by_call)
     space.shape.precision.round_state(space.state)
     space.answers.take(next_token_logits(model, hidden))
 

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cobra_kit._plugins import call_component
 from cobra_kit.data.scenes import SceneDataset, SceneParams, Split, caption, scenes_dataset
 from cobra_kit.errors import CobraError
 from cobra_kit.events import Message, Reporter, StepDone, silent
@@ -90,11 +91,12 @@ def build_encoder(plan: PretrainPlan) -> VisionEncoder:
     """Returns the encoder with the weights that its settings name, random ones drawn from the recipe's seed."""
     cls = plan.component.load_class()
     with torch.device("meta"):
-        encoder = cls(plan.config)
+        encoder = call_component(plan.component, cls, plan.config)
     assert isinstance(encoder, VisionEncoder)
     encoder.to_empty(device="cpu")
-    encoder.reset_parameters(part_generator(plan.recipe.train.seed, "vision_encoder", encoder))
-    encoder.load_pretrained()
+    generator = part_generator(plan.recipe.train.seed, "vision_encoder", encoder)
+    call_component(plan.component, encoder.reset_parameters, generator)
+    call_component(plan.component, encoder.load_pretrained)
     return encoder
 
 

@@ -14,6 +14,7 @@ from cobra_kit.errors import PluginError
 from cobra_kit.recipe.check import validate
 from cobra_kit.recipe.locate import find_recipe, pretraining_recipes
 from cobra_kit.recipe.overrides import apply_overrides
+from cobra_kit.recipe.parts import validate_config
 from cobra_kit.recipe.problems import problem, raise_problems
 from cobra_kit.recipe.schema import Part
 from cobra_kit.recipe.yaml_reader import parse_yaml
@@ -149,7 +150,7 @@ def load_pretrain_recipe(
     if use is not None and isinstance(use.value, str):
         try:
             component = registry.get("vision_encoder", use.value)
-            config, more = validate(component.load_config(), tree, path, without=("use",))
+            config, more = validate_config(component, component.load_config(), tree, path)
             problems += more
         except PluginError as error:
             problems.append(problem(tree, (*path, "use"), error.message, error.hint))

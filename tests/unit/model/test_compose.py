@@ -65,7 +65,9 @@ def test_a_part_that_raises_names_its_plugin(recipe, monkeypatch):
         raise ZeroDivisionError("boom")
 
     monkeypatch.setattr(target, "__init__", fail)
-    with pytest.raises(PluginError, match=r"toy-plugin/decay \(from .*\) failed to build: ZeroDivisionError: boom"):
+    with pytest.raises(
+        PluginError, match=r"backbone 'toy-plugin/decay' \(.*\) failed in ToyBackbone.__init__: ZeroDivisionError: boom"
+    ):
         compose(recipe)
 
 

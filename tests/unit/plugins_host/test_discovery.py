@@ -81,7 +81,7 @@ BROKEN = {
         "from cobra_kit.plugin import hookimpl\n@hookimpl\ndef cobra_projectors(): return [1 / 0]",
         "ZeroDivisionError: division by zero",
     ),
-    "bad name": (projector_module("fake_one", "Mean_Pool"), "ValueError: bad component name 'Mean_Pool'"),
+    "bad name": (projector_module("fake_one", "Mean_Pool"), "bad component name 'Mean_Pool'"),
     "duplicate name": (
         projector_module("fake_one")
         + "    yield ProjectorSpec(name='mean', summary='another', target='a:B', config='a:C')\n",

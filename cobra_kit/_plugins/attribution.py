@@ -1,0 +1,223 @@
+"""Says whose code an exception came from: the component, its package, and the author's file and line.
+
+An exception that nobody meant, such as an IndexError in a projector's `forward`, comes with a traceback in which the
+plugin's own frames stand. They are read after the fact, so that a call into a component costs no more than a `try`,
+and what a component calls in turn is covered too.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import ParamSpec, TypeVar, cast
+
+from cobra_kit._plugins.component import INTERFACES, Component
+from cobra_kit._plugins.registry import default_registry
+from cobra_kit._plugins.words import one_line
+from cobra_kit.errors import ArgumentError, CobraError, PluginError, is_out_of_memory
+from cobra_kit.plugin import Kind
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+HINT = "That is the plugin's own code, or what it was given; its author can mend it."
+
+_NOT_A_PLUGIN = frozenset({"cobra_kit", "torch", "builtins"})
+"""Packages that a spec may name a class of, and that are nobody's plugin."""
+
+
+def call_component(
+    component: Component | None,
+    method: Callable[Parameters, Result],
+    *args: Parameters.args,
+    **kwargs: Parameters.kwargs,
+) -> Result:
+    """Calls a method of a component; whatever goes wrong in it, its signature included, names the component.
+
+    Args:
+        component: Whose method it is; None where that is not known, and only the traceback tells.
+        method: What to call.
+        args: Its arguments.
+        kwargs: Its arguments.
+
+    Raises:
+        PluginError: As `attribute` gives it.
+    """
+    try:
+        return method(*args, **kwargs)
+    except (Exception, SystemExit) as error:
+        named = attribute(error, () if component is None else (component,), called=method)
+        if named is None:
+            raise
+        raise named from error
+
+
+@contextmanager
+def attributed(components: Iterable[Component] = ()) -> Iterator[None]:
+    """Turns what a plugin's code raises within a block, or a decorated function, into an error that names the plugin.
+
+    For stretches in which many calls lead into components, such as a backward pass.
+
+    Args:
+        components: Those in use here.
+
+    Raises:
+        PluginError: As `attribute` gives it.
+    """
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        named = attribute(error, components)
+        if named is None:
+            raise
+        raise named from error
+
+
+def attribute(
+    error: BaseException,
+    components: Iterable[Component] = (),
+    *,
+    called: Callable[..., object] | None = None,
+    foreign: bool = False,
+) -> PluginError | None:
+    """Returns the error that names the plugin whose code raised, or None where none did or it is to pass as it is.
+
+    Errors of ours, exhausted memory, a closed pipe and types of the caller's own (hooks may raise them) pass.
+
+    Args:
+        error: What was raised.
+        components: Those in use, so that one class behind several names is told apart; looked at before those that
+            the installed plugins declare.
+        called: The method of the one component that was called, where nothing else can have raised.
+        foreign: Types of the caller's own do not pass: there is no caller beside us.
+    """
+    in_use, declared = list(components), _declared()
+    roots = {root for component in (*in_use, *declared) for root in _roots(component)}
+    if _passes(error) or not (foreign or _is_library_type(type(error), roots)):
+        return None
+    frames = [(frame, line) for frame, line in _frames(error.__traceback__) if _root(frame) in roots]
+    if isinstance(error, SystemExit) and not (frames and _is_innermost(error, frames[-1][0])):
+        return None  # a handler of a signal, which came while the plugin happened to run
+    text = "it called exit()" if isinstance(error, SystemExit) else one_line(error)
+    if isinstance(error, ArgumentError):
+        text = error.message
+    if frames:
+        frame, line = frames[-1]
+        where: str | None = f"{frame.f_code.co_filename}:{line}"
+        return PluginError(
+            f"{_owner(frames, in_use, declared)} failed in {frame.f_code.co_qualname}: {text}", where=where, hint=HINT
+        )
+    if called is None or len(in_use) != 1 or isinstance(error, ArgumentError):
+        return None
+    return PluginError(f"{in_use[0].title} failed in {name_of(called)}: {text}", where=place_of(called), hint=HINT)
+
+
+def name_of(method: Callable[..., object]) -> str:
+    """Returns what a method, a class's constructor or a callable object is called: `MyProjector.forward`."""
+    if inspect.isclass(method):
+        return f"{method.__qualname__}.__init__"
+    function = _function(method)
+    return str(getattr(function, "__qualname__", type(function).__qualname__))
+
+
+def place_of(method: Callable[..., object]) -> str | None:
+    """Returns file and line where a method, a constructor or a callable object's class is written, if that is known."""
+    function = inspect.unwrap(_function(method))
+    try:
+        return f"{inspect.getsourcefile(function)}:{inspect.getsourcelines(function)[1]}"
+    except (OSError, TypeError):
+        return None
+
+
+def _function(method: Callable[..., object]) -> Callable[..., object]:
+    """Returns what an author wrote: a class's `__init__`, a module's `forward`, another object's `__call__`."""
+    if inspect.isclass(method):
+        return cast("Callable[..., object]", method.__init__)
+    if inspect.isroutine(method):
+        return method
+    written = getattr(method, "forward", None) or getattr(method, "func", None) or type(method).__call__
+    return cast("Callable[..., object]", written)
+
+
+def _passes(error: BaseException) -> bool:
+    if isinstance(error, ArgumentError):
+        return False  # whoever called with a wrong argument may be a plugin
+    if isinstance(error, CobraError | BrokenPipeError) or is_out_of_memory(error):
+        return True
+    return type(error).__module__.partition(".")[0] in {"cobra_kit", "optuna"}  # they end work in an orderly way
+
+
+def _is_library_type(cls: type[BaseException], roots: set[str]) -> bool:
+    """Returns whether a type comes from Python, a plugin, or an installed package: not from a caller's own code."""
+    root = cls.__module__.partition(".")[0]
+    if root == "cobra_kit" or root in sys.stdlib_module_names or root == "builtins" or root in roots:
+        return root != "__main__"
+    file = getattr(sys.modules.get(root), "__file__", None) or ""
+    return "site-packages" in file or "dist-packages" in file
+
+
+def _declared() -> list[Component]:
+    """Returns the components of this process's plugins, if they were looked for: an error is no time to import."""
+    return default_registry().components() if default_registry.cache_info().currsize else []
+
+
+def _roots(component: Component) -> set[str]:
+    """Returns the top-level packages of a component's class and config."""
+    references = (component.spec.target, component.spec.config)
+    return {reference.partition(":")[0].partition(".")[0] for reference in references} - _NOT_A_PLUGIN
+
+
+def _root(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
+
+
+def _frames(traceback: TracebackType | None) -> Iterator[tuple[FrameType, int]]:
+    while traceback is not None:
+        yield traceback.tb_frame, traceback.tb_lineno
+        traceback = traceback.tb_next
+
+
+def _is_innermost(error: BaseException, frame: FrameType) -> bool:
+    *_, (last, _) = _frames(error.__traceback__)
+    return last is frame
+
+
+def _owner(frames: list[tuple[FrameType, int]], in_use: list[Component], declared: list[Component]) -> str:
+    """Returns the component whose method ran, else the only one of its package, else the plugin."""
+    root = _root(frames[-1][0])
+    package = _of_package(in_use, root) or _of_package(declared, root)
+    candidates = package
+    cls = next((cls for frame, _ in reversed(frames) if (cls := _component_class(frame)) is not None), None)
+    if cls is not None:
+        target, kind = f"{cls.__module__}:{cls.__qualname__}", _kind(cls)
+        candidates = [item for item in package if item.spec.target == target] or [
+            item for item in package if item.kind == kind
+        ]
+    if len(candidates) == 1:
+        return candidates[0].title
+    return f"plugin {package[0].plugin!r} ({package[0].distribution})"
+
+
+def _of_package(components: list[Component], root: str) -> list[Component]:
+    return list({(item.kind, item.qualified): item for item in components if root in _roots(item)}.values())
+
+
+def _component_class(frame: FrameType) -> type | None:
+    """Returns the component class whose method a frame runs."""
+    interfaces = sys.modules.get("cobra_kit.interfaces")
+    if interfaces is None:
+        return None
+    for name in ("self", "cls"):
+        value = frame.f_locals.get(name)
+        cls = value if isinstance(value, type) else type(value)
+        if issubclass(cls, interfaces.Component):
+            return cls
+    return None
+
+
+def _kind(cls: type) -> Kind | None:
+    interfaces = sys.modules["cobra_kit.interfaces"]
+    return next((kind for kind, name in INTERFACES.items() if issubclass(cls, getattr(interfaces, name))), None)
