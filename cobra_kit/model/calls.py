@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cobra_kit._plugins import call_component
+from cobra_kit._plugins.words import KIND_WORDS
 from cobra_kit.errors import CobraError, PartError
 from cobra_kit.interfaces import DecodeState, FusedSequence, LayoutBatch, TokenShape, VisualTokens
 from cobra_kit.model.returned import expect, expect_tensor, expect_visual_tokens
@@ -39,6 +40,13 @@ def project(model: VisionLanguageModel, tokens: VisualTokens, laid_out: TokenSha
     projected = _call(model, "projector", part, tokens)
     width = model.backbone.hidden_size
     return expect_visual_tokens(projected, len(tokens.shapes), width, part.forward, title, laid_out)
+
+
+def extra_embeddings(model: VisionLanguageModel) -> Tensor | None:
+    """Returns the fusion scheme's own embeddings `[e hidden_size]`, or None where it has none."""
+    method, title = model.fusion.extra_embeddings, _title(model, "fusion")
+    own = _call(model, "fusion", method)
+    return None if own is None else expect_tensor(own, (None, None), method, title, "[e d]")
 
 
 def fuse(model: VisionLanguageModel, text: Tensor, visual: Tensor, layout: LayoutBatch) -> FusedSequence:
@@ -144,4 +152,4 @@ def _title(model: VisionLanguageModel, kind: Kind) -> str:
     component = model.component(kind)
     if component is not None:
         return component.title
-    return f"the {kind.replace('_', ' ')} ({type(model.parts()[kind]).__name__})"
+    return f"the {KIND_WORDS[kind]} ({type(model.parts()[kind]).__name__})"

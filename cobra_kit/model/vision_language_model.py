@@ -125,11 +125,11 @@ class VisionLanguageModel(nn.Module):
         """
         text = calls.embed(self, batch.text_ids)
         visual = self.embed_images(batch.images, like=text)
-        own = self.fusion.extra_embeddings()
-        if batch.num_extra > (0 if own is None else own.shape[0]):
+        own = calls.extra_embeddings(self)
+        if batch.num_extra > (owned := 0 if own is None else own.shape[0]):
             raise ShapeError(
                 f"the layout points at {batch.num_extra} embeddings of the fusion scheme's own, but "
-                f"{type(self.fusion).__name__} has {0 if own is None else own.shape[0]}",
+                f"{type(self.fusion).__name__} has {owned}",
                 hint="Compose a recipe with this fusion scheme instead of replacing it in the model.",
             )
         return calls.fuse(self, text, visual, batch.layout)

@@ -96,7 +96,7 @@ RETURNS = [
         "Layout([0], [0], [None])",
         "the layout of row 0: labels is .* expected a list of whole numbers",
     ),
-    ("SeparatorFusion.extra_embeddings", "7", "'hostile/separator' .* failed in FusionScheme.forward: AttributeError"),
+    ("SeparatorFusion.extra_embeddings", "7", r"'hostile/separator' .* returned an int, expected a Tensor"),
     ("SeparatorFusion.forward", "None", "returned None, expected a FusedSequence"),
     ("SeparatorFusion.forward", "FusedSequence(None, args[3])", r"are a tensor \[b s d\], not None"),
     ("SeparatorFusion.forward", "FusedSequence(torch.zeros(1, 2, 3), args[3])", r"expected \[b s d\]"),
