@@ -59,7 +59,7 @@ def test_the_page(
     text = output_of("doctor", capsys)
     assert all(len(line) <= columns or str(cache) in line for line in text.splitlines())  # a path is not broken
     for wanted in ("cobra-kit ", "torch ", "triton", "mamba-ssm", "processor", "C compiler", "can be written"):
-        assert wanted in text
+        assert wanted in " ".join(text.split()), "wherever a line ends: how long the cache's path is varies"
     assert "kernels of mamba/tiny on cpu, float32" in text
     assert "backbone.layers.0-1.mixer scan" in text
     last = text.splitlines()[-1]
