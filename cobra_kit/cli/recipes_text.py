@@ -41,6 +41,8 @@ def profile(found: ResolvedProfile, derived: Mapping[str, DerivedSizes], limit: 
     """Returns what `validate` says about a recipe under one profile."""
     recipe, ablation = found.recipe, found.recipe.ablation
     lines = [typer.style(f"profile {recipe.profile}" if recipe.profile else "no profiles", bold=True)]
+    if recipe.note:
+        lines.append(columns.paragraph(recipe.note, indent="  ", limit=limit))
     if ablation is None:
         lines += columns.rows(
             [(kind, found.model.parts[kind].component.qualified) for kind in KINDS], flexible=1, limit=limit

@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 
 from cobra_kit.cli.allocator import keep_freed_memory
-from cobra_kit.cli.columns import joined
+from cobra_kit.cli.columns import joined, paragraph
 from cobra_kit.cli.progress import progress
 from cobra_kit.cli.tables import print_table, terminal_width
 from cobra_kit.recipe import load_recipe
@@ -74,6 +74,7 @@ def heading(plan: StudyPlan, path: Path, width: int) -> list[str]:
         *joined([f"recipe  {recipe.name}", *facts], width),
         *joined([*about, seeds], width),
         *joined([f"study   {path}", *others], width),
+        *([paragraph(recipe.note, indent="", limit=width)] if recipe.note else []),
         *(["nothing is evaluated: there are no benchmarks to ask"] if plan.asks_nothing else []),
         "",
     ]

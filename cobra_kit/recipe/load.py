@@ -14,6 +14,7 @@ from cobra_kit.recipe.merge import merge
 from cobra_kit.recipe.overrides import apply_overrides
 from cobra_kit.recipe.parts import check_parts
 from cobra_kit.recipe.problems import problem, raise_problems, suggest
+from cobra_kit.recipe.replaced import Replaced, other_data, remark, replaced_settings
 from cobra_kit.recipe.schema import Recipe
 from cobra_kit.recipe.tree import Node
 from cobra_kit.recipe.yaml_reader import parse_yaml
@@ -49,8 +50,12 @@ def load_recipe(
     profiles = _profiles(tree)
     chosen = _choose_profile(tree, profiles, profile)
     body = _body(tree, profiles, chosen)
+    replaced: list[Replaced] = []
+    if chosen is not None and not found.is_builtin:  # the packaged recipes' bodies are of the paper's size on purpose
+        replaced = replaced_settings(tree.without("profiles"), profiles[chosen], found.display)
     body = apply_overrides(body, overrides)
     recipe, problems = check_structure(body)
+    problems += other_data(tree, replaced, chosen or "")
     for other in profiles:
         if other != chosen:
             problems += _mistakes(_body(tree, profiles, other))
@@ -58,7 +63,8 @@ def load_recipe(
         problems += check_parts(body, registry or default_registry())
         raise_problems(found.display, problems)
     assert recipe is not None
-    return recipe.located(body, name=found.name, profile=chosen, profiles=tuple(profiles))
+    note = remark(replaced, chosen or "")
+    return recipe.located(body, name=found.name, profile=chosen, profiles=tuple(profiles), note=note)
 
 
 def read_merged(source: RecipeSource, registry: Registry | None = None) -> tuple[Node, tuple[str, ...]]:

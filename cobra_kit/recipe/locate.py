@@ -36,6 +36,12 @@ class RecipeSource:
         """Returns what two sources of one file share."""
         return str(self.file.resolve()) if isinstance(self.file, Path) else str(self.file)
 
+    @property
+    def is_builtin(self) -> bool:
+        """Returns whether it is one of the packaged recipes."""
+        folder = builtin_recipes_dir()
+        return folder is not None and Path(str(self.file)).resolve().is_relative_to(folder.resolve())
+
     def read(self) -> str:
         """Returns the text.
 

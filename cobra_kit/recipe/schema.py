@@ -138,6 +138,7 @@ class Recipe(Section):
     _profile: str | None = PrivateAttr(default=None)
     _profiles: tuple[str, ...] = PrivateAttr(default=())
     _tree: Node | None = PrivateAttr(default=None)
+    _note: str | None = PrivateAttr(default=None)
 
     @property
     def name(self) -> str:
@@ -171,9 +172,16 @@ class Recipe(Section):
         part: Part = getattr(self.model, kind)
         return part
 
-    def located(self, tree: Node, *, name: str, profile: str | None, profiles: tuple[str, ...]) -> Recipe:
+    @property
+    def note(self) -> str | None:
+        """Returns what of the recipe's file is not read under its profile, in one sentence, or None."""
+        return self._note
+
+    def located(
+        self, tree: Node, *, name: str, profile: str | None, profiles: tuple[str, ...], note: str | None = None
+    ) -> Recipe:
         """Returns this recipe with the record of where it came from."""
-        self._tree, self._name, self._profile, self._profiles = tree, name, profile, profiles
+        self._tree, self._name, self._profile, self._profiles, self._note = tree, name, profile, profiles, note
         return self
 
     @field_validator("requires")
