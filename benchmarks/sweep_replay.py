@@ -23,8 +23,8 @@ from optuna.trial import TrialState
 from cobra_kit.evaluate.score import read_scores
 from cobra_kit.recipe import load_recipe
 from cobra_kit.statistics import QuestionScore, align, bootstrap_mean
+from cobra_kit.study.reading.status import stored_trials
 from cobra_kit.study.search import make_pruner, make_sampler, suggest
-from cobra_kit.study.status import stored_trials
 
 
 @dataclass(frozen=True, slots=True)

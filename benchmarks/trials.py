@@ -19,24 +19,24 @@ from pathlib import Path
 
 import optuna
 
-from cobra_kit.study.trials import NAME, HeldTrial, Point, TrialBoard, open_storage, work
+from cobra_kit.trials import NAME, LeasedTrial, TrialQueue, TrialSpec, open_storage, work
 
 _LONG_TRIAL = 30.0
 
 
-def board(folder: Path, url: str | None, name: str) -> TrialBoard:
+def board(folder: Path, url: str | None, name: str) -> TrialQueue:
     """Returns the study's trials."""
     storage = open_storage(url, folder)
     study = optuna.create_study(
         storage=storage, study_name=name, load_if_exists=True, sampler=optuna.samplers.RandomSampler(seed=0)
     )
-    return TrialBoard(study, folder)
+    return TrialQueue(study, folder)
 
 
 def worker(folder: Path, url: str | None, name: str, seconds: float) -> None:
     """Does trials until none is left; prints how many, and how long they slept."""
 
-    def objective(held: HeldTrial) -> list[float]:
+    def objective(held: LeasedTrial) -> list[float]:
         x = held.trial.suggest_float("x", 0.0, 1.0)
         with (folder / "runs").open("a") as file:  # one line per execution: whoever ran twice shows
             file.write(f"{held.number}\n")
@@ -65,7 +65,7 @@ def main() -> None:
         folder, name = Path(text), f"benchmark-{time.time_ns()}"
         one = board(folder, wanted.storage, name)
         started = time.perf_counter()
-        one.provide([Point(f"p{number}") for number in range(wanted.trials)])
+        one.provide([TrialSpec(f"p{number}") for number in range(wanted.trials)])
         recorded = time.perf_counter() - started
         more = ["--storage", wanted.storage] if wanted.storage else []
         command = [sys.executable, __file__, "--seconds", str(wanted.seconds), *more, "--worker", text, name]

@@ -53,7 +53,7 @@ def without_times_of(plain: dict[str, Any]) -> dict[str, Any]:
 def run_and_die(recipe: str, out: str, events: int, delay: float) -> None:
     """Runs a study in this process and kills the process with SIGKILL, a while after it has reported some events."""
     import cobra_kit
-    from cobra_kit.train import Pace
+    from cobra_kit.train import TrainIntervals
 
     seen = 0
 
@@ -63,7 +63,9 @@ def run_and_die(recipe: str, out: str, events: int, delay: float) -> None:
         if seen == events:
             threading.Timer(delay, os.kill, (os.getpid(), signal.SIGKILL)).start()
 
-    cobra_kit.run(recipe, out=out, control="shuffled-images", report=report, pace=Pace(log_steps=1, save_seconds=0.0))
+    cobra_kit.run(
+        recipe, out=out, control="shuffled-images", report=report, pace=TrainIntervals(log_steps=1, save_seconds=0.0)
+    )
     sys.stdout.flush()
     os.kill(os.getpid(), signal.SIGKILL)  # a timer may still be waiting
 
@@ -71,13 +73,13 @@ def run_and_die(recipe: str, out: str, events: int, delay: float) -> None:
 def run_and_die_in(recipe: str, out: str, stage: str, step: int) -> None:
     """Runs a study in this process and kills the process with SIGKILL at a step of a stage."""
     import cobra_kit
-    from cobra_kit.train import Pace
+    from cobra_kit.train import TrainIntervals
 
     def report(event: object, /) -> None:
         if (getattr(event, "stage", ""), getattr(event, "step", 0)) == (stage, step):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    cobra_kit.run(recipe, out=out, report=report, pace=Pace(log_steps=1, save_seconds=0.0))
+    cobra_kit.run(recipe, out=out, report=report, pace=TrainIntervals(log_steps=1, save_seconds=0.0))
 
 
 def write(folder: Path, text: str = ABLATION, name: str = "miniature") -> Path:
@@ -97,10 +99,10 @@ def search(space: str, **section: object) -> str:
 def work_on(recipe: str, out: str, storage: str | None = None) -> None:
     """Does trials of a study until none is left, saving after every step."""
     from cobra_kit.recipe import load_recipe
-    from cobra_kit.study.engine import Crew
-    from cobra_kit.study.sweeper import open_sweep, trials_of
-    from cobra_kit.train import Pace
+    from cobra_kit.study.execution.sweep import open_sweep, trials_of
+    from cobra_kit.study.execution.trials import WorkerOptions
+    from cobra_kit.train import TrainIntervals
 
-    pace = Pace(log_steps=1, save_seconds=0.0)
-    with open_sweep(trials_of(load_recipe(recipe)), Path(out), Crew(storage=storage), pace=pace) as one:
+    pace = TrainIntervals(log_steps=1, save_seconds=0.0)
+    with open_sweep(trials_of(load_recipe(recipe)), Path(out), WorkerOptions(storage=storage), pace=pace) as one:
         one.work()

@@ -8,8 +8,8 @@ from typing import Any
 
 from cobra_kit.bench.results import BenchResult, Measurement
 from cobra_kit.errors import CobraError
+from cobra_kit.files import write_json
 from cobra_kit.machine import session
-from cobra_kit.store import write_json
 
 FILE = "bench.json"
 KIND, SCHEMA = "cobra-kit bench", 1

@@ -23,8 +23,8 @@ from cobra_kit.cli.bench_page import render_page
 from cobra_kit.cli.bench_text import render
 from cobra_kit.cli.entry import INTERRUPTED, OK
 from cobra_kit.errors import CobraError
+from cobra_kit.files import write_text
 from cobra_kit.model.device import device_named
-from cobra_kit.store import write_text
 
 PAGE = "bench.html"
 _TOKENS = 32

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cobra_kit.events import Event, Progress, StageDone, StageStarted, StepDone
-from cobra_kit.study.events import RunDone, RunStarted
-from cobra_kit.study.plan import StudyPlan
+from cobra_kit.study.execution.events import RunDone, RunStarted
+from cobra_kit.study.plan.study_plan import StudyPlan
 
 WAITING, WORKING, DONE = "waiting", "working", "done"
 
@@ -66,7 +66,7 @@ class Row:
         return self.done / self.total if self.total else 0.0
 
 
-class Board:
+class ProgressDisplay:
     """The rows of a study.
 
     Args:

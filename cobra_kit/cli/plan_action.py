@@ -12,7 +12,7 @@ from cobra_kit.cli import columns
 from cobra_kit.estimate.hardware import check_names
 from cobra_kit.events import Event, Message
 from cobra_kit.recipe import load_recipe
-from cobra_kit.study.plan import make_plan
+from cobra_kit.study.plan.study_plan import make_plan
 
 
 def plan(
@@ -35,7 +35,7 @@ def plan(
     from cobra_kit.cli.plan_json import to_json  # torch comes in only now: a wrong recipe is told at once
     from cobra_kit.cli.plan_text import render
     from cobra_kit.estimate.workload import Assumed
-    from cobra_kit.study.forecast import forecast
+    from cobra_kit.forecast.forecast import forecast
 
     found = forecast(
         study, hardware=names, devices=devices, assumed=Assumed(rows, text_tokens), fresh=fresh, report=_progress

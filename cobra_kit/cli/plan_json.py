@@ -11,7 +11,7 @@ from cobra_kit.estimate.calibration import PAPER_RUN, TEXT_TOKENS, implied_utili
 from cobra_kit.estimate.hardware import CPU, HARDWARE
 from cobra_kit.estimate.hours import SMALLEST, cost
 from cobra_kit.estimate.memory import footprints
-from cobra_kit.study.forecast import ArmForecast, Forecast, StageForecast
+from cobra_kit.forecast.forecast import ArmForecast, Forecast, StageForecast
 
 
 def to_json(found: Forecast, names: Sequence[str], price: float | None) -> dict[str, Any]:

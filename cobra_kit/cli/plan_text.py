@@ -12,8 +12,8 @@ from cobra_kit.estimate.calibration import explanation
 from cobra_kit.estimate.hardware import CPU, HARDWARE, Hardware
 from cobra_kit.estimate.hours import SMALLEST, cost
 from cobra_kit.estimate.memory import FITS, footprints, smallest_that_fits
+from cobra_kit.forecast.forecast import ArmForecast, Forecast, StageForecast
 from cobra_kit.plugin import KINDS
-from cobra_kit.study.forecast import ArmForecast, Forecast, StageForecast
 from cobra_kit.train.stages import STAGES
 
 _GB, _MB = 1e9, 1e6
@@ -263,7 +263,7 @@ def assumptions(found: Forecast, names: Sequence[str], price: float | None) -> l
         )
     local = next((arm.local for arm in found.arms if arm.local is not None), None)
     if local is not None:
-        from cobra_kit.study.speed import machine
+        from cobra_kit.forecast.machine_speed import machine
 
         texts.append(
             f"This CPU ({machine()}): measured {local.speed.measured} at a load of {local.speed.load:.1f}; "

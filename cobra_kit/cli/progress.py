@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cobra_kit.cli.board import DONE, WAITING, WORKING, Board, Row
+from cobra_kit.cli.board import DONE, WAITING, WORKING, ProgressDisplay, Row
 from cobra_kit.events import Event, Message, Progress, Reporter, StageDone, StageStarted, StepDone
-from cobra_kit.study.events import RunDone
-from cobra_kit.study.plan import StudyPlan
+from cobra_kit.study.execution.events import RunDone
+from cobra_kit.study.plan.study_plan import StudyPlan
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -30,7 +30,7 @@ _STYLES = {WAITING: ("", "dim"), WORKING: ("bold", ""), DONE: ("", "green")}
 @contextmanager
 def progress(plan: StudyPlan | None) -> Iterator[Reporter]:
     """Yields a reporter that shows a study's progress for the length of a block; without a plan, a search's."""
-    board = Board(plan)
+    board = ProgressDisplay(plan)
     if not sys.stderr.isatty():
         yield PlainProgress(board)
         return
@@ -56,7 +56,7 @@ def progress(plan: StudyPlan | None) -> Iterator[Reporter]:
         yield show
 
 
-def draw(board: Board, console: Console) -> RenderableType:
+def draw(board: ProgressDisplay, console: Console) -> RenderableType:
     """Returns the board as wide as the console, and no higher than it."""
     from rich.progress_bar import ProgressBar
     from rich.table import Table
@@ -108,7 +108,7 @@ def fitting(rows: list[Row], most: int) -> tuple[list[Row], int]:
 class PlainProgress:
     """One line when a stage begins or ends, and every 15 seconds in between."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: ProgressDisplay) -> None:
         self._board = board
         self._last: dict[str, float] = {}
 

@@ -11,10 +11,10 @@ from cobra_kit.cli.report import Format
 from cobra_kit.cli.tables import WIDTH, print_table
 from cobra_kit.errors import CobraError
 from cobra_kit.events import Event, Message
+from cobra_kit.files import write_text
 from cobra_kit.report import AblationTable, render_csv, render_latex, render_markdown, render_text, table_to_json
 from cobra_kit.report.html import render_page
-from cobra_kit.store import write_text
-from cobra_kit.study.reporting import StudyState, report_view, study_state
+from cobra_kit.study.reading.report import StudyState, report_view, study_state
 
 _TEXTS: dict[Format, Callable[[AblationTable], str]] = {
     Format.markdown: render_markdown,

@@ -11,7 +11,7 @@ import typer
 
 from cobra_kit.cli.columns import width
 from cobra_kit.cli.status_text import status_lines
-from cobra_kit.study.status import study_status
+from cobra_kit.study.reading.status import study_status
 
 
 def status(study: Path, *, storage: str | None, as_json: bool) -> None:

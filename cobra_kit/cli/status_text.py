@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cobra_kit.cli.board import duration
 from cobra_kit.cli.columns import blocks, cut_rows, paragraph
-from cobra_kit.study.status import COMPLETE, FAILED, RUNNING, STATES, WAITING, StudyStatus, TrialStatus
+from cobra_kit.study.reading.status import COMPLETE, FAILED, RUNNING, STATES, WAITING, StudyStatus, TrialStatus
 
 Line = tuple[str, str]
 """A line and its style."""

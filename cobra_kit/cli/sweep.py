@@ -50,7 +50,7 @@ def sweep(
     from cobra_kit.cli import sweep_action
 
     sweep_action.sweep(
-        sweep_action.Words(
+        sweep_action.SweepArguments(
             recipe=recipe,
             profile=profile,
             changes=tuple(changes or ()),

@@ -24,18 +24,18 @@ from cobra_kit.cli.tables import print_table, terminal_width
 from cobra_kit.events import Event, Message
 from cobra_kit.recipe import load_recipe
 from cobra_kit.report import AblationTable, table_to_json
-from cobra_kit.study.devices import choose_device, worker_environment
-from cobra_kit.study.engine import Crew
-from cobra_kit.study.kinds import GridTrials, SearchTrials
-from cobra_kit.study.runner import study_path
-from cobra_kit.study.sweeper import Kind, Sweep, open_sweep, trials_of
+from cobra_kit.study.execution.devices import choose_device, worker_environment
+from cobra_kit.study.execution.run_study import study_path
+from cobra_kit.study.execution.sweep import Kind, Sweep, open_sweep, trials_of
+from cobra_kit.study.execution.trial_sources import GridTrials, SearchTrials
+from cobra_kit.study.execution.trials import WorkerOptions
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Words:
+class SweepArguments:
     """What the command line said, apart from how many workers; joining workers are told the same.
 
     Args:
@@ -74,13 +74,15 @@ class Words:
         return [*words, "--device", self.device] if self.device != "auto" else words
 
 
-def sweep(words: Words, *, workers: int, fresh: bool, as_json: bool, worker: int | None) -> None:
+def sweep(words: SweepArguments, *, workers: int, fresh: bool, as_json: bool, worker: int | None) -> None:
     """Works on a study and prints its table."""
     recipe = load_recipe(words.recipe, profile=words.profile, overrides=words.changes)
     kind = trials_of(recipe, words.trials)
     path = study_path(kind.plan, words.out)
     timeout = seconds_of(words.timeout)
-    crew = Crew(storage=words.storage, fail_fast=words.fail_fast, timeout=timeout, device=choose_device(words.device))
+    crew = WorkerOptions(
+        storage=words.storage, fail_fast=words.fail_fast, timeout=timeout, device=choose_device(words.device)
+    )
     if worker is not None:
         _help(kind, path, crew)
         return
@@ -147,7 +149,7 @@ def _heading(kind: Kind, path: Path, workers: int) -> list[str]:
     ]
 
 
-def _alone(kind: Kind, path: Path, crew: Crew, fresh: bool) -> AblationTable | None:
+def _alone(kind: Kind, path: Path, crew: WorkerOptions, fresh: bool) -> AblationTable | None:
     plan = kind.plan if isinstance(kind, GridTrials) else None
     keep_freed_memory()
     with progress(plan) as report, open_sweep(kind, path, crew, fresh=fresh, report=report) as one:
@@ -155,11 +157,11 @@ def _alone(kind: Kind, path: Path, crew: Crew, fresh: bool) -> AblationTable | N
         return _table(one)
 
 
-def _help(kind: Kind, path: Path, crew: Crew) -> None:
+def _help(kind: Kind, path: Path, crew: WorkerOptions) -> None:
     """Does trials for a `sweep` that watches; it makes the table."""
     import os
 
-    from cobra_kit.study.workers import stop_with
+    from cobra_kit.trials.worker_pool import stop_with
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have made us deaf to it
     stop_with(os.getppid())
@@ -169,8 +171,10 @@ def _help(kind: Kind, path: Path, crew: Crew) -> None:
         one.work()
 
 
-def _together(words: Words, kind: Kind, path: Path, crew: Crew, workers: int, fresh: bool) -> AblationTable | None:
-    from cobra_kit.study.workers import Workers, raise_failures, working
+def _together(
+    words: SweepArguments, kind: Kind, path: Path, crew: WorkerOptions, workers: int, fresh: bool
+) -> AblationTable | None:
+    from cobra_kit.trials.worker_pool import Workers, raise_failures, working
 
     with watching() as show, open_sweep(kind, path, crew, fresh=fresh, report=show.report) as one:
         crowd = Workers(

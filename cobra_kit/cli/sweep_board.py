@@ -13,13 +13,13 @@ import typer
 from cobra_kit.cli.progress import message_text
 from cobra_kit.cli.status_text import Line, live_lines, outcome, overview
 from cobra_kit.events import Event, Message
-from cobra_kit.study.status import RUNNING, WAITING, StudyStatus
+from cobra_kit.study.reading.status import RUNNING, WAITING, StudyStatus
 
 _LINE_SECONDS = 60.0
 _SPARE_LINES = 2
 
 
-class Board(Protocol):
+class ProgressDisplay(Protocol):
     """Shows a study."""
 
     def status(self, status: StudyStatus) -> None:
@@ -32,7 +32,7 @@ class Board(Protocol):
 
 
 @contextmanager
-def watching() -> Iterator[Board]:
+def watching() -> Iterator[ProgressDisplay]:
     """Yields a board for the length of a block."""
     if not sys.stderr.isatty():
         yield PlainBoard()

@@ -22,11 +22,11 @@ from cobra_kit.data.rows import DataSource
 from cobra_kit.data.weights_read import poisoned
 from cobra_kit.errors import DataError, ImageError, is_out_of_memory
 from cobra_kit.events import Progress, Reporter
+from cobra_kit.files import json_bytes, sync_folder, write_bytes
 from cobra_kit.images import memory_as_image_error
 from cobra_kit.interfaces import PreparedImage, TokenShape
 from cobra_kit.model import VisionLanguageModel
 from cobra_kit.model.batch import group_images
-from cobra_kit.store import json_bytes, sync_folder, write_bytes
 
 VALUES, HEADER = "features.npy", "header.json"
 

@@ -20,12 +20,12 @@ import torch
 
 from cobra_kit.data.compute import HEADER, VALUES, UnexpectedlyRead, compute
 from cobra_kit.data.keys import feature_identity, shape_from_json, short_hash
-from cobra_kit.data.lock import locked
 from cobra_kit.data.rows import DataSource
 from cobra_kit.data.weights_read import unread_weights
 from cobra_kit.errors import CobraError, DataError
 from cobra_kit.events import Message, Reporter, silent
 from cobra_kit.interfaces import TokenShape
+from cobra_kit.locks import locked
 from cobra_kit.model import CachedFeatures, VisionLanguageModel
 
 _DAMAGE = (FileNotFoundError, IsADirectoryError, ValueError, KeyError, TypeError, IndexError, RecursionError)

@@ -19,7 +19,7 @@ from cobra_kit.data.rejects import Rejects
 from cobra_kit.data.rows import Benchmark, HeldOutSplit, Split, TextForm, TrainingRow, used_pictures
 from cobra_kit.errors import DataError, TextError
 from cobra_kit.events import Reporter, silent
-from cobra_kit.store import expanded
+from cobra_kit.files import expanded
 from cobra_kit.text.llava import parse_llava_row
 
 BENCHMARKS: tuple[str, ...] = ()

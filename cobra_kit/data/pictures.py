@@ -13,10 +13,10 @@ from cobra_kit.data.rejects import Rejects, check_unreadable
 from cobra_kit.data.rows import DataSource
 from cobra_kit.errors import CobraError, ImageError
 from cobra_kit.events import Progress, Reporter, silent
+from cobra_kit.files import write_json
 from cobra_kit.images import memory_as_image_error
 from cobra_kit.interfaces import PreparedImage, TokenShape
 from cobra_kit.model import CachedFeatures, VisionLanguageModel
-from cobra_kit.store import write_json
 
 _REPORT_EVERY = 64
 

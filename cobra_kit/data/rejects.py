@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cobra_kit.errors import DataError
 from cobra_kit.events import Message, Reporter
-from cobra_kit.store import write_json
+from cobra_kit.files import write_json
 
 SHOWN = 3
 MOST_UNREADABLE = 0.01

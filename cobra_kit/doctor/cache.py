@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from cobra_kit.store import user_cache
+from cobra_kit.files import user_cache
 
 
 @dataclass(frozen=True, slots=True)

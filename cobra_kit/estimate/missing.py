@@ -15,11 +15,11 @@ from pydantic import BaseModel
 from cobra_kit.data.sources import offered_benchmarks, source_settings
 from cobra_kit.errors import CobraError
 from cobra_kit.estimate.datasets import BY_SETTING
+from cobra_kit.files import expanded
 from cobra_kit.interfaces import Backbone, Component
 from cobra_kit.model import VisionLanguageModel
 from cobra_kit.paper import COLUMN_LABELS, column_label, paper_table
 from cobra_kit.recipe import Recipe, ResolvedRecipe
-from cobra_kit.store import expanded
 
 
 @dataclass(frozen=True, slots=True)

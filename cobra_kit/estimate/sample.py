@@ -57,7 +57,7 @@ def _drawn(recipe: Recipe, folder: Path) -> Sample:
     from cobra_kit.data.scenes.cache import cache_key
     from cobra_kit.data.scenes.params import SceneParams
     from cobra_kit.data.scenes.source import ScenesSource
-    from cobra_kit.store import user_cache
+    from cobra_kit.files import user_cache
 
     params = SceneParams.model_validate(source_settings(recipe).model_dump())
     sizes = {"train": params.train, "val": params.val, "test": params.test}

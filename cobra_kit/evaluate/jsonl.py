@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cobra_kit.errors import CobraError
-from cobra_kit.store import json_bytes
+from cobra_kit.files import json_bytes
 
 
 def read_whole_lines(path: Path) -> list[dict[str, Any]]:

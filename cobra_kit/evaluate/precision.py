@@ -10,7 +10,7 @@ from cobra_kit.model.quantise import quantise_int8_
 from cobra_kit.recipe.sections import PrecisionSection
 
 
-def take_precision(model: VisionLanguageModel, section: PrecisionSection | None) -> Precision:
+def apply_precision(model: VisionLanguageModel, section: PrecisionSection | None) -> Precision:
     """Gives a model's weights the precision that a recipe asks for, in place, and returns that of its state.
 
     The vision encoder keeps its own: what is asked is what the language model, its projector and its fusion scheme

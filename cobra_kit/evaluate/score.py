@@ -13,7 +13,7 @@ from cobra_kit.data.rows import Benchmark
 from cobra_kit.errors import ArgumentError, CobraError, kind_of
 from cobra_kit.evaluate.jsonl import read_whole_lines
 from cobra_kit.evaluate.scoring import Answered, QuestionScore, get_rule
-from cobra_kit.store import write_bytes
+from cobra_kit.files import write_bytes
 
 if TYPE_CHECKING:
     from cobra_kit.evaluate.predict import Prediction  # which needs torch; reading scores does not

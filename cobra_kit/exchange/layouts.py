@@ -28,7 +28,7 @@ class Layout:
         begins: Beginnings of its names by which a file of this form is known.
         tidied: A file's name -> the name as this layout has it; None: the tensor is not of this layout's parts.
         optional: Parts that a file may lack as a whole, by the beginning of their names.
-        also_begins: Further beginnings of its names, which other forms have too.
+        also_begins: Further stage_prefixes of its names, which other forms have too.
     """
 
     parts: Mapping[Kind, Callable[[Collection[str]], Names]]

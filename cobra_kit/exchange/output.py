@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cobra_kit.errors import CobraError
-from cobra_kit.store import contents, sync_folder
+from cobra_kit.files import contents, sync_folder
 
 _OURS = {
     "README.md",

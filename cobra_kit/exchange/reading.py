@@ -17,8 +17,8 @@ from cobra_kit.exchange.names import renamed_once, unwrapped
 from cobra_kit.exchange.output import check_output, whole_folder
 from cobra_kit.exchange.parts import PROJECTOR_KEYS, check_description
 from cobra_kit.exchange.published import RecipeModel, tensors_of
+from cobra_kit.files import write_json
 from cobra_kit.model import VisionLanguageModel, compose
-from cobra_kit.store import write_json
 from cobra_kit.weights import check_memory, load_into
 from cobra_kit.weights.reading import read_checkpoint
 

@@ -17,7 +17,7 @@ from cobra_kit.exchange.layouts import COBRA, LLAVA, PRISMATIC, PROJECTOR
 from cobra_kit.exchange.output import whole_folder
 from cobra_kit.exchange.parts import described
 from cobra_kit.exchange.published import tensors_of
-from cobra_kit.store import atomic_write, write_json
+from cobra_kit.files import atomic_write, write_json
 from cobra_kit.weights import save_tensors
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cobra_kit.errors import CobraError
 from cobra_kit.events import Message, Reporter
-from cobra_kit.store import user_cache, write_bytes
+from cobra_kit.files import user_cache, write_bytes
 
 MOST_RECORDS = 2_000_000
 """Files of one folder that are remembered: some 300 MB."""

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from cobra_kit.errors import WeightsError
+from cobra_kit.files import write_json, write_text
 from cobra_kit.model.device import floating_dtype, usable_device
 from cobra_kit.model.placement import part_dtypes, place
 from cobra_kit.model.signature import composed_tensors
-from cobra_kit.store import write_json, write_text
 from cobra_kit.weights import load_into, load_metadata, load_tensors, save_tensors
 
 if TYPE_CHECKING:

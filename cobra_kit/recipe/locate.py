@@ -10,9 +10,9 @@ from pathlib import Path, PurePosixPath
 
 from cobra_kit._plugins import Registry, default_registry
 from cobra_kit.errors import ArgumentError, RecipeError, kind_of
+from cobra_kit.files import expanded
 from cobra_kit.recipe.not_built import NOT_BUILT
 from cobra_kit.recipe.problems import nearest, suggest
-from cobra_kit.store import expanded
 
 _ENDINGS = (".yaml", ".yml")
 _PRETRAINING = "towers/"

@@ -81,7 +81,7 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dispute:
+class DisagreementQuestion:
     """A question on which two arms disagree.
 
     Args:
@@ -102,7 +102,7 @@ class Dispute:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Disagreement:
+class DisagreementExample:
     """Questions of one benchmark on which two arms disagree: one is right, the other wrong.
 
     Args:
@@ -123,7 +123,7 @@ class Disagreement:
     questions: int
     won: int
     lost: int
-    sample: tuple[Dispute, ...]
+    sample: tuple[DisagreementQuestion, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +175,7 @@ class ReportView:
     table: AblationTable | None = None
     runs: tuple[RunView, ...] = ()
     missing: tuple[str, ...] = ()
-    disagreements: tuple[Disagreement, ...] = ()
+    disagreements: tuple[DisagreementExample, ...] = ()
     pictures_missing: str = ""
     facts: tuple[tuple[str, str], ...] = ()
     documents: tuple[Document, ...] = ()

@@ -3,8 +3,8 @@
     table = run("ablation_projector")                 # goes on where an earlier process stopped
     model = load("studies/ablation_projector-laptop/runs/mlp-s7")
 
-`plan` says what is to be done, `folder` where it is kept, `work` does one run, `runner` all of them, `results` reads
-them back. Importing this package imports no torch.
+`plan` says what is to be done, `folder` where it is kept, `execution` does it, `search` chooses what a sweep tries,
+and `reading` reads a study back from its files. Importing this package imports no torch.
 """
 
 from __future__ import annotations
@@ -13,11 +13,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cobra_kit.study.loading import load
-    from cobra_kit.study.plan import RunPlan, StudyPlan, make_plan
-    from cobra_kit.study.runner import run
+    from cobra_kit.study.execution.run_study import run
+    from cobra_kit.study.plan.study_plan import RunPlan, StudyPlan, make_plan
+    from cobra_kit.study.reading.loading import load
 
-_HOMES = {"RunPlan": "plan", "StudyPlan": "plan", "load": "loading", "make_plan": "plan", "run": "runner"}
+_HOMES = {
+    "RunPlan": "plan.study_plan",
+    "StudyPlan": "plan.study_plan",
+    "load": "reading.loading",
+    "make_plan": "plan.study_plan",
+    "run": "execution.run_study",
+}
 
 __all__ = ["RunPlan", "StudyPlan", "load", "make_plan", "run"]
 

@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cobra_kit import __version__
-from cobra_kit.data.lock import locked
 from cobra_kit.errors import CobraError
 from cobra_kit.events import Message, Reporter, silent
+from cobra_kit.files import caches_beneath, contents, write_json, write_text
+from cobra_kit.locks import locked
 from cobra_kit.recipe import Difference, Recipe, ResolvedRecipe, differences
 from cobra_kit.recipe.diff import MISSING
-from cobra_kit.store import caches_beneath, contents, write_json, write_text
-from cobra_kit.study.locking import LOCK, held
-from cobra_kit.study.trials.board import TRIALS_LOCK
-from cobra_kit.study.trials.storage import JOURNAL
+from cobra_kit.study.folder_lock import LOCK, held
+from cobra_kit.trials.queue import TRIALS_LOCK
+from cobra_kit.trials.storage import JOURNAL
 
 MANIFEST = "manifest.json"
 _RECIPE, _LOCK_FILE = "recipe.yaml", "lock.json"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from cobra_kit.train.identity import training_identity
-from cobra_kit.train.loop import Pace, Validate
+from cobra_kit.train.loop import TrainIntervals, Validate
 from cobra_kit.train.results import StageResult, TrainResult
 from cobra_kit.train.run import train_run
 from cobra_kit.train.stages import STAGES, Stage, check_cut_shares, set_stage, stage_rows
 
 __all__ = [
     "STAGES",
-    "Pace",
+    "TrainIntervals",
     "Stage",
     "StageResult",
     "TrainResult",

@@ -26,9 +26,9 @@ from cobra_kit.train.optimiser import load_optimiser_tensors, make_optimiser, op
 from cobra_kit.train.random_state import load_random_state, random_state
 from cobra_kit.train.results import StageResult
 from cobra_kit.train.schedule import learning_rate_factor
+from cobra_kit.train.stage_progress import StageProgress, Throughput
 from cobra_kit.train.stages import Stage, set_stage
 from cobra_kit.train.step import NotFiniteError, StepOutcome, optimiser_step
-from cobra_kit.train.tally import Speed, Tally
 
 Validate = Callable[[VisionLanguageModel], Mapping[str, float]]
 Save = Callable[[Stage, int, Mapping[str, Tensor], Mapping[str, Any]], None]
@@ -40,7 +40,7 @@ _MOST_TIME_SAVING = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class TrainIntervals:
     """How often a stage does what is not training.
 
     Args:
@@ -86,7 +86,7 @@ class StageLoop:
         metrics: Metrics,
         save: Save,
         report: Reporter,
-        pace: Pace,
+        pace: TrainIntervals,
         validate: Validate | None,
         resume: Checkpoint | None,
     ) -> None:
@@ -96,11 +96,11 @@ class StageLoop:
         set_stage(model, stage)
         self._products = product_dtype(settings.precision, model.device)
         self._optimiser = make_optimiser(model, settings)
-        self._tally, self._speed = Tally(), Speed()
+        self._tally, self._speed = StageProgress(), Throughput()
         positions: dict[str, SamplerState] = {}
         torch.manual_seed(derive_seed(seed, stage.name, "layers"))
         if resume is not None:
-            self._tally = Tally(**resume.state["tally"])
+            self._tally = StageProgress(**resume.state["tally"])
             positions = {name: SamplerState(**at) for name, at in resume.state["samplers"].items()}
             load_optimiser_tensors(model, self._optimiser, _below("optimiser/", resume.tensors))
             load_random_state(_below("random/", resume.tensors))

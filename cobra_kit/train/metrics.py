@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cobra_kit.errors import TrainingError
-from cobra_kit.store import write_text
+from cobra_kit.files import write_text
 
 
 class Metrics:

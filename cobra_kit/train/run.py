@@ -25,7 +25,7 @@ from cobra_kit.recipe.sections import StageSection, TrainSection
 from cobra_kit.train.checkpoint import Checkpoint, Checkpoints
 from cobra_kit.train.identity import training_identity
 from cobra_kit.train.interrupt import postponed_interrupts
-from cobra_kit.train.loop import Pace, StageLoop, Validate
+from cobra_kit.train.loop import StageLoop, TrainIntervals, Validate
 from cobra_kit.train.metrics import Metrics
 from cobra_kit.train.results import StageResult, TrainResult
 from cobra_kit.train.stages import STAGES, Stage, check_cut_shares, stage_rows, trained_until
@@ -40,7 +40,7 @@ def train_run(
     seed: int,
     report: Reporter = silent,
     feature_folder: Path | None = None,
-    pace: Pace | None = None,
+    pace: TrainIntervals | None = None,
     validate: Validate | None = None,
     done: Sequence[StageResult] = (),
     max_cut_share: float = 1.0,
@@ -73,7 +73,7 @@ def train_run(
     run = _Run(model, source, section, folder, seed, report, feature_folder or folder / "features", done, max_cut_share)
     components = () if model.recipe is None else [part.component for part in model.recipe.parts.values()]
     with _own_random_state(model.device), attributed(components):
-        run.run(pace or Pace(), validate)
+        run.run(pace or TrainIntervals(), validate)
     model.eval()
     return TrainResult(tuple(run.results), run.resumed_at)
 
@@ -103,7 +103,7 @@ class _Run:
         self.results = list(done)
         self.resumed_at: str | None = None
 
-    def run(self, pace: Pace, validate: Validate | None) -> None:
+    def run(self, pace: TrainIntervals, validate: Validate | None) -> None:
         """Runs the stages that are not finished."""
         resume = self._load()
         done = {result.stage for result in self.results}
@@ -118,7 +118,7 @@ class _Run:
         self,
         stage: Stage,
         settings: StageSection,
-        pace: Pace,
+        pace: TrainIntervals,
         validate: Validate | None,
         resume: Checkpoint | None,
     ) -> None:

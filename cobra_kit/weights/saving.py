@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cobra_kit.arguments import file_path, instance, valid_text
 from cobra_kit.errors import CobraError, WeightsError
-from cobra_kit.store import atomic_write
+from cobra_kit.files import atomic_write
 from cobra_kit.weights.checks import check_tensors
 from cobra_kit.weights.reading import TIED
 

@@ -21,7 +21,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TypeVar
 
-from cobra_kit.store import user_cache
+from cobra_kit.files import user_cache
 from cobra_kit_mamba.compilers import (
     INSTRUCTION_SETS,
     OTHER_COMPILER,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from cobra_kit.errors import RecipeError
-from cobra_kit.store import expanded
+from cobra_kit.files import expanded
 from cobra_kit_openclip.config import OpenClipConfig
 
 if TYPE_CHECKING:

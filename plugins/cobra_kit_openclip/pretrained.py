@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from torch import Tensor, nn
 
 from cobra_kit.errors import WeightsError
-from cobra_kit.store import expanded
+from cobra_kit.files import expanded
 from cobra_kit.weights import hub_file, load_into, load_tensors
 from cobra_kit_openclip.config import OpenClipConfig
 from cobra_kit_openclip.models import describe

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cobra_kit.errors import WeightsError
-from cobra_kit.store import expanded
+from cobra_kit.files import expanded
 from cobra_kit.weights import hub_file
 from cobra_kit_timm.config import EncoderConfig
 from cobra_kit_timm.families import DINOV2, SIGLIP, Family

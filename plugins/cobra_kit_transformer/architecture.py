@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cobra_kit.errors import PluginError, WeightsError
-from cobra_kit.store import expanded
+from cobra_kit.files import expanded
 from cobra_kit_transformer.hf_config import DecoderConfig, HfConfig
 
 if TYPE_CHECKING:

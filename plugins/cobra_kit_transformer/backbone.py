@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from cobra_kit.errors import PluginError, WeightsError
+from cobra_kit.files import expanded
 from cobra_kit.interfaces import TextCodec
-from cobra_kit.store import expanded
 from cobra_kit.weights import load_into, load_tensors
 from cobra_kit_transformer.config import TransformerTinyConfig
 from cobra_kit_transformer.decoder import CacheShape, DecoderBackbone

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from cobra_kit.store import expanded
+from cobra_kit.files import expanded
 from cobra_kit.weights import FILE_NAMES, hub_folder, load_into, load_tensors
 from cobra_kit_transformer.architecture import model_folder, source_of
 from cobra_kit_transformer.hf_config import DecoderConfig, HfConfig

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from cobra_kit.errors import TextError
+from cobra_kit.files import expanded
 from cobra_kit.interfaces import TextCodec
-from cobra_kit.store import expanded
 from cobra_kit.text.pretrained import TOKENIZER_FILE, find_tokenizer, read_tokenizer
 from cobra_kit.text.templates import make_template
 from cobra_kit.text.tokenizer import small_tokenizer

@@ -9,7 +9,7 @@ import pytest
 
 from cobra_kit import machine
 from cobra_kit.data.scenes import crew
-from cobra_kit.study import devices
+from cobra_kit.study.execution import devices
 
 
 def put(root: Path, files: dict[str, str]) -> Path:

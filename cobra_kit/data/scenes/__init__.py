@@ -25,18 +25,18 @@ from cobra_kit.data.scenes.drawing import draw
 from cobra_kit.data.scenes.generation import Progress, generate
 from cobra_kit.data.scenes.held_out import BENCHMARKS
 from cobra_kit.data.scenes.layout import Scene
-from cobra_kit.data.scenes.oracle import Reach, reach
+from cobra_kit.data.scenes.oracle import ScoreBounds, reach
 from cobra_kit.data.scenes.params import SceneParams
 from cobra_kit.data.scenes.prompts import Benchmark, prompt, reply
 from cobra_kit.data.scenes.vocabulary import SPLITS, Split
-from cobra_kit.store import user_cache
+from cobra_kit.files import user_cache
 
 __all__ = [
     "BENCHMARKS",
     "Benchmark",
     "DenseTargets",
     "Progress",
-    "Reach",
+    "ScoreBounds",
     "SPLITS",
     "Scene",
     "SceneDataset",

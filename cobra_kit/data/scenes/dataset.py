@@ -23,7 +23,7 @@ from cobra_kit.data.scenes.prompts import Benchmark
 from cobra_kit.data.scenes.vocabulary import Split
 from cobra_kit.data.scenes.write import ROWS_FILE, SCENES_FILE, SLICES_FILE
 from cobra_kit.errors import CobraError, ImageError
-from cobra_kit.store import user_cache
+from cobra_kit.files import user_cache
 
 
 def scenes_dataset(

@@ -14,7 +14,7 @@ from typing import Any
 
 import PIL
 
-from cobra_kit.data.scenes.crew import Crew, default_workers, drawing_failed
+from cobra_kit.data.scenes.drawing_pool import DrawingPool, default_workers, drawing_failed
 from cobra_kit.data.scenes.glyphs import freetype_version
 from cobra_kit.data.scenes.layout import Scene
 from cobra_kit.data.scenes.params import SceneParams
@@ -25,7 +25,7 @@ from cobra_kit.data.scenes.vocabulary import SPLITS, Split
 from cobra_kit.data.scenes.worker import work
 from cobra_kit.data.scenes.write import write_held_out, write_json, write_labels, write_train
 from cobra_kit.errors import CobraError
-from cobra_kit.store import contents
+from cobra_kit.files import contents
 
 GENERATOR_VERSION = 1
 """Counts up with every change that changes a picture, a question or a text."""
@@ -125,7 +125,7 @@ def _fill(
     if workers == 0 or not sys.executable:
         work(folder, params.seed, {str(key): size for key, size in sizes.items()}, 0, 1, report)
         return _write_questions(folder, params, sizes, lambda: None)
-    with Crew(folder, {"seed": params.seed, "sizes": sizes}, workers, report) as crew:
+    with DrawingPool(folder, {"seed": params.seed, "sizes": sizes}, workers, report) as crew:
         counts = _write_questions(folder, params, sizes, crew.poll)
         crew.finish()
     return counts

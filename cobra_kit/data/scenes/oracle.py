@@ -3,7 +3,7 @@
 The floor is a text-only oracle: for the exact words of a prompt it gives the answer that the training rows
 give most often to these words, and for words it never saw the most frequent one. It is scored by the
 benchmark's rule on the held-out questions. The ceiling is the best score that any answers can have, given
-annotators who disagree. Disagreement also lifts the floor of open questions a little above one in the number of
+annotators who disagree. DisagreementExample also lifts the floor of open questions a little above one in the number of
 answers: a split vote gives something to wrong answers.
 """
 
@@ -26,7 +26,7 @@ MIN_IOU = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class ScoreBounds:
     """Bounds of one benchmark or slice, in per cent.
 
     Args:
@@ -48,14 +48,14 @@ class _Asked:
     answers: tuple[str, ...]
 
 
-def reach(dataset: SceneDataset, split: Split = "test") -> dict[str, Reach]:
+def reach(dataset: SceneDataset, split: Split = "test") -> dict[str, ScoreBounds]:
     """Returns floor and ceiling per benchmark ("vqav2"), and per slice of it ("vqav2:color/1").
 
     Raises:
         CobraError: The split, or the train split that the oracle learns from, is empty.
     """
     oracle = TextOracle(dataset.rows)
-    bounds: dict[str, Reach] = {}
+    bounds: dict[str, ScoreBounds] = {}
     for benchmark in BENCHMARKS:
         asked = _asked(dataset, split, benchmark)
         bounds[benchmark] = _bounds(benchmark, asked, oracle)
@@ -108,12 +108,12 @@ def _best_box(counts: Counter[str]) -> str:
     return f"[{', '.join(f'{value:.2f}' for value in best)}]"
 
 
-def _bounds(benchmark: Benchmark, asked: Sequence[_Asked], oracle: TextOracle) -> Reach:
+def _bounds(benchmark: Benchmark, asked: Sequence[_Asked], oracle: TextOracle) -> ScoreBounds:
     if not asked:
-        return Reach(0, float("nan"), float("nan"))
+        return ScoreBounds(0, float("nan"), float("nan"))
     floor = sum(item.score(oracle.answer(benchmark, item.prompt)) for item in asked)
     ceiling = sum(max(item.score(answer) for answer in item.answers) for item in asked)
-    return Reach(len(asked), 100 * floor / len(asked), 100 * ceiling / len(asked))
+    return ScoreBounds(len(asked), 100 * floor / len(asked), 100 * ceiling / len(asked))
 
 
 def _asked(dataset: SceneDataset, split: Split, benchmark: Benchmark) -> list[_Asked]:

@@ -20,7 +20,7 @@ from cobra_kit.data.scenes.cache import cache_key
 from cobra_kit.data.scenes.captions import caption
 from cobra_kit.data.scenes.dataset import SceneDataset, scenes_dataset
 from cobra_kit.data.scenes.names import image_name
-from cobra_kit.data.scenes.oracle import Reach, reach
+from cobra_kit.data.scenes.oracle import ScoreBounds, reach
 from cobra_kit.data.scenes.params import SceneParams
 from cobra_kit.data.scenes.prompts import Benchmark as Form
 from cobra_kit.data.scenes.prompts import prompt, reply
@@ -222,7 +222,7 @@ class ScenesSource:
         }
         return {group: found[name].floor / 100 for group, name in bounds.items()}
 
-    def _compute_reach(self, split: HeldOutSplit) -> dict[str, Reach]:
+    def _compute_reach(self, split: HeldOutSplit) -> dict[str, ScoreBounds]:
         return reach(self.dataset, split)
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from cobra_kit import __version__
 from cobra_kit.exchange.writing import recipe_of
+from cobra_kit.files import write_json, write_text
 from cobra_kit.model.checkpoint import TOKENIZER, save_pretrained
 from cobra_kit.model.signature import composed_tensors
-from cobra_kit.store import write_json, write_text
 
 if TYPE_CHECKING:
     from torch import Tensor

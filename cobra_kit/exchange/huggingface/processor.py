@@ -14,12 +14,12 @@ from transformers import BatchFeature
 from cobra_kit.errors import CobraError
 from cobra_kit.exchange.huggingface.locate import local_folder
 from cobra_kit.exchange.huggingface.options import OF_THE_LOADER, refuse, unlike
+from cobra_kit.files import atomic_write
 from cobra_kit.interfaces import Tokenizer
 from cobra_kit.model import Processor, processor_of
 from cobra_kit.model.batch import PreparedRow
 from cobra_kit.model.checkpoint import resolved_here
 from cobra_kit.model.prompts import ImageInput, images_of, prompt_rows
-from cobra_kit.store import atomic_write
 
 _FILES = (
     "recipe.yaml",

@@ -9,12 +9,12 @@ from cobra_kit.report import grid
 from cobra_kit.report.html.blocks import paragraphs, table
 from cobra_kit.report.markup import Markup, element, join
 from cobra_kit.report.plots.frame import colour
-from cobra_kit.report.view import Disagreement, Dispute, Picture, Reply
+from cobra_kit.report.view import DisagreementExample, DisagreementQuestion, Picture, Reply
 
 _BOX = re.compile(r"\s*\[([^\[\]]*)\]\s*\Z")
 
 
-def disputes(found: Sequence[Disagreement], pictures_missing: str, arms: Sequence[str]) -> Markup:
+def disputes(found: Sequence[DisagreementExample], pictures_missing: str, arms: Sequence[str]) -> Markup:
     """Returns the counts per benchmark, then a sample of the questions; nothing where nobody disagrees."""
     shown = [one for one in found if one.won or one.lost]
     if not shown:
@@ -32,7 +32,7 @@ def disputes(found: Sequence[Disagreement], pictures_missing: str, arms: Sequenc
     return join([counts, paragraphs(notes), _filters(shown), element("div", cards, class_="cards", id="disputes")])
 
 
-def _filters(found: Sequence[Disagreement]) -> Markup:
+def _filters(found: Sequence[DisagreementExample]) -> Markup:
     """Hidden until the script that makes it work has run."""
     names = dict.fromkeys(one.benchmark for one in found)
     options = [element("option", "all benchmarks", value=""), *(element("option", n, value=n) for n in names)]
@@ -40,7 +40,7 @@ def _filters(found: Sequence[Disagreement]) -> Markup:
     return element("p", label, class_="filter", hidden=True)
 
 
-def _card(where: Disagreement, question: Dispute, arms: Sequence[str]) -> Markup:
+def _card(where: DisagreementExample, question: DisagreementQuestion, arms: Sequence[str]) -> Markup:
     classes = [colour(arms.index(one.arm)) for one in question.replies]
     replies = [_reply(*one) for one in zip(question.replies, classes, strict=True)]
     part = question.group.removeprefix(f"{where.benchmark}/")
@@ -70,7 +70,7 @@ def _reply(reply: Reply, own: str) -> Markup:
     )
 
 
-def _picture(question: Dispute, classes: Sequence[str]) -> Markup:
+def _picture(question: DisagreementQuestion, classes: Sequence[str]) -> Markup:
     picture = question.picture
     assert picture is not None  # as `_card` has seen
     image = element(
@@ -85,7 +85,7 @@ def _picture(question: Dispute, classes: Sequence[str]) -> Markup:
     return element("div", image, _boxes(question, picture, classes), class_="picture")
 
 
-def _boxes(question: Dispute, picture: Picture, classes: Sequence[str]) -> Markup | None:
+def _boxes(question: DisagreementQuestion, picture: Picture, classes: Sequence[str]) -> Markup | None:
     """Returns the boxes that answers name, over the picture; None where the truth is no box."""
     named = [(question.truth, "truth"), *zip((one.text for one in question.replies), classes, strict=True)]
     boxes = [(box, class_) for text, class_ in named if (box := _box(text)) is not None]

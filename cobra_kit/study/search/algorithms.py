@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cobra_kit.recipe import Recipe
 from cobra_kit.recipe.problems import problem, suggest
 from cobra_kit.recipe.sweep import NamedSection
-from cobra_kit.study.trials.quiet import knowingly
+from cobra_kit.trials.warnings import suppress_experimental_warnings
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -96,7 +96,7 @@ def _made(recipe: Recipe, key: str, cls: Any, chosen: NamedSection, ours: Mappin
             hint = suggest(name, known, what="options") if known else "it has none"
             raise problem(recipe.tree, ("sweep", key, name), f"{chosen.use} has no option {name!r}", hint)
     try:
-        with knowingly():
+        with suppress_experimental_warnings():
             return cls(**options, **ours)
     except (TypeError, ValueError, ImportError) as error:
         raise problem(recipe.tree, ("sweep", key), f"Optuna refuses {chosen.use}: {error}") from error

@@ -9,17 +9,17 @@ from cobra_kit.events import Message, Reporter
 from cobra_kit.recipe.sweep import Scalar
 from cobra_kit.report import AblationTable
 from cobra_kit.study.folder import StudyFolder
-from cobra_kit.study.plan import RunPlan, StudyPlan
-from cobra_kit.study.search.plan import REFERENCE, SearchPlan
+from cobra_kit.study.plan.study_plan import RunPlan, StudyPlan
 from cobra_kit.study.search.repeats import is_repeat
-from cobra_kit.study.trials import NAME
+from cobra_kit.study.search.search_plan import REFERENCE, SearchPlan
+from cobra_kit.trials import NAME
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
 
-    from cobra_kit.study.shared import Shared
-    from cobra_kit.train import Pace
+    from cobra_kit.study.execution.study_cache import StudyCache
+    from cobra_kit.train import TrainIntervals
 
 MOST_WINNERS = 5
 """Of a search with several objectives, that many of the trials that none other beats."""
@@ -41,7 +41,12 @@ def winners(study: Study) -> list[FrozenTrial]:
 
 
 def score_winners(
-    search: SearchPlan, study: Study, folder: StudyFolder, shared: Shared, report: Reporter, pace: Pace | None = None
+    search: SearchPlan,
+    study: Study,
+    folder: StudyFolder,
+    shared: StudyCache,
+    report: Reporter,
+    pace: TrainIntervals | None = None,
 ) -> AblationTable:
     """Trains the reference, asks it and the winners the test questions, and returns their table.
 
@@ -50,8 +55,8 @@ def score_winners(
     Raises:
         CobraError: No trial was finished.
     """
-    from cobra_kit.study.results import study_table, write_table
-    from cobra_kit.study.work import execute
+    from cobra_kit.study.execution.run_trial import execute
+    from cobra_kit.study.reading.results import study_table, write_table
 
     best = winners(study)
     if not best:

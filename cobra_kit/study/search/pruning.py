@@ -16,7 +16,7 @@ from cobra_kit.recipe.sweep import COSTS, NamedSection
 from cobra_kit.study.search.algorithms import PRUNERS, make_pruner
 from cobra_kit.study.search.conditions import beside
 from cobra_kit.study.search.space import ends, point_recipe
-from cobra_kit.study.trials.quiet import knowingly
+from cobra_kit.trials.warnings import suppress_experimental_warnings
 
 PER_QUESTION = "wilcoxon"
 """The pruner that is told every question by itself."""
@@ -147,7 +147,7 @@ def _can_prune(recipe: Recipe, looks: Looks, trials: int) -> bool:
     assert recipe.sweep.pruner is not None
     pruner, better = make_pruner(recipe), recipe.sweep.objectives[0].better
     questions = looks.questions if recipe.sweep.pruner.use == PER_QUESTION else None
-    with knowingly():
+    with suppress_experimental_warnings():
         sampler = optuna.samplers.RandomSampler(seed=0)
         study = optuna.create_study(study_name="cobra-kit", direction=better, pruner=pruner, sampler=sampler)
         for number in range(trials):

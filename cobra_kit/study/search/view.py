@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from cobra_kit.errors import CobraError
 from cobra_kit.report.sweep import Objective, SweepView, Trial
-from cobra_kit.study.status import state_of, stored_trials
-from cobra_kit.study.stored import StoredStudy
-from cobra_kit.study.trials import ERROR, NAME, REASON
-from cobra_kit.study.trials.lease import read_mark
-from cobra_kit.study.trials.quiet import knowingly
+from cobra_kit.study.reading.status import state_of, stored_trials
+from cobra_kit.study.reading.stored_study import StoredStudy
+from cobra_kit.trials import ERROR, NAME, REASON
+from cobra_kit.trials.lease import read_lease
+from cobra_kit.trials.warnings import suppress_experimental_warnings
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -58,7 +58,7 @@ def sweep_view(study: StoredStudy) -> SweepView | None:
 
 
 def _trial(trial: FrozenTrial, *, curve: bool) -> Trial:
-    mark = read_mark(trial.user_attrs)
+    mark = read_lease(trial.user_attrs)
     begun, ended = trial.datetime_start, trial.datetime_complete
     state = state_of(trial)
     return Trial(
@@ -89,7 +89,7 @@ def _importances(study: Study, objectives: tuple[Objective, ...]) -> dict[str, d
             return sign * float(trial.values[index])
 
         try:
-            with knowingly():
+            with suppress_experimental_warnings():
                 shares = optuna.importance.get_param_importances(
                     study, evaluator=evaluator, target=value if len(objectives) > 1 else None
                 )

@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cobra_kit.train.encoders.phrases import batch_counts, batch_phrases, counting, fits, wording
+from cobra_kit.train.encoders.scene_instances import SceneInstances
 from cobra_kit.train.encoders.text_tower import TextTower
-from cobra_kit.train.encoders.things import Things
 
 
 class SigmoidLoss(nn.Module):
@@ -66,7 +66,7 @@ class Contrastive(nn.Module):
     def __init__(
         self,
         width: int,
-        things: Things,
+        things: SceneInstances,
         captions: Sequence[str],
         weights: Mapping[str, float],
         tokens_per_picture: int = 16,

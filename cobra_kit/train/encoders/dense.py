@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cobra_kit.data.scenes.vocabulary import PICTURE
-from cobra_kit.train.encoders.things import Things
+from cobra_kit.train.encoders.scene_instances import SceneInstances
 
 SILHOUETTE = 12
 """Width and height of a silhouette; every thing is stretched to it."""
@@ -40,7 +40,7 @@ class Dense(nn.Module):
         self,
         width: int,
         grid: tuple[int, int],
-        things: Things,
+        things: SceneInstances,
         pictures: NDArray[np.uint8],
         weights: Mapping[str, float],
     ) -> None:

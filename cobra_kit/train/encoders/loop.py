@@ -25,7 +25,7 @@ from cobra_kit.train.encoders.pixels import Encode
 from cobra_kit.train.encoders.probe import Probe, probe_tokens
 from cobra_kit.train.encoders.recipe import PretrainPlan, PretrainSection
 from cobra_kit.train.encoders.resume import ResumeFile
-from cobra_kit.train.encoders.things import Things, things_of
+from cobra_kit.train.encoders.scene_instances import SceneInstances, things_of
 from cobra_kit.train.optimiser import decay_groups
 from cobra_kit.train.schedule import learning_rate_factor
 
@@ -158,7 +158,9 @@ def _optimiser(both: nn.Module, settings: PretrainSection) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=settings.betas, fused=True)
 
 
-def _objective(plan: PretrainPlan, width: int, grid: tuple[int, int], things: Things, world: SceneDataset) -> nn.Module:
+def _objective(
+    plan: PretrainPlan, width: int, grid: tuple[int, int], things: SceneInstances, world: SceneDataset
+) -> nn.Module:
     objective = plan.recipe.objective
     if objective.kind == "dense":
         return Dense(width, grid, things, world.pictures("towers"), objective.weights)
@@ -172,7 +174,7 @@ def _world(plan: PretrainPlan, report: Reporter, cache_dir: Path | None) -> Scen
     return scenes_dataset(params, cache_dir, _counted("drawing pictures", report))
 
 
-def _things(world: SceneDataset, split: Split, grid: tuple[int, int], report: Reporter) -> Things:
+def _things(world: SceneDataset, split: Split, grid: tuple[int, int], report: Reporter) -> SceneInstances:
     return things_of(world.scenes(split), grid, _counted("labelling pictures", report))
 
 
@@ -184,9 +186,11 @@ def _counted(text: str, report: Reporter) -> Callable[[int, int], None]:
     return progress
 
 
-def _probe(plan: PretrainPlan, encode: Encode, world: SceneDataset, things: Things, report: Reporter) -> list[Probe]:
+def _probe(
+    plan: PretrainPlan, encode: Encode, world: SceneDataset, things: SceneInstances, report: Reporter
+) -> list[Probe]:
     count = plan.recipe.data.probe_fit
-    fit = Things(**{field.name: getattr(things, field.name)[:count] for field in fields(things)})
+    fit = SceneInstances(**{field.name: getattr(things, field.name)[:count] for field in fields(things)})
     return probe_tokens(
         (encode.all(world.pictures("towers")[:count]), fit),
         (encode.all(world.pictures("val")), _things(world, "val", encode.grid, report)),

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cobra_kit.data.scenes.vocabulary import COLOR_NAMES, SHAPES, WORDS, article
-from cobra_kit.train.encoders.things import (
+from cobra_kit.train.encoders.scene_instances import (
     ALPHABET,
     ATTRIBUTES,
     CELL,
@@ -24,7 +24,7 @@ from cobra_kit.train.encoders.things import (
     SIZE,
     SIZES,
     WORD,
-    Things,
+    SceneInstances,
 )
 
 Pattern = tuple[int, ...]
@@ -88,7 +88,7 @@ def counting(counted: int, number: int) -> str:
     return f"{_NUMBERS[number]} {noun if number == 1 else plural}"
 
 
-def batch_phrases(things: Things, rows: NDArray[np.int64], rng: Random) -> list[Pattern]:
+def batch_phrases(things: SceneInstances, rows: NDArray[np.int64], rng: Random) -> list[Pattern]:
     """Returns one phrase per thing of the pictures `rows`, each phrase once."""
     chosen = {
         phrase_of(attributes, rng): None
@@ -99,7 +99,7 @@ def batch_phrases(things: Things, rows: NDArray[np.int64], rng: Random) -> list[
     return list(chosen)
 
 
-def batch_counts(things: Things, rows: NDArray[np.int64], rng: Random) -> list[tuple[int, int]]:
+def batch_counts(things: SceneInstances, rows: NDArray[np.int64], rng: Random) -> list[tuple[int, int]]:
     """Returns a phrase that counts for every picture of `rows`: (what is counted, number), each once."""
     chosen: dict[tuple[int, int], None] = {}
     for row in rows:

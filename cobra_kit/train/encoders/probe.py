@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cobra_kit.data.scenes.vocabulary import COLOR_NAMES, SHAPES
-from cobra_kit.train.encoders.things import CELL, COLOR, LETTER, SHAPE, SIZE, WORD, Things
+from cobra_kit.train.encoders.scene_instances import CELL, COLOR, LETTER, SHAPE, SIZE, WORD, SceneInstances
 
 _STEPS, _LEARNING_RATE, _DECAY = 300, 0.03, 1e-4
 
@@ -34,7 +34,7 @@ class Probe:
     examples: int
 
 
-def probe_tokens(fit: tuple[Tensor, Things], test: tuple[Tensor, Things]) -> list[Probe]:
+def probe_tokens(fit: tuple[Tensor, SceneInstances], test: tuple[Tensor, SceneInstances]) -> list[Probe]:
     """Returns what linear probes read at the centre token of each thing, and from the mean and max of all tokens.
 
     Args:
@@ -64,7 +64,7 @@ def probe_tokens(fit: tuple[Tensor, Things], test: tuple[Tensor, Things]) -> lis
     return found
 
 
-def _at_things(tokens: Tensor, things: Things, attribute: int, kind: str) -> tuple[Tensor, Tensor]:
+def _at_things(tokens: Tensor, things: SceneInstances, attribute: int, kind: str) -> tuple[Tensor, Tensor]:
     known = things.attributes
     chosen = (
         things.present()
@@ -87,11 +87,11 @@ def _pooled(tokens: Tensor) -> Tensor:
     return torch.cat([tokens.mean(1), tokens.amax(1)], dim=-1)
 
 
-def _counts(things: Things, counted: int = 0) -> Tensor:
+def _counts(things: SceneInstances, counted: int = 0) -> Tensor:
     return torch.from_numpy(things.counts[:, counted].astype(np.int64))
 
 
-def _pairs(things: Things) -> Tensor:
+def _pairs(things: SceneInstances) -> Tensor:
     """Returns `[n 36]` float: whether each pair of colour and shape is in the picture."""
     picture, which = np.nonzero(things.attributes[..., COLOR] >= 0)
     color, shape = (things.attributes[picture, which, i].astype(np.int64) for i in (COLOR, SHAPE))

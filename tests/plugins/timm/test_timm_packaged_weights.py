@@ -16,7 +16,7 @@ from cobra_kit.data.scenes.splits import scene_of
 from cobra_kit.errors import WeightsError
 from cobra_kit.interfaces import VisionEncoder
 from cobra_kit.train.encoders.probe import probe_tokens
-from cobra_kit.train.encoders.things import Things, things_of
+from cobra_kit.train.encoders.scene_instances import SceneInstances, things_of
 from cobra_kit.weights import load_metadata
 from cobra_kit_timm import pretrained, sources
 from cobra_kit_timm.config import (
@@ -127,7 +127,7 @@ LEAST = {
 
 
 @pytest.fixture(scope="module")
-def drawn() -> list[tuple[np.ndarray, Things]]:
+def drawn() -> list[tuple[np.ndarray, SceneInstances]]:
     sets = []
     for split, count in (("towers", FEW), ("val", HELD_OUT)):
         scenes = [scene_of(11, split, index) for index in range(count)]  # type: ignore[arg-type]
@@ -142,7 +142,7 @@ def drawn() -> list[tuple[np.ndarray, Things]]:
 )
 @torch.no_grad()
 def test_tokens_tell_what_the_cards_say(
-    drawn: list[tuple[np.ndarray, Things]], name: str, cls: type[VisionEncoder], config: EncoderConfig
+    drawn: list[tuple[np.ndarray, SceneInstances]], name: str, cls: type[VisionEncoder], config: EncoderConfig
 ) -> None:
     encoder, prepare = build(cls, config), cls.preprocess(config)
     sets = []

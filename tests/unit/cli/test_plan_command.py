@@ -11,8 +11,8 @@ import pytest
 
 from cobra_kit.cli import main
 from cobra_kit.errors import PluginError
-from cobra_kit.study import forecast as forecast_module
-from cobra_kit.study import speed
+from cobra_kit.forecast import forecast as forecast_module
+from cobra_kit.forecast import machine_speed as speed
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ import miniature
 import pytest
 from rich.console import Console
 
-from cobra_kit.cli.board import Board, Row, duration
+from cobra_kit.cli.board import ProgressDisplay, Row, duration
 from cobra_kit.cli.progress import PlainProgress, column_widths, draw, fitting
 from cobra_kit.events import Message, Progress, StageDone, StageStarted, StepDone
 from cobra_kit.recipe import load_recipe
-from cobra_kit.study.events import RunDone, RunStarted
-from cobra_kit.study.plan import make_plan
+from cobra_kit.study.execution.events import RunDone, RunStarted
+from cobra_kit.study.plan.study_plan import make_plan
 
 
 class Clock:
@@ -30,8 +30,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def board(tmp_path: Path, clock: Clock) -> Board:
-    return Board(make_plan(load_recipe(miniature.write(tmp_path))), clock)
+def board(tmp_path: Path, clock: Clock) -> ProgressDisplay:
+    return ProgressDisplay(make_plan(load_recipe(miniature.write(tmp_path))), clock)
 
 
 def step(done: int) -> StepDone:
@@ -40,14 +40,14 @@ def step(done: int) -> StepDone:
     )
 
 
-def drawn(board: Board, width: int, height: int = 24) -> list[str]:
+def drawn(board: ProgressDisplay, width: int, height: int = 24) -> list[str]:
     console = Console(file=io.StringIO(), width=width, height=height, force_terminal=True, color_system=None)
     with console.capture() as capture:
         console.print(draw(board, console))
     return [line.rstrip() for line in capture.get().splitlines()]
 
 
-def test_rows_follow_a_run_from_waiting_to_done(board: Board, clock: Clock) -> None:
+def test_rows_follow_a_run_from_waiting_to_done(board: ProgressDisplay, clock: Clock) -> None:
     assert [row.facts for row in board.rows] == ["waiting", "waiting"]
     board.take(RunStarted(arm="mlp-s7", folder="f"))
     board.take(StageStarted(arm="mlp-s7", stage="finetune", steps=1500, step=0, rows=9))
@@ -64,7 +64,7 @@ def test_rows_follow_a_run_from_waiting_to_done(board: Board, clock: Clock) -> N
     assert [row.facts for row in board.rows] == ["trained in 2:51", "waiting"]
 
 
-def test_shared_work_has_a_row_until_it_is_done(board: Board, clock: Clock) -> None:
+def test_shared_work_has_a_row_until_it_is_done(board: ProgressDisplay, clock: Clock) -> None:
     board.take(Progress(task="scenes", done=200, total=400, unit="pictures"))
     assert board.rows[0].facts == "200/400 pictures"
     clock.now = 4.0
@@ -75,7 +75,7 @@ def test_shared_work_has_a_row_until_it_is_done(board: Board, clock: Clock) -> N
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 140])
-def test_a_drawn_board_is_never_wider_than_the_terminal(board: Board, width: int) -> None:
+def test_a_drawn_board_is_never_wider_than_the_terminal(board: ProgressDisplay, width: int) -> None:
     board.take(step(640))
     lines = drawn(board, width)
     assert max(map(len, lines)) <= width
@@ -84,7 +84,7 @@ def test_a_drawn_board_is_never_wider_than_the_terminal(board: Board, width: int
     assert ("━" in lines[0]) == (width >= 80)
 
 
-def test_many_runs_fit_a_low_terminal(board: Board) -> None:
+def test_many_runs_fit_a_low_terminal(board: ProgressDisplay) -> None:
     rows = [Row(f"a{i}", state="done") for i in range(20)] + [Row("now", state="working"), Row("b"), Row("c")]
     kept, hidden = fitting(rows, 5)
     assert len(kept) + 1 <= 5
@@ -99,7 +99,7 @@ def test_the_bar_gives_way_first() -> None:
     assert column_widths([row], 60)[2] == 0
 
 
-def test_plain_lines_are_few(board: Board, capsys: pytest.CaptureFixture[str]) -> None:
+def test_plain_lines_are_few(board: ProgressDisplay, capsys: pytest.CaptureFixture[str]) -> None:
     report = PlainProgress(board)
     report(StageStarted(arm="mlp-s7", stage="finetune", steps=1500, step=0, rows=9))
     for done in range(1, 1500):

@@ -14,7 +14,7 @@ from fake_study import write_study
 
 from cobra_kit.cli import main
 from cobra_kit.report import render_text, table_from_json
-from cobra_kit.study.reproduce import needs
+from cobra_kit.reproduce import needs
 
 
 @pytest.fixture

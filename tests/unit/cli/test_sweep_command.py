@@ -21,9 +21,9 @@ from cobra_kit.cli.status_text import live_lines, overview, status_lines
 from cobra_kit.cli.sweep_action import Words, global_words, seconds_of
 from cobra_kit.cli.sweep_board import PlainBoard
 from cobra_kit.errors import CobraError
-from cobra_kit.study.devices import choose_device, worker_environment
-from cobra_kit.study.status import StudyStatus, TrialStatus, study_status
-from cobra_kit.study.workers import MOST_RESTARTS, Workers, raise_failures, working
+from cobra_kit.study.execution.devices import choose_device, worker_environment
+from cobra_kit.study.reading.status import StudyStatus, TrialStatus, study_status
+from cobra_kit.trials.worker_pool import MAX_RESTARTS, Workers, raise_failures, working
 
 GRID = miniature.search(
     "train.finetune.learning_rate: {choices: [0.001, 0.002, 0.003, 0.004]}", sampler={"use": "grid"}
@@ -152,7 +152,7 @@ def test_workers_are_told_everything_that_the_command_was() -> None:
 
 def test_workers_share_cores_and_have_a_gpu_each(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr("cobra_kit.study.devices.cores", lambda: 8)
+    monkeypatch.setattr("cobra_kit.study.execution.devices.cores", lambda: 8)
     assert worker_environment(0, 3, "cpu") == {"OMP_NUM_THREADS": "2"}
     assert worker_environment(0, 99, "cpu") == {"OMP_NUM_THREADS": "1"}
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, 5")
@@ -185,8 +185,8 @@ def test_killed_workers_start_again_a_few_times(tmp_path: Path) -> None:
     workers = crew(tmp_path, "import os; os.kill(os.getpid(), 9)", told)
     with working(workers):
         tended(workers)
-    assert [event.text for event in told].count("worker 1 was killed (SIGKILL); it starts again") == MOST_RESTARTS
-    with pytest.raises(CobraError, match=rf"a worker was killed {MOST_RESTARTS + 1} times in a row \(SIGKILL\)"):
+    assert [event.text for event in told].count("worker 1 was killed (SIGKILL); it starts again") == MAX_RESTARTS
+    with pytest.raises(CobraError, match=rf"a worker was killed {MAX_RESTARTS + 1} times in a row \(SIGKILL\)"):
         raise_failures(workers.failures, tmp_path)
 
 

@@ -11,9 +11,9 @@ import torch
 from toy_source import ToySource
 
 from cobra_kit.data.features import FeatureCache
-from cobra_kit.data.lock import locked
 from cobra_kit.errors import DataError
 from cobra_kit.events import Message, Progress
+from cobra_kit.locks import locked
 from cobra_kit.model import compose
 
 

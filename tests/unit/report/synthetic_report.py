@@ -8,8 +8,8 @@ from cobra_kit.report import AblationTable, Cost, Difference, Estimate, PaperNot
 from cobra_kit.report.sweep import Objective, SweepView, Trial, TrialState
 from cobra_kit.report.view import (
     Command,
-    Disagreement,
-    Dispute,
+    DisagreementExample,
+    DisagreementQuestion,
     Document,
     Picture,
     Reply,
@@ -48,7 +48,7 @@ def table(
 def view(arms: tuple[str, ...] = ("mlp", "ldpv2"), *, word: str = "word", sweep: SweepView | None = None) -> ReportView:
     """Returns a view with something in every section; `word` stands wherever text of others can."""
     reference, other = arms[0], arms[1]
-    dispute = Dispute(
+    dispute = DisagreementQuestion(
         question_id=word,
         group=word,
         prompt=word,
@@ -70,7 +70,7 @@ def view(arms: tuple[str, ...] = ("mlp", "ldpv2"), *, word: str = "word", sweep:
         ),
         missing=(word,),
         disagreements=(
-            Disagreement(
+            DisagreementExample(
                 benchmark=word,
                 reference=reference,
                 other=other,

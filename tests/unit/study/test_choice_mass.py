@@ -25,7 +25,7 @@ from cobra_kit.report import (
 from cobra_kit.report.footnotes import footnotes
 from cobra_kit.report.html.scores import scores
 from cobra_kit.statistics import QuestionScore
-from cobra_kit.study.reporting import study_state
+from cobra_kit.study.reading.report import study_state
 
 SENTENCE = (
     "presence ranks answers that hardly ever come first: together they have 0.0012 % (mlp) of the first token's "

@@ -16,7 +16,7 @@ from cobra_kit.errors import DataError, RecipeError
 from cobra_kit.events import Event, Message, StepDone
 from cobra_kit.recipe import load_recipe
 from cobra_kit.report import render_csv, render_latex, render_markdown, render_text, table_from_json
-from cobra_kit.study.search.plan import make_search_plan
+from cobra_kit.study.search.search_plan import make_search_plan
 
 SCENES = "data: {source: scenes, train: 60, val: 20, test: 24}"
 VALIDATION = "  validation: {every_steps: 10, questions: 12}\n"

@@ -10,16 +10,16 @@ import pytest
 import torch
 
 import cobra_kit
-from cobra_kit.evaluate.precision import take_precision
+from cobra_kit.evaluate.precision import apply_precision
 from cobra_kit.events import Event, StageStarted
+from cobra_kit.forecast.forecast import ArmForecast, Forecast
+from cobra_kit.forecast.machine_speed import MachineSpeed
+from cobra_kit.forecast.runtime_estimate import RuntimeEstimate
 from cobra_kit.model import VisionLanguageModel, compose
 from cobra_kit.model.quantise import Int8Linear
 from cobra_kit.recipe import load_recipe
 from cobra_kit.recipe.sections import PrecisionSection
-from cobra_kit.study.forecast import ArmForecast, Forecast
-from cobra_kit.study.local import LocalTime
-from cobra_kit.study.plan import make_plan
-from cobra_kit.study.speed import Speed
+from cobra_kit.study.plan.study_plan import make_plan
 from cobra_kit.weights import load_tensors
 
 WANTED = "max_new_tokens: 4\n  benchmarks: [presence]"
@@ -68,7 +68,7 @@ def model(tmp_path: Path) -> VisionLanguageModel:
 
 
 def test_bfloat16_leaves_the_encoder_and_what_is_never_quantised(model: VisionLanguageModel) -> None:
-    take_precision(model, PrecisionSection(weights="bfloat16"))
+    apply_precision(model, PrecisionSection(weights="bfloat16"))
     types = {name: tensor.dtype for name, tensor in model.named_parameters()}
     wide = {name for name, dtype in types.items() if dtype == torch.float32}
     assert all(
@@ -84,18 +84,18 @@ def test_bfloat16_leaves_the_encoder_and_what_is_never_quantised(model: VisionLa
 
 def test_nothing_asked_changes_nothing(model: VisionLanguageModel) -> None:
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    assert take_precision(model, None).state is None
-    assert take_precision(model, PrecisionSection()).state is None
-    assert take_precision(model, PrecisionSection(state="bfloat16")).state == torch.bfloat16
+    assert apply_precision(model, None).state is None
+    assert apply_precision(model, PrecisionSection()).state is None
+    assert apply_precision(model, PrecisionSection(state="bfloat16")).state == torch.bfloat16
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
-    take_precision(model, PrecisionSection(weights="int8"))
+    apply_precision(model, PrecisionSection(weights="int8"))
     assert {type(m) for m in model.projector.modules()} & {Int8Linear} == set()
     assert any(isinstance(m, Int8Linear) for m in model.backbone.modules())
 
 
 def test_the_forecast_counts_a_shared_training_once(tmp_path: Path) -> None:
-    speed = Speed(measured="", load=0.0, starting=1.0, composing=0.0, drawing=0.0, features=0.0)
-    local = LocalTime(
+    speed = MachineSpeed(measured="", load=0.0, starting=1.0, composing=0.0, drawing=0.0, features=0.0)
+    local = RuntimeEstimate(
         *(1.0, 2.0, 4.0),  # starting, drawing, features: once for all
         *(8.0, 100.0, 50.0, 16.0),  # preparing, training, validation, evaluation
         speed=speed,

@@ -19,9 +19,9 @@ from cobra_kit.errors import CobraError
 from cobra_kit.events import Event, Message, StageStarted
 from cobra_kit.recipe import load_recipe
 from cobra_kit.report import AblationTable, render_markdown, render_text
-from cobra_kit.study.plan import StudyPlan, make_plan
-from cobra_kit.study.stages import beginnings, shared_keys
-from cobra_kit.train import Pace
+from cobra_kit.study.execution.shared_stages import shared_keys, stage_prefixes
+from cobra_kit.study.plan.study_plan import StudyPlan, make_plan
+from cobra_kit.train import TrainIntervals
 from cobra_kit.weights import load_tensors
 
 TEXT = "pretrain_text: {steps: 6, batch_size: 4}"
@@ -48,7 +48,7 @@ def plan(tmp_path: Path, text: str = RECIPE, **settings: str) -> StudyPlan:
 
 
 def keys(found: StudyPlan) -> dict[str, list[str]]:
-    return {run.name: [one.key for one in beginnings(run, "data")] for run in found.runs}
+    return {run.name: [one.key for one in stage_prefixes(run, "data")] for run in found.runs}
 
 
 def shared(found: StudyPlan) -> frozenset[str]:
@@ -185,7 +185,7 @@ def test_a_kill_in_a_shared_stage_changes_nothing(context: ForkServerContext, st
 def test_of_two_at_once_one_trains_and_the_other_waits(study: Study, tmp_path: Path) -> None:
     from cobra_kit.data.sources import open_source
     from cobra_kit.model import compose
-    from cobra_kit.study.stages import SharedStage, shared_stages
+    from cobra_kit.study.execution.shared_stages import SharedStage, shared_stages
 
     recipe, _, _, _ = study
     found = make_plan(load_recipe(recipe))
@@ -200,7 +200,15 @@ def test_of_two_at_once_one_trains_and_the_other_waits(study: Study, tmp_path: P
         run = (chat, base)[index]
         model = compose(run.resolved, seed=run.seed)
         results[run.name] = shared_stages(
-            run, model, source, wanted, tmp_path, feature_folder=tmp_path, report=report, pace=Pace(), validate=None
+            run,
+            model,
+            source,
+            wanted,
+            tmp_path,
+            feature_folder=tmp_path,
+            report=report,
+            pace=TrainIntervals(),
+            validate=None,
         )
 
     def first(event: Event, /) -> None:

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from cobra_kit import store
+from cobra_kit import files
 from cobra_kit.errors import CobraError
 from cobra_kit.recipe import load_recipe
 from cobra_kit.study.folder import open_study
-from cobra_kit.study.plan import StudyPlan, make_plan
+from cobra_kit.study.plan.study_plan import StudyPlan, make_plan
 
 
 @pytest.fixture
@@ -77,11 +77,11 @@ def test_without_a_home_a_study_has_the_caches(
     for name in ("COBRA_KIT_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", "/dev/null")
-    monkeypatch.setattr(store._Fallback, "told", False)
+    monkeypatch.setattr(files._Fallback, "told", False)
     told: list[object] = []
     with open_study(tmp_path / "study", plan, report=told.append):
-        assert store.user_cache() == tmp_path / "study" / "cache"
-        store.user_cache().mkdir()
+        assert files.user_cache() == tmp_path / "study" / "cache"
+        files.user_cache().mkdir()
     assert len(told) == 1
     assert "cannot be written: caches are in" in str(told[0])
     with open_study(tmp_path / "study", plan, fresh=True, report=told.append):

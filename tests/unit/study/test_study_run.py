@@ -16,17 +16,17 @@ import pytest
 import yaml
 
 import cobra_kit
-from cobra_kit import store
+from cobra_kit import files
 from cobra_kit.errors import CobraError, DataError
 from cobra_kit.events import Event, StepDone
 from cobra_kit.report import AblationTable, table_from_json
-from cobra_kit.study.events import RunDone
+from cobra_kit.study.execution.events import RunDone
 
 Finished = tuple[Path, Path, AblationTable]
 BENCHMARKS = ["presence", "attribute", "count", "spatial", "reading", "boxes"]
 
 
-def files(study: Path, pattern: str) -> dict[str, bytes]:
+def contents(study: Path, pattern: str) -> dict[str, bytes]:
     return {str(path.relative_to(study)): path.read_bytes() for path in sorted(study.glob(pattern))}
 
 
@@ -115,11 +115,11 @@ def test_validation_was_looked_at_while_training(finished: Finished) -> None:
 
 def test_a_finished_study_repeats_nothing(finished: Finished) -> None:
     recipe, study, table = finished
-    before = files(study, "runs/**/*.*")
+    before = contents(study, "runs/**/*.*")
     events: list[Event] = []
     assert cobra_kit.run(recipe, out=study, control="shuffled-images", report=events.append) == table
     assert [type(event) for event in events] == [RunDone, RunDone]
-    assert files(study, "runs/**/*.*") == before
+    assert contents(study, "runs/**/*.*") == before
 
 
 def test_load_gives_the_trained_model(finished: Finished) -> None:
@@ -213,7 +213,7 @@ def test_a_disk_that_fills_up_while_scoring_harms_nothing(
         replace(old, new)
 
     with monkeypatch.context() as patch:
-        patch.setattr(store.os, "replace", full)
+        patch.setattr(files.os, "replace", full)
         with pytest.raises(CobraError, match=r"scores.json: cannot write: .*No space left[\s\S]*Make room on the disk"):
             cobra_kit.run(recipe, out=copy, control="shuffled-images")
     assert (copy / "runs/mlp-s7/scores.json").read_text() == "{}"
@@ -255,4 +255,4 @@ def test_killed_at_random_moments_the_table_is_the_same(
     kill_and_restart(context, recipe, out, kills, seed=kills)
     again = cobra_kit.run(recipe, out=out, control="shuffled-images")
     assert miniature.without_times(again) == miniature.without_times(table)
-    assert files(out, "runs/*/predictions/**/*.jsonl") == files(study, "runs/*/predictions/**/*.jsonl")
+    assert contents(out, "runs/*/predictions/**/*.jsonl") == contents(study, "runs/*/predictions/**/*.jsonl")

@@ -10,7 +10,7 @@ from toy_source import ToySource
 from cobra_kit.data.rows import TrainingRow
 from cobra_kit.errors import DataError
 from cobra_kit.events import Message, StepDone
-from cobra_kit.train import Pace, StageResult, train_run
+from cobra_kit.train import StageResult, TrainIntervals, train_run
 
 
 class LongSource(ToySource):
@@ -89,7 +89,7 @@ def test_a_resumed_run_has_one_beginning_and_an_allowance_is_no_other_training(m
         if isinstance(event, StepDone) and event.step == 2:
             raise Stop
 
-    pace = Pace(log_steps=1, save_seconds=0)
+    pace = TrainIntervals(log_steps=1, save_seconds=0)
     with pytest.raises(Stop):
         train_run(make_model(), LongSource(6), section(steps=4), tmp_path, seed=1, report=report, pace=pace)
     train_run(make_model(), LongSource(6), section(steps=4, max_cut_share=1.0), tmp_path, seed=1, pace=pace)

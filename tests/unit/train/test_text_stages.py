@@ -10,7 +10,7 @@ from cobra_kit.data.rows import TrainingRow
 from cobra_kit.errors import DataError
 from cobra_kit.events import StepDone
 from cobra_kit.recipe import sections
-from cobra_kit.train import Pace, train_run, training_identity
+from cobra_kit.train import TrainIntervals, train_run, training_identity
 from cobra_kit.train.stages import STAGES, trained_until
 
 SETTINGS = {"steps": 3, "batch_size": 4, "learning_rate": 0.02}
@@ -50,7 +50,7 @@ def test_the_backbone_learns_alone_and_no_picture_is_opened(make_model, source, 
     looks = []
     train_run(
         model, source, section({stage: SETTINGS}), tmp_path / "run", seed=1,
-        pace=Pace(validate_steps=1), validate=looks.append,
+        pace=TrainIntervals(validate_steps=1), validate=looks.append,
     )  # fmt: skip
     assert changed(before, weights(model)) == {"backbone"}
     assert source.asked == [FORMS[stage]]
@@ -85,7 +85,9 @@ def test_a_stop_in_align_does_not_lose_what_the_text_taught(make_model, source, 
             raise Stop
 
     with pytest.raises(Stop):
-        train_run(make_model(), source, stages, tmp_path / "run", seed=1, report=stop, pace=Pace(save_seconds=0))
+        train_run(
+            make_model(), source, stages, tmp_path / "run", seed=1, report=stop, pace=TrainIntervals(save_seconds=0)
+        )
     resumed = make_model()
     assert train_run(resumed, source, stages, tmp_path / "run", seed=1).resumed_at == "align/2"
     assert changed(weights(whole), weights(resumed)) == set()

@@ -13,13 +13,13 @@ import pytest
 import torch
 from toy_source import ToySource
 
-from cobra_kit import store
+from cobra_kit import files
 from cobra_kit.errors import DataError, TrainingError
 from cobra_kit.events import Message, StageDone, StageStarted, StepDone
 from cobra_kit.model import compose
-from cobra_kit.train import Pace, train_run
+from cobra_kit.train import TrainIntervals, train_run
 
-EVERY_STEP = Pace(log_steps=1, save_seconds=0)
+EVERY_STEP = TrainIntervals(log_steps=1, save_seconds=0)
 
 
 def weights(model):
@@ -228,13 +228,13 @@ def test_a_full_disk_leaves_the_previous_checkpoint_whole(make_model, source, se
                 raise OSError(errno.ENOSPC, "No space left on device")
         replace(old, new)
 
-    monkeypatch.setattr(store.os, "replace", full_on_the_fourth)
+    monkeypatch.setattr(files.os, "replace", full_on_the_fourth)
     with pytest.raises(TrainingError) as caught:
         train_run(make_model(), source, section(), folder, seed=1, pace=EVERY_STEP)
     assert "the checkpoint cannot be written: cannot write" in str(caught.value)
     assert "No space left on device" in str(caught.value)
     assert "3-finetune-00000003.safetensors is whole; the same command goes on from there" in str(caught.value)
-    monkeypatch.setattr(store.os, "replace", replace)
+    monkeypatch.setattr(files.os, "replace", replace)
     resumed = make_model()
     assert train_run(resumed, source, section(), folder, seed=1).resumed_at == "finetune/3"
     assert len(same(weights(whole), weights(resumed))) == len(weights(whole))
@@ -309,14 +309,14 @@ def test_validation_is_written_and_changes_nothing(make_model, source, section, 
 
     plain, looked = make_model(), make_model()
     train_run(plain, source, section(), tmp_path / "plain", seed=1)
-    train_run(looked, source, section(), tmp_path / "run", seed=1, pace=Pace(validate_steps=5), validate=look)
+    train_run(looked, source, section(), tmp_path / "run", seed=1, pace=TrainIntervals(validate_steps=5), validate=look)
     assert len(same(weights(plain), weights(looked))) == len(weights(plain))
     found = [line for line in lines(tmp_path / "run") if "validation" in line]
     assert [line["step"] for line in found] == [5, 10, 12]
     assert found[0] == {"stage": "finetune", "step": 5, "validation": {"accuracy": 0.5}}
 
 
-BEST = Pace(log_steps=1, save_seconds=0, validate_steps=2, keep_best=True)
+BEST = TrainIntervals(log_steps=1, save_seconds=0, validate_steps=2, keep_best=True)
 
 
 def looks(*accuracies):

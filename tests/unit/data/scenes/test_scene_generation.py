@@ -200,7 +200,7 @@ def test_a_full_disk_is_one_error_and_leaves_nothing(tmp_path: Path, monkeypatch
 
 
 def test_a_failing_worker_is_an_error_with_its_last_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cobra_kit.data.scenes.crew.sys.executable", "/bin/false")
+    monkeypatch.setattr("cobra_kit.data.scenes.drawing_pool.sys.executable", "/bin/false")
     with pytest.raises(CobraError, match="drawing the pictures failed: exit code 1"):
         scenes_dataset(SceneParams.checked(train=5, val=0, test=0), tmp_path, workers=1)
     assert list((tmp_path / "scenes").iterdir()) == []

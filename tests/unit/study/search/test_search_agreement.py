@@ -9,7 +9,7 @@ import pytest
 from cobra_kit.errors import RecipeError
 from cobra_kit.recipe import load_recipe
 from cobra_kit.study.search.agree import remarks
-from cobra_kit.study.search.plan import SearchPlan, make_search_plan
+from cobra_kit.study.search.search_plan import SearchPlan, make_search_plan
 
 RECIPE = """
 model:

@@ -16,8 +16,8 @@ from cobra_kit.train.encoders.contrastive import Contrastive, SigmoidLoss
 from cobra_kit.train.encoders.dense import Dense
 from cobra_kit.train.encoders.probe import probe_tokens
 from cobra_kit.train.encoders.recipe import TERMS
+from cobra_kit.train.encoders.scene_instances import COLOR, SHAPE, things_of
 from cobra_kit.train.encoders.text_tower import TextTower
-from cobra_kit.train.encoders.things import COLOR, SHAPE, things_of
 
 SCENES = [scene_of(0, "towers", index) for index in range(48)]
 THINGS = things_of(SCENES, (8, 8))

@@ -9,7 +9,7 @@ import pytest
 
 from cobra_kit.data.scenes.splits import scene_of
 from cobra_kit.train.encoders.phrases import batch_counts, batch_phrases, counting, fits, phrase_of, wording
-from cobra_kit.train.encoders.things import things_of
+from cobra_kit.train.encoders.scene_instances import things_of
 
 SCENES = [scene_of(0, "towers", index) for index in range(80)]
 THINGS = things_of(SCENES, (8, 8))

@@ -8,7 +8,7 @@ import pytest
 from cobra_kit.data.scenes.layout import Box, Scene, SceneObject, SceneText
 from cobra_kit.data.scenes.splits import scene_of
 from cobra_kit.data.scenes.vocabulary import COLOR_NAMES, SHAPES, WORDS
-from cobra_kit.train.encoders.things import (
+from cobra_kit.train.encoders.scene_instances import (
     ALPHABET,
     CELL,
     COLOR,

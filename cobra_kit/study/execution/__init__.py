@@ -1,0 +1,1 @@
+"""How a study is done: from a plan to finished runs."""

@@ -1,0 +1,101 @@
+"""Runs a study: every run of its plan, one after the other, then the table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cobra_kit.arguments import file_path
+from cobra_kit.errors import CobraError
+from cobra_kit.evaluate.control import CONTROLS
+from cobra_kit.events import Reporter, silent
+from cobra_kit.recipe import Recipe, load_recipe
+from cobra_kit.report import AblationTable
+from cobra_kit.study.execution.devices import AUTO, choose_device
+from cobra_kit.study.folder import Plan, open_study
+from cobra_kit.study.plan.study_plan import StudyPlan, make_plan
+
+if TYPE_CHECKING:
+    from cobra_kit.train import TrainIntervals
+
+STUDIES = Path("studies")
+
+
+def run(
+    recipe: str | Path | Recipe,
+    *,
+    profile: str | None = None,
+    overrides: Sequence[str] = (),
+    out: str | Path | None = None,
+    fresh: bool = False,
+    control: str | None = None,
+    device: str = AUTO,
+    report: Reporter = silent,
+    pace: TrainIntervals | None = None,
+) -> AblationTable:
+    """Trains and evaluates every arm and seed of a recipe and returns the table.
+
+    Called again after an interruption, or a kill, it does what is missing and repeats nothing.
+
+    Args:
+        recipe: A file, a packaged name, or a loaded recipe.
+        profile: Which profile of the file; None: the recipe's default.
+        overrides: `a.b=c` settings.
+        out: The study's folder; None: `studies/<recipe>-<profile>`.
+        fresh: Delete what is there and start over.
+        control: `shuffled-images`: ask the same questions with wrong pictures too.
+        device: `cpu`, `cuda`, or `auto`: a GPU where torch sees one.
+        report: Told about progress.
+        pace: How often to log and save while training.
+
+    Raises:
+        CobraError: The recipe, the data or the folder is wrong, or training failed.
+    """
+    if isinstance(recipe, Recipe):
+        if profile is not None or overrides:
+            raise CobraError(
+                "a loaded recipe has its profile and settings already", hint="Give them to load_recipe instead."
+            )
+        loaded = recipe
+    else:
+        loaded = load_recipe(recipe, profile=profile, overrides=overrides)
+    plan = make_plan(loaded)
+    return run_plan(plan, study_path(plan, out), fresh=fresh, control=control, device=device, report=report, pace=pace)
+
+
+def study_path(plan: Plan, out: str | Path | None = None) -> Path:
+    """Returns the folder of a study: `out`, or `studies/<recipe>-<profile>`."""
+    return file_path(out, "out") if out is not None else STUDIES / plan.name
+
+
+def run_plan(
+    plan: StudyPlan,
+    path: Path,
+    *,
+    fresh: bool = False,
+    control: str | None = None,
+    device: str = AUTO,
+    report: Reporter = silent,
+    pace: TrainIntervals | None = None,
+) -> AblationTable:
+    """Does what is missing of a plan and returns the table; see `run`."""
+    if control is not None and control not in CONTROLS:
+        raise CobraError(f"no control named {control!r}", hint=f"Controls: {', '.join(CONTROLS)}")
+    with open_study(path, plan, fresh=fresh, report=report) as folder:
+        # Torch comes in only now: a wrong recipe or a folder in use is told at once.
+        from cobra_kit.study.execution.run_trial import execute
+        from cobra_kit.study.execution.study_cache import StudyCache
+        from cobra_kit.study.execution.trial_sources import GridTrials
+        from cobra_kit.study.execution.trials import WorkerOptions, open_queue, work_through
+        from cobra_kit.study.reading.results import study_table, write_table
+
+        shared = StudyCache(folder, plan.runs, report, device=choose_device(device))
+        trials, crew = GridTrials(plan, control), WorkerOptions(fail_fast=True)
+        work_through(trials, open_queue(trials, folder, crew), folder, shared, crew, report, pace)
+        for one in plan.runs:
+            if one.name not in trials.done:  # recorded as finished: all the same it may lack a control, or a file
+                execute(one, folder, shared, control=control, report=report, pace=pace)
+        table = study_table(plan, folder)
+        write_table(folder, table)
+    return table

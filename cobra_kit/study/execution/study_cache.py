@@ -1,0 +1,123 @@
+"""What the runs of a study share: data are opened once, features of frozen encoders computed once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+from cobra_kit.data.features import FeatureCache
+from cobra_kit.data.pictures import LivePictures, Pictures
+from cobra_kit.data.rows import Benchmark, DataSource, HeldOutSplit
+from cobra_kit.data.sources import open_source
+from cobra_kit.errors import DataError
+from cobra_kit.evaluate.validation import with_questions
+from cobra_kit.events import Message, Reporter
+from cobra_kit.model import VisionLanguageModel
+from cobra_kit.study.execution.shared_stages import shared_keys, stage_prefixes
+from cobra_kit.study.folder import StudyFolder
+from cobra_kit.study.plan.study_plan import RunPlan, unknown_benchmark
+from cobra_kit.train import STAGES
+
+
+class StudyCache:
+    """Data sources and pictures of a study.
+
+    Args:
+        folder: The study's folder.
+        runs: All runs of the study, as far as they are known beforehand.
+        report: Told about long work.
+        device: Where models are.
+        more_to_come: Of a search: runs that nobody knows yet may begin as one at hand does.
+    """
+
+    def __init__(
+        self,
+        folder: StudyFolder,
+        runs: Sequence[RunPlan],
+        report: Reporter,
+        *,
+        device: str = "cpu",
+        more_to_come: bool = False,
+    ) -> None:
+        self._folder, self._runs, self._report = folder, runs, report
+        self._more_to_come = more_to_come
+        self.device = device
+        self._sources: dict[str, DataSource] = {}
+
+    def stage_keys(self, run: RunPlan) -> frozenset[str]:
+        """Returns the keys of the stage_prefixes that a run may share with others."""
+        if self._more_to_come:
+            return frozenset(one.key for one in stage_prefixes(run, self.source(run).fingerprint)[:-1])
+        return self._known_keys
+
+    @cached_property
+    def _known_keys(self) -> frozenset[str]:
+        """Those that several runs have. Where every run has one stage, and one of its own, no data are opened."""
+        if all(len(run.train.stages()) == 1 for run in self._runs) and not _train_alike(self._runs):
+            return frozenset()
+        return shared_keys(self._runs, {run.name: self.source(run).fingerprint for run in self._runs})
+
+    def source(self, run: RunPlan) -> DataSource:
+        """Returns a run's data, made on first use."""
+        recipe = run.resolved.recipe
+        assert recipe.data is not None
+        key = json.dumps(recipe.data.model_dump(mode="json"), sort_keys=True)
+        if key not in self._sources:
+            self._sources[key] = open_source(recipe, self._report)
+        return self._sources[key]
+
+    def benchmarks(self, run: RunPlan, split: HeldOutSplit) -> dict[str, Benchmark]:
+        """Returns the benchmarks that the recipe asks for, in its order; none where it asks for none or data have none.
+
+        Raises:
+            RecipeError: It names one that the data do not have.
+            DataError: The split is empty.
+        """
+        offered = self.source(run).benchmarks(split)
+        wanted = run.evaluate.benchmarks
+        _check_names(run, wanted or (), offered)
+        if not offered or wanted == []:
+            return {}
+        chosen = {name: offered[name] for name in wanted or offered}
+        empty = [name for name, one in chosen.items() if not one.questions]
+        if len(empty) == len(chosen) or (wanted and empty):
+            raise DataError(
+                f"no questions in the {split} split{': ' + ', '.join(empty) if empty else ''}",
+                where=f"data {run.resolved.recipe.data.source}" if run.resolved.recipe.data else None,
+                hint="Name benchmarks that have some in evaluate.benchmarks, or use more pictures.",
+            )
+        return {name: one for name, one in chosen.items() if one.questions}
+
+    def pictures(self, run: RunPlan, model: VisionLanguageModel, split: HeldOutSplit, report: Reporter) -> Pictures:
+        """Returns a split's pictures for a model: features where its encoder stays frozen, else as they are."""
+        source = self.source(run)
+        names = source.picture_ids(split)
+        self._folder.features.mkdir(parents=True, exist_ok=True)
+        if all(STAGES[stage].frozen_encoder for stage in run.train.stages()):
+            return FeatureCache.of(model, source, names, self._folder.features, report=report)
+        return LivePictures(model, source, names, self._folder.features, report)
+
+
+def readable(benchmarks: Mapping[str, Benchmark], pictures: Pictures, report: Reporter) -> dict[str, Benchmark]:
+    """Returns the benchmarks without questions about unreadable pictures, the same ones in every arm."""
+    kept = {
+        name: [i for i, question in enumerate(one.questions) if question.picture not in pictures.unreadable]
+        for name, one in benchmarks.items()
+    }
+    lost = sum(len(one.questions) - len(kept[name]) for name, one in benchmarks.items())
+    if not lost:
+        return dict(benchmarks)
+    report(Message(text=f"{lost} questions are left out: their pictures cannot be read", level="warning"))
+    return {name: with_questions(one, kept[name]) for name, one in benchmarks.items() if kept[name]}
+
+
+def _train_alike(runs: Sequence[RunPlan]) -> bool:
+    """Returns whether two runs may differ in nothing but how they are evaluated; without opening their data."""
+    return len({(run.trained, run.seed) for run in runs}) < len(runs)
+
+
+def _check_names(run: RunPlan, wanted: list[str] | tuple[str, ...], offered: Mapping[str, Benchmark]) -> None:
+    for index, name in enumerate(wanted):
+        if name not in offered:
+            raise unknown_benchmark(run.resolved.recipe, index, offered)

@@ -1,0 +1,236 @@
+"""What a study's trials are: the cells of a grid of arms and seeds, or the points of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean
+from typing import TYPE_CHECKING, Protocol
+
+from cobra_kit.errors import RecipeError
+from cobra_kit.events import Reporter, for_arm
+from cobra_kit.recipe.sweep import Direction
+from cobra_kit.study.folder import Plan, StudyFolder
+from cobra_kit.study.plan.study_plan import RunPlan, StudyPlan
+from cobra_kit.study.search import GRID, grid, make_pruner, make_sampler, suggest
+from cobra_kit.study.search.agree import check_objectives, remarks
+from cobra_kit.study.search.pruning import PER_QUESTION
+from cobra_kit.study.search.search_plan import SearchPlan
+from cobra_kit.trials import NAME, Infeasible, LeasedTrial, TrialSpec
+
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
+    from optuna.samplers import BaseSampler
+
+    from cobra_kit.study.execution.study_cache import StudyCache
+    from cobra_kit.train import TrainIntervals
+
+RUN = "cobra_kit:run"
+NOT_EVALUATED = "cobra_kit:not_evaluated"
+"""Marks a trial without any score; Optuna wants a value of everything that is complete, and has 0 of it."""
+
+
+class TrialSource(Protocol):
+    """How a study's trials are laid down and run."""
+
+    @property
+    def plan(self) -> Plan:
+        """Returns what the study's folder has to know."""
+        ...
+
+    @property
+    def directions(self) -> list[Direction]:
+        """Returns which way is better, per value."""
+        ...
+
+    @property
+    def metrics(self) -> list[str]:
+        """Returns what the values are."""
+        ...
+
+    def points(self) -> list[TrialSpec]:
+        """Returns the trials that are to be run."""
+        ...
+
+    def sampler(self, trial: int) -> BaseSampler:
+        """Returns what suggests the values of a trial, by its number."""
+        ...
+
+    def pruner(self) -> BasePruner:
+        """Returns what stops trials early."""
+        ...
+
+    def run(
+        self, held: LeasedTrial, folder: StudyFolder, shared: StudyCache, report: Reporter, pace: TrainIntervals | None
+    ) -> Sequence[float]:
+        """Runs a trial as far as it is not done, and returns its values."""
+        ...
+
+
+class GridTrials:
+    """Every arm with every seed, trained and scored on the test split.
+
+    Args:
+        study: The plan.
+        control: Ask with wrong pictures too.
+    """
+
+    def __init__(self, study: StudyPlan, control: str | None = None) -> None:
+        self._study, self._control = study, control
+        self._runs = {run.name: run for run in study.runs}
+        self.done: set[str] = set()
+        """Names of the runs that this process has done."""
+
+    @property
+    def plan(self) -> StudyPlan:
+        """Returns the study's plan."""
+        return self._study
+
+    @property
+    def directions(self) -> list[Direction]:
+        """Returns the direction of the one value."""
+        return ["maximize"]
+
+    @property
+    def metrics(self) -> list[str]:
+        """Returns the name of the one value."""
+        return ["mean test accuracy"]
+
+    def points(self) -> list[TrialSpec]:
+        """Returns one point per arm and seed, in the plan's order."""
+        return [TrialSpec(one.name, {"arm": one.arm, "seed": one.seed}, {RUN: one.name}) for one in self._study.runs]
+
+    def remarks(self) -> list[str]:
+        """Returns nothing: every cell is run."""
+        return []
+
+    def sampler(self, trial: int) -> BaseSampler:
+        """Returns a sampler that is never asked."""
+        import optuna
+
+        return optuna.samplers.RandomSampler(seed=trial)
+
+    def pruner(self) -> BasePruner:
+        """Returns a pruner that prunes nothing: every cell of a table is needed."""
+        import optuna
+
+        return optuna.pruners.NopPruner()
+
+    def run(
+        self, held: LeasedTrial, folder: StudyFolder, shared: StudyCache, report: Reporter, pace: TrainIntervals | None
+    ) -> list[float]:
+        """Trains and tests a cell; its value is the mean over benchmarks, for other tools to show."""
+        from cobra_kit.study.execution.run_trial import execute
+        from cobra_kit.study.reading.results import condition, read_summaries
+
+        held.trial.suggest_categorical("arm", list(self._study.arms))
+        held.trial.suggest_categorical("seed", list(self._study.seeds))
+        run = self._runs[held.name]
+        execute(run, folder, shared, control=self._control, report=report, pace=pace)
+        self.done.add(run.name)
+        scores = read_summaries(folder.run(run), condition(None))
+        if not scores:
+            held.trial.set_user_attr(NOT_EVALUATED, True)
+            return [0.0]
+        return [fmean(scores.values())]
+
+
+class SearchTrials:
+    """Points of a search, trained and scored on the validation split.
+
+    Args:
+        search: The plan.
+        trials: How many; None: as many as the recipe says. A grid has as many as it has points.
+    """
+
+    def __init__(self, search: SearchPlan, trials: int | None = None) -> None:
+        self._search, self._trials = search, trials or search.sweep.trials
+
+    @property
+    def plan(self) -> SearchPlan:
+        """Returns the search's plan."""
+        return self._search
+
+    @property
+    def directions(self) -> list[Direction]:
+        """Returns which way is better, per objective."""
+        return [one.better for one in self._search.sweep.objectives]
+
+    @property
+    def metrics(self) -> list[str]:
+        """Returns the objectives."""
+        return [one.metric for one in self._search.sweep.objectives]
+
+    def points(self) -> list[TrialSpec]:
+        """Returns the trials: those of a grid have all their values, others are suggested when they begin."""
+        if self._search.sweep.sampler.use != GRID:
+            return [TrialSpec(_name(number)) for number in range(self._trials)]
+        values = grid(self._search.recipe, self._search.sweep.space)
+        return [TrialSpec(_name(number), one) for number, one in enumerate(values)]
+
+    def sampler(self, trial: int) -> BaseSampler:
+        """Returns the recipe's sampler."""
+        return make_sampler(self._search.recipe, trial)
+
+    def pruner(self) -> BasePruner:
+        """Returns the recipe's pruner."""
+        return make_pruner(self._search.recipe)
+
+    def remarks(self) -> list[str]:
+        """Returns what a user should know beforehand, one line each."""
+        return remarks(self._search.recipe, self._trials)
+
+    def run_of(self, held: LeasedTrial) -> RunPlan:
+        """Returns a trial's run; its values are suggested now, or were in an earlier process.
+
+        Raises:
+            Infeasible: The recipe cannot have these values.
+        """
+        values = suggest(held.trial, self._search.sweep.space)
+        try:
+            return self._search.run(held.name, values)
+        except RecipeError as error:
+            raise Infeasible(error.message) from error
+
+    def run(
+        self, held: LeasedTrial, folder: StudyFolder, shared: StudyCache, report: Reporter, pace: TrainIntervals | None
+    ) -> list[float]:
+        """Trains a point and asks it the validation questions; infeasible ones and repeated ones cost nothing."""
+        from cobra_kit.study.execution.run_trial import execute
+        from cobra_kit.study.search.objective import check_feasible, check_limits, measured_costs, values_of
+        from cobra_kit.study.search.pruning_callback import PruningCallback
+        from cobra_kit.study.search.repeats import REPEATS, finished_before
+
+        sweep = self._search.sweep
+        run = self.run_of(held)
+        held.trial.set_user_attr(RUN, run.name)
+        check_feasible(run, sweep.limits)
+        if (earlier := finished_before(held.trial)) is not None:
+            held.trial.set_user_attr(REPEATS, str(earlier.user_attrs[NAME]))
+            return list(earlier.values)
+        judge = None
+        validation = run.evaluate.validation
+        if sweep.pruner is not None and validation is not None:
+            per_question = sweep.pruner.use == PER_QUESTION
+            *_, last = run.train.stages()
+            metric = sweep.objectives[0].metric
+            judge = PruningCallback(held.trial, metric, last, validation.every_steps, per_question=per_question)
+            report = judge.watching(report)
+        check_objectives(self._search.recipe, shared.benchmarks(run, "val"))
+        execute(run, folder, shared, report=report, pace=pace, split="val", judge=judge)
+        check_limits(measured_costs(run, folder.run(run)), sweep.limits, measured=True)
+        return values_of(run, folder.run(run), sweep.objectives)
+
+
+def guarded(held: LeasedTrial, report: Reporter) -> Reporter:
+    """Returns a reporter under the trial's name that stops the work once the trial is another worker's."""
+    named = for_arm(report, held.name)
+
+    def checking(event: object, /) -> None:
+        held.check()
+        named(event)  # type: ignore[arg-type]
+
+    return checking
+
+
+def _name(number: int) -> str:
+    return f"trial-{number:04d}"

@@ -1,0 +1,64 @@
+"""Who works on a study folder: one process, or several that share it. A killed process holds nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from cobra_kit.errors import CobraError
+from cobra_kit.events import Message, Reporter, silent
+from cobra_kit.locks import locked
+
+LOCK = ".lock"
+
+
+@contextmanager
+def held(folder: Path, report: Reporter = silent, *, shared: bool = False) -> Iterator[None]:
+    """Holds a study folder for the length of a block.
+
+    Args:
+        folder: The study's folder; it exists.
+        report: Told where locks do not work.
+        shared: Together with others that share it.
+
+    Raises:
+        CobraError: Another process holds it, or somebody shares it who wants it alone; says which one.
+    """
+    path = folder / LOCK
+
+    def refuse() -> None:
+        raise CobraError(
+            f"another process is working on this study: {_holder(path)}",
+            where=str(folder),
+            hint="Wait until it is done, stop it, or give this one a folder of its own with --out.",
+        )
+
+    with locked(path, refuse, shared=shared) as is_held:
+        if not is_held:
+            report(Message(text=_UNLOCKED, level="warning"))
+        _sign(path)
+        yield
+
+
+_UNLOCKED = "this file system has no locks: see to it yourself that no other process works on the study"
+
+
+def _sign(path: Path) -> None:
+    who = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now().isoformat(timespec="seconds")}
+    try:
+        path.write_text(json.dumps(who), encoding="utf-8")
+    except OSError:
+        return  # a full disk: the lock holds without a name on it
+
+
+def _holder(path: Path) -> str:
+    try:
+        who = json.loads(path.read_text(encoding="utf-8"))
+        return f"process {who['pid']} on {who['host']}, since {who['since']}"
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return "it has not said which"

@@ -1,0 +1,1 @@
+"""What a study's folder says, read back from its files alone."""

@@ -1,0 +1,92 @@
+"""Questions on which two arms of a study disagree: counted, and a sample that is the same each time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+
+from cobra_kit.report import AblationTable
+from cobra_kit.report.view import DisagreementExample, DisagreementQuestion, Reply
+from cobra_kit.statistics import QuestionScore
+from cobra_kit.study.reading.report_images import ReportImages
+from cobra_kit.study.reading.results import run_scores
+from cobra_kit.study.reading.stored_study import StoredRun, StoredStudy
+
+_MOST_PICTURES = 96
+_MOST_EACH = 3
+_DIFFERS = 0.5
+
+_Pair = tuple[QuestionScore, QuestionScore]
+
+
+def disagreements(study: StoredStudy, table: AblationTable, album: ReportImages) -> tuple[DisagreementExample, ...]:
+    """Returns, for the reference and each other arm, the questions that one answers and the other does not.
+
+    Args:
+        study: The study.
+        table: Its table; the first of its seeds is looked at.
+        album: Where prompts and pictures come from.
+    """
+    seed = table.seeds[0]
+    found = [
+        (arm, benchmark, won, lost, count)
+        for arm in table.others
+        for benchmark, won, lost, count in _differing(study, table.reference, arm, seed)
+    ]
+    each = max(1, min(_MOST_EACH, _MOST_PICTURES // (2 * len(found)))) if found else 0
+    result = []
+    left = _MOST_PICTURES
+    for arm, benchmark, won, lost, count in found:
+        pairs = [*_sample(benchmark, won, each), *_sample(benchmark, lost, each)][:left]
+        left -= len(pairs)
+        result.append(
+            DisagreementExample(
+                benchmark=benchmark,
+                reference=table.reference,
+                other=arm,
+                seed=seed,
+                questions=count,
+                won=len(won),
+                lost=len(lost),
+                sample=tuple(_dispute(benchmark, table.reference, arm, pair, album) for pair in pairs),
+            )
+        )
+    return tuple(result)
+
+
+def _differing(
+    study: StoredStudy, reference: str, arm: str, seed: int
+) -> Iterator[tuple[str, list[_Pair], list[_Pair], int]]:
+    """Yields (benchmark, pairs that the arm wins, pairs that it loses, questions that both answered)."""
+    one, other = (run_scores(study.folder.run(StoredRun(name, seed))) for name in (reference, arm))
+    for benchmark, scores in one.items():
+        answered = {score.question_id: score for score in other.get(benchmark, ())}
+        pairs = [(score, answered[score.question_id]) for score in scores if score.question_id in answered]
+        won = [pair for pair in pairs if pair[1].score - pair[0].score >= _DIFFERS]
+        lost = [pair for pair in pairs if pair[0].score - pair[1].score >= _DIFFERS]
+        yield benchmark, won, lost, len(pairs)
+
+
+def _sample(benchmark: str, pairs: Sequence[_Pair], count: int) -> list[_Pair]:
+    """Returns some pairs, by a hash of the question: no order of the file decides which, and no random number."""
+
+    def place(pair: _Pair) -> str:
+        return hashlib.sha256(f"{benchmark}/{pair[0].question_id}".encode()).hexdigest()
+
+    return sorted(pairs, key=place)[:count]
+
+
+def _dispute(benchmark: str, reference: str, arm: str, pair: _Pair, album: ReportImages) -> DisagreementQuestion:
+    one, other = pair
+    return DisagreementQuestion(
+        question_id=one.question_id,
+        group=one.group,
+        prompt=album.prompt(benchmark, one.question_id),
+        truth=one.answer,
+        replies=(_reply(reference, one), _reply(arm, other)),
+        picture=album.picture(one.picture),
+    )
+
+
+def _reply(arm: str, score: QuestionScore) -> Reply:
+    return Reply(arm=arm, text=score.prediction, score=score.score)

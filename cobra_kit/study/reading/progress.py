@@ -1,0 +1,87 @@
+"""How far the runs of a study are, and what they logged, from their files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from cobra_kit.report.view import RunState, RunView, StageCurve
+from cobra_kit.study.reading.results import SPLIT, is_scored, read_training
+from cobra_kit.study.reading.stored_study import StoredRun, StoredStudy
+
+_METRICS = "metrics.jsonl"
+
+
+def run_views(study: StoredStudy) -> tuple[RunView, ...]:
+    """Returns all runs of a study with their curves."""
+    return tuple(_view(run, study.folder.run(run)) for run in study.runs)
+
+
+def missing(study: StoredStudy, finished: StoredStudy | None, runs: tuple[RunView, ...]) -> tuple[str, ...]:
+    """Returns what is not done, for a report that is made before the end."""
+    found = [f"{run.name}: {_state(run)}" for run in runs if run.state != "finished"]
+    if finished is None:
+        return (*found, "no run is finished, so there is no table yet")
+    left_out = [arm for arm in study.arms if arm not in finished.arms]
+    if left_out:
+        found.append(f"not in the table: {', '.join(left_out)}")
+    if study.reference not in finished.arms and len(finished.arms) > 1:
+        found.append(f"the reference {study.reference} is not finished; {finished.reference} stands in for it")
+    return tuple(found)
+
+
+def _state(run: RunView) -> str:
+    if run.state == "training" and run.step is not None:
+        return f"in training, step {run.step:,}"
+    return "trained, not scored" if run.state == "trained" else run.state
+
+
+def _view(run: StoredRun, folder: Path) -> RunView:
+    lines = _lines(folder / _METRICS)
+    stages = dict.fromkeys(str(line["stage"]) for line in lines)
+    return RunView(
+        name=run.name,
+        arm=run.arm,
+        seed=run.seed,
+        state=_run_state(folder, started=bool(lines) or folder.is_dir()),
+        step=max((int(line["step"]) for line in lines if line["stage"] == list(stages)[-1]), default=None),
+        curves=tuple(_curve(stage, [line for line in lines if line["stage"] == stage]) for stage in stages),
+    )
+
+
+def _run_state(folder: Path, *, started: bool) -> RunState:
+    if is_scored(folder, SPLIT):
+        return "finished"
+    if read_training(folder) is not None:
+        return "trained"
+    return "training" if started else "not started"
+
+
+def _curve(stage: str, lines: list[dict[str, Any]]) -> StageCurve:
+    return StageCurve(
+        stage=stage,
+        losses=tuple((float(line["step"]), float(line["loss"])) for line in lines if "loss" in line),
+        validations=tuple(
+            (float(line["step"]), float(line["validation"]["mean"]))
+            for line in lines
+            if "mean" in (line.get("validation") or {})
+        ),
+    )
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """Returns the lines that are whole; a run that is going on may be in the middle of one."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return []
+    found = []
+    for line in text.splitlines():
+        try:
+            entry = json.loads(line)
+            _ = entry["stage"], int(entry["step"])
+        except (ValueError, KeyError, TypeError, RecursionError):
+            continue
+        found.append(entry)
+    return found

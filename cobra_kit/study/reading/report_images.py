@@ -1,0 +1,100 @@
+"""The pictures and prompts of a study's questions, as a page can hold them."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Mapping
+from functools import cached_property
+
+from PIL import Image
+
+from cobra_kit.data.rows import DataSource, Question
+from cobra_kit.data.sources import known_fingerprint, open_source
+from cobra_kit.errors import CobraError, DataError, ImageError
+from cobra_kit.events import Reporter
+from cobra_kit.recipe import load_recipe
+from cobra_kit.report.view import Picture
+from cobra_kit.study.folder import MANIFEST
+from cobra_kit.study.reading.results import SPLIT
+from cobra_kit.study.reading.stored_study import StoredRun, StoredStudy
+
+_SHOWN = 136
+"""Pixels of the longer side on the page; twice as many are kept, for fine screens."""
+
+
+class ReportImages:
+    """Opens a study's data when a picture is first asked for.
+
+    Args:
+        study: The study.
+        run: A run whose data the pictures must be.
+        report: Told about long work.
+    """
+
+    def __init__(self, study: StoredStudy, run: StoredRun, report: Reporter) -> None:
+        self._study, self._run, self._report = study, run, report
+        self.missing = ""
+        self._source = self._opened()
+
+    def picture(self, name: str) -> Picture | None:
+        """Returns a picture; None where the data cannot be opened or the picture cannot be read."""
+        if self._source is None:
+            return None
+        try:
+            return embedded(self._source.picture(name))
+        except (ImageError, DataError) as error:  # unreadable, or no longer what was trained on
+            self.missing = str(error).splitlines()[0]
+            return None
+
+    def prompt(self, benchmark: str, question_id: str) -> str:
+        """Returns what was asked; empty where the data cannot be opened."""
+        found = self._questions.get(benchmark, {}).get(question_id)
+        return found.prompt if found else ""
+
+    @cached_property
+    def _questions(self) -> Mapping[str, Mapping[str, Question]]:
+        if self._source is None:
+            return {}
+        listed = self._source.benchmarks(SPLIT)
+        return {name: {one.question_id: one for one in benchmark.questions} for name, benchmark in listed.items()}
+
+    def _opened(self) -> DataSource | None:
+        try:
+            recipe = load_recipe(self._study.path / "recipe.yaml")
+            then = json.loads((self._study.folder.run(self._run) / MANIFEST).read_text(encoding="utf-8"))["data"]
+            now = known_fingerprint(recipe)  # before minutes of drawing what is not wanted
+            if now in (None, then):
+                source = open_source(recipe, self._report)
+                now = source.fingerprint
+                if now == then:
+                    return source
+            self.missing = f"the data are not those of this study ({then} then, {now} now)"
+        except CobraError as error:
+            self.missing = str(error).splitlines()[0]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            self.missing = f"the run's manifest cannot be read ({type(error).__name__})"
+        return None
+
+
+def embedded(image: Image.Image) -> Picture:
+    """Returns an image as part of a page: a small one magnified with its pixels, a large one made smaller."""
+    width, height = image.size
+    longest = max(width, height)
+    kept = image.convert("RGB")
+    file = io.BytesIO()
+    if small := longest <= _SHOWN:
+        scale = float(max(_SHOWN // longest, 1))
+        kept.save(file, "PNG", optimize=True)
+    else:
+        scale = _SHOWN / longest
+        kept.thumbnail((2 * _SHOWN, 2 * _SHOWN), Image.Resampling.LANCZOS)
+        kept.save(file, "JPEG", quality=82)
+    kind = "png" if small else "jpeg"
+    return Picture(
+        data=f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}",
+        width=max(round(width * scale), 1),
+        height=max(round(height * scale), 1),
+        pixelated=small and scale > 1,
+    )

@@ -1,0 +1,254 @@
+"""How far a study is, from its storage and its folder; no recipe is needed, and nothing is changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+
+from cobra_kit.errors import CobraError
+from cobra_kit.recipe.sweep import COSTS
+from cobra_kit.study.execution.trial_sources import NOT_EVALUATED, RUN
+from cobra_kit.study.execution.trials import STUDY_NAME
+from cobra_kit.study.folder import MANIFEST
+from cobra_kit.study.search.repeats import REPEATS
+from cobra_kit.trials import ERROR, INFEASIBLE, NAME, REASON, open_storage
+from cobra_kit.trials.lease import read_lease
+from cobra_kit.trials.storage import HIDDEN, JOURNAL
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.trial import FrozenTrial
+
+State = Literal["waiting", "running", "complete", "pruned", "infeasible", "failed"]
+"""What became of a trial; an infeasible one was pruned before it cost anything."""
+STATES: Final[tuple[State, ...]] = get_args(State)
+WAITING, RUNNING, COMPLETE, FAILED = "waiting", "running", "complete", "failed"
+
+
+_STATES: Final[dict[str, State]] = {
+    "WAITING": "waiting",
+    "RUNNING": "running",
+    "COMPLETE": "complete",
+    "PRUNED": "pruned",
+    "FAIL": "failed",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialStatus:
+    """One trial. JSON-able by `asdict`.
+
+    Args:
+        number: In the study.
+        name: The arm and seed, or `trial-0007`.
+        state: One of `STATES`.
+        params: Its values.
+        values: What it reached, if it is complete.
+        stage: The stage of training at hand, while it runs.
+        step: Optimiser steps done of that stage.
+        steps: Of how many.
+        worker: Host and process, while it runs.
+        note: Why it failed, was pruned, or is infeasible; that it took over what another trial found.
+        seconds: From its begin to its end, or until now.
+        seconds_left: Of the stage at hand.
+    """
+
+    number: int
+    name: str
+    state: State
+    params: dict[str, Any]
+    values: list[float] | None
+    stage: str
+    step: int | None
+    steps: int | None
+    worker: str
+    note: str
+    seconds: float | None
+    seconds_left: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyStatus:
+    """A study. JSON-able by `asdict`.
+
+    Args:
+        study: Its name.
+        folder: Where it is.
+        metrics: What the values are.
+        directions: Which way is better.
+        trials: In order; of a point that was tried again, the last one.
+        seconds_left: Estimated from finished trials and the workers at hand; None while nothing is known.
+    """
+
+    study: str
+    folder: str
+    metrics: list[str]
+    directions: list[str]
+    trials: list[TrialStatus]
+    seconds_left: float | None
+
+    def count(self, state: str) -> int:
+        """Returns how many trials are in a state."""
+        return sum(one.state == state for one in self.trials)
+
+    @property
+    def ended(self) -> int:
+        """Returns how many trials have ended."""
+        return len(self.trials) - self.count(WAITING) - self.count(RUNNING)
+
+    @property
+    def best(self) -> TrialStatus | None:
+        """Returns the trial that is best by the first value, the earliest of equals."""
+        sign = -1 if self.directions[0] == "maximize" else 1
+        found = [(sign * one.values[0], one.number, one) for one in self.trials if one.state == COMPLETE and one.values]
+        return min(found)[-1] if found else None
+
+    def shown(self, values: Sequence[float]) -> str:
+        """Returns values with their names; accuracies are in percent."""
+        return "  ".join(f"{name} {_number(name, value)}" for name, value in zip(self.metrics, values, strict=True))
+
+
+def study_status(folder: Path, storage: str | None = None) -> StudyStatus:
+    """Returns how far a study is.
+
+    Args:
+        folder: Its folder.
+        storage: URL of the database, if it was given one.
+
+    Raises:
+        CobraError: There is no study, or its storage cannot be read.
+    """
+    study, name = stored_trials(folder, storage)
+    return read_status(study, folder, name)
+
+
+def stored_trials(folder: Path, storage: str | None = None) -> tuple[Study, str]:
+    """Returns the trials of the study in a folder, and the study's name.
+
+    Args:
+        folder: Its folder.
+        storage: URL of the database; None: as the folder says, which keeps no password.
+
+    Raises:
+        CobraError: There is no study, or its storage cannot be read.
+    """
+    import optuna
+
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        name = "-".join(filter(None, (manifest["study"], manifest["profile"])))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise CobraError(
+            "no study here", where=str(folder), hint="Give the folder that cobra-kit run or sweep made."
+        ) from error
+    noted = manifest.get("storage")
+    if storage is None and noted and HIDDEN not in noted:
+        storage = noted
+    if storage is None and (noted or not (folder / JOURNAL).exists()):
+        raise _no_trials(folder, noted)
+    known = name if storage else STUDY_NAME
+    try:
+        sampler = optuna.samplers.RandomSampler()  # never asked
+        study = optuna.load_study(study_name=known, storage=open_storage(storage, folder), sampler=sampler)
+    except KeyError as error:
+        raise _no_trials(folder, noted) from error
+    return study, name
+
+
+def read_status(study: Study, folder: Path, name: str) -> StudyStatus:
+    """Returns how far an open study is.
+
+    Args:
+        study: Optuna's.
+        folder: Its folder.
+        name: Its name.
+    """
+    latest = {one.user_attrs[NAME]: one for one in study.get_trials(deepcopy=False) if NAME in one.user_attrs}
+    trials = [_status(one, folder) for one in sorted(latest.values(), key=lambda one: one.number)]
+    return StudyStatus(
+        study=name,
+        folder=str(folder),
+        metrics=list(study.metric_names or []),
+        directions=[one.name.lower() for one in study.directions],
+        trials=trials,
+        seconds_left=_left(trials),
+    )
+
+
+def _no_trials(folder: Path, noted: str | None) -> CobraError:
+    if noted:
+        return CobraError(f"the study keeps its trials in {noted}", where=str(folder), hint="Give it with --storage.")
+    return CobraError("the study has no trials yet", where=str(folder), hint="cobra-kit run or sweep records them.")
+
+
+def state_of(trial: FrozenTrial) -> State:
+    """Returns what became of a trial."""
+    if trial.user_attrs.get(INFEASIBLE):
+        return "infeasible"
+    return _STATES[trial.state.name]
+
+
+def _status(trial: FrozenTrial, folder: Path) -> TrialStatus:
+    name, state = str(trial.user_attrs[NAME]), state_of(trial)
+    running = state == RUNNING
+    mark = read_lease(trial.user_attrs) if running else None
+    line = _last_line(folder / "runs" / str(trial.user_attrs.get(RUN, name))) if running else {}
+    step, steps, seconds = line.get("step"), line.get("steps"), line.get("seconds")
+    end = trial.datetime_complete or (datetime.now() if running else None)
+    return TrialStatus(
+        number=trial.number,
+        name=name,
+        state=state,
+        params=dict(trial.params),
+        values=_values(trial) if state == COMPLETE else None,
+        stage=str(line.get("stage", "")),
+        step=step,
+        steps=steps,
+        worker=str(mark.owner) if mark else "",
+        note=_note(trial),
+        seconds=(end - trial.datetime_start).total_seconds() if end and trial.datetime_start else None,
+        seconds_left=(steps - step) * seconds / step if step and steps and seconds else None,
+    )
+
+
+def _values(trial: FrozenTrial) -> list[float] | None:
+    return None if trial.values is None or trial.user_attrs.get(NOT_EVALUATED) else list(trial.values)
+
+
+def _note(trial: FrozenTrial) -> str:
+    if (earlier := trial.user_attrs.get(REPEATS)) is not None:
+        return f"as {earlier}, which has the same values"
+    if trial.user_attrs.get(NOT_EVALUATED):
+        return "not evaluated"
+    return str(trial.user_attrs.get(ERROR) or trial.user_attrs.get(REASON) or "")
+
+
+def _last_line(run_folder: Path) -> dict[str, Any]:
+    """Returns the last line of a run's metrics that tells of training; empty if there is none."""
+    try:
+        lines = (run_folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        return next(found for line in reversed(lines[-20:]) if "loss" in (found := dict(json.loads(line))))
+    except (OSError, ValueError, TypeError, StopIteration):
+        return {}
+
+
+def _left(trials: list[TrialStatus]) -> float | None:
+    took = [one.seconds for one in trials if one.state == COMPLETE and one.seconds]
+    running = [one.seconds or 0.0 for one in trials if one.state == RUNNING]
+    waiting = sum(one.state == WAITING for one in trials)
+    if not took or not running:
+        return 0.0 if not waiting and not running else None
+    each = median(took)
+    rest = sum(max(0.0, each - seconds) for seconds in running)
+    return (waiting * each + rest) / len(running)
+
+
+def _number(metric: str, value: float) -> str:
+    if metric in COSTS:
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return f"{100 * value:.1f}"

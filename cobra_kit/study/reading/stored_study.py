@@ -1,0 +1,170 @@
+"""A study as its folder has it: read without its recipe, its plugins or its data, finished or not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cobra_kit.arguments import text
+from cobra_kit.errors import CobraError
+from cobra_kit.recipe.problems import nearest
+from cobra_kit.report import PaperReference
+from cobra_kit.study.folder import MANIFEST, StudyFolder
+from cobra_kit.study.plan.study_plan import run_name
+from cobra_kit.study.reading.results import SPLIT, is_scored
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """A run, as far as its folder's name goes."""
+
+    arm: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Returns the name of its folder."""
+        return run_name(self.arm, self.seed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredStudy:
+    """What a study's folder says about it.
+
+    Args:
+        path: The folder.
+        name: The recipe's name.
+        profile: Its profile; may be empty.
+        arms: In the recipe's order.
+        reference: The arm that the others are compared with.
+        seeds: In the recipe's order.
+        manifest: The whole manifest.
+        recipe: The resolved recipe as plain data.
+        recipe_text: The same as YAML.
+    """
+
+    path: Path
+    name: str
+    profile: str
+    arms: tuple[str, ...]
+    reference: str
+    seeds: tuple[int, ...]
+    manifest: Mapping[str, Any]
+    recipe: Mapping[str, Any]
+    recipe_text: str
+
+    @property
+    def folder(self) -> StudyFolder:
+        """Returns its paths."""
+        return StudyFolder(self.path)
+
+    @property
+    def runs(self) -> tuple[StoredRun, ...]:
+        """Returns its runs, seed by seed."""
+        return tuple(StoredRun(arm, seed) for seed in self.seeds for arm in self.arms)
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """Returns what another study must agree with to be the same one."""
+        found: Mapping[str, Any] = self.manifest["identity"]
+        return found
+
+    @property
+    def factor(self) -> str:
+        """Returns what the arms differ in; empty where there is one arm."""
+        factor = self._ablation.get("factor", "")
+        return factor if isinstance(factor, str) else " and ".join(factor)
+
+    @property
+    def paper(self) -> PaperReference | None:
+        """Returns the published rows to compare with; None where the reference has none."""
+        paper = self._ablation.get("paper")
+        rows = {arm: row for arm, row in (paper or {}).get("rows", {}).items() if arm in self.arms}
+        return PaperReference(table=paper["table"], rows=rows) if paper and self.reference in rows else None
+
+    @property
+    def left_out(self) -> Mapping[str, str]:
+        """Returns the arms that are not run, with the reason."""
+        found: Mapping[str, str] = self._ablation.get("not_meaningful") or {}
+        return found
+
+    def finished(self) -> StoredStudy | None:
+        """Returns the part that a table can be made of: arms with a finished run, under seeds they share.
+
+        Where the reference has none, the first of the others stands in for it. None where no run is finished.
+        """
+        scored = [run for run in self.runs if is_scored(self.folder.run(run), SPLIT)]
+        kept: list[str] = []
+        shared: set[int] = set()
+        for arm in sorted(self.arms, key=lambda arm: arm != self.reference):
+            seeds = {run.seed for run in scored if run.arm == arm}
+            common = seeds & shared if kept else seeds
+            if common:
+                kept, shared = [*kept, arm], common
+        if not kept:
+            return None
+        return replace(self, arms=tuple(arm for arm in self.arms if arm in kept), reference=kept[0], seeds=self.seeds)
+
+    @property
+    def _ablation(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self.recipe.get("ablation") or {}
+        return found
+
+
+def read_study(path: Path) -> StoredStudy:
+    """Returns the study in a folder.
+
+    Raises:
+        CobraError: There is none, or what describes it is damaged.
+    """
+    if not (path / MANIFEST).is_file() or not (path / "recipe.yaml").is_file():
+        raise CobraError("no study here", where=str(path), hint=_hint(path))
+    try:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        recipe_text = (path / "recipe.yaml").read_text(encoding="utf-8")
+        recipe = yaml.safe_load(recipe_text)
+        return StoredStudy(
+            path=path,
+            name=str(manifest["study"]),
+            profile=text(manifest["profile"] or "", "profile"),
+            arms=tuple(manifest["arms"]),
+            reference=text(manifest["reference"], "reference"),
+            seeds=tuple(manifest["seeds"]),
+            manifest={**manifest, "identity": dict(manifest["identity"])},
+            recipe=dict(recipe),
+            recipe_text=recipe_text,
+        )
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise CobraError(
+            f"what describes the study is damaged ({type(error).__name__}: {reason})",
+            where=str(path),
+            hint="`cobra-kit run` with the same recipe and --fresh starts it over.",
+        ) from error
+
+
+def list_studies(root: Path) -> list[StoredStudy]:
+    """Returns the studies in the folders below `root`, those that can be read, by name."""
+    found = []
+    for manifest in sorted(root.glob(f"*/{MANIFEST}")):
+        try:
+            found.append(read_study(manifest.parent))
+        except CobraError:
+            continue  # a run's folder, or somebody else's file of that name
+    return found
+
+
+def _hint(path: Path) -> str:
+    if (path.parent.parent / MANIFEST).is_file():
+        return f"This is a run. Its study is {path.parent.parent}"
+    root = path if path.is_dir() else path.parent
+    near = [str(study.path) for study in list_studies(root)] if root.is_dir() else []
+    if near and path.is_dir():
+        return f"Studies in it: {', '.join(near[:8])}"
+    close = nearest(str(path), near)
+    return close or "`cobra-kit run` makes studies in studies/RECIPE-PROFILE."

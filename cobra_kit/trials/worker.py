@@ -1,0 +1,124 @@
+"""A worker: takes trials one after the other until none is left."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from cobra_kit.errors import CobraError
+from cobra_kit.events import Message, Reporter, silent
+from cobra_kit.trials.lease import LeaseLostError
+from cobra_kit.trials.queue import LeasedTrial, TrialQueue
+from cobra_kit.trials.storage import StorageError
+
+Objective = Callable[[LeasedTrial], Sequence[float]]
+"""Runs a trial and returns its values. Calls `held.check()` often, and goes on from what an earlier worker left."""
+
+
+class Infeasible(Exception):
+    """The point cannot be run, and it was known before anything was spent on it."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a worker did.
+
+    Args:
+        completed: Trials it ended with values.
+        pruned: Trials it found not worth going on with, or infeasible.
+        failed: Trials that went wrong.
+        lost: Trials that another worker took over.
+    """
+
+    completed: int = 0
+    pruned: int = 0
+    failed: int = 0
+    lost: int = 0
+
+
+def work(
+    board: TrialQueue,
+    objective: Objective,
+    *,
+    report: Reporter = silent,
+    fail_fast: bool = False,
+    deadline: float | None = None,
+    poll_seconds: float = 1.0,
+) -> Outcome:
+    """Works on a study's trials until all have ended.
+
+    While others still work, it waits: one of them may go silent, and its trial is then taken over.
+
+    Args:
+        board: The study's trials.
+        objective: What a trial is.
+        report: Told about failures and takeovers.
+        fail_fast: Stop at the first trial that goes wrong, and raise its error.
+        deadline: `time.monotonic()` after which no further trial is begun.
+        poll_seconds: How often to look while nothing is waiting.
+
+    Raises:
+        KeyboardInterrupt: Somebody pressed Ctrl-C; the trial at hand goes back to waiting.
+        CobraError: `fail_fast`, or (`StorageError`) trials cannot be recorded; the one at hand is taken over later.
+    """
+    outcome = Outcome()
+    while deadline is None or time.monotonic() < deadline:
+        held = board.take()
+        if held is not None:
+            if held.resumed:
+                report(Message(text=f"{held.name} goes on where another worker stopped"))
+            _run(board, held, objective, outcome, report, fail_fast)
+        elif board.is_finished():
+            break
+        else:
+            time.sleep(poll_seconds)
+    return outcome
+
+
+def _run(
+    board: TrialQueue, held: LeasedTrial, objective: Objective, outcome: Outcome, report: Reporter, fail_fast: bool
+) -> None:
+    from optuna.exceptions import TrialPruned
+
+    try:
+        try:
+            values = objective(held)
+        except Infeasible as found:
+            board.prune(held, str(found), infeasible=True)
+            outcome.pruned += 1
+        except TrialPruned as found:
+            board.prune(held, str(found) or "pruned")
+            outcome.pruned += 1
+        except (LeaseLostError, StorageError):
+            raise
+        except KeyboardInterrupt:
+            board.give_back(held)
+            raise
+        except Exception as error:
+            board.fail(held, _told(error))
+            outcome.failed += 1
+            if fail_fast:
+                raise
+            report(Message(text=f"{held.name} failed: {_first_line(error)}", level="warning"))
+        else:
+            board.complete(held, values)
+            outcome.completed += 1
+    except LeaseLostError as error:
+        outcome.lost += 1
+        report(Message(text=f"{held.name}: {error.message}", level="warning"))
+    finally:
+        held.lease.__exit__(None, None, None)
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, CobraError):
+        return str(error)
+    return "".join(traceback.format_exception(error)).strip()
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, CobraError):
+        return error.message
+    return f"{type(error).__name__}: {error}".splitlines()[0]

@@ -1,0 +1,152 @@
+"""The worker processes of one `cobra-kit sweep`: started, restarted when they are killed, stopped together."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from cobra_kit.errors import CobraError
+from cobra_kit.events import Message, Reporter
+from cobra_kit.trials.failures import MAX_RETRIES
+
+MAX_RESTARTS = MAX_RETRIES + 1
+"""Of one worker, without any trial having ended in between: a trial that kills its workers fails before that."""
+_GRACE_SECONDS = 30.0
+_LAST_LINES = 12
+
+
+@dataclass(slots=True)
+class _Worker:
+    number: int
+    log: Path
+    process: subprocess.Popen[bytes]
+    restarts: int = 0
+    ended_before: int = 0
+
+
+@dataclass(slots=True)
+class Workers:
+    """Processes that work on one study.
+
+    Args:
+        command: What each runs; its number is appended.
+        environments: Variables of each, beside this process's own.
+        logs: Folder of what they print.
+        report: Told about restarts.
+    """
+
+    command: Sequence[str]
+    environments: Sequence[Mapping[str, str]]
+    logs: Path
+    report: Reporter
+    _running: list[_Worker] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    """What the workers that gave up said."""
+
+    def start(self) -> None:
+        """Starts all of them."""
+        self.logs.mkdir(parents=True, exist_ok=True)
+        for number in range(len(self.environments)):
+            log = self.logs / f"{socket.gethostname()}-{os.getpid()}-{number}.log"
+            self._running.append(_Worker(number, log, self._process(number, log)))
+
+    def tend(self, ended: int) -> bool:
+        """Restarts workers that were killed; returns whether any works.
+
+        Args:
+            ended: How many trials have ended: a worker that is killed again and again without any is given up.
+        """
+        for one in list(self._running):
+            code = one.process.poll()
+            if code is None:
+                continue
+            self._running.remove(one)
+            if code < 0:
+                self._restart(one, code, ended)
+            elif code:
+                self.failures.append(_last_words(one.log))
+        return bool(self._running)
+
+    def stop(self) -> None:
+        """Interrupts all of them, as Ctrl-C does, and waits; each saves where it is."""
+        for one in self._running:
+            _signal(one.process, signal.SIGINT)
+        until = time.monotonic() + _GRACE_SECONDS
+        for one in self._running:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                one.process.wait(max(0.0, until - time.monotonic()))
+        for one in self._running:
+            _signal(one.process, signal.SIGKILL)
+            one.process.wait()
+        self._running.clear()
+
+    def _restart(self, one: _Worker, code: int, ended: int) -> None:
+        name = signal.Signals(-code).name if -code in list(signal.Signals) else f"signal {-code}"
+        restarts = one.restarts + 1 if ended == one.ended_before else 1
+        if restarts > MAX_RESTARTS:
+            self.failures.append(f"a worker was killed {restarts} times in a row ({name}), so it was not started again")
+            return
+        self.report(Message(text=f"worker {one.number} was killed ({name}); it starts again", level="warning"))
+        self._running.append(_Worker(one.number, one.log, self._process(one.number, one.log), restarts, ended))
+
+    def _process(self, number: int, log: Path) -> subprocess.Popen[bytes]:
+        with log.open("ab") as file:
+            return _started([*self.command, str(number)], {**os.environ, **self.environments[number]}, file)
+
+
+@contextmanager
+def working(workers: Workers) -> Iterator[None]:
+    """Starts workers for the length of a block, and sees to it that none outlives it."""
+    try:
+        workers.start()
+        yield
+    finally:
+        workers.stop()
+
+
+def raise_failures(failures: Sequence[str], logs: Path) -> None:
+    """Raises a `CobraError` with what the first worker that gave up said."""
+    if failures:
+        raise CobraError(failures[0], where=str(logs), hint="The workers' own words are in that folder.")
+
+
+def stop_with(parent: int, every_seconds: float = 1.0) -> None:
+    """Interrupts this process, as Ctrl-C does, once its parent has gone: a killed `sweep` leaves nobody at work."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(every_seconds)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+def _started(command: list[str], environment: Mapping[str, str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+    # A session of its own: Ctrl-C in the terminal comes to the workers once, from us, not from the terminal too.
+    return subprocess.Popen(
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+    )
+
+
+def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(number)
+
+
+def _last_words(log: Path) -> str:
+    """Returns the error that a worker ended with, else the end of its log."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    errors = [number for number, line in enumerate(lines) if line.startswith("error: ")]
+    if errors:
+        return "\n".join(lines[errors[-1] :]).removeprefix("error: ")
+    return "\n".join(["a worker stopped:", *lines[-_LAST_LINES:]])

@@ -1,0 +1,392 @@
+"""Trials end once, whatever happens to their workers."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import optuna
+import postgres
+import pytest
+from optuna.trial import TrialState
+
+from cobra_kit.errors import CobraError
+from cobra_kit.trials import (
+    ERROR,
+    NAME,
+    REASON,
+    HeartbeatConfig,
+    Infeasible,
+    LeaseLostError,
+    StorageError,
+    TrialQueue,
+    TrialSpec,
+    open_storage,
+    shown,
+    work,
+)
+from cobra_kit.trials.lease import StaleTrialDetector
+
+QUICK = HeartbeatConfig(beat_seconds=0.3, expire_seconds=2.0)
+SLOW = HeartbeatConfig(beat_seconds=60, expire_seconds=600)
+
+
+@pytest.fixture(autouse=True)
+def _storage(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests that ask for `url` run over every kind of storage; the others over the journal."""
+    found = request.getfixturevalue("url") if "url" in request.fixturenames else None
+    monkeypatch.setattr(sys.modules[__name__], "STORAGE", found)
+
+
+STORAGE: str | None = None
+
+
+def board(folder: Path, terms: HeartbeatConfig = SLOW) -> TrialQueue:
+    study = optuna.create_study(
+        storage=open_storage(STORAGE, folder),
+        study_name="s" if STORAGE is None else folder.name,
+        load_if_exists=True,
+        sampler=optuna.samplers.RandomSampler(seed=1),
+    )
+    return TrialQueue(study, folder, terms)
+
+
+def points(count: int) -> list[TrialSpec]:
+    return [TrialSpec(f"p{number}", {"x": float(number)}, {"arm": "a"}) for number in range(count)]
+
+
+def value(held) -> list[float]:
+    return [held.trial.suggest_float("x", 0, 1000)]
+
+
+def states(one: TrialQueue) -> Counter[str]:
+    return Counter(trial.state.name for trial in one.trials())
+
+
+def test_every_point_is_run_once_and_in_order(tmp_path: Path, url: str | None) -> None:
+    one = board(tmp_path)
+    one.provide(points(5))
+    one.provide(points(5))
+    seen = []
+
+    def objective(held):
+        seen.append(held.name)
+        return value(held)
+
+    assert work(one, objective).completed == 5
+    assert seen == ["p0", "p1", "p2", "p3", "p4"]
+    assert [trial.value for trial in one.trials()] == [0, 1, 2, 3, 4]
+    assert all(trial.user_attrs["arm"] == "a" for trial in one.trials())
+    again = board(tmp_path)
+    again.provide(points(6))
+    assert work(again, objective).completed == 1
+
+
+def test_what_is_not_fixed_is_the_sampler_s(tmp_path: Path, url: str | None) -> None:
+    one = board(tmp_path)
+    one.provide([TrialSpec("t0"), TrialSpec("t1")])
+    work(one, value)
+    first, second = (trial.params["x"] for trial in one.trials())
+    assert first != second
+
+
+def test_failures_keep_their_error_and_the_study_goes_on(tmp_path: Path, url: str | None) -> None:
+    one = board(tmp_path)
+    one.provide(points(3))
+
+    def objective(held):
+        if held.name == "p0":
+            raise CobraError("no such file", where="data.json", hint="Look elsewhere.")
+        if held.name == "p1":
+            raise Infeasible("the projector needs a square grid")
+        return value(held)
+
+    told = []
+    outcome = work(one, objective, report=told.append)
+    assert (outcome.completed, outcome.failed, outcome.pruned) == (1, 1, 1)
+    failed, infeasible, _ = one.trials()
+    assert "no such file" in failed.user_attrs[ERROR]
+    assert "Look elsewhere." in failed.user_attrs[ERROR]
+    assert infeasible.user_attrs[REASON] == "the projector needs a square grid"
+    assert infeasible.state == TrialState.PRUNED
+    assert [event.text for event in told] == ["p0 failed: no such file"]
+    one.provide(points(3))  # what failed is tried anew; what was infeasible stays so
+    assert states(one) == {"FAIL": 1, "PRUNED": 1, "COMPLETE": 1, "WAITING": 1}
+
+
+def test_fail_fast_raises_the_first_error(tmp_path: Path, url: str | None) -> None:
+    one = board(tmp_path)
+    one.provide(points(3))
+
+    def objective(held):
+        raise ZeroDivisionError("oh")
+
+    with pytest.raises(ZeroDivisionError):
+        work(one, objective, fail_fast=True)
+    assert states(one) == {"FAIL": 1, "WAITING": 2}
+
+
+def test_ctrl_c_gives_the_trial_back_at_once(tmp_path: Path, url: str | None) -> None:
+    one = board(tmp_path)
+    one.provide(points(1))
+
+    def objective(held):
+        value(held)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work(one, objective)
+    assert states(one) == {"WAITING": 1}
+    held = board(tmp_path).take()
+    assert held is not None
+    assert held.resumed
+    assert held.trial.params == {"x": 0}
+
+
+def test_a_silent_worker_s_trial_is_taken_over_and_it_cannot_end_it(tmp_path: Path, url: str | None) -> None:
+    slow, quick = board(tmp_path, SLOW), board(tmp_path, QUICK)
+    slow.provide([TrialSpec("t0")])
+    held = slow.take()
+    assert held is not None
+    params = held.trial.suggest_float("x", 0, 1000)
+    assert quick.take() is None
+    time.sleep(2.5)
+    assert quick.requeue_stale() == [0]
+    taken = quick.take()
+    assert taken is not None
+    assert (taken.number, taken.resumed) == (0, True)
+    assert taken.trial.suggest_float("x", 0, 1000) == params  # the same point, not a new one
+    for end in (lambda: slow.complete(held, [1.0]), lambda: slow.fail(held, "x"), lambda: slow.prune(held, "x")):
+        with pytest.raises(LeaseLostError, match="has taken it over"):
+            end()
+    quick.complete(taken, [2.0])
+    assert [trial.value for trial in quick.trials()] == [2.0]
+    with pytest.raises(LeaseLostError):
+        slow.complete(held, [1.0])
+
+
+def test_a_living_worker_keeps_its_trial_however_long_it_takes(tmp_path: Path, url: str | None) -> None:
+    terms = HeartbeatConfig(beat_seconds=0.1, expire_seconds=2.0)
+    one, other = board(tmp_path, terms), board(tmp_path, terms)
+    one.provide(points(1))
+    held = one.take()
+    assert held is not None
+    for _ in range(12):
+        time.sleep(0.25)
+        assert other.take() is None
+        held.check()
+    one.complete(held, value(held))
+
+
+def test_a_worker_notices_that_it_was_given_up(tmp_path: Path, url: str | None) -> None:
+    one, other = board(tmp_path, QUICK), board(tmp_path, QUICK)
+    one.provide(points(1))
+    held = one.take()
+    assert held is not None
+    held.lease.__exit__(None, None, None)  # its process hangs: no beat from here on
+    other.take()
+    time.sleep(2.5)
+    assert other.take() is not None
+    with pytest.raises(LeaseLostError, match=r"no heartbeat could be written for 2 s"):
+        held.check()
+
+
+def test_clocks_that_jump_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = board(tmp_path, SLOW)
+    one.provide(points(1))
+    assert one.take() is not None
+    watch = StaleTrialDetector(SLOW)
+    (trial,) = one.trials()
+    assert not watch.silent(trial)
+    monkeypatch.setattr(time, "time", lambda: 4e9)
+    assert not watch.silent(trial)
+    late = StaleTrialDetector(SLOW, clock=iter([0.0, 599.0, 601.0]).__next__)
+    assert [late.silent(trial) for _ in range(3)] == [False, False, True]
+
+
+def test_two_workers_never_get_the_same_trial(tmp_path: Path, url: str | None) -> None:
+    boards = [board(tmp_path) for _ in range(4)]
+    boards[0].provide(points(40))
+    taken: list[str] = []
+
+    def objective(held):
+        taken.append(held.name)
+        return value(held)
+
+    threads = [threading.Thread(target=work, args=(one, objective)) for one in boards]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(taken) == sorted(f"p{number}" for number in range(40))
+    assert states(boards[0]) == {"COMPLETE": 40}
+
+
+def test_a_point_recorded_twice_counts_once(tmp_path: Path, url: str | None) -> None:
+    one = board(tmp_path)
+    one.provide(points(1))
+    one.study.enqueue_trial({"x": 0.0}, user_attrs={NAME: "p0"})  # as two machines without a common folder may do
+    assert work(one, value).completed == 1
+    assert one.trials()[1].user_attrs[ERROR] == "recorded twice; trial 0 counts"
+
+
+@pytest.mark.parametrize("torn", [b'{"op_code":4,"wor', b"\x00\x00", b'{"op_code":4}'])
+def test_half_a_line_of_a_killed_worker_is_cut_off(tmp_path: Path, torn: bytes) -> None:
+    one = board(tmp_path)
+    one.provide(points(2))
+    journal = tmp_path / "trials.journal"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole + torn)
+    assert len(one.trials()) == 2
+    work(one, value)
+    assert journal.read_bytes().startswith(whole)
+    assert states(board(tmp_path)) == {"COMPLETE": 2}
+
+
+def test_a_full_disk_leaves_the_journal_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = board(tmp_path)
+    one.provide(points(1))
+    before = (tmp_path / "trials.journal").read_bytes()
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("cobra_kit.trials.journal.os.fsync", full)
+    with pytest.raises(CobraError, match="a trial cannot be recorded: No space left on device"):
+        one.provide(points(2))
+    monkeypatch.undo()
+    assert (tmp_path / "trials.journal").read_bytes() == before
+    assert work(board(tmp_path), value).completed == 1
+
+
+WORKER = textwrap.dedent("""
+    import sys, time
+    from pathlib import Path
+    import optuna
+    from cobra_kit.trials import HeartbeatConfig, TrialQueue, open_storage, work
+
+    folder = Path(sys.argv[1])
+    study = optuna.load_study(storage=open_storage(None, folder), study_name="s")
+
+    def objective(held):
+        x = held.trial.suggest_float("x", 0, 1000)
+        time.sleep(0.05)
+        held.check()
+        return [x]
+
+    work(TrialQueue(study, folder, HeartbeatConfig(beat_seconds=0.2, expire_seconds=30)), objective, poll_seconds=0.05)
+""")
+
+
+@pytest.mark.slow
+def test_fifty_kills_lose_and_double_nothing(tmp_path: Path) -> None:
+    one = board(tmp_path)
+    one.provide(points(200))
+    random_numbers = random.Random(3)
+
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-c", WORKER, str(tmp_path)], stderr=subprocess.DEVNULL)
+
+    workers = [start() for _ in range(3)]
+    for _ in range(50):
+        time.sleep(random_numbers.uniform(0.05, 0.5))
+        victim = random_numbers.randrange(len(workers))
+        os.kill(workers[victim].pid, signal.SIGKILL)
+        workers[victim].wait()
+        workers[victim] = start()
+    for worker in workers:
+        assert worker.wait() == 0
+    assert states(one) == {"COMPLETE": 200}
+    assert [trial.value for trial in one.trials()] == [float(number) for number in range(200)]
+    ended = Counter(
+        entry["trial_id"]
+        for line in (tmp_path / "trials.journal").read_text().splitlines()
+        if (entry := json.loads(line)).get("state") == TrialState.COMPLETE.value
+    )
+    assert set(ended.values()) == {1}
+
+
+def test_a_password_is_never_shown() -> None:
+    assert shown("postgresql+psycopg://me:secret@host/db") == "postgresql+psycopg://me:***@host/db"
+    assert shown("postgresql://host/db") == "postgresql://host/db"
+
+
+def test_sqlite_is_refused_with_the_better_choice(tmp_path: Path) -> None:
+    with pytest.raises(CobraError, match="SQLite is not kept by many workers at once") as caught:
+        open_storage("sqlite:///a.db", tmp_path)
+    assert "Leave --storage out" in str(caught.value)
+
+
+def test_a_server_that_restarts_in_the_middle_loses_nothing(
+    tmp_path: Path, server: postgres.Server, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "STORAGE", database)
+    one = board(tmp_path)
+    one.provide(points(4))
+    restarts: list[threading.Thread] = []
+
+    def objective(held):
+        found = value(held)
+        if held.name == "p1":
+            server.stop()
+            restarts.append(threading.Timer(1.0, server.start))
+            restarts[-1].start()
+        return found
+
+    assert work(one, objective).completed == 4
+    restarts[0].join()
+    assert [trial.value for trial in board(tmp_path).trials()] == [0, 1, 2, 3]
+
+
+def test_a_server_that_stays_away_is_told_and_no_trial_is_blamed(
+    tmp_path: Path, server: postgres.Server, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "STORAGE", database)
+    monkeypatch.setattr("cobra_kit.trials.storage.PATIENCE", 0.5)
+    one = board(tmp_path)
+    one.provide(points(2))
+
+    def objective(held):
+        server.stop()
+        return value(held)
+
+    try:
+        with pytest.raises(StorageError, match="the storage cannot be reached: ") as caught:
+            work(one, objective)
+    finally:
+        server.start()
+    assert "Finished work is kept. Give the same command again when it is back." in str(caught.value)
+    # This process lives, so its trial is waited for.
+    again = board(tmp_path, HeartbeatConfig(beat_seconds=0.3, expire_seconds=3.0))
+    assert work(again, value, poll_seconds=0.2).completed == 2
+    assert states(again) == {"COMPLETE": 2}
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("postgresql+psycopg://nobody@127.0.0.1:1/db", "the storage cannot be reached: "),
+        ("postgresql+nodriver://me@host/db", "no URL of a database: "),
+        ("not a url", "no URL of a database: "),
+    ],
+)
+def test_a_storage_out_of_reach_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, words: str) -> None:
+    monkeypatch.setattr("cobra_kit.trials.storage.PATIENCE", 0.2)
+    with pytest.raises(StorageError, match=words):
+        open_storage(url, tmp_path)
+
+
+def test_a_database_that_is_not_there_is_told_at_once(tmp_path: Path, database: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(StorageError, match="does not exist"):
+        open_storage(database.replace("/trials", "/elsewhere"), tmp_path)
+    assert time.monotonic() - started < 20
