@@ -55,6 +55,10 @@ class CleanedUp:
         self._inner = PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(word_piece().definition))
         self.vocab_size = len(self._inner)
 
+    def encode(self, text: str) -> list[int]:
+        """Returns the ids of a text, nothing added."""
+        return list(self._inner.encode(text, add_special_tokens=False))
+
     def decode(self, ids: Sequence[int]) -> str:
         """Returns the text, cleaned up."""
         return str(self._inner.decode(list(ids), clean_up_tokenization_spaces=True))

@@ -7,6 +7,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
+from itertools import zip_longest
 
 _GAP = "  "
 _NARROWEST = 16
@@ -37,16 +38,21 @@ def rows(
 
 
 def blocks(
-    table: Sequence[Sequence[str]], *, flexible: int, indent: str = "  ", limit: int | None = None, header: bool = False
+    table: Sequence[Sequence[str]],
+    *,
+    flexible: int | Sequence[int],
+    indent: str = "  ",
+    limit: int | None = None,
+    header: bool = False,
 ) -> list[list[str]]:
-    """Returns the lines of each row: one where it fits, else with the flexible column folded.
+    """Returns the lines of each row: one where it fits, else with the flexible columns folded.
 
-    Where that column would be too narrow to read, a row is its first cell and below it the others, each behind its
-    heading if there is one. Only a word that is longer than `limit` itself makes a longer line.
+    Where these would be too narrow to read, a row is its first cell and below it the others, each behind its heading
+    if there is one. Only a word that is longer than `limit` itself makes a longer line.
 
     Args:
         table: Rows of equal length.
-        flexible: Index of the column that gives way.
+        flexible: Index of the column that gives way; of several, the widest gives first.
         indent: What each line begins with.
         limit: Most characters of a line; None for no limit.
         header: Whether the first row is headings.
@@ -55,11 +61,19 @@ def blocks(
         return []
     table = [[" ".join(cell.split()) for cell in row] for row in table]
     widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
-    if limit is not None and (over := _line_width(widths, indent) - limit) > 0:
-        if flexible == 0 or widths[flexible] - over < min(_NARROWEST, widths[flexible]):
+    giving = [flexible] if isinstance(flexible, int) else list(flexible)
+    if limit is not None and _line_width(widths, indent) > limit:
+        words = [max((len(word) for row in table for word in row[place].split()), default=0) for place in giving]
+        longest = dict(zip(giving, words, strict=True))
+        least = [
+            max(min(_NARROWEST, width), longest[place]) if place in giving else width
+            for place, width in enumerate(widths)
+        ]
+        if 0 in giving or _line_width(least, indent) > limit:
             return _stacked(table, indent, limit, header=header)
-        widths[flexible] -= over
-    return [_folded(row, widths, flexible, indent) for row in table]
+        while _line_width(widths, indent) > limit:
+            widths[max(giving, key=lambda place: widths[place] - least[place])] -= 1
+    return [_folded(row, widths, giving, indent) for row in table]
 
 
 def cut_rows(table: Sequence[Sequence[str]], *, flexible: int, indent: str = "  ", limit: int) -> list[str]:
@@ -104,17 +118,16 @@ def _line_width(widths: Sequence[int], indent: str) -> int:
     return len(indent) + sum(widths) + len(_GAP) * (len(widths) - 1)
 
 
-def _folded(row: Sequence[str], widths: Sequence[int], flexible: int, indent: str) -> list[str]:
-    """Returns a row whose flexible cell takes as many lines as it needs."""
-    parts = _wrapped(row[flexible], widths[flexible]) or [""]
-    lines = []
-    for number, part in enumerate(parts):
-        cells = [*row[:flexible], part, *row[flexible + 1 :]]
-        if number:
-            cells = ["" if place != flexible else cell for place, cell in enumerate(cells)]
-        padded = [cell.ljust(size) for cell, size in zip(cells, widths, strict=True)]
-        lines.append((indent + _GAP.join(padded)).rstrip())
-    return lines
+def _folded(row: Sequence[str], widths: Sequence[int], flexible: Sequence[int], indent: str) -> list[str]:
+    """Returns a row whose flexible cells take as many lines as they need."""
+    columns = [
+        _wrapped(cell, size) if place in flexible else [cell]
+        for place, (cell, size) in enumerate(zip(row, widths, strict=True))
+    ]
+    return [
+        (indent + _GAP.join(cell.ljust(size) for cell, size in zip(cells, widths, strict=True))).rstrip()
+        for cells in zip_longest(*columns, fillvalue="")
+    ]
 
 
 def _stacked(table: Sequence[Sequence[str]], indent: str, limit: int, *, header: bool) -> list[list[str]]:

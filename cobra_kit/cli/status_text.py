@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from cobra_kit.cli.board import duration
-from cobra_kit.cli.columns import blocks, cut_rows, paragraph
+from cobra_kit.cli.columns import blocks, cut_rows
 from cobra_kit.study.reading.status import COMPLETE, FAILED, RUNNING, STATES, WAITING, StudyStatus, TrialStatus
 
 Line = tuple[str, str]
@@ -23,7 +24,7 @@ def status_lines(status: StudyStatus, width: int | None) -> list[Line]:
         status: The study.
         width: Most characters of a line; None for no limit.
     """
-    head = [(_folded(text, width), style) for text, style in _head(status, None)]
+    head = [(line, style) for text, style in _head(status, None) for line in _folded(text, width)]
     return [*head, ("", ""), *_table(status, status.trials, width)]
 
 
@@ -100,7 +101,8 @@ def _table(status: StudyStatus, trials: Sequence[TrialStatus], width: int | None
     cells = [[row[column] for column in kept] for row in [header, *table]]
     if cut and width is not None:
         return list(zip(cut_rows(cells, flexible=flexible, limit=width), styles, strict=True))
-    found = blocks(cells, flexible=flexible, limit=width, header=True)
+    texts = [kept.index(column) for column in (_OUTCOME, len(header) - 1) if column in kept]
+    found = blocks(cells, flexible=texts, limit=width, header=True)
     return [(line, style) for block, style in zip(found, styles, strict=True) for line in block]
 
 
@@ -131,5 +133,8 @@ def _cut(text: str, width: int | None) -> str:
     return text if width is None or len(text) <= width else text[: width - 1].rstrip() + "…"
 
 
-def _folded(text: str, width: int | None) -> str:
-    return text if width is None or len(text) <= width else paragraph(text, indent="", limit=width)
+def _folded(text: str, width: int | None) -> list[str]:
+    """Returns a line as several where it does not fit; blanks in a row stay as they are."""
+    if width is None or len(text) <= width:
+        return [text]
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)

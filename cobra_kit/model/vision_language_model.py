@@ -294,7 +294,7 @@ class VisionLanguageModel(nn.Module):
         unknown = [kind for kind in kinds if not isinstance(kind, str) or kind not in self.parts()]
         if unknown:
             wrong = ", ".join(map(str, unknown))
-            raise ArgumentError(f"no such part: {wrong}; parts are {', '.join(self.parts())}")
+            raise ArgumentError(f"no such part: {wrong}", hint=f"The parts are {', '.join(self.parts())}.")
         for kind, module in self.parts().items():
             module.requires_grad_(kind in kinds)
 

@@ -14,6 +14,7 @@ from cobra_kit.report.table import SMALL_CHOICE_MASS
 from cobra_kit.reproduce.evidence import Evidence, Found
 from cobra_kit.reproduce.needs import benchmark_name, needs, offers, plan_of
 from cobra_kit.reproduce.sources import Source, sources_of, table_named
+from cobra_kit.study.plan.study_plan.study_plan.study_plan.study_plan import ONLY_ARM
 
 Verdict = Literal["met", "missed", "not run"]
 
@@ -192,8 +193,9 @@ def _not_run(table: PaperTable, column: str, sources: tuple[Source, ...], lackin
     if not sources:
         return "no recipe stands for this row"
     if table.measures == "latency":
-        names = ", ".join(dict.fromkeys(source.recipe for source in sources))
-        return f"speed, which no study has: cobra-kit bench {names} --profile paper --protocol cobra measures it"
+        alone = [source.recipe for source in sources if source.arm == ONLY_ARM]  # one model rather than all arms
+        name = (alone or [sources[0].recipe])[0]
+        return f"speed, which no study has: cobra-kit bench {name} --profile paper --protocol cobra measures it"
     if not any(offers(source, column) for source in sources):
         return "benchmark not built: the recipe's data source does not have it"
     return f"needs {'; '.join(lacking)}" if lacking else "can be run here: --run"

@@ -111,7 +111,7 @@ def _covered(recipe: Recipe, space: Space, registry: Registry | None) -> list[Re
     """Returns an error per path that is sought in vain beside a value of another: what stands below in the space is
     laid over it, and another component brings its own settings."""
     found: list[RecipeError] = []
-    for (path, choice), (other, covering) in itertools.combinations(space.items(), 2):
+    for (path, choice), (other, covering) in itertools.permutations(space.items(), 2):
         if not _may_cover(other, path):
             continue
         for value in ends(covering):
@@ -119,12 +119,26 @@ def _covered(recipe: Recipe, space: Space, registry: Registry | None) -> list[Re
             if not applies(choice, held) or not applies(covering, held):
                 continue
             inputs = list(_distinct(recipe, space, path, held, registry))
+            if not inputs and _fits(recipe, {**beside(space, other), other: value}, registry):
+                message = f"no trial can have it where {other} is {show_value(value)}"
+                hint = f"Say beside which values of {other} it is sought: when: {{{other}: VALUE}}"
+                found.append(problem(recipe.tree, ("sweep", "space", path), message, hint))
+                break
             if len(inputs) > 1 and all(one == inputs[0] for one in inputs):
                 message = f"no trial reads it where {other} is {show_value(value)}"
                 hint = f"Write it below {other}, and beside which of its values it is sought: when: {{{other}: VALUE}}"
                 found.append(problem(recipe.tree, ("sweep", "space", path), message, hint))
                 break
     return found
+
+
+def _fits(recipe: Recipe, values: Values, registry: Registry | None) -> bool:
+    """Returns whether the recipe takes some values by themselves."""
+    try:
+        inputs_of(recipe, values, registry)
+    except RecipeError:
+        return False
+    return True
 
 
 def _may_cover(other: str, path: str) -> bool:

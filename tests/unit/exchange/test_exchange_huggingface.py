@@ -6,8 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import exchange_reader
 import pytest
@@ -122,7 +122,7 @@ def test_an_incomplete_folder(folder, name):
 @pytest.mark.parametrize("begin", ["", "<s>"])
 def test_the_tokenizer_s_files_say_what_begins_and_ends_a_text(model, tmp_path, begin):
     codec = model.processor.codec
-    template = SimpleNamespace(begin_of_text=begin)
+    template = replace(codec.template, begin_of_text=begin)
     assert _write_tokenizer(TextCodec(codec.tokenizer, template, codec.max_text_tokens), tmp_path) == []
     said = json.loads((tmp_path / "tokenizer_config.json").read_text())
     assert (said["eos_token"], said["pad_token"]) == ("<|endoftext|>", "<|endoftext|>")

@@ -259,7 +259,7 @@ def test_a_grid_is_counted_before_it_is_laid_down(tmp_path: Path) -> None:
         ("train.align.learning_rate: {choices: [0.1, 0.2]}", "(?s)takes none of these values.*epochs or steps"),
         (
             "{model.projector.expansion: {choices: [2, 3]}, model.projector.use: {choices: [mlp/fused, mlp/gelu]}}",
-            "(?s)no trial reads it where model.projector.use is mlp/gelu.*Write it below model.projector.use",
+            "(?s)no trial can have it where model.projector.use is mlp/gelu.*when: .model.projector.use: VALUE",
         ),
         (
             "{train.finetune.weight_decay: {low: 0.1, high: 0.2}, "

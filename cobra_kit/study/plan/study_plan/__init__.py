@@ -1,0 +1,1 @@
+"""What a study has to do: one run per arm and seed."""
