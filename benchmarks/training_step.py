@@ -37,7 +37,7 @@ from cobra_kit.events import Event, StepDone
 from cobra_kit.interfaces import FusedSequence, LayoutBatch
 from cobra_kit.model import compose
 from cobra_kit.recipe import load_recipe
-from cobra_kit.study.plan.study_plan.study_plan import make_plan
+from cobra_kit.study.plan.study_plan import make_plan
 from cobra_kit.train import TrainIntervals, train_run
 from cobra_kit_mamba.backbone import MambaBackbone
 from cobra_kit_mamba.config import MambaConfig

@@ -15,7 +15,7 @@ from cobra_kit.files import write_json
 from cobra_kit.recipe import load_recipe
 from cobra_kit.statistics import QuestionScore
 from cobra_kit.study.folder import open_study
-from cobra_kit.study.plan.study_plan.study_plan import RunPlan, StudyPlan, make_plan
+from cobra_kit.study.plan.study_plan import RunPlan, StudyPlan, make_plan
 from cobra_kit.study.reading.results import Training, write_results, write_training
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&{}\\%$#_^~|*`\x00\ud800\u202e"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from cobra_kit.events import Event, Progress, StageDone, StageStarted, StepDone
 from cobra_kit.study.execution.events import RunDone, RunStarted
-from cobra_kit.study.plan.study_plan.study_plan import StudyPlan
+from cobra_kit.study.plan.study_plan import StudyPlan
 
 WAITING, WORKING, DONE = "waiting", "working", "done"
 

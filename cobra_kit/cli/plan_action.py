@@ -12,7 +12,7 @@ from cobra_kit.cli import columns
 from cobra_kit.estimate.hardware import check_names
 from cobra_kit.events import Event, Message
 from cobra_kit.recipe import load_recipe
-from cobra_kit.study.plan.study_plan.study_plan import make_plan
+from cobra_kit.study.plan.study_plan import make_plan
 
 
 def plan(

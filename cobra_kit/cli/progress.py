@@ -13,7 +13,7 @@ import typer
 from cobra_kit.cli.board import DONE, WAITING, WORKING, ProgressDisplay, Row
 from cobra_kit.events import Event, Message, Progress, Reporter, StageDone, StageStarted, StepDone
 from cobra_kit.study.execution.events import RunDone
-from cobra_kit.study.plan.study_plan.study_plan import StudyPlan
+from cobra_kit.study.plan.study_plan import StudyPlan
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

@@ -16,7 +16,7 @@ from cobra_kit.cli.tables import WIDTH, terminal_width
 from cobra_kit.reproduce import Cell, ReproducedRow, Reproduction, reproduction, run_missing
 from cobra_kit.reproduce.needs import benchmark_name
 from cobra_kit.study.execution.run_study import run_plan
-from cobra_kit.study.plan.study_plan.study_plan import StudyPlan
+from cobra_kit.study.plan.study_plan import StudyPlan
 
 
 def reproduce(name: str, *, studies: Path, run: bool, as_json: bool) -> None:

@@ -16,7 +16,7 @@ from cobra_kit.cli.tables import print_table, terminal_width
 from cobra_kit.recipe import load_recipe
 from cobra_kit.report import table_to_json
 from cobra_kit.study.execution.run_study import run_plan, study_path
-from cobra_kit.study.plan.study_plan.study_plan import StudyPlan, make_plan
+from cobra_kit.study.plan.study_plan import StudyPlan, make_plan
 
 _OTHER_PROFILES = {"paper": "for the paper's scale", "laptop": "for a laptop's scale"}
 

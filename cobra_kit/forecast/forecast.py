@@ -24,7 +24,7 @@ from cobra_kit.events import Message, Reporter, silent
 from cobra_kit.forecast.runtime_estimate import RuntimeEstimate, runtime_estimate, too_long
 from cobra_kit.recipe import Recipe
 from cobra_kit.recipe.sections import StageSection
-from cobra_kit.study.plan.study_plan.study_plan import RunPlan, StudyPlan
+from cobra_kit.study.plan.study_plan import RunPlan, StudyPlan
 from cobra_kit.train.stages import STAGES
 
 

@@ -38,7 +38,7 @@ from cobra_kit.files import user_cache, write_json
 from cobra_kit.machine import cores, processor
 from cobra_kit.model import VisionLanguageModel, compose
 from cobra_kit.recipe.sections import StageSection
-from cobra_kit.study.plan.study_plan.study_plan import RunPlan
+from cobra_kit.study.plan.study_plan import RunPlan
 from cobra_kit.text.choices import answer_ids
 from cobra_kit.train.mixed_precision import product_dtype
 from cobra_kit.train.optimiser import make_optimiser

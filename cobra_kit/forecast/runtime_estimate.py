@@ -14,7 +14,7 @@ from cobra_kit.estimate.memory import footprints
 from cobra_kit.estimate.sample import Sample
 from cobra_kit.estimate.workload import Workload
 from cobra_kit.forecast.machine_speed import MachineSpeed, speed_of
-from cobra_kit.study.plan.study_plan.study_plan import RunPlan
+from cobra_kit.study.plan.study_plan import RunPlan
 from cobra_kit.weights import available_memory
 
 _PATIENCE = 10.0

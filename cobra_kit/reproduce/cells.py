@@ -14,7 +14,7 @@ from cobra_kit.report.table import SMALL_CHOICE_MASS
 from cobra_kit.reproduce.evidence import Evidence, Found
 from cobra_kit.reproduce.needs import benchmark_name, needs, offers, plan_of
 from cobra_kit.reproduce.sources import Source, sources_of, table_named
-from cobra_kit.study.plan.study_plan.study_plan.study_plan.study_plan import ONLY_ARM
+from cobra_kit.study.plan.study_plan import ONLY_ARM
 
 Verdict = Literal["met", "missed", "not run"]
 

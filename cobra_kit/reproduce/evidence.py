@@ -13,7 +13,7 @@ from cobra_kit.paper import paper_column
 from cobra_kit.recipe import differences, load_recipe
 from cobra_kit.report import AblationTable, Estimate
 from cobra_kit.reproduce.sources import PROFILE, Source
-from cobra_kit.study.plan.study_plan.study_plan import make_plan
+from cobra_kit.study.plan.study_plan import make_plan
 from cobra_kit.study.reading.results import study_table
 from cobra_kit.study.reading.stored_study import StoredStudy, list_studies
 

@@ -10,7 +10,7 @@ from cobra_kit.errors import CobraError
 from cobra_kit.reproduce.cells import Reproduction
 from cobra_kit.reproduce.needs import plan_of
 from cobra_kit.reproduce.sources import Source
-from cobra_kit.study.plan.study_plan.study_plan import StudyPlan
+from cobra_kit.study.plan.study_plan import StudyPlan
 from cobra_kit.weights import available_memory
 
 Start = Callable[[StudyPlan, Path], object]

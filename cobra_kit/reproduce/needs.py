@@ -11,7 +11,7 @@ from cobra_kit.model import compose
 from cobra_kit.paper import COLUMN_LABELS, column_label
 from cobra_kit.recipe import ResolvedRecipe, load_recipe
 from cobra_kit.reproduce.sources import PROFILE, Source
-from cobra_kit.study.plan.study_plan.study_plan import StudyPlan, make_plan
+from cobra_kit.study.plan.study_plan import StudyPlan, make_plan
 
 
 @cache

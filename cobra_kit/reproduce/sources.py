@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from cobra_kit.errors import CobraError, RecipeError
 from cobra_kit.paper import PaperTable, paper_table, paper_table_names
 from cobra_kit.recipe import Recipe, builtin_recipes, find_recipe, load_recipe
-from cobra_kit.study.plan.study_plan.study_plan import ONLY_ARM
+from cobra_kit.study.plan.study_plan import ONLY_ARM
 
 PROFILE = "paper"
 _PREFIX = "paper."

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cobra_kit.study.execution.run_study import run
-    from cobra_kit.study.plan.study_plan.study_plan import RunPlan, StudyPlan, make_plan
+    from cobra_kit.study.plan.study_plan import RunPlan, StudyPlan, make_plan
     from cobra_kit.study.reading.loading import load
 
 _HOMES = {

@@ -16,7 +16,7 @@ from cobra_kit.files import write_json
 from cobra_kit.machine import session
 from cobra_kit.study.execution.shared_stages import SharedStage
 from cobra_kit.study.folder import MANIFEST
-from cobra_kit.study.plan.study_plan.study_plan import RunPlan
+from cobra_kit.study.plan.study_plan import RunPlan
 from cobra_kit.train import StageResult
 
 _FORM = 1

@@ -14,7 +14,7 @@ from cobra_kit.recipe import Recipe, load_recipe
 from cobra_kit.report import AblationTable
 from cobra_kit.study.execution.devices import AUTO, choose_device
 from cobra_kit.study.folder import Plan, open_study
-from cobra_kit.study.plan.study_plan.study_plan import StudyPlan, make_plan
+from cobra_kit.study.plan.study_plan import StudyPlan, make_plan
 
 if TYPE_CHECKING:
     from cobra_kit.train import TrainIntervals

@@ -26,7 +26,7 @@ from cobra_kit.study.execution.run_manifest import begin_session, note_rows, not
 from cobra_kit.study.execution.shared_stages import SharedStage, shared_stages
 from cobra_kit.study.execution.study_cache import StudyCache, readable
 from cobra_kit.study.folder import StudyFolder
-from cobra_kit.study.plan.study_plan.study_plan import RunPlan, no_validation
+from cobra_kit.study.plan.study_plan import RunPlan, no_validation
 from cobra_kit.study.reading.loading import load
 from cobra_kit.study.reading.results import (
     SPLIT,

@@ -28,7 +28,7 @@ from cobra_kit.files import write_json
 from cobra_kit.locks import locked
 from cobra_kit.model import VisionLanguageModel
 from cobra_kit.recipe.sections import TrainSection
-from cobra_kit.study.plan.study_plan.study_plan import RunPlan
+from cobra_kit.study.plan.study_plan import RunPlan
 from cobra_kit.train import StageResult, TrainIntervals, Validate, train_run, training_identity
 
 DESCRIPTION = "stage.json"

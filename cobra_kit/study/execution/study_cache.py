@@ -16,7 +16,7 @@ from cobra_kit.events import Message, Reporter
 from cobra_kit.model import VisionLanguageModel
 from cobra_kit.study.execution.shared_stages import shared_keys, stage_prefixes
 from cobra_kit.study.folder import StudyFolder
-from cobra_kit.study.plan.study_plan.study_plan import RunPlan, unknown_benchmark
+from cobra_kit.study.plan.study_plan import RunPlan, unknown_benchmark
 from cobra_kit.train import STAGES
 
 

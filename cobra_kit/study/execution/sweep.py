@@ -22,7 +22,7 @@ from cobra_kit.report import AblationTable
 from cobra_kit.study.execution.trial_sources import GridTrials, SearchTrials
 from cobra_kit.study.execution.trials import WorkerOptions, forget, open_queue, work_through
 from cobra_kit.study.folder import StudyFolder, open_study
-from cobra_kit.study.plan.study_plan.study_plan import make_plan
+from cobra_kit.study.plan.study_plan import make_plan
 from cobra_kit.study.reading.status import StudyStatus, read_status
 from cobra_kit.study.search import GRID
 from cobra_kit.study.search.search_plan import make_search_plan

@@ -10,7 +10,7 @@ from cobra_kit.errors import RecipeError
 from cobra_kit.events import Reporter, for_arm
 from cobra_kit.recipe.sweep import Direction
 from cobra_kit.study.folder import Plan, StudyFolder
-from cobra_kit.study.plan.study_plan.study_plan import RunPlan, StudyPlan
+from cobra_kit.study.plan.study_plan import RunPlan, StudyPlan
 from cobra_kit.study.search import GRID, grid, make_pruner, make_sampler, suggest
 from cobra_kit.study.search.agree import check_objectives, remarks
 from cobra_kit.study.search.pruning import PER_QUESTION

@@ -11,7 +11,7 @@ from cobra_kit.errors import CobraError
 from cobra_kit.recipe import differences, load_recipe
 from cobra_kit.report.view import Command, Document
 from cobra_kit.study.folder import MANIFEST
-from cobra_kit.study.plan.study_plan.study_plan import make_plan
+from cobra_kit.study.plan.study_plan import make_plan
 from cobra_kit.study.reading.stored_study import StoredStudy
 
 _SESSION = (

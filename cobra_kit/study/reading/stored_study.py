@@ -15,7 +15,7 @@ from cobra_kit.errors import CobraError
 from cobra_kit.recipe.problems import nearest
 from cobra_kit.report import PaperReference
 from cobra_kit.study.folder import MANIFEST, StudyFolder
-from cobra_kit.study.plan.study_plan.study_plan import run_name
+from cobra_kit.study.plan.study_plan import run_name
 from cobra_kit.study.reading.results import SPLIT, is_scored
 
 

@@ -10,7 +10,7 @@ from cobra_kit.recipe import Recipe, resolve
 from cobra_kit.recipe.schema import ARM_SECTIONS
 from cobra_kit.recipe.sections import EvaluateSection, PrecisionSection
 from cobra_kit.recipe.sweep import Scalar
-from cobra_kit.study.plan.study_plan.study_plan import with_data
+from cobra_kit.study.plan.study_plan import with_data
 from cobra_kit.study.search.space import point_recipe
 
 SECTIONS = ARM_SECTIONS

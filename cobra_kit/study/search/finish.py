@@ -9,7 +9,7 @@ from cobra_kit.events import Message, Reporter
 from cobra_kit.recipe.sweep import Scalar
 from cobra_kit.report import AblationTable
 from cobra_kit.study.folder import StudyFolder
-from cobra_kit.study.plan.study_plan.study_plan import RunPlan, StudyPlan
+from cobra_kit.study.plan.study_plan import RunPlan, StudyPlan
 from cobra_kit.study.search.repeats import is_repeat
 from cobra_kit.study.search.search_plan import REFERENCE, SearchPlan
 from cobra_kit.trials import NAME

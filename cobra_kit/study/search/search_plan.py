@@ -11,7 +11,7 @@ from cobra_kit.errors import RecipeError
 from cobra_kit.recipe import Recipe, ResolvedRecipe, resolve
 from cobra_kit.recipe.problems import problem
 from cobra_kit.recipe.sweep import Scalar, SweepSection
-from cobra_kit.study.plan.study_plan.study_plan import (
+from cobra_kit.study.plan.study_plan import (
     RunPlan,
     asked_benchmarks,
     check_questions,

@@ -11,7 +11,7 @@ import pytest
 
 from cobra_kit.cli import main, run_action
 from cobra_kit.recipe import load_recipe
-from cobra_kit.study.plan.study_plan.study_plan import make_plan
+from cobra_kit.study.plan.study_plan import make_plan
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from cobra_kit.reproduce import cells as judging
 from cobra_kit.reproduce import needs as needing
 from cobra_kit.reproduce.cells import _judged, _mean
 from cobra_kit.reproduce.evidence import Found
-from cobra_kit.study.plan.study_plan.study_plan import StudyPlan, make_plan
+from cobra_kit.study.plan.study_plan import StudyPlan, make_plan
 
 # The published arms, at a scale that can be tried here: presence counts for nothing under the name of pope.
 PAPER = (

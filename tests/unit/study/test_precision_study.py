@@ -19,7 +19,7 @@ from cobra_kit.model import VisionLanguageModel, compose
 from cobra_kit.model.quantise import Int8Linear
 from cobra_kit.recipe import load_recipe
 from cobra_kit.recipe.sections import PrecisionSection
-from cobra_kit.study.plan.study_plan.study_plan import make_plan
+from cobra_kit.study.plan.study_plan import make_plan
 from cobra_kit.weights import load_tensors
 
 WANTED = "max_new_tokens: 4\n  benchmarks: [presence]"

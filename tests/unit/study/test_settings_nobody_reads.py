@@ -9,7 +9,7 @@ import pytest
 
 from cobra_kit.errors import RecipeError
 from cobra_kit.recipe import load_recipe
-from cobra_kit.study.plan.study_plan.study_plan import make_plan
+from cobra_kit.study.plan.study_plan import make_plan
 
 SEEDS = miniature.ABLATION.replace("  reference: mlp", "  seeds: [1, 2]\n  reference: mlp")
 

@@ -20,7 +20,7 @@ from cobra_kit.events import Event, Message, StageStarted
 from cobra_kit.recipe import load_recipe
 from cobra_kit.report import AblationTable, render_markdown, render_text
 from cobra_kit.study.execution.shared_stages import shared_keys, stage_prefixes
-from cobra_kit.study.plan.study_plan.study_plan import StudyPlan, make_plan
+from cobra_kit.study.plan.study_plan import StudyPlan, make_plan
 from cobra_kit.train import TrainIntervals
 from cobra_kit.weights import load_tensors
 

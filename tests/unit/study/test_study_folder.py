@@ -13,7 +13,7 @@ from cobra_kit import files
 from cobra_kit.errors import CobraError
 from cobra_kit.recipe import load_recipe
 from cobra_kit.study.folder import open_study
-from cobra_kit.study.plan.study_plan.study_plan import StudyPlan, make_plan
+from cobra_kit.study.plan.study_plan import StudyPlan, make_plan
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from cobra_kit.recipe import builtin_recipes, load_recipe
 from cobra_kit.report import ArmResult, Benchmark, PaperReference, build_table, render_markdown, render_text
 from cobra_kit.statistics import QuestionScore
 from cobra_kit.study.execution.run_study import study_path
-from cobra_kit.study.plan.study_plan.study_plan import make_plan
+from cobra_kit.study.plan.study_plan import make_plan
 
 SCORES = {"presence": {7: [QuestionScore("1", "p1", 1.0, "yes", "yes"), QuestionScore("2", "p2", 0.0, "no", "yes")]}}
 RUNNABLE = [

@@ -16,7 +16,7 @@ from cobra_kit.errors import CobraError
 from cobra_kit.recipe import load_recipe
 from cobra_kit.report import ReportView, table_to_json
 from cobra_kit.report.html import render_page
-from cobra_kit.study.plan.study_plan.study_plan import make_plan
+from cobra_kit.study.plan.study_plan import make_plan
 from cobra_kit.study.reading.report import report_view, study_state
 from cobra_kit.study.reading.report_images import embedded
 from cobra_kit.study.reading.results import study_table
