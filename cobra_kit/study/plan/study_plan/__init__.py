@@ -1,1 +1,0 @@
-"""What a study has to do: one run per arm and seed."""
