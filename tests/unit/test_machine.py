@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cobra_kit import machine
-from cobra_kit.data.scenes import crew
+from cobra_kit.data.scenes import drawing_pool
 from cobra_kit.study.execution import devices
 
 
@@ -51,7 +51,7 @@ def test_workers_share_the_cores_that_this_process_may_use(
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
     monkeypatch.setattr(machine, "_group_share", lambda: share)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    assert machine.cores() == crew.default_workers() == count
+    assert machine.cores() == drawing_pool.default_workers() == count
     assert devices.worker_environment(0, 2, "cpu")["OMP_NUM_THREADS"] == str(max(1, count // 2))
 
 

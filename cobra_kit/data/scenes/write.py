@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cobra_kit.data.scenes import forms
+from cobra_kit.data.scenes import file_formats
 from cobra_kit.data.scenes.held_out import held_out_questions
 from cobra_kit.data.scenes.layout import Scene
 from cobra_kit.data.scenes.params import SceneParams
@@ -47,17 +47,17 @@ def write_held_out(
 ) -> dict[str, int]:
     """Writes every benchmark of a split and, in `slices.json`, the slice of each question in file order."""
     chosen = held_out_questions(scenes, split, params.seed, popular)
-    questions, annotations = forms.vqav2_form(chosen["vqav2"], split, params.seed, params.disagreement)
+    questions, annotations = file_formats.vqav2_form(chosen["vqav2"], split, params.seed, params.disagreement)
     write_json(folder / "vqav2_questions.json", questions)
     write_json(folder / "vqav2_annotations.json", annotations)
     for benchmark in ("pope_random", "pope_popular", "pope_adversarial"):
-        write_lines(folder / f"{benchmark}.json", forms.pope_form(chosen[benchmark], split))
-    write_lines(folder / "vsr.jsonl", forms.vsr_form(chosen["vsr"], split))
+        write_lines(folder / f"{benchmark}.json", file_formats.pope_form(chosen[benchmark], split))
+    write_lines(folder / "vsr.jsonl", file_formats.vsr_form(chosen["vsr"], split))
     write_json(
         folder / "textvqa.json",
-        forms.textvqa_form(chosen["textvqa"], split, params.seed, params.disagreement),
+        file_formats.textvqa_form(chosen["textvqa"], split, params.seed, params.disagreement),
     )
-    write_json(folder / "refcoco.json", forms.refcoco_form(chosen["refcoco"], split))
+    write_json(folder / "refcoco.json", file_formats.refcoco_form(chosen["refcoco"], split))
     write_json(folder / SLICES_FILE, {name: [row.question.slice for row in rows] for name, rows in chosen.items()})
     return {name: len(rows) for name, rows in chosen.items()}
 

@@ -18,7 +18,7 @@ import pytest
 from cobra_kit.cli import main
 from cobra_kit.cli.arguments import UsageError
 from cobra_kit.cli.status_text import live_lines, overview, status_lines
-from cobra_kit.cli.sweep_action import Words, global_words, seconds_of
+from cobra_kit.cli.sweep_action import SweepArguments, global_words, seconds_of
 from cobra_kit.cli.sweep_board import PlainBoard
 from cobra_kit.errors import CobraError
 from cobra_kit.study.execution.devices import choose_device, worker_environment
@@ -132,7 +132,7 @@ def test_lengths_of_time_are_read() -> None:
 
 def test_workers_are_told_everything_that_the_command_was() -> None:
     before = global_words({"plugin": [Path("a.py"), Path("b.py")], "no_plugins": True, "debug": False})
-    words = Words(
+    words = SweepArguments(
         recipe="r.yaml",
         profile="laptop",
         changes=("a.b=1", "c=2"),
