@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import fmean
 
-from cobra_kit.report.markup import Markup, element
+from markupsafe import Markup
+
 from cobra_kit.report.plots.frame import WIDTH, colour, dash, dot, drawing, line, polyline, x_axis, y_axis
 from cobra_kit.report.plots.intervals import Bound
 from cobra_kit.report.plots.scales import fitted
+from cobra_kit.report.svg import element
 
 _LEFT, _TOP, _BOTTOM = 46.0, 8.0, 190.0
 MOST_POINTS = 160

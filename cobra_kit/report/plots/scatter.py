@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from cobra_kit.report.markup import Markup
+from markupsafe import Markup
+
 from cobra_kit.report.plots.frame import WIDTH, colour, dot, drawing, polyline, text, text_width, x_axis, y_axis
 from cobra_kit.report.plots.scales import Scale, fitted
 

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cobra_kit.report.plots import Curve, Interval, Point, interval_plot, line_plot, pareto_front, scatter_plot, thinned
+from cobra_kit.report.plots import (
+    Curve,
+    PlotInterval,
+    Point,
+    interval_plot,
+    line_plot,
+    pareto_front,
+    scatter_plot,
+    thinned,
+)
 from cobra_kit.report.plots.bars import bar_plot
 from cobra_kit.report.plots.scales import Scale, fitted, tick_label
 from cobra_kit.report.plots.strips import strip_plot
@@ -90,7 +99,7 @@ def test_thinned_curves_keep_their_length_in_bounds_and_their_range(
 @pytest.mark.parametrize("value", [0.0, -5.0, 1e300, 1e-300])
 def test_plots_of_one_value_can_be_drawn(value: float) -> None:
     for plot in (
-        interval_plot([Interval("a", value, None, None)], label="x", axis="points"),
+        interval_plot([PlotInterval("a", value, None, None)], label="x", axis="points"),
         line_plot([Curve("a", [(1.0, value)])], label="x", axis="step", log=None),
         scatter_plot([Point("a", value, value)], label="x", axis="y", front=("minimize", "maximize")),
         bar_plot([("a", abs(value))], label="x"),

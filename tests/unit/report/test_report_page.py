@@ -7,11 +7,12 @@ from html.parser import HTMLParser
 
 import pytest
 from fake_study import HOSTILE
+from markupsafe import Markup
 from synthetic_report import sweep, table, view
 
 from cobra_kit.report.html import render_page
-from cobra_kit.report.html.page import _file
-from cobra_kit.report.markup import Markup, element, escape
+from cobra_kit.report.html.rendering import asset
+from cobra_kit.report.svg import element, escape
 from cobra_kit.report.view import ReportView
 
 VOID = {"meta", "img", "input"}
@@ -110,7 +111,7 @@ def test_plots_say_in_words_what_they_show() -> None:
 
 def test_colours_contrast_with_what_is_behind_them() -> None:
     """WCAG 2.2: 4.5 for text (1.4.3), 3 for marks (1.4.11), in both schemes."""
-    light, dark = re.findall(r":root \{(.*?)\}", _file("page.css"), re.DOTALL)
+    light, dark = re.findall(r":root \{(.*?)\}", asset("page.css"), re.DOTALL)
     for scheme in (light, dark):
         colours = dict(re.findall(r"--([a-z0-9-]+): (#[0-9a-f]{6})", scheme))
         for back in ("page", "panel"):
@@ -167,4 +168,4 @@ def test_markup_is_not_escaped_twice() -> None:
         element("p", "a < b", Markup("<br>"), class_="x", hidden=True, title=None)
         == '<p class="x" hidden>a &lt; b<br></p>'
     )
-    assert escape('"') == "&quot;"
+    assert escape('"') == "&#34;"
