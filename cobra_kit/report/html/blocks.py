@@ -22,7 +22,7 @@ class Section:
     """
 
     title: str
-    content: Markup = Markup()
+    content: Markup
 
     @property
     def anchor(self) -> str:

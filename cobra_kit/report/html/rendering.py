@@ -1,4 +1,4 @@
-"""The templates of `templates/`, filled in: whatever a study holds is escaped, and a name that is missing is an error."""
+"""Fills in the templates: whatever a study holds is escaped, and a name that a template lacks is an error."""
 
 from __future__ import annotations
 

@@ -17,9 +17,8 @@ from cobra_kit.report.table import AblationTable
 
 def scores(table: AblationTable) -> Markup:
     """Returns the table of scores and differences, and what a reader must know."""
-    published = {
-        arm: _published(table, arm) for arm in table.others if table.paper and table.paper.differences.get(arm)
-    }
+    paper = table.paper.differences if table.paper else {}
+    published = {arm: _published(table, paper[arm]) for arm in table.others if paper.get(arm)}
     header = ["benchmark", *_arm_names(table)]
     for arm in table.others:
         header += [f"{arm} - {table.reference}", *(["the paper's"] if arm in published else [])]
@@ -62,9 +61,7 @@ def _arm_names(table: AblationTable) -> list[str]:
     return [f"{arm} (reference)" if table.others and arm == table.reference else arm for arm in table.arms]
 
 
-def _published(table: AblationTable, arm: str) -> Mapping[str, str]:
-    """Returns the paper's difference of an arm by the benchmark it stands beside."""
-    assert table.paper is not None  # as `scores` has seen
-    differences = table.paper.differences[arm]
+def _published(table: AblationTable, differences: Mapping[str, float]) -> Mapping[str, str]:
+    """Returns the paper's differences of an arm by the benchmark that each stands beside."""
     values = {row.benchmark: differences.get(paper_column(row.benchmark) or "") for row in table.rows}
     return {name: grid.NONE if value is None else grid.signed(value) for name, value in values.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from importlib import resources
 
 import pytest
 from fake_study import HOSTILE
@@ -153,6 +154,13 @@ def test_a_study_without_a_table_still_has_its_curves() -> None:
 def test_other_scales_are_said_to_be_so() -> None:
     assert table().profile == "laptop"
     assert "Another scale: compare directions, not numbers." in render_page(view())
+
+
+def test_no_template_takes_text_of_a_study_for_markup() -> None:
+    templates = list((resources.files("cobra_kit.report.html") / "templates").iterdir())
+    assert len(templates) > 5
+    for template in templates:
+        assert not re.search(r"\|\s*safe|autoescape|Markup", template.read_text(encoding="utf-8")), template.name
 
 
 @pytest.mark.parametrize("name", ["a b", "1a", "", "on<", 'x"'])
