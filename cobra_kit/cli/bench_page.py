@@ -9,7 +9,7 @@ from markupsafe import Markup
 from cobra_kit.bench import BenchResult, Crossover
 from cobra_kit.bench.curves import curves
 from cobra_kit.cli.bench_text import notes, tables
-from cobra_kit.report.html.blocks import Section, figures_block, table_block
+from cobra_kit.report.html.blocks import PageSection, figures_block, table_block
 from cobra_kit.report.html.page import document
 from cobra_kit.report.html.rendering import render
 from cobra_kit.report.plots import Bound, Curve, Figure, line_plot
@@ -22,10 +22,10 @@ def render_page(found: BenchResult) -> str:
     lines = tables(found, _TABLE_WIDTH)
     without = [[one.name, one.reason] for one in found.not_run]
     sections = [
-        Section("Time per token", _plots(found)),
-        Section("All numbers", render("code", text="\n".join(lines[2:]))),
-        Section("Not run", table_block("Left out, and why", ["what", "why"], without, words=2)),
-        Section("How it was measured", render("notes", lines=notes(found, wide=True))),
+        PageSection("Time per token", _plots(found)),
+        PageSection("All numbers", render("code", text="\n".join(lines[2:]))),
+        PageSection("Not run", table_block("Left out, and why", ["what", "why"], without, words=2)),
+        PageSection("How it was measured", render("notes", lines=notes(found, wide=True))),
     ]
     return document("Speed", sections, description=found.statement)
 

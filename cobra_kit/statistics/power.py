@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from cobra_kit.arguments import finite_number, whole_number
 from cobra_kit.errors import CobraError
-from cobra_kit.statistics.bootstrap import Clustered
+from cobra_kit.statistics.clusters import Clustered
 from cobra_kit.statistics.seeds import seed_variance
 
 

@@ -13,7 +13,7 @@ from cobra_kit.report.plots import Figure
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class PageSection:
     """A part of the page with a heading and a link at the top; one without content is left out.
 
     Args:

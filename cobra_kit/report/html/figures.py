@@ -22,7 +22,7 @@ from cobra_kit.report.plots import (
     thinned,
 )
 from cobra_kit.report.plots.lines import MOST_POINTS
-from cobra_kit.report.table import AblationTable, Row
+from cobra_kit.report.table import AblationTable, TableRow
 from cobra_kit.report.view import RunView
 
 _LINES = "Vertical lines: what is reached without the picture (dashed), and the most that can be reached."
@@ -40,9 +40,9 @@ def difference_plots(table: AblationTable) -> Markup:
     figures = []
     for arm in table.others:
         rows = [
-            PlotInterval(row.benchmark, one.value, one.low, one.high, table.arms.index(arm))
+            PlotInterval(row.benchmark, difference.value, difference.low, difference.high, table.arms.index(arm))
             for row in table.rows
-            if (one := row.differences.get(arm)) is not None
+            if (difference := row.differences.get(arm)) is not None
         ]
         if rows:
             title = f"{arm} minus {table.reference}"
@@ -117,16 +117,16 @@ def curve_plots(runs: Sequence[RunView], arms: Sequence[str]) -> Markup:
     return figures_block(figures, note=note, legend=arms)
 
 
-def _scores(table: AblationTable, row: Row) -> Markup:
+def _scores(table: AblationTable, row: TableRow) -> Markup:
     rows = [
-        PlotInterval(arm, one.value, one.low, one.high, index)
+        PlotInterval(arm, score.value, score.low, score.high, index)
         for index, arm in enumerate(table.arms)
-        if (one := row.scores.get(arm)) is not None
+        if (score := row.scores.get(arm)) is not None
     ]
     bounds = [
         Bound(name, value) for name, value in (("floor", row.floor), ("ceiling", row.ceiling)) if value is not None
     ]
-    label = "; ".join(f"{one.name} {one.value:.1f}" for one in rows)
+    label = "; ".join(f"{interval.name} {interval.value:.1f}" for interval in rows)
     return interval_plot(rows, label=f"{row.benchmark}: {label}", axis="points", bounds=bounds, limits=True)
 
 

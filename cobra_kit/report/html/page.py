@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from cobra_kit.report.html import figures, scores
-from cobra_kit.report.html.blocks import Section
+from cobra_kit.report.html.blocks import PageSection
 from cobra_kit.report.html.disagreements import disagreements
 from cobra_kit.report.html.rendering import asset, render
 from cobra_kit.report.html.sweep import sweep_sections
@@ -21,7 +21,7 @@ def render_page(view: ReportView) -> str:
     return document(view.title, _sections(view), description=view.description, missing=view.missing)
 
 
-def document(title: str, sections: Sequence[Section], *, description: str = "", missing: Sequence[str] = ()) -> str:
+def document(title: str, sections: Sequence[PageSection], *, description: str = "", missing: Sequence[str] = ()) -> str:
     """Returns a page in the look of the report.
 
     Args:
@@ -49,25 +49,25 @@ def document(title: str, sections: Sequence[Section], *, description: str = "", 
     return f"{page}\n"
 
 
-def _sections(view: ReportView) -> list[Section]:
+def _sections(view: ReportView) -> list[PageSection]:
     table = view.table
     arms = list(table.arms) if table else []
     arms += [arm for arm in dict.fromkeys(run.arm for run in view.runs) if arm not in arms]
     sections = []
     if table is not None:
         sections += [
-            Section("Results", scores.scores(table)),
-            Section("Scores by benchmark", figures.score_plots(table)),
-            Section("Differences", figures.difference_plots(table)),
-            Section("What the paper found", scores.paper_table(table)),
-            Section("Cost", scores.cost_table(table) + figures.speed_plots(table)),
+            PageSection("Results", scores.scores(table)),
+            PageSection("Scores by benchmark", figures.score_plots(table)),
+            PageSection("Differences", figures.difference_plots(table)),
+            PageSection("What the paper found", scores.paper_table(table)),
+            PageSection("Cost", scores.cost_table(table) + figures.speed_plots(table)),
         ]
     sections += sweep_sections(view.sweep) if view.sweep is not None else []
     sections += [
-        Section("Training", figures.curve_plots(view.runs, arms)),
-        Section("Where they disagree", disagreements(view.disagreements, view.pictures_missing, arms)),
-        Section("How to run it again", render("commands", commands=view.commands)),
-        Section("What it depends on", _provenance(view)),
+        PageSection("Training", figures.curve_plots(view.runs, arms)),
+        PageSection("Where they disagree", disagreements(view.disagreements, view.pictures_missing, arms)),
+        PageSection("How to run it again", render("commands", commands=view.commands)),
+        PageSection("What it depends on", _provenance(view)),
     ]
     return sections
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from cobra_kit.report import grid
-from cobra_kit.report.html.blocks import Section, figures_block
+from cobra_kit.report.html.blocks import PageSection, figures_block
 from cobra_kit.report.html.rendering import render
 from cobra_kit.report.html.slices import slice_plots
 from cobra_kit.report.plots import Curve, Figure, Point, bar_plot, line_plot, scatter_plot, thinned
@@ -20,16 +20,16 @@ _MOST_ROWS = 500
 _MOST_CURVES = 300
 
 
-def sweep_sections(sweep: SweepView) -> list[Section]:
+def sweep_sections(sweep: SweepView) -> list[PageSection]:
     """Returns all sections about a sweep; those that would be empty are empty."""
     stopped = [trial for trial in sweep.trials if trial.state in {"pruned", "infeasible", "failed"}]
     objectives = [objective.name for objective in sweep.objectives]
     return [
-        Section("Sweep", _overview(sweep)),
-        Section("Search history", figures_block([*_history(sweep), *_fronts(sweep)])),
-        Section("What matters", _importances(sweep) + slice_plots(sweep)),
-        Section("Pruned and failed trials", _curves(sweep) + _trials("sweep_stopped", stopped)),
-        Section("All trials", _trials("sweep_trials", sweep.trials, objectives=objectives)),
+        PageSection("Sweep", _overview(sweep)),
+        PageSection("Search history", figures_block([*_history(sweep), *_fronts(sweep)])),
+        PageSection("What matters", _importances(sweep) + slice_plots(sweep)),
+        PageSection("Pruned and failed trials", _curves(sweep) + _trials("sweep_stopped", stopped)),
+        PageSection("All trials", _trials("sweep_trials", sweep.trials, objectives=objectives)),
     ]
 
 

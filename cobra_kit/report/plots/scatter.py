@@ -41,7 +41,7 @@ def pareto_front(points: Sequence[Point], x: Direction, y: Direction) -> list[Po
 
     Points that are equal in both are all on the front. A point without two finite values is on none.
     """
-    x_sign, y_sign = (1.0 if one == "maximize" else -1.0 for one in (x, y))
+    x_sign, y_sign = (1.0 if direction == "maximize" else -1.0 for direction in (x, y))
     finite = [point for point in points if math.isfinite(point.x) and math.isfinite(point.y)]
     best_first = sorted(finite, key=lambda point: (-x_sign * point.x, -y_sign * point.y))
     front: list[Point] = []

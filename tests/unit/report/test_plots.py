@@ -69,16 +69,16 @@ directions = st.sampled_from(["maximize", "minimize"])
 
 @given(points, directions, directions)
 def test_the_front_is_what_no_other_point_dominates(pairs: list[tuple[int, int]], x: str, y: str) -> None:
-    signs = [1 if one == "maximize" else -1 for one in (x, y)]
+    signs = [1 if direction == "maximize" else -1 for direction in (x, y)]
     named = [Point(str(index), float(a), float(b)) for index, (a, b) in enumerate(pairs)]
 
-    def dominated(one: Point) -> bool:
-        mine = (signs[0] * one.x, signs[1] * one.y)
+    def dominated(point: Point) -> bool:
+        mine = (signs[0] * point.x, signs[1] * point.y)
         others = [(signs[0] * other.x, signs[1] * other.y) for other in named]
         return any(a >= mine[0] and b >= mine[1] and (a, b) != mine for a, b in others)
 
     front = pareto_front(named, x, y)  # type: ignore[arg-type]
-    assert {one.name for one in front} == {one.name for one in named if not dominated(one)}
+    assert {point.name for point in front} == {point.name for point in named if not dominated(point)}
 
 
 def test_points_without_numbers_are_on_no_front() -> None:
