@@ -24,7 +24,7 @@ def render_page(found: BenchResult) -> str:
     sections = [
         PageSection("Time per token", _plots(found)),
         PageSection("All numbers", render("code", text="\n".join(lines[2:]))),
-        PageSection("Not run", table_block("Left out, and why", ["what", "why"], without, words=2)),
+        PageSection("Not run", table_block("Left out, and why", ["what", "why"], without, text_columns=2)),
         PageSection("How it was measured", render("notes", lines=notes(found, wide=True))),
     ]
     return document("Speed", sections, description=found.statement)

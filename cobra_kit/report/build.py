@@ -45,19 +45,20 @@ def build_table(
         arms: The arms' scores and costs.
         benchmarks: The rows, in order.
         reference: Name of the arm to compare the others with.
-        factor: What the arms differ in.
+        factor: The recipe key that the arms differ in.
         profile: The recipe's profile.
         split: The split that was scored.
         paper: Rows of a published table to print below.
         left_out: Arms that are not run because they would say nothing, with the reason.
-        level: Of the intervals.
-        resamples: Of the bootstrap.
+        level: The share of repeated experiments whose intervals hold the true value.
+        resamples: How often the bootstrap draws the pictures anew.
 
     Raises:
         CobraError: If there are no arms, names clash, the reference is unknown, arms share no seed, or two
             runs of a benchmark answered different questions.
     """
     ordered = _reference_first(arms, reference)
+    # A difference is paired by question within a seed, so a seed that one arm lacks says nothing about the others.
     seeds, notes = _common_seeds(ordered)
     design = Design(seeds, level, resamples)
     rows = [_row(ordered, benchmark, design) for benchmark in benchmarks]
@@ -201,6 +202,7 @@ def _control(arm: ArmResult, benchmark: BenchmarkInfo, design: Design) -> ScoreD
 
 def _with_holm(rows: tuple[TableRow, ...]) -> tuple[TableRow, ...]:
     """Corrects the p values for all comparisons of the table at once."""
+    # Rows are frozen and p values of arms without an interval are None, so places are remembered beside the values.
     places = [(index, arm) for index, row in enumerate(rows) for arm in row.differences]
     values = [rows[index].differences[arm].p_value for index, arm in places]
     known = [(place, value) for place, value in zip(places, values, strict=True) if value is not None]

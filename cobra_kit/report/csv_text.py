@@ -17,6 +17,7 @@ COLUMNS = (
     *("image_tokens", "parameters_trained", "training_seconds", "tokens_per_second"),
     "choice_mass",
 )
+# What spreadsheets run when a file is opened: OWASP's list for CSV injection.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 _Cell = str | float | int | None

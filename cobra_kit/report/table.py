@@ -176,7 +176,7 @@ class AblationTable:
         reference: The arm that the others are compared with.
         arms: All arms, the reference first.
         seeds: Training seeds; every number is the mean over them.
-        level: Of all intervals.
+        level: The level of all intervals, such as 0.95.
         rows: One per benchmark.
         costs: Arm to cost.
         paper: What the paper found, None where nothing is to be compared.

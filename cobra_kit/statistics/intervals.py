@@ -114,6 +114,7 @@ def _interval(data: Clustered, resamples: int, level: float, seed: int, *, diffe
     value = _tidy(data.means().mean())
     if data.clusters == 1:
         return Interval(value, None, None, level)
+    # One generator, pictures before seeds: the order is part of what a seed means in stored tables.
     rng = np.random.default_rng(seed)
     draws = add_seed_noise(data.resampled_means(resamples, rng), data.means(), rng)
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])

@@ -42,7 +42,7 @@ def figures_block(figures: Sequence[Figure], note: str = "", legend: Sequence[st
 
 
 def table_block(
-    caption: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, words: int = 1, class_: str = ""
+    caption: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, text_columns: int = 1, class_: str = ""
 ) -> Markup:
     """Returns a table of text; nothing without rows.
 
@@ -50,9 +50,9 @@ def table_block(
         caption: What it holds.
         header: Heading of each column.
         rows: Cells; the first of each row is its heading.
-        words: How many columns from the left hold words; the others hold numbers.
+        text_columns: How many columns from the left hold text; the others hold numbers.
         class_: A class of its own.
     """
     if not rows:
         return Markup()
-    return render("table", caption=caption, header=header, rows=rows, words=words, class_=class_)
+    return render("table", caption=caption, header=header, rows=rows, text_columns=text_columns, class_=class_)

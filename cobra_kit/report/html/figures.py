@@ -26,7 +26,7 @@ from cobra_kit.report.table import AblationTable, TableRow
 from cobra_kit.report.view import RunView
 
 _LINES = "Vertical lines: what is reached without the picture (dashed), and the most that can be reached."
-_LEAST_POINTS = 5.0
+_LEAST_POINTS = 5.0  # that an axis of scores spans, so that a difference of nothing does not look large
 
 
 def score_plots(table: AblationTable) -> Markup:

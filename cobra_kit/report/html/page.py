@@ -31,6 +31,7 @@ def document(title: str, sections: Sequence[PageSection], *, description: str = 
         missing: What a reader must know is not there yet.
     """
     style, script = asset("page.css"), asset("page.js")
+    # The digests are of the very bytes that the template puts between the tags, so these two are never edited there.
     # Nothing is fetched and nothing runs but the script of this package, whatever an answer or a name holds.
     policy = (
         f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "

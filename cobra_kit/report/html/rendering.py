@@ -33,7 +33,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=_finalize,
-        auto_reload=False,
+        auto_reload=False,  # an installed package does not change under a running process
     )
     environment.globals.update(grid=grid, swatch=swatch)
     return environment

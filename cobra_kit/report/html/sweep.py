@@ -16,6 +16,7 @@ from cobra_kit.report.html.slices import slice_plots
 from cobra_kit.report.plots import Curve, Figure, Point, bar_plot, line_plot, scatter_plot, thinned
 from cobra_kit.report.sweep import SweepView, Trial
 
+# More make the page slow to open and help nobody to read it; the study's folder has them all.
 _MOST_ROWS = 500
 _MOST_CURVES = 300
 
@@ -93,17 +94,18 @@ def _curves(sweep: SweepView) -> Markup:
     reported = [trial for trial in sweep.trials if trial.intermediate]
     if not reported:
         return Markup()
-    shown = reported[-_MOST_CURVES:]
+    drawn = reported[-_MOST_CURVES:]
     curves = [
         Curve(
             f"trial {trial.number} ({trial.state})",
             thinned([(float(step), value) for step, value in sorted(trial.intermediate.items())], 60),
             class_="pruned" if trial.state == "pruned" else "kept",
         )
-        for trial in sorted(shown, key=lambda trial: trial.state != "pruned")
+        # Pruned trials first, so that what ran to its end is drawn over them.
+        for trial in sorted(drawn, key=lambda trial: trial.state != "pruned")
     ]
     title = f"{sweep.objectives[0].name} while training"
-    which = "" if len(shown) == len(reported) else f" The last {len(shown)} of {len(reported):,} trials."
+    which = "" if len(drawn) == len(reported) else f" The last {len(drawn)} of {len(reported):,} trials."
     plot = line_plot(curves, label=title, axis="step")
     return figures_block([Figure(title, plot, f"Grey: pruned trials.{which}")])
 

@@ -14,7 +14,7 @@ WIDTH = 360.0
 """User units; about the pixels of a phone, so that letters keep their size there."""
 
 COLOURS = 8
-_LETTER = 6.3
+_LETTER = 6.3  # mean width at the style sheet's 11 px; nothing here can measure text
 _DASHES = (None, "6 3", "2 3", "8 3 2 3")
 
 
@@ -64,17 +64,17 @@ def line(x1: float, y1: float, x2: float, y2: float, *, class_: str) -> Markup:
     return element("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=class_)
 
 
-def text(x: float, y: float, words: str, *, anchor: str = "start", most: float | None = None) -> Markup:
+def text(x: float, y: float, content: str, *, anchor: str = "start", most: float | None = None) -> Markup:
     """Returns text; where it is longer than `most` user units, it ends in an ellipsis and is whole in its title."""
-    letters = len(words) if most is None else max(int(most / _LETTER), 2)
-    shown = words if len(words) <= letters else words[: letters - 1] + "…"
-    title = element("title", words) if shown != words else None
-    return element("text", title, shown, x=x, y=y, text_anchor=anchor)
+    letters = len(content) if most is None else max(int(most / _LETTER), 2)
+    visible = content if len(content) <= letters else content[: letters - 1] + "…"
+    title = element("title", content) if visible != content else None
+    return element("text", title, visible, x=x, y=y, text_anchor=anchor)
 
 
-def text_width(words: str) -> float:
+def text_width(content: str) -> float:
     """Returns about how wide text is, user units."""
-    return len(words) * _LETTER
+    return len(content) * _LETTER
 
 
 def colour(index: int) -> str:

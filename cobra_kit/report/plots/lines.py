@@ -24,7 +24,7 @@ class Curve:
     """One line.
 
     Args:
-        name: Under the pointer.
+        name: What stands under the pointer.
         points: (step, value), in order.
         colour: Index of colour and dashes.
         class_: Another class than that colour.
@@ -54,7 +54,7 @@ def line_plot(
         label: What a screen reader says.
         axis: Name of the horizontal axis.
         log: Whether the vertical axis is logarithmic; None: where the values span more than a factor of 20.
-        log_axis: The same of the horizontal axis.
+        log_axis: Whether the horizontal axis is logarithmic; None as for `log`.
         dots: Whether points are marked.
         zero: Whether a vertical axis that is not logarithmic begins at 0, as one of times and amounts should.
         bounds: Vertical lines, such as where two curves cross.

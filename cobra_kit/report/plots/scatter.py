@@ -44,6 +44,7 @@ def pareto_front(points: Sequence[Point], x: Direction, y: Direction) -> list[Po
     x_sign, y_sign = (1.0 if direction == "maximize" else -1.0 for direction in (x, y))
     finite = [point for point in points if math.isfinite(point.x) and math.isfinite(point.y)]
     best_first = sorted(finite, key=lambda point: (-x_sign * point.x, -y_sign * point.y))
+    # From the best x on, a point is on the front only where its y is better than that of all before it.
     front: list[Point] = []
     for point in best_first:
         beaten = bool(front) and y_sign * point.y <= y_sign * front[-1].y
