@@ -3,12 +3,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from synthetic_report import paper_note
 
 from cobra_kit.report import (
     AblationTable,
     ArmCost,
     Estimate,
-    PaperNote,
     ScoreDifference,
     TablePart,
     TableRow,
@@ -34,16 +34,6 @@ def table(*others: str) -> AblationTable:
         row("presence", "POPE", {arm: change(-1.1, -2.4, 0.2, 0.6) for arm in others}, arms),
         row("reading", "TextVQA", {arm: change(-8.3, -10.4, -6.4) for arm in others}, arms),
     )
-    note = PaperNote(
-        title="Cobra-3.5B, Table 5",
-        source="arXiv 2403.14520v4, Table 5",
-        confidence="verbatim",
-        note="One run each.",
-        columns=("pope", "textvqa"),
-        rows={arm: f"row of {arm}" for arm in arms},
-        scores={arm: {"pope": 88.4, "textvqa": 58.2} for arm in arms},
-        differences={arm: {"pope": -0.7, "textvqa": 0.0} for arm in others},
-    )
     costs = {arm: ArmCost(64, 1_210_000, 171.4, 4210.0) for arm in arms}
     return AblationTable(
         "model.projector",
@@ -55,7 +45,7 @@ def table(*others: str) -> AblationTable:
         0.95,
         rows,
         costs,
-        note if others else None,
+        paper_note(arms) if others else None,
         (),
     )
 
