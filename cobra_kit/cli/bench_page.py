@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from markupsafe import Markup
+
 from cobra_kit.bench import BenchResult, Crossover
 from cobra_kit.bench.curves import curves
 from cobra_kit.cli.bench_text import notes, tables
-from cobra_kit.report.html.blocks import grid_of, paragraphs, section, table
+from cobra_kit.report.html.blocks import PageSection, figures_block, table_block
 from cobra_kit.report.html.page import document
-from cobra_kit.report.markup import Markup, element, join
-from cobra_kit.report.plots import Bound, Curve, figure, legend, line_plot
+from cobra_kit.report.html.rendering import render
+from cobra_kit.report.plots import Bound, Curve, Figure, line_plot
 
 _TABLE_WIDTH = 140
 
@@ -20,12 +22,12 @@ def render_page(found: BenchResult) -> str:
     lines = tables(found, _TABLE_WIDTH)
     without = [[one.name, one.reason] for one in found.not_run]
     sections = [
-        section("Time per token", _plots(found)),
-        section("All numbers", element("pre", element("code", "\n".join(lines[2:])), tabindex=0)),
-        section("Not run", table("Left out, and why", ["what", "why"], without, words=2) if without else Markup()),
-        section("How it was measured", paragraphs(notes(found, wide=True))),
+        PageSection("Time per token", _plots(found)),
+        PageSection("All numbers", render("code", text="\n".join(lines[2:]))),
+        PageSection("Not run", table_block("Left out, and why", ["what", "why"], without, text_columns=2)),
+        PageSection("How it was measured", render("notes", lines=notes(found, wide=True))),
     ]
-    return document("Speed", [element("p", found.statement)], sections)
+    return document("Speed", sections, description=found.statement)
 
 
 def _plots(found: BenchResult) -> Markup:
@@ -49,9 +51,9 @@ def _plots(found: BenchResult) -> Markup:
             zero=True,
             bounds=_bounds(crossings),
         )
-        figures.append(figure(f"ms per token, {setting}", plot, "; ".join(one.words for one in crossings) or None))
+        figures.append(Figure(f"ms per token, {setting}", plot, "; ".join(one.words for one in crossings)))
     names = list(dict.fromkeys(one.subject for one in found.measurements))
-    return join([legend(names), grid_of(figures)]) if figures else Markup()
+    return figures_block(figures, legend=names)
 
 
 def _bounds(crossings: Sequence[Crossover]) -> list[Bound]:

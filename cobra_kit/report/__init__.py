@@ -12,24 +12,24 @@ from cobra_kit.report.build import build_table
 from cobra_kit.report.csv_text import render_csv
 from cobra_kit.report.latex import render_latex
 from cobra_kit.report.markdown import render_markdown
-from cobra_kit.report.results import ArmResult, Benchmark, PaperReference
+from cobra_kit.report.results import ArmResult, BenchmarkInfo, PaperReference
 from cobra_kit.report.serial import table_from_json, table_to_json
-from cobra_kit.report.table import AblationTable, Cost, Difference, Estimate, PaperNote, Part, Row
+from cobra_kit.report.table import AblationTable, ArmCost, Estimate, PaperNote, ScoreDifference, TablePart, TableRow
 from cobra_kit.report.terminal import render_text, styled_text
 from cobra_kit.report.view import ReportView
 
 __all__ = [
     "AblationTable",
+    "ArmCost",
     "ArmResult",
-    "Benchmark",
-    "Cost",
-    "Difference",
+    "BenchmarkInfo",
     "Estimate",
     "PaperNote",
     "PaperReference",
     "ReportView",
-    "Part",
-    "Row",
+    "ScoreDifference",
+    "TablePart",
+    "TableRow",
     "build_table",
     "render_csv",
     "render_latex",

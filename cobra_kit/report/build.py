@@ -10,27 +10,22 @@ from numpy.typing import NDArray
 
 from cobra_kit.errors import CobraError
 from cobra_kit.paper import column_label, paper_column, paper_table
-from cobra_kit.report.results import ArmResult, Benchmark, ChoiceMasses, PaperReference
-from cobra_kit.report.table import AblationTable, Cost, Difference, Estimate, PaperNote, Part, Row
+from cobra_kit.report.intervals import Design, Intervals, points
+from cobra_kit.report.results import ArmResult, BenchmarkInfo, ChoiceMasses, PaperReference
+from cobra_kit.report.table import AblationTable, ArmCost, PaperNote, ScoreDifference, TablePart, TableRow
 from cobra_kit.statistics import (
     Aligned,
     QuestionScore,
     align,
-    bootstrap_difference,
-    bootstrap_mean,
-    detectable_difference,
     holm,
-    mean_score,
-    seed_spread,
 )
 
-_POINTS = 100.0
 _Runs = Mapping[int, Sequence[QuestionScore]]
 
 
 def build_table(
     arms: Sequence[ArmResult],
-    benchmarks: Sequence[Benchmark],
+    benchmarks: Sequence[BenchmarkInfo],
     *,
     reference: str,
     factor: str,
@@ -50,31 +45,33 @@ def build_table(
         arms: The arms' scores and costs.
         benchmarks: The rows, in order.
         reference: Name of the arm to compare the others with.
-        factor: What the arms differ in.
+        factor: The recipe key that the arms differ in.
         profile: The recipe's profile.
         split: The split that was scored.
         paper: Rows of a published table to print below.
         left_out: Arms that are not run because they would say nothing, with the reason.
-        level: Of the intervals.
-        resamples: Of the bootstrap.
+        level: The share of repeated experiments whose intervals hold the true value.
+        resamples: How often the bootstrap draws the pictures anew.
 
     Raises:
         CobraError: If there are no arms, names clash, the reference is unknown, arms share no seed, or two
             runs of a benchmark answered different questions.
     """
     ordered = _reference_first(arms, reference)
+    # A difference is paired by question within a seed, so a seed that one arm lacks says nothing about the others.
     seeds, notes = _common_seeds(ordered)
-    rows = [_row(ordered, benchmark, seeds, level, resamples) for benchmark in benchmarks]
+    design = Design(seeds, level, resamples)
+    rows = [_row(ordered, benchmark, design) for benchmark in benchmarks]
     kept = tuple(row for row in rows if row is not None)
     if not benchmarks:
         notes.append("not evaluated: there were no benchmarks to ask, so this says what training took and nothing else")
     notes += [
-        f"{one.left_out:,} questions of {one.name} are left out: their pictures cannot be read"
-        for one in benchmarks
-        if one.left_out
+        f"{benchmark.left_out:,} questions of {benchmark.name} are left out: their pictures cannot be read"
+        for benchmark in benchmarks
+        if benchmark.left_out
     ]
     notes += [f"{arm} is not run: {reason.rstrip('.')}" for arm, reason in (left_out or {}).items()]
-    missing = [one.name for one, row in zip(benchmarks, rows, strict=True) if row is None]
+    missing = [benchmark.name for benchmark, row in zip(benchmarks, rows, strict=True) if row is None]
     if missing:
         notes.append(f"not scored yet: {', '.join(missing)}")
     return AblationTable(
@@ -87,7 +84,7 @@ def build_table(
         level=level,
         rows=_with_holm(kept),
         costs={
-            arm.name: Cost(
+            arm.name: ArmCost(
                 arm.image_tokens,
                 arm.parameters_trained,
                 arm.training_seconds,
@@ -129,44 +126,42 @@ def _finished_seeds(arm: ArmResult) -> set[int]:
     return {seed for runs in arm.scores.values() for seed in runs}
 
 
-def _row(
-    arms: Sequence[ArmResult], benchmark: Benchmark, seeds: tuple[int, ...], level: float, resamples: int
-) -> Row | None:
-    scored = [arm for arm in arms if _complete(arm.scores.get(benchmark.name), seeds)]
+def _row(arms: Sequence[ArmResult], benchmark: BenchmarkInfo, design: Design) -> TableRow | None:
+    scored = [arm for arm in arms if _complete(arm.scores.get(benchmark.name), design.seeds)]
     if not scored:
         return None
-    aligned = _align([(arm.name, arm.scores[benchmark.name]) for arm in scored], seeds, benchmark.name)
+    aligned = _align([(arm.name, arm.scores[benchmark.name]) for arm in scored], design.seeds, benchmark.name)
     matrices = dict(zip((arm.name for arm in scored), np.split(aligned.scores, len(scored)), strict=True))
     groups = aligned.groups if benchmark.mean_of_groups else None
-    compare = _Comparison(aligned.clusters, groups, level, resamples)
+    intervals = Intervals(aligned.clusters, groups, design)
     reference = matrices.get(arms[0].name)
     column = paper_column(benchmark.name)
-    return Row(
+    return TableRow(
         benchmark=benchmark.name,
         label=column_label(column) if column else "",
         rule=benchmark.rule,
         questions=len(aligned.question_ids),
         pictures=int(aligned.clusters.max()) + 1,
-        floor=_points(benchmark.floor),
-        ceiling=_points(benchmark.ceiling),
-        scores={name: compare.estimate(matrix) for name, matrix in matrices.items()},
+        floor=points(benchmark.floor),
+        ceiling=points(benchmark.ceiling),
+        scores={name: intervals.of_score(matrix) for name, matrix in matrices.items()},
         differences={
-            name: compare.difference(matrix, reference)
+            name: intervals.of_difference(matrix, reference)
             for name, matrix in matrices.items()
             if reference is not None and name != arms[0].name
         },
         controls={
-            arm.name: _control(arm, benchmark, seeds, level, resamples)
+            arm.name: _control(arm, benchmark, design)
             for arm in scored
-            if _complete(arm.control.get(benchmark.name), seeds)
+            if _complete(arm.control.get(benchmark.name), design.seeds)
         },
-        parts=_parts(aligned, matrices, benchmark, level, resamples),
-        choice_mass=_least({arm.name: arm.choice_mass for arm in scored}, benchmark, seeds),
-        control_choice_mass=_least({arm.name: arm.control_choice_mass for arm in scored}, benchmark, seeds),
+        parts=_parts(aligned, matrices, benchmark, design),
+        choice_mass=_least({arm.name: arm.choice_mass for arm in scored}, benchmark, design.seeds),
+        control_choice_mass=_least({arm.name: arm.control_choice_mass for arm in scored}, benchmark, design.seeds),
     )
 
 
-def _least(masses: Mapping[str, ChoiceMasses], benchmark: Benchmark, seeds: tuple[int, ...]) -> dict[str, float]:
+def _least(masses: Mapping[str, ChoiceMasses], benchmark: BenchmarkInfo, seeds: tuple[int, ...]) -> dict[str, float]:
     """Returns per arm the smallest mass of a benchmark's choices over the seeds; arms of which none is known lack."""
     known = {arm: by_benchmark.get(benchmark.name, {}) for arm, by_benchmark in masses.items()}
     least = {
@@ -176,82 +171,51 @@ def _least(masses: Mapping[str, ChoiceMasses], benchmark: Benchmark, seeds: tupl
 
 
 def _parts(
-    aligned: Aligned, matrices: Mapping[str, NDArray[np.float64]], benchmark: Benchmark, level: float, resamples: int
-) -> tuple[Part, ...]:
+    aligned: Aligned, matrices: Mapping[str, NDArray[np.float64]], benchmark: BenchmarkInfo, design: Design
+) -> tuple[TablePart, ...]:
     """Returns the benchmark's groups in the order of their names; none where all questions are of one."""
     if len(aligned.group_names) < 2:
         return ()
-    found = []
+    parts = []
     for number, name in sorted(enumerate(aligned.group_names), key=lambda item: item[1]):
         inside = aligned.groups == number
         clusters = np.unique(aligned.clusters[inside], return_inverse=True)[1]
-        compare = _Comparison(clusters, None, level, resamples)
-        found.append(
-            Part(
+        intervals = Intervals(clusters, None, design)
+        parts.append(
+            TablePart(
                 name=name,
                 questions=int(inside.sum()),
-                floor=_points(benchmark.group_floors.get(name)),
-                scores={arm: compare.estimate(matrix[:, inside]) for arm, matrix in matrices.items()},
+                floor=points(benchmark.group_floors.get(name)),
+                scores={arm: intervals.of_score(matrix[:, inside]) for arm, matrix in matrices.items()},
             )
         )
-    return tuple(found)
+    return tuple(parts)
 
 
-def _control(arm: ArmResult, benchmark: Benchmark, seeds: tuple[int, ...], level: float, resamples: int) -> Difference:
+def _control(arm: ArmResult, benchmark: BenchmarkInfo, design: Design) -> ScoreDifference:
     pairs = [(arm.name, arm.scores[benchmark.name]), (f"{arm.name} control", arm.control[benchmark.name])]
-    aligned = _align(pairs, seeds, benchmark.name)
+    aligned = _align(pairs, design.seeds, benchmark.name)
     right, wrong = np.split(aligned.scores, 2)
     groups = aligned.groups if benchmark.mean_of_groups else None
-    return _Comparison(aligned.clusters, groups, level, resamples).difference(right, wrong)
+    return Intervals(aligned.clusters, groups, design).of_difference(right, wrong)
 
 
-class _Comparison:
-    """Intervals over one benchmark's questions."""
-
-    def __init__(
-        self, clusters: NDArray[np.intp], groups: NDArray[np.intp] | None, level: float, resamples: int
-    ) -> None:
-        self.clusters, self.groups, self.level, self.resamples = clusters, groups, level, resamples
-
-    def estimate(self, scores: NDArray[np.float64]) -> Estimate:
-        """Returns the score of `[seeds questions]`."""
-        interval = bootstrap_mean(scores, self.clusters, self.groups, level=self.level, resamples=self.resamples)
-        per_seed = mean_score(scores, self.groups).tolist()
-        deviation = seed_spread(per_seed).deviation
-        return Estimate(interval.value * _POINTS, _points(interval.low), _points(interval.high), _points(deviation))
-
-    def difference(self, scores: NDArray[np.float64], reference: NDArray[np.float64]) -> Difference:
-        """Returns `scores - reference`, both `[seeds questions]`."""
-        interval = bootstrap_difference(
-            scores, reference, self.clusters, self.groups, level=self.level, resamples=self.resamples
-        )
-        detectable = detectable_difference(scores - reference, self.clusters, self.groups, level=self.level)
-        return Difference(
-            value=interval.value * _POINTS,
-            low=_points(interval.low),
-            high=_points(interval.high),
-            p_value=interval.p_value,
-            p_holm=None,
-            detectable=_points(detectable),
-        )
-
-
-def _with_holm(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+def _with_holm(rows: tuple[TableRow, ...]) -> tuple[TableRow, ...]:
     """Corrects the p values for all comparisons of the table at once."""
+    # Rows are frozen and p values of arms without an interval are None, so places are remembered beside the values.
     places = [(index, arm) for index, row in enumerate(rows) for arm in row.differences]
     values = [rows[index].differences[arm].p_value for index, arm in places]
     known = [(place, value) for place, value in zip(places, values, strict=True) if value is not None]
     corrected = dict(zip((place for place, _ in known), holm([value for _, value in known]), strict=True))
-    return tuple(
-        replace(
-            row,
-            differences={arm: replace(one, p_holm=corrected.get((index, arm))) for arm, one in row.differences.items()},
-        )
-        for index, row in enumerate(rows)
-    )
+    corrected_rows = []
+    for index, row in enumerate(rows):
+        holms = {arm: corrected.get((index, arm)) for arm in row.differences}
+        differences = {arm: replace(row.differences[arm], p_holm=p_value) for arm, p_value in holms.items()}
+        corrected_rows.append(replace(row, differences=differences))
+    return tuple(corrected_rows)
 
 
-def _paper_note(paper: PaperReference, reference: str, benchmarks: Sequence[Benchmark]) -> PaperNote:
+def _paper_note(paper: PaperReference, reference: str, benchmarks: Sequence[BenchmarkInfo]) -> PaperNote:
     table = paper_table(paper.table)
     if reference not in paper.rows:
         raise CobraError(
@@ -292,7 +256,3 @@ def _align(runs: Sequence[tuple[str, _Runs]], seeds: tuple[int, ...], benchmark:
 
 def _complete(runs: _Runs | None, seeds: tuple[int, ...]) -> bool:
     return runs is not None and all(runs.get(seed) for seed in seeds)
-
-
-def _points(value: float | None) -> float | None:
-    return None if value is None else value * _POINTS

@@ -7,7 +7,7 @@ import io
 
 from cobra_kit.arguments import instance
 from cobra_kit.paper import paper_column
-from cobra_kit.report.table import AblationTable, Row
+from cobra_kit.report.table import AblationTable, TableRow
 
 COLUMNS = (
     *("benchmark", "paper_benchmark", "rule", "profile", "split", "seeds", "arm", "is_reference"),
@@ -17,6 +17,7 @@ COLUMNS = (
     *("image_tokens", "parameters_trained", "training_seconds", "tokens_per_second"),
     "choice_mass",
 )
+# What spreadsheets run when a file is opened: OWASP's list for CSV injection.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 _Cell = str | float | int | None
@@ -39,9 +40,9 @@ def render_csv(table: AblationTable) -> str:
     return file.getvalue()
 
 
-def _cells(table: AblationTable, row: Row, arm: str) -> dict[str, _Cell]:
+def _cells(table: AblationTable, row: TableRow, arm: str) -> dict[str, _Cell]:
     score, difference = row.scores[arm], row.differences.get(arm)
-    found: dict[str, _Cell] = {
+    cells: dict[str, _Cell] = {
         **_about(table, arm),
         "benchmark": row.benchmark,
         "paper_benchmark": row.label,
@@ -58,7 +59,7 @@ def _cells(table: AblationTable, row: Row, arm: str) -> dict[str, _Cell]:
         "choice_mass": row.choice_mass.get(arm),
     }
     if difference is not None:
-        found |= {
+        cells |= {
             "difference": difference.value,
             "difference_low": difference.low,
             "difference_high": difference.high,
@@ -67,7 +68,7 @@ def _cells(table: AblationTable, row: Row, arm: str) -> dict[str, _Cell]:
             "p_holm": difference.p_holm,
             "detectable": difference.detectable,
         }
-    return dict.fromkeys(COLUMNS) | found | _paper(table, row, arm)
+    return dict.fromkeys(COLUMNS) | cells | _paper(table, row, arm)
 
 
 def _about(table: AblationTable, arm: str) -> dict[str, _Cell]:
@@ -86,7 +87,7 @@ def _about(table: AblationTable, arm: str) -> dict[str, _Cell]:
     }
 
 
-def _paper(table: AblationTable, row: Row, arm: str) -> dict[str, _Cell]:
+def _paper(table: AblationTable, row: TableRow, arm: str) -> dict[str, _Cell]:
     note, column = table.paper, paper_column(row.benchmark)
     if note is None or column is None or arm not in note.rows:
         return {}

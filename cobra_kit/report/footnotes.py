@@ -12,12 +12,7 @@ _SHARED = "Shared training time: of stages that several runs begin with. They we
 def footnotes(table: AblationTable) -> list[str]:
     """Returns what a reader must know to read the numbers, one paragraph each."""
     lines = [_method(table)] if table.comparisons or any(row.controls for row in table.rows) else []
-    if one := _detectable(table):
-        lines.append(one)
-    if one := _holm(table):
-        lines.append(one)
-    if one := _at_floor(table):
-        lines.append(one)
+    lines += [line for line in (_detectable(table), _holm(table), _at_floor(table)) if line]
     lines.extend(_unlikely(table))
     if any(cost.shared_seconds for cost in table.costs.values()):
         lines.append(_SHARED)
@@ -36,13 +31,13 @@ def paper_lines(table: AblationTable) -> list[str]:
     if not note.differences:
         return []
     head = f"The paper, same factor ({note.title}):"
-    found = {arm: _found(note, arm) for arm in note.differences}
-    if len(table.others) == 1 and len(found) == 1:
-        return [f"{head} {next(iter(found.values()))}"]
-    return [head, *(f"  {arm}: {text}" for arm, text in found.items())]
+    by_arm = {arm: _differences(note, arm) for arm in note.differences}
+    if len(table.others) == 1 and len(by_arm) == 1:
+        return [f"{head} {next(iter(by_arm.values()))}"]
+    return [head, *(f"  {arm}: {text}" for arm, text in by_arm.items())]
 
 
-def _found(note: PaperNote, arm: str) -> str:
+def _differences(note: PaperNote, arm: str) -> str:
     known = [column for column in note.columns if column in note.differences[arm]]
     parts = [f"{column_label(column)} {grid.signed(note.differences[arm][column])}" for column in known]
     return ", ".join(parts) or "nothing to compare with"
@@ -73,8 +68,8 @@ def _holm(table: AblationTable) -> str | None:
         return None
     kept = [
         row.benchmark if len(table.others) == 1 else f"{row.benchmark} of {arm}"
-        for row, arm, one in starred
-        if one.p_holm is not None and one.p_holm < 1 - table.level
+        for row, arm, difference in starred
+        if difference.p_holm is not None and difference.p_holm < 1 - table.level
     ]
     text = f"After Holm's correction for {len(table.comparisons)} comparisons "
     if len(kept) == len(starred):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from cobra_kit.report.table import Difference, Estimate, Part, Row
+from cobra_kit.report.table import Estimate, ScoreDifference, TablePart, TableRow
 
 NONE = "-"
 MARKS = {"higher": "*", "lower": "*", "tie": "tie", "unknown": "?"}
@@ -50,21 +50,21 @@ def points(value: float | None) -> str:
     return NONE if value is None else f"{_no_minus_zero(value):.1f}"
 
 
-def estimate(one: Estimate | None) -> str:
+def estimate(score: Estimate | None) -> str:
     """Returns a score, with its spread over seeds if there are several."""
-    if one is None:
+    if score is None:
         return NONE
-    spread = "" if one.seed_deviation is None else f" ±{one.seed_deviation:.1f}"
-    return points(one.value) + spread
+    spread = "" if score.seed_deviation is None else f" ±{score.seed_deviation:.1f}"
+    return points(score.value) + spread
 
 
-def difference(one: Difference | None) -> str:
+def difference(change: ScoreDifference | None) -> str:
     """Returns a signed difference with its interval."""
-    if one is None:
+    if change is None:
         return NONE
-    if one.low is None or one.high is None:
-        return f"{signed(one.value)} [one picture]"
-    return f"{signed(one.value)} [{signed(one.low)}, {signed(one.high)}]"
+    if change.low is None or change.high is None:
+        return f"{signed(change.value)} [one picture]"
+    return f"{signed(change.value)} [{signed(change.low)}, {signed(change.high)}]"
 
 
 def percent(share: float) -> str:
@@ -77,19 +77,19 @@ def signed(value: float) -> str:
     return f"{value:+.1f}" if value else "0.0"
 
 
-def mark(one: Difference | None) -> str:
+def mark(change: ScoreDifference | None) -> str:
     """Returns `*` for a difference whose interval excludes 0, `tie` for one whose interval holds it."""
-    return "" if one is None else MARKS[one.verdict]
+    return "" if change is None else MARKS[change.verdict]
 
 
-def label(row: Row, name_width: int = 0) -> str:
+def label(row: TableRow, name_width: int = 0) -> str:
     """Returns `presence (POPE)`, or the name alone where it says the same or the paper has none."""
     if not row.label or row.label.lower() == row.benchmark.lower():
         return row.benchmark
     return f"{row.benchmark:<{name_width}} ({row.label})"
 
 
-def part_name(row: Row, part: Part) -> str:
+def part_name(row: TableRow, part: TablePart) -> str:
     """Returns `spatial 1` or `presence, adversarial`."""
     ability, _, level = part.name.partition("/")
     return f"{ability} {level}" if level else f"{row.benchmark}, {part.name}"

@@ -9,7 +9,7 @@ from cobra_kit.arguments import instance
 from cobra_kit.report import grid
 from cobra_kit.report.footnotes import footnotes
 from cobra_kit.report.layout import cost_cells
-from cobra_kit.report.table import AblationTable, Difference, Estimate, Row
+from cobra_kit.report.table import AblationTable, Estimate, ScoreDifference, TableRow
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -66,7 +66,7 @@ def escape(text: str) -> str:
     return _ANY.sub(lambda match: _SPECIAL[match.group()], _CONTROL.sub(" ", text))
 
 
-def _cells(table: AblationTable, row: Row) -> list[str]:
+def _cells(table: AblationTable, row: TableRow) -> list[str]:
     cells = [escape(grid.label(row))]
     cells += [_estimate(row.scores.get(arm)) for arm in table.arms]
     cells += [_difference(row.differences.get(arm)) for arm in table.others]
@@ -80,16 +80,16 @@ def _costs(table: AblationTable, blanks: int) -> list[str]:
     return [*rule, *map(_line, rows)] if rows else []
 
 
-def _estimate(one: Estimate | None) -> str:
-    if one is None or one.low is None or one.high is None:
-        return _number(grid.estimate(one))
-    return f"{_number(grid.estimate(one))} {{\\scriptsize [{grid.points(one.low)}, {grid.points(one.high)}]}}"
+def _estimate(score: Estimate | None) -> str:
+    if score is None or score.low is None or score.high is None:
+        return _number(grid.estimate(score))
+    return f"{_number(grid.estimate(score))} {{\\scriptsize [{grid.points(score.low)}, {grid.points(score.high)}]}}"
 
 
-def _difference(one: Difference | None) -> str:
-    value, _, interval = grid.difference(one).partition(" ")
+def _difference(difference: ScoreDifference | None) -> str:
+    value, _, interval = grid.difference(difference).partition(" ")
     small = f" {{\\scriptsize {_number(interval)}}}" if interval else ""
-    mark = "$^{*}$" if grid.mark(one) == "*" else ""
+    mark = "$^{*}$" if grid.mark(difference) == "*" else ""
     return _number(value) + mark + small
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from cobra_kit.report import grid
-from cobra_kit.report.table import AblationTable, Cost, Difference, Part, Row
+from cobra_kit.report.table import AblationTable, ArmCost, ScoreDifference, TablePart, TableRow
 
 PARTS = "by part (level 1 is the easiest)"
 
@@ -40,8 +40,7 @@ def controls(table: AblationTable, width: int) -> list[str]:
 
 def parts(table: AblationTable, width: int) -> list[str]:
     """Returns the lines with the scores of each benchmark's parts; none where no benchmark has parts."""
-    found = [part for row in table.rows for part in row.parts]
-    if not found:
+    if not any(row.parts for row in table.rows):
         return []
     header = [PARTS, *(_arm_name(table, arm) for arm in table.arms), "floor", "questions"]
     body = [
@@ -60,7 +59,7 @@ def parts(table: AblationTable, width: int) -> list[str]:
     return [PARTS, *(line for row in table.rows for part in row.parts for line in _stacked_part(table, row, part))]
 
 
-def _stacked_part(table: AblationTable, row: Row, part: Part) -> list[str]:
+def _stacked_part(table: AblationTable, row: TableRow, part: TablePart) -> list[str]:
     floor = "" if part.floor is None else f": floor {grid.points(part.floor)}"
     scores = [["  " + _arm_name(table, arm), grid.estimate(part.scores.get(arm))] for arm in table.arms]
     return [grid.part_name(row, part) + floor, *grid.grid(scores, "lr")]
@@ -100,7 +99,7 @@ def _stacked(table: AblationTable) -> list[str]:
     return result
 
 
-def _blocks(title: str, rows: Sequence[Row], arms: Sequence[tuple[str, str]]) -> list[str]:
+def _blocks(title: str, rows: Sequence[TableRow], arms: Sequence[tuple[str, str]]) -> list[str]:
     body = [["  " + name] for _ in rows for name, _ in arms]
     _extend(body, _difference_cells([row.controls.get(arm) for row in rows for _, arm in arms]))
     lines = grid.grid(body, "lrl")
@@ -142,20 +141,20 @@ def _bounds(table: AblationTable) -> Mapping[str, list[str]]:
     return {name: cells for name, cells in listed.items() if set(cells) - {grid.NONE}}
 
 
-def _heading(row: Row) -> str:
+def _heading(row: TableRow) -> str:
     bounds = (("floor", row.floor), ("ceiling", row.ceiling))
     known = [f"{name} {grid.points(value)}" for name, value in bounds if value is not None]
     return grid.label(row) + (f": {', '.join(known)}" if known else "")
 
 
-def _difference_cells(differences: Sequence[Difference | None]) -> list[list[str]]:
+def _difference_cells(differences: Sequence[ScoreDifference | None]) -> list[list[str]]:
     """Returns difference and mark of each, brackets below each other."""
-    texts = [grid.difference(one).partition(" ") for one in differences]
+    texts = [grid.difference(difference).partition(" ") for difference in differences]
     value_width = max((len(value) for value, blank, _ in texts if blank), default=0)
     interval_width = max((len(interval) for *_, interval in texts), default=0)
     return [
-        [f"{value:>{value_width}} {interval:<{interval_width}}" if blank else value, grid.mark(one)]
-        for one, (value, blank, interval) in zip(differences, texts, strict=True)
+        [f"{value:>{value_width}} {interval:<{interval_width}}" if blank else value, grid.mark(difference)]
+        for difference, (value, blank, interval) in zip(differences, texts, strict=True)
     ]
 
 
@@ -168,7 +167,7 @@ def _fits(lines: Sequence[str], width: int) -> bool:
     return max(map(len, lines)) <= width
 
 
-def _tokens(cost: Cost) -> str:
+def _tokens(cost: ArmCost) -> str:
     return grid.NONE if cost.image_tokens is None else f"{cost.image_tokens:,}"
 
 

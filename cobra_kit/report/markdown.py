@@ -34,8 +34,8 @@ def _scores(table: AblationTable) -> str:
         cells = [grid.label(row), _code(row.rule), f"{row.questions:,}", f"{row.pictures:,}"]
         cells += [grid.estimate(row.scores.get(arm)) for arm in table.arms]
         for arm in table.others:
-            one = row.differences.get(arm)
-            cells.append(f"{grid.difference(one)} {grid.mark(one)}".strip())
+            difference = row.differences.get(arm)
+            cells.append(f"{grid.difference(difference)} {grid.mark(difference)}".strip())
         rows.append([*cells, grid.points(row.floor), grid.points(row.ceiling), grid.points(row.detectable)])
     return _table(header, rows, left=2) if rows else ""
 
@@ -84,8 +84,8 @@ def _controls(table: AblationTable) -> str:
         [
             grid.label(row),
             *(
-                f"{grid.difference(one)} {grid.mark(one)}".strip()
-                for one in (row.controls.get(arm) for arm in table.arms)
+                f"{grid.difference(difference)} {grid.mark(difference)}".strip()
+                for difference in (row.controls.get(arm) for arm in table.arms)
             ),
         ]
         for row in rows

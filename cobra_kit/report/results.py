@@ -14,7 +14,7 @@ ChoiceMasses = Mapping[str, Mapping[int, float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Benchmark:
+class BenchmarkInfo:
     """A benchmark as one row of the table.
 
     Args:

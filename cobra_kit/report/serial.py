@@ -12,7 +12,7 @@ from cobra_kit.arguments import text as _text
 from cobra_kit.errors import CobraError
 from cobra_kit.report.table import AblationTable
 
-_FORM = 1
+_FORM = 1  # goes up when an older version could no longer read the table
 
 
 def table_to_json(table: AblationTable) -> str:

@@ -25,9 +25,9 @@ class Objective:
     name: str
     direction: Direction
 
-    def better(self, one: float, other: float) -> bool:
+    def better(self, value: float, other: float) -> bool:
         """Returns whether the first value is better than the second."""
-        return one > other if self.direction == "maximize" else one < other
+        return value > other if self.direction == "maximize" else value < other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

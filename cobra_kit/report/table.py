@@ -30,7 +30,7 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ScoreDifference:
     """An arm's score minus the reference's, paired by question.
 
     Args:
@@ -61,7 +61,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class TablePart:
     """One group of a benchmark's questions, such as a level of difficulty or a POPE split.
 
     Args:
@@ -83,7 +83,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """One benchmark.
 
     Args:
@@ -111,9 +111,9 @@ class Row:
     floor: float | None
     ceiling: float | None
     scores: Mapping[str, Estimate]
-    differences: Mapping[str, Difference]
-    controls: Mapping[str, Difference]
-    parts: tuple[Part, ...] = ()
+    differences: Mapping[str, ScoreDifference]
+    controls: Mapping[str, ScoreDifference]
+    parts: tuple[TablePart, ...] = ()
     choice_mass: Mapping[str, float] = field(default_factory=dict)
     control_choice_mass: Mapping[str, float] = field(default_factory=dict)
 
@@ -125,12 +125,12 @@ class Row:
     @property
     def detectable(self) -> float | None:
         """The largest of the comparisons' smallest detectable differences, in points."""
-        known = [one.detectable for one in self.differences.values() if one.detectable is not None]
+        known = [difference.detectable for difference in self.differences.values() if difference.detectable is not None]
         return max(known, default=None)
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class ArmCost:
     """What an arm took. See `ArmResult` for the units."""
 
     image_tokens: int | None
@@ -176,7 +176,7 @@ class AblationTable:
         reference: The arm that the others are compared with.
         arms: All arms, the reference first.
         seeds: Training seeds; every number is the mean over them.
-        level: Of all intervals.
+        level: The level of all intervals, such as 0.95.
         rows: One per benchmark.
         costs: Arm to cost.
         paper: What the paper found, None where nothing is to be compared.
@@ -190,15 +190,15 @@ class AblationTable:
     arms: tuple[str, ...]
     seeds: tuple[int, ...]
     level: float
-    rows: tuple[Row, ...]
-    costs: Mapping[str, Cost]
+    rows: tuple[TableRow, ...]
+    costs: Mapping[str, ArmCost]
     paper: PaperNote | None
     notes: tuple[str, ...]
 
     @property
     def title(self) -> str:
         """Such as `Projector ablation, laptop profile, test split, 1 seed`."""
-        factors = [one.rsplit(".", 1)[-1].replace("_", " ") for one in self.factor.split(" and ") if one]
+        factors = [factor.rsplit(".", 1)[-1].replace("_", " ") for factor in self.factor.split(" and ") if factor]
         head = f"{' and '.join(factors).capitalize()} ablation" if factors else "Results"
         profile = [f"{self.profile} profile"] if self.profile else []
         seeds = "1 seed" if len(self.seeds) == 1 else f"{len(self.seeds)} seeds"
@@ -211,10 +211,11 @@ class AblationTable:
         return tuple(arm for arm in self.arms if arm != self.reference)
 
     @property
-    def comparisons(self) -> tuple[tuple[Row, str, Difference], ...]:
+    def comparisons(self) -> tuple[tuple[TableRow, str, ScoreDifference], ...]:
         """Every difference of the table."""
-        return tuple((row, arm, one) for row in self.rows for arm, one in row.differences.items())
+        return tuple((row, arm, difference) for row in self.rows for arm, difference in row.differences.items())
 
 
 def _at_floor(floor: float | None, scores: Mapping[str, Estimate]) -> bool:
-    return floor is not None and all((one.value if one.low is None else one.low) <= floor for one in scores.values())
+    ends = [score.value if score.low is None else score.low for score in scores.values()]
+    return floor is not None and all(end <= floor for end in ends)

@@ -55,7 +55,7 @@ class Picture:
     Args:
         data: As a `data:` address.
         width: Pixels at which it is shown.
-        height: The same.
+        height: Pixels at which it is shown.
         pixelated: Whether it is magnified, pixels and all.
     """
 
@@ -109,8 +109,8 @@ class DisagreementExample:
         benchmark: The benchmark.
         reference: One arm.
         other: The other.
-        seed: Of both runs.
-        questions: How many both answered.
+        seed: The training seed of both runs.
+        questions: How many questions both answered.
         won: On how many the other is right and the reference wrong.
         lost: The reverse.
         sample: Some of both, the same ones each time.
@@ -144,7 +144,7 @@ class Document:
     """A file of the study, whole.
 
     Args:
-        name: Of the file.
+        name: The file's name.
         text: Its content.
     """
 

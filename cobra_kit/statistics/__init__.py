@@ -6,12 +6,8 @@ Questions about one picture share its difficulty, so the picture, not the questi
 
 from __future__ import annotations
 
-from cobra_kit.statistics.bootstrap import (
-    Interval,
-    bootstrap_difference,
-    bootstrap_mean,
-    mean_score,
-)
+from cobra_kit.statistics.clusters import mean_score
+from cobra_kit.statistics.intervals import Interval, bootstrap_difference, bootstrap_mean
 from cobra_kit.statistics.paired import McNemar, holm, mcnemar
 from cobra_kit.statistics.power import (
     detectable_difference,

@@ -28,6 +28,6 @@ def numbers(values: object, what: str, *, most_axes: int = 2) -> NDArray[np.floa
     ) as error:  # rows of several lengths; tensors on a device, or that train
         raise ArgumentError(f"{what} must be an array of numbers: {str(error).splitlines()[0]}") from error
     if (array.size and array.dtype.kind not in "biuf") or not 1 <= array.ndim <= most_axes:
-        found = f"shape {list(array.shape)} and type {array.dtype}" if array.ndim else kind_of(values)
-        raise ArgumentError(f"{what} must be an array of numbers of at most {most_axes} axes, not {found}")
+        given = f"shape {list(array.shape)} and type {array.dtype}" if array.ndim else kind_of(values)
+        raise ArgumentError(f"{what} must be an array of numbers of at most {most_axes} axes, not {given}")
     return array.astype(np.float64)

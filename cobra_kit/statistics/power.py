@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from cobra_kit.arguments import finite_number, whole_number
 from cobra_kit.errors import CobraError
-from cobra_kit.statistics.bootstrap import Clustered
+from cobra_kit.statistics.clusters import Clustered
 from cobra_kit.statistics.seeds import seed_variance
 
 
@@ -60,7 +60,7 @@ def detectable_difference(
         clusters: See `standard_error`.
         groups: See `standard_error`.
         power: Chance of seeing a difference of that size.
-        level: Of the interval that must exclude 0.
+        level: The level of the interval that must exclude 0.
 
     Returns:
         The difference, in the unit of the scores; None where the observed differences do not vary (arms that
@@ -89,7 +89,7 @@ def planned_detectable_difference(
         disagreement: Share of questions on which the arms are expected to differ.
         correlation: Correlation of the differences of two questions about one picture, 0 to 1.
         power: Chance of seeing a difference of that size.
-        level: Of the interval that must exclude 0.
+        level: The level of the interval that must exclude 0.
 
     Raises:
         CobraError: If a count is below 1 or a share lies outside of its range.

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +23,7 @@ from numpy.typing import NDArray
 from cobra_kit.errors import CobraError
 from cobra_kit.statistics.checks import numbers
 
-_NORMAL_975 = 1.959964
-# Student's t, 97.5 % quantile, for 1 to 30 degrees of freedom; rounded to four places.
-_STUDENT_975 = (
-    *(12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281),
-    *(2.2010, 2.1788, 2.1604, 2.1448, 2.1314, 2.1199, 2.1098, 2.1009, 2.0930, 2.0860),
-    *(2.0796, 2.0739, 2.0687, 2.0639, 2.0595, 2.0555, 2.0518, 2.0484, 2.0452, 2.0423),
-)
+_QUANTILE = 0.975  # of the upper end of a two-sided interval at 95 %
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +81,10 @@ def seed_variance(observed: NDArray[np.float64]) -> float:
     seeds = len(observed)
     if seeds == 1:
         return 0.0
-    student = _STUDENT_975[seeds - 2] if seeds - 2 < len(_STUDENT_975) else _NORMAL_975
-    return (_error_of_mean(observed) * student / _NORMAL_975) ** 2
+    from scipy.special import stdtrit  # that of scipy.stats takes half a second to import
+
+    student = float(stdtrit(seeds - 1, _QUANTILE))
+    return (_error_of_mean(observed) * student / NormalDist().inv_cdf(_QUANTILE)) ** 2
 
 
 def _error_of_mean(observed: NDArray[np.float64]) -> float:

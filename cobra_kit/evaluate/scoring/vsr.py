@@ -45,8 +45,9 @@ def roc_auc(scores: Sequence[QuestionScore], positive: str) -> float | None:
     truth = np.array([score.answer == positive for score in scores])
     if np.isnan(confidence).any() or truth.all() or not truth.any():
         return None
-    _, which, counts = np.unique(confidence, return_inverse=True, return_counts=True)
-    rank = (np.cumsum(counts) - (counts - 1) / 2)[which]
+    from scipy.stats import rankdata
+
+    rank = rankdata(confidence)
     positives, negatives = int(truth.sum()), int((~truth).sum())
     return float((rank[truth].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 

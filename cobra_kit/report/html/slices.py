@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cobra_kit.report.html.blocks import grid_of
-from cobra_kit.report.markup import Markup
-from cobra_kit.report.plots import Point, figure, scatter_plot
+from markupsafe import Markup
+
+from cobra_kit.report.html.blocks import figures_block
+from cobra_kit.report.plots import Figure, Point, scatter_plot
 from cobra_kit.report.plots.strips import strip_plot
 from cobra_kit.report.sweep import Parameter, SweepView
 
@@ -20,8 +21,8 @@ def slice_plots(sweep: SweepView) -> Markup:
         if len({repr(value) for value, _, _ in chosen}) < 2:
             continue
         title = f"{objective} by {name}"
-        figures.append(figure(title, _plot(chosen, title, name)))
-    return grid_of(figures)
+        figures.append(Figure(title, _plot(chosen, title, name)))
+    return figures_block(figures)
 
 
 def _plot(chosen: Sequence[tuple[Parameter, float, int]], title: str, name: str) -> Markup:
@@ -32,5 +33,5 @@ def _plot(chosen: Sequence[tuple[Parameter, float, int]], title: str, name: str)
     ]
     if len(numbers) == len(chosen):
         return scatter_plot(numbers, label=title, axis=name)
-    words = [(str(value), result, f"trial {number}") for value, result, number in chosen]
-    return strip_plot(words, label=title)
+    strips = [(str(value), result, f"trial {number}") for value, result, number in chosen]
+    return strip_plot(strips, label=title)

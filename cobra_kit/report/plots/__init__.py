@@ -6,8 +6,8 @@ interval_plot(rows, ...), line_plot(curves, ...), scatter_plot(points, ...), bar
 from __future__ import annotations
 
 from cobra_kit.report.plots.bars import bar_plot
-from cobra_kit.report.plots.frame import figure, legend
-from cobra_kit.report.plots.intervals import Bound, Interval, interval_plot
+from cobra_kit.report.plots.frame import Figure, swatch
+from cobra_kit.report.plots.intervals import Bound, PlotInterval, interval_plot
 from cobra_kit.report.plots.lines import Curve, line_plot, thinned
 from cobra_kit.report.plots.scatter import Direction, Point, pareto_front, scatter_plot
 
@@ -15,14 +15,14 @@ __all__ = [
     "Bound",
     "Curve",
     "Direction",
-    "Interval",
+    "Figure",
+    "PlotInterval",
     "Point",
     "bar_plot",
-    "figure",
     "interval_plot",
-    "legend",
     "line_plot",
     "pareto_front",
     "scatter_plot",
+    "swatch",
     "thinned",
 ]

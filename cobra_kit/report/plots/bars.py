@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cobra_kit.report.markup import Markup, element
+from markupsafe import Markup
+
 from cobra_kit.report.plots.frame import WIDTH, drawing, text
+from cobra_kit.report.svg import element
 
 _ROW = 36.0
 

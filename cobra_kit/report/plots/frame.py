@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from cobra_kit.report.markup import Child, Markup, element, join
+from markupsafe import Markup
+
 from cobra_kit.report.plots.scales import Scale, tick_label
+from cobra_kit.report.svg import Child, element
 
 WIDTH = 360.0
 """User units; about the pixels of a phone, so that letters keep their size there."""
 
 COLOURS = 8
-_LETTER = 6.3
+_LETTER = 6.3  # mean width at the style sheet's 11 px; nothing here can measure text
 _DASHES = (None, "6 3", "2 3", "8 3 2 3")
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A plot with its heading.
+
+    Args:
+        title: The heading.
+        plot: From one of the plots' functions.
+        caption: What a reader must know; may be empty.
+    """
+
+    title: str
+    plot: Markup
+    caption: str = ""
 
 
 def drawing(height: float, *children: Child, label: str) -> Markup:
     """Returns an SVG of `WIDTH` by `height` user units; `label` says to a screen reader what it shows."""
     return element("svg", *children, viewBox=f"0 0 {WIDTH:g} {height:g}", role="img", aria_label=label)
-
-
-def figure(title: str, plot: Markup, caption: Child = None) -> Markup:
-    """Returns a plot with its heading and what a reader must know."""
-    below = element("p", caption) if caption else None
-    return element("figure", element("figcaption", element("strong", title), below), plot)
 
 
 def x_axis(scale: Scale, top: float, bottom: float, label: str = "", ticks: int = 5) -> Markup:
@@ -52,17 +64,17 @@ def line(x1: float, y1: float, x2: float, y2: float, *, class_: str) -> Markup:
     return element("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=class_)
 
 
-def text(x: float, y: float, words: str, *, anchor: str = "start", most: float | None = None) -> Markup:
+def text(x: float, y: float, content: str, *, anchor: str = "start", most: float | None = None) -> Markup:
     """Returns text; where it is longer than `most` user units, it ends in an ellipsis and is whole in its title."""
-    letters = len(words) if most is None else max(int(most / _LETTER), 2)
-    shown = words if len(words) <= letters else words[: letters - 1] + "…"
-    title = element("title", words) if shown != words else None
-    return element("text", title, shown, x=x, y=y, text_anchor=anchor)
+    letters = len(content) if most is None else max(int(most / _LETTER), 2)
+    visible = content if len(content) <= letters else content[: letters - 1] + "…"
+    title = element("title", content) if visible != content else None
+    return element("text", title, visible, x=x, y=y, text_anchor=anchor)
 
 
-def text_width(words: str) -> float:
+def text_width(content: str) -> float:
     """Returns about how wide text is, user units."""
-    return len(words) * _LETTER
+    return len(content) * _LETTER
 
 
 def colour(index: int) -> str:
@@ -86,11 +98,7 @@ def dot(x: float, y: float, *, class_: str, title: str = "", radius: float = 3.5
     return element("circle", element("title", title) if title else None, cx=x, cy=y, r=radius, class_=class_)
 
 
-def legend(names: Sequence[str]) -> Markup:
-    """Returns the list of arms with the look of their lines."""
-    items = []
-    for index, name in enumerate(names):
-        sample = element("path", d="M1 6H27", class_=f"line {colour(index)}", stroke_dasharray=dash(index))
-        swatch = element("svg", sample, viewBox="0 0 28 12", class_="swatch", aria_hidden="true")
-        items.append(element("li", swatch, name))
-    return element("ul", join(items), class_="legend")
+def swatch(index: int) -> Markup:
+    """Returns a piece of the line of an arm, for a legend."""
+    sample = element("path", d="M1 6H27", class_=f"line {colour(index)}", stroke_dasharray=dash(index))
+    return element("svg", sample, viewBox="0 0 28 12", class_="swatch", aria_hidden="true")

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cobra_kit.report.markup import Markup, element
+from markupsafe import Markup
+
 from cobra_kit.report.plots.frame import WIDTH, colour, dot, drawing, line, text, text_width, x_axis
 from cobra_kit.report.plots.scales import fitted
+from cobra_kit.report.svg import element
 
 _ROW, _TOP, _MOST_NAME = 22.0, 6.0, 130.0
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class PlotInterval:
     """One line of the plot.
 
     Args:
@@ -40,7 +42,7 @@ class Bound:
 
 
 def interval_plot(
-    rows: Sequence[Interval], *, label: str, axis: str, bounds: Sequence[Bound] = (), limits: bool = False
+    rows: Sequence[PlotInterval], *, label: str, axis: str, bounds: Sequence[Bound] = (), limits: bool = False
 ) -> Markup:
     """Returns the plot.
 
@@ -66,11 +68,11 @@ def interval_plot(
         parts.append(text(left - 8, y + 4, row.name, anchor="end", most=_MOST_NAME))
         if row.low is not None and row.high is not None:
             parts.append(line(scale(row.low), y, scale(row.high), y, class_=f"whisker {colour(row.colour)}"))
-        parts.append(dot(scale(row.value), y, class_=colour(row.colour), title=_said(row), radius=4.5))
+        parts.append(dot(scale(row.value), y, class_=colour(row.colour), title=_text_of(row), radius=4.5))
     return drawing(bottom + 34, parts, label=label)
 
 
-def _said(row: Interval) -> str:
+def _text_of(row: PlotInterval) -> str:
     if row.low is None or row.high is None:
         return f"{row.name}: {row.value:.1f}"
     return f"{row.name}: {row.value:.1f} [{row.low:.1f}, {row.high:.1f}]"

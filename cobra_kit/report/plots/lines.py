@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import fmean
 
-from cobra_kit.report.markup import Markup, element
+from markupsafe import Markup
+
 from cobra_kit.report.plots.frame import WIDTH, colour, dash, dot, drawing, line, polyline, x_axis, y_axis
 from cobra_kit.report.plots.intervals import Bound
 from cobra_kit.report.plots.scales import fitted
+from cobra_kit.report.svg import element
 
 _LEFT, _TOP, _BOTTOM = 46.0, 8.0, 190.0
 MOST_POINTS = 160
@@ -22,7 +24,7 @@ class Curve:
     """One line.
 
     Args:
-        name: Under the pointer.
+        name: What stands under the pointer.
         points: (step, value), in order.
         colour: Index of colour and dashes.
         class_: Another class than that colour.
@@ -52,7 +54,7 @@ def line_plot(
         label: What a screen reader says.
         axis: Name of the horizontal axis.
         log: Whether the vertical axis is logarithmic; None: where the values span more than a factor of 20.
-        log_axis: The same of the horizontal axis.
+        log_axis: Whether the horizontal axis is logarithmic; None as for `log`.
         dots: Whether points are marked.
         zero: Whether a vertical axis that is not logarithmic begins at 0, as one of times and amounts should.
         bounds: Vertical lines, such as where two curves cross.

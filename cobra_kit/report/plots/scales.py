@@ -110,8 +110,8 @@ def _linear_ticks(low: float, high: float, most: int) -> list[float]:
 def _log_ticks(low: float, high: float, most: int) -> list[float]:
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     for mantissas in ((1, 2, 5), (1, 3), (1,)):
-        found = [m * 10.0**power for power in range(first, last + 1) for m in mantissas]
-        inside = [value for value in found if low <= value <= high]
+        candidates = [m * 10.0**power for power in range(first, last + 1) for m in mantissas]
+        inside = [value for value in candidates if low <= value <= high]
         if len(inside) <= most:
             return inside if len(inside) > 1 else _linear_ticks(low, high, most)
     powers = [10.0**power for power in range(first, last + 1) if low <= 10.0**power <= high]

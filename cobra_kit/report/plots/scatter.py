@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from cobra_kit.report.markup import Markup
+from markupsafe import Markup
+
 from cobra_kit.report.plots.frame import WIDTH, colour, dot, drawing, polyline, text, text_width, x_axis, y_axis
 from cobra_kit.report.plots.scales import Scale, fitted
 
@@ -40,9 +41,10 @@ def pareto_front(points: Sequence[Point], x: Direction, y: Direction) -> list[Po
 
     Points that are equal in both are all on the front. A point without two finite values is on none.
     """
-    x_sign, y_sign = (1.0 if one == "maximize" else -1.0 for one in (x, y))
+    x_sign, y_sign = (1.0 if direction == "maximize" else -1.0 for direction in (x, y))
     finite = [point for point in points if math.isfinite(point.x) and math.isfinite(point.y)]
     best_first = sorted(finite, key=lambda point: (-x_sign * point.x, -y_sign * point.y))
+    # From the best x on, a point is on the front only where its y is better than that of all before it.
     front: list[Point] = []
     for point in best_first:
         beaten = bool(front) and y_sign * point.y <= y_sign * front[-1].y

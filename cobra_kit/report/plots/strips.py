@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cobra_kit.report.markup import Markup
+from markupsafe import Markup
+
 from cobra_kit.report.plots.frame import WIDTH, dot, drawing, line, text, text_width, x_axis
 from cobra_kit.report.plots.scales import fitted
 

@@ -17,7 +17,7 @@ from cobra_kit.files import write_json, write_text
 from cobra_kit.report import (
     AblationTable,
     ArmResult,
-    Benchmark,
+    BenchmarkInfo,
     PaperReference,
     build_table,
     render_markdown,
@@ -157,7 +157,7 @@ def study_table(plan: Studied, folder: StudyFolder) -> AblationTable:
     """
     summaries = {run.name: _read(folder.run(run) / SCORES) or {} for run in plan.runs}
     arms = [_arm(plan, folder, arm, summaries) for arm in plan.arms]
-    benchmarks: dict[str, Benchmark] = {}
+    benchmarks: dict[str, BenchmarkInfo] = {}
     for summary in summaries.values():
         for name, entry in summary.get(SPLIT, {}).items():
             benchmarks.setdefault(name, _benchmark(name, entry))
@@ -219,8 +219,8 @@ def _arm(plan: Studied, folder: StudyFolder, arm: str, summaries: Mapping[str, d
     )
 
 
-def _benchmark(name: str, entry: Mapping[str, Any]) -> Benchmark:
-    return Benchmark(
+def _benchmark(name: str, entry: Mapping[str, Any]) -> BenchmarkInfo:
+    return BenchmarkInfo(
         name=name,
         rule=entry["rule"],
         floor=entry["floor"],

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 
 import pytest
+import scipy.stats  # noqa: F401  # here, since its import takes longer than hypothesis lets an example take
 from hypothesis import given
 from hypothesis import strategies as st
 

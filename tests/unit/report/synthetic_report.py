@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from cobra_kit.report import AblationTable, Cost, Difference, Estimate, PaperNote, Part, Row
+from cobra_kit.report import AblationTable, ArmCost, Estimate, PaperNote, ScoreDifference, TablePart, TableRow
 from cobra_kit.report.sweep import Objective, SweepView, Trial, TrialState
 from cobra_kit.report.view import (
     Command,
@@ -29,7 +29,15 @@ def table(
 ) -> AblationTable:
     """Returns a table of some arms, the first the reference."""
     rows = tuple(_row(name, arms) for name in benchmarks)
-    note = PaperNote(
+    costs = {arm: ArmCost(64, 1_210_000, 100.0 + 50 * index, 4000.0 + index) for index, arm in enumerate(arms)}
+    return AblationTable(
+        "model.projector", "laptop", "test", arms[0], arms, (7, 8), 0.95, rows, costs, paper_note(arms), ("a note",)
+    )
+
+
+def paper_note(arms: tuple[str, ...]) -> PaperNote:
+    """Returns what the paper found for these arms, the first the reference."""
+    return PaperNote(
         title="Cobra-3.5B, Table 5",
         source="arXiv 2403.14520v4, Table 5",
         confidence="verbatim",
@@ -38,10 +46,6 @@ def table(
         rows={arm: f"row of {arm}" for arm in arms},
         scores={arm: {"pope": 88.4, "textvqa": 58.2} for arm in arms},
         differences={arm: {"pope": -0.7, "textvqa": 0.0} for arm in arms[1:]},
-    )
-    costs = {arm: Cost(64, 1_210_000, 100.0 + 50 * index, 4000.0 + index) for index, arm in enumerate(arms)}
-    return AblationTable(
-        "model.projector", "laptop", "test", arms[0], arms, (7, 8), 0.95, rows, costs, note, ("a note",)
     )
 
 
@@ -128,9 +132,9 @@ def sweep(count: int = 200, *, word: str = "mlp/fused", objectives: int = 2) -> 
     )
 
 
-def _row(name: str, arms: tuple[str, ...]) -> Row:
+def _row(name: str, arms: tuple[str, ...]) -> TableRow:
     scores = {arm: Estimate(80.0 - index, 78.0, 82.0, 1.2) for index, arm in enumerate(arms)}
-    change = Difference(-1.0, -2.0, -0.1, 0.01, 0.03, 2.1)
+    change = ScoreDifference(-1.0, -2.0, -0.1, 0.01, 0.03, 2.1)
     differences = dict.fromkeys(arms[1:], change)
-    part = Part(f"{name}/1", 40, 40.0, scores)
-    return Row(name, "POPE", "rule/one", 600, 150, 50.0, 100.0, scores, differences, {arms[0]: change}, (part,))
+    part = TablePart(f"{name}/1", 40, 40.0, scores)
+    return TableRow(name, "POPE", "rule/one", 600, 150, 50.0, 100.0, scores, differences, {arms[0]: change}, (part,))

@@ -11,7 +11,7 @@ from cobra_kit.errors import CobraError
 from cobra_kit.report import (
     AblationTable,
     ArmResult,
-    Benchmark,
+    BenchmarkInfo,
     PaperReference,
     build_table,
     table_from_json,
@@ -19,8 +19,8 @@ from cobra_kit.report import (
 )
 from cobra_kit.statistics import QuestionScore, bootstrap_difference, holm
 
-PRESENCE = Benchmark(name="presence", rule="pope/text", floor=0.5, ceiling=1.0, mean_of_groups=True)
-READING = Benchmark(name="reading", rule="textvqa/m4c", floor=0.3)
+PRESENCE = BenchmarkInfo(name="presence", rule="pope/text", floor=0.5, ceiling=1.0, mean_of_groups=True)
+READING = BenchmarkInfo(name="reading", rule="textvqa/m4c", floor=0.3)
 
 
 def questions(values: Sequence[float], groups: Sequence[str] = ("",)) -> list[QuestionScore]:
@@ -34,7 +34,7 @@ def right_or_wrong(share: float, seed: int, count: int = 120) -> list[float]:
     return (np.random.default_rng(seed).random(count) < share).astype(float).tolist()
 
 
-def build(arms: Sequence[ArmResult], *benchmarks: Benchmark, paper: PaperReference | None = None) -> AblationTable:
+def build(arms: Sequence[ArmResult], *benchmarks: BenchmarkInfo, paper: PaperReference | None = None) -> AblationTable:
     return build_table(
         arms,
         benchmarks,
@@ -68,11 +68,11 @@ def test_the_table_holds_what_the_statistics_give() -> None:
     a = np.array([score.score for score in second.scores["presence"][7]])
     b = np.array([score.score for score in first.scores["presence"][7]])
     expected = bootstrap_difference(a, b, np.arange(120) // 2, np.arange(120) % 3, resamples=2000)
-    found = row.differences["ldpv2"]
+    difference = row.differences["ldpv2"]
     assert set(row.differences) == {"ldpv2"}
-    assert found.value == pytest.approx(100 * expected.value)
-    assert found.low == pytest.approx(100 * (expected.low or 0))
-    assert found.verdict == "lower"
+    assert difference.value == pytest.approx(100 * expected.value)
+    assert difference.low == pytest.approx(100 * (expected.low or 0))
+    assert difference.verdict == "lower"
     assert row.scores["mlp"].value == pytest.approx(100 * b.mean())
     p_values = [row.differences["ldpv2"].p_value or 0 for row in table.rows]
     assert [row.differences["ldpv2"].p_holm for row in table.rows] == pytest.approx(holm(p_values))
@@ -84,10 +84,10 @@ def test_groups_of_unequal_size_weigh_alike_where_the_rule_says_so() -> None:
         QuestionScore("2", "p", 1.0, "", "", "popular"),
         QuestionScore("3", "q", 0.0, "", "", "random"),
     ]
-    one = ArmResult(name="mlp", scores={"presence": {7: scores}})
-    assert build([one], PRESENCE).rows[0].scores["mlp"].value == pytest.approx(50)
+    mlp = ArmResult(name="mlp", scores={"presence": {7: scores}})
+    assert build([mlp], PRESENCE).rows[0].scores["mlp"].value == pytest.approx(50)
     plain = replace(PRESENCE, mean_of_groups=False)
-    assert build([one], plain).rows[0].scores["mlp"].value == pytest.approx(200 / 3)
+    assert build([mlp], plain).rows[0].scores["mlp"].value == pytest.approx(200 / 3)
 
 
 def test_the_parts_of_a_benchmark_stand_beside_it_with_their_own_floors() -> None:
@@ -95,7 +95,7 @@ def test_the_parts_of_a_benchmark_stand_beside_it_with_their_own_floors() -> Non
         *(QuestionScore(f"1/{n}", f"p{n}", 1.0, "", "", "spatial/1") for n in range(30)),
         *(QuestionScore(f"2/{n}", f"p{n}", float(n % 2), "", "", "spatial/2") for n in range(20)),
     ]
-    bounds = Benchmark(name="spatial", rule="vsr/first-token", floor=0.8, group_floors={"spatial/2": 0.5})
+    bounds = BenchmarkInfo(name="spatial", rule="vsr/first-token", floor=0.8, group_floors={"spatial/2": 0.5})
     (row,) = build([ArmResult(name="mlp", scores={"spatial": {7: scores[::-1]}})], bounds).rows
     assert [(part.name, part.questions, part.floor) for part in row.parts] == [
         ("spatial/1", 30, None),
@@ -109,23 +109,25 @@ def test_the_parts_of_a_benchmark_stand_beside_it_with_their_own_floors() -> Non
 def test_arms_that_answer_alike_tie() -> None:
     same = arm("mlp", 0.8)
     table = build([same, replace(same, name="ldpv2")], PRESENCE)
-    found = table.rows[0].differences["ldpv2"]
-    assert (found.value, found.low, found.high, found.verdict) == (0, 0, 0, "tie")
-    assert found.detectable is None
+    difference = table.rows[0].differences["ldpv2"]
+    assert (difference.value, difference.low, difference.high, difference.verdict) == (0, 0, 0, "tie")
+    assert difference.detectable is None
 
 
 def test_one_picture_has_no_interval_and_no_verdict() -> None:
-    one = [QuestionScore("q", "p", 1.0, "", "")]
+    right = [QuestionScore("q", "p", 1.0, "", "")]
     zero = [QuestionScore("q", "p", 0.0, "", "")]
-    arms = [ArmResult(name=name, scores={"reading": {7: s}}) for name, s in (("mlp", one), ("ldpv2", zero))]
-    found = build(arms, READING).rows[0].differences["ldpv2"]
-    assert (found.value, found.low, found.verdict, found.p_holm) == (-100, None, "unknown", None)
+    arms = [ArmResult(name=name, scores={"reading": {7: s}}) for name, s in (("mlp", right), ("ldpv2", zero))]
+    difference = build(arms, READING).rows[0].differences["ldpv2"]
+    assert (difference.value, difference.low, difference.verdict, difference.p_holm) == (-100, None, "unknown", None)
 
 
 def test_several_seeds_give_a_spread_and_a_wider_interval() -> None:
-    one, three = (build([arm("mlp", 0.9, seeds), arm("ldpv2", 0.7, seeds)], PRESENCE) for seeds in ((7,), (7, 8, 9)))
-    assert one.rows[0].scores["mlp"].seed_deviation is None
-    spread = three.rows[0].scores["mlp"]
+    single, triple = (
+        build([arm("mlp", 0.9, seeds), arm("ldpv2", 0.7, seeds)], PRESENCE) for seeds in ((7,), (7, 8, 9))
+    )
+    assert single.rows[0].scores["mlp"].seed_deviation is None
+    spread = triple.rows[0].scores["mlp"]
     means = [np.mean(right_or_wrong(0.9, 3 + seed)) for seed in (7, 8, 9)]
     assert spread.value == pytest.approx(100 * np.mean(means))
     assert spread.seed_deviation == pytest.approx(100 * np.std(means, ddof=1))
@@ -140,16 +142,15 @@ def test_only_seeds_that_all_arms_have_are_used_and_the_others_named() -> None:
 def test_a_benchmark_that_an_arm_lacks_has_no_entry_and_one_that_all_lack_is_named() -> None:
     full, part = arm("mlp", 0.9), arm("ldpv2", 0.7)
     part = replace(part, scores={"presence": part.scores["presence"]})
-    table = build([full, part], PRESENCE, READING, Benchmark(name="boxes", rule="refcoco/cobra"))
+    table = build([full, part], PRESENCE, READING, BenchmarkInfo(name="boxes", rule="refcoco/cobra"))
     assert [set(row.scores) for row in table.rows] == [{"mlp", "ldpv2"}, {"mlp"}]
     assert table.rows[1].differences == {}
     assert table.notes == ("not scored yet: boxes",)
 
 
 def test_the_control_is_right_minus_wrong_pictures() -> None:
-    one = arm("mlp", 0.9)
-    one = replace(one, control={"presence": {7: questions(right_or_wrong(0.5, 99), ("a", "b", "c"))}})
-    row = build([one], PRESENCE, READING).rows[0]
+    mlp = replace(arm("mlp", 0.9), control={"presence": {7: questions(right_or_wrong(0.5, 99), ("a", "b", "c"))}})
+    row = build([mlp], PRESENCE, READING).rows[0]
     assert row.controls["mlp"].value == pytest.approx(
         100 * (np.mean(right_or_wrong(0.9, 10)) - np.mean(right_or_wrong(0.5, 99)))
     )

@@ -20,8 +20,8 @@ OPEN_SECONDS = 2.0
 
 @pytest.fixture(scope="module")
 def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[chromium.Browser]:
-    with chromium.browser(tmp_path_factory.mktemp("profile")) as found:
-        yield found
+    with chromium.browser(tmp_path_factory.mktemp("profile")) as window:
+        yield window
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_the_page_is_quiet_alone_and_no_wider_than_the_window(
     window.requests()
     window.log("browser")
     window.open(file, width, dark=dark)
-    window.run("for (const one of document.querySelectorAll('details')) one.open = true;")
+    window.run("for (const details of document.querySelectorAll('details')) details.open = true;")
     assert window.log("browser") == []
     assert [url for url in window.requests() if not url.startswith("data:")] == [file.resolve().as_uri()]
     assert window.run("return document.documentElement.scrollWidth") <= width
@@ -68,8 +68,8 @@ def test_two_hundred_trials_open_in_time(window: chromium.Browser, page: Path) -
 
 def test_the_filters_filter(window: chromium.Browser, page: Path) -> None:
     window.open(page, 1400)
-    shown = "return [...document.querySelectorAll('#trials tbody tr')].filter((one) => !one.hidden).length"
-    assert window.run("return [...document.querySelectorAll('.filter')].every((one) => !one.hidden)")
+    shown = "return [...document.querySelectorAll('#trials tbody tr')].filter((row) => !row.hidden).length"
+    assert window.run("return [...document.querySelectorAll('.filter')].every((filter) => !filter.hidden)")
     assert window.run(shown) == 200
     window.run(
         "const box = document.querySelector('[data-filters=trials]'); box.value = 'INFEASIBLE';"

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cobra_kit.report.plots import Curve, Interval, Point, interval_plot, line_plot, pareto_front, scatter_plot, thinned
+from cobra_kit.report.plots import (
+    Curve,
+    PlotInterval,
+    Point,
+    interval_plot,
+    line_plot,
+    pareto_front,
+    scatter_plot,
+    thinned,
+)
 from cobra_kit.report.plots.bars import bar_plot
 from cobra_kit.report.plots.scales import Scale, fitted, tick_label
 from cobra_kit.report.plots.strips import strip_plot
@@ -60,16 +69,16 @@ directions = st.sampled_from(["maximize", "minimize"])
 
 @given(points, directions, directions)
 def test_the_front_is_what_no_other_point_dominates(pairs: list[tuple[int, int]], x: str, y: str) -> None:
-    signs = [1 if one == "maximize" else -1 for one in (x, y)]
+    signs = [1 if direction == "maximize" else -1 for direction in (x, y)]
     named = [Point(str(index), float(a), float(b)) for index, (a, b) in enumerate(pairs)]
 
-    def dominated(one: Point) -> bool:
-        mine = (signs[0] * one.x, signs[1] * one.y)
+    def dominated(point: Point) -> bool:
+        mine = (signs[0] * point.x, signs[1] * point.y)
         others = [(signs[0] * other.x, signs[1] * other.y) for other in named]
         return any(a >= mine[0] and b >= mine[1] and (a, b) != mine for a, b in others)
 
     front = pareto_front(named, x, y)  # type: ignore[arg-type]
-    assert {one.name for one in front} == {one.name for one in named if not dominated(one)}
+    assert {point.name for point in front} == {point.name for point in named if not dominated(point)}
 
 
 def test_points_without_numbers_are_on_no_front() -> None:
@@ -90,7 +99,7 @@ def test_thinned_curves_keep_their_length_in_bounds_and_their_range(
 @pytest.mark.parametrize("value", [0.0, -5.0, 1e300, 1e-300])
 def test_plots_of_one_value_can_be_drawn(value: float) -> None:
     for plot in (
-        interval_plot([Interval("a", value, None, None)], label="x", axis="points"),
+        interval_plot([PlotInterval("a", value, None, None)], label="x", axis="points"),
         line_plot([Curve("a", [(1.0, value)])], label="x", axis="step", log=None),
         scatter_plot([Point("a", value, value)], label="x", axis="y", front=("minimize", "maximize")),
         bar_plot([("a", abs(value))], label="x"),

@@ -3,15 +3,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from synthetic_report import paper_note
 
 from cobra_kit.report import (
     AblationTable,
-    Cost,
-    Difference,
+    ArmCost,
     Estimate,
-    PaperNote,
-    Part,
-    Row,
+    ScoreDifference,
+    TablePart,
+    TableRow,
     grid,
     render_markdown,
     render_text,
@@ -19,13 +19,13 @@ from cobra_kit.report import (
 )
 
 
-def change(value: float, low: float | None, high: float | None, holm: float = 0.01) -> Difference:
-    return Difference(value, low, high, 0.01, holm, 2.14)
+def change(value: float, low: float | None, high: float | None, holm: float = 0.01) -> ScoreDifference:
+    return ScoreDifference(value, low, high, 0.01, holm, 2.14)
 
 
-def row(name: str, label: str, differences: dict[str, Difference], arms: tuple[str, ...]) -> Row:
+def row(name: str, label: str, differences: dict[str, ScoreDifference], arms: tuple[str, ...]) -> TableRow:
     scores = {arm: Estimate(88.12, 87.0, 89.0, None) for arm in arms}
-    return Row(name, label, "rule/one", 600, 150, 50.0, 100.0, scores, differences, {})
+    return TableRow(name, label, "rule/one", 600, 150, 50.0, 100.0, scores, differences, {})
 
 
 def table(*others: str) -> AblationTable:
@@ -34,17 +34,7 @@ def table(*others: str) -> AblationTable:
         row("presence", "POPE", {arm: change(-1.1, -2.4, 0.2, 0.6) for arm in others}, arms),
         row("reading", "TextVQA", {arm: change(-8.3, -10.4, -6.4) for arm in others}, arms),
     )
-    note = PaperNote(
-        title="Cobra-3.5B, Table 5",
-        source="arXiv 2403.14520v4, Table 5",
-        confidence="verbatim",
-        note="One run each.",
-        columns=("pope", "textvqa"),
-        rows={arm: f"row of {arm}" for arm in arms},
-        scores={arm: {"pope": 88.4, "textvqa": 58.2} for arm in arms},
-        differences={arm: {"pope": -0.7, "textvqa": 0.0} for arm in others},
-    )
-    costs = {arm: Cost(64, 1_210_000, 171.4, 4210.0) for arm in arms}
+    costs = {arm: ArmCost(64, 1_210_000, 171.4, 4210.0) for arm in arms}
     return AblationTable(
         "model.projector",
         "laptop",
@@ -55,7 +45,7 @@ def table(*others: str) -> AblationTable:
         0.95,
         rows,
         costs,
-        note if others else None,
+        paper_note(arms) if others else None,
         (),
     )
 
@@ -99,43 +89,43 @@ def test_three_arms_stand_side_by_side_where_there_is_room_and_below_each_other_
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 8])
 @pytest.mark.parametrize("name", ["b", "openclip", "an-arm-with-a-name-that-nobody-would-want-to-type"])
 def test_no_line_is_wider_than_the_terminal(width: int, count: int, name: str) -> None:
-    found = table(*(f"{index}{name}" for index in range(count)))
-    controls = {arm: change(30.12, 25.34, 35.56) for arm in found.arms}
-    scores = {arm: Estimate(88.12, 87.0, 89.0, 1.23) for arm in found.arms}
-    found = replace(
-        found, rows=tuple(replace(one, controls=controls, scores=scores) for one in found.rows), seeds=(7, 8)
+    whole = table(*(f"{index}{name}" for index in range(count)))
+    controls = {arm: change(30.12, 25.34, 35.56) for arm in whole.arms}
+    scores = {arm: Estimate(88.12, 87.0, 89.0, 1.23) for arm in whole.arms}
+    whole = replace(
+        whole, rows=tuple(replace(row, controls=controls, scores=scores) for row in whole.rows), seeds=(7, 8)
     )
-    lines = render_text(found, width).splitlines()
+    lines = render_text(whole, width).splitlines()
     assert max(map(len, lines)) <= width
     assert all(line == line.rstrip() for line in lines)
 
 
 def test_styles_change_no_letter() -> None:
-    for found in (table(), table("ldpv2"), table("ldpv2", "linear")):
-        styled = styled_text(found, 80)
-        assert styled.plain == render_text(found, 80)
+    for whole in (table(), table("ldpv2"), table("ldpv2", "linear")):
+        styled = styled_text(whole, 80)
+        assert styled.plain == render_text(whole, 80)
         assert any(span.style == "bold" for span in styled.spans)
     assert any(span.style == "red" for span in styled_text(table("ldpv2"), 80).spans)
 
 
 def test_the_table_says_what_does_not_survive_holm_and_what_is_at_the_floor() -> None:
-    found = table("ldpv2")
-    weak = replace(found.rows[1], differences={"ldpv2": change(-8.3, -10.4, -6.4, holm=0.2)}, floor=88.0)
-    text = render_text(replace(found, rows=(found.rows[0], weak), notes=("not scored yet: boxes",)), 140)
+    whole = table("ldpv2")
+    weak = replace(whole.rows[1], differences={"ldpv2": change(-8.3, -10.4, -6.4, holm=0.2)}, floor=88.0)
+    text = render_text(replace(whole, rows=(whole.rows[0], weak), notes=("not scored yet: boxes",)), 140)
     assert "After Holm's correction for 2 comparisons no * stays." in text
     assert "No arm is above the floor on reading: differences there say nothing." in text
     assert "Not scored yet: boxes." in text
 
 
 def with_parts(*others: str) -> AblationTable:
-    found = table(*others)
-    scores = {arm: Estimate(90.0 - 30 * place, 80.0 - 30 * place, 95.0, None) for place, arm in enumerate(found.arms)}
+    whole = table(*others)
+    scores = {arm: Estimate(90.0 - 30 * place, 80.0 - 30 * place, 95.0, None) for place, arm in enumerate(whole.arms)}
     parts = (
-        Part("spatial/1", 250, 50.1, scores),
-        Part("adversarial", 1_450, 94.0, scores),
+        TablePart("spatial/1", 250, 50.1, scores),
+        TablePart("adversarial", 1_450, 94.0, scores),
     )
-    rows = (found.rows[0], replace(found.rows[1], floor=88.0, parts=parts))
-    return replace(found, rows=rows)
+    rows = (whole.rows[0], replace(whole.rows[1], floor=88.0, parts=parts))
+    return replace(whole, rows=rows)
 
 
 def test_parts_have_lines_of_their_own_at_any_width() -> None:
@@ -161,11 +151,11 @@ def test_seeds_are_named_with_their_method() -> None:
 
 
 def test_what_nobody_measured_takes_no_room() -> None:
-    found = table("ldpv2")
+    whole = table("ldpv2")
     bare = replace(
-        found,
-        rows=tuple(replace(one, floor=None, ceiling=None) for one in found.rows),
-        costs={arm: Cost(None, None, None, None) for arm in found.arms},
+        whole,
+        rows=tuple(replace(row, floor=None, ceiling=None) for row in whole.rows),
+        costs={arm: ArmCost(None, None, None, None) for arm in whole.arms},
         paper=None,
     )
     text = render_text(bare, 80)
@@ -175,11 +165,11 @@ def test_what_nobody_measured_takes_no_room() -> None:
 
 
 def test_an_arm_without_a_score_and_a_difference_without_an_interval() -> None:
-    found = table("ldpv2")
-    first, second = found.rows
+    whole = table("ldpv2")
+    first, second = whole.rows
     half = replace(first, scores={"mlp": first.scores["mlp"]}, differences={})
     single = replace(second, differences={"ldpv2": change(-100.0, None, None)})
-    lines = render_text(replace(found, rows=(half, single)), 80).splitlines()
+    lines = render_text(replace(whole, rows=(half, single)), 80).splitlines()
     assert lines[2].split() == ["presence", "(POPE)", "88.1", "-", "-", "50.0", "100.0"]
     assert "-100.0 [one picture]  ?" in lines[3]
 
@@ -195,7 +185,7 @@ def test_markdown_has_one_row_per_benchmark_and_escapes_its_marks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "expected"),
+    ("written", "expected"),
     [
         (grid.signed(0.0), "0.0"),
         (grid.signed(0.02), "+0.0"),
@@ -210,5 +200,5 @@ def test_markdown_has_one_row_per_benchmark_and_escapes_its_marks() -> None:
         (grid.shorten("x" * 40), "x" * 13 + "…" + "x" * 13),
     ],
 )
-def test_how_numbers_are_written(found: str, expected: str) -> None:
-    assert found == expected
+def test_how_numbers_are_written(written: str, expected: str) -> None:
+    assert written == expected

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from importlib import resources
 
 import pytest
 from fake_study import HOSTILE
+from markupsafe import Markup
 from synthetic_report import sweep, table, view
 
 from cobra_kit.report.html import render_page
-from cobra_kit.report.html.page import _file
-from cobra_kit.report.markup import Markup, element, escape
+from cobra_kit.report.html.rendering import asset
+from cobra_kit.report.svg import element, escape
 from cobra_kit.report.view import ReportView
 
 VOID = {"meta", "img", "input"}
@@ -54,7 +56,9 @@ def test_the_page_has_all_sections_and_needs_nothing_beside_itself() -> None:
     ):
         assert f"<h2>{heading}</h2>" in page
         assert f'<a href="#{heading.lower().replace(" ", "-")}">' in page
-    addresses = [value for _, found in outline.elements for name, value in found.items() if name in {"src", "href"}]
+    addresses = [
+        value for _, attributes in outline.elements for name, value in attributes.items() if name in {"src", "href"}
+    ]
     assert addresses
     assert all(address.startswith(("#", "data:image/")) for address in addresses if address)
     assert "http" not in re.sub(r"http-equiv", "", page)
@@ -84,8 +88,8 @@ def test_hostile_words_are_shown_and_do_nothing() -> None:
     outline = Outline(page)
     assert len(outline.all("script")) == 1
     assert {attributes["src"][:16] for attributes in outline.all("img") if attributes["src"]} == {"data:image/png;b"}
-    assert not [name for _, found in outline.elements for name in found if name.startswith("on")]
-    assert not [name for _, found in outline.elements for name in found if name == "style"]
+    assert not [name for _, attributes in outline.elements for name in attributes if name.startswith("on")]
+    assert not [name for _, attributes in outline.elements for name in attributes if name == "style"]
     shown = HOSTILE.replace("\x00", "\ufffd").replace("\ud800", "\ufffd")
     assert any(shown in text for text in outline.text)
     page.encode("utf-8")
@@ -93,24 +97,24 @@ def test_hostile_words_are_shown_and_do_nothing() -> None:
 
 def test_every_column_and_row_of_a_table_has_a_heading() -> None:
     page = render_page(view(sweep=sweep()))
-    for one in re.findall(r"<table.*?</table>", page, re.DOTALL):
-        assert "<caption>" in one
-        head, _, body = one.partition("<tbody>")
+    for markup in re.findall(r"<table.*?</table>", page, re.DOTALL):
+        assert "<caption>" in markup
+        head, _, body = markup.partition("<tbody>")
         assert head.count('scope="col"') == head.count("<th ")
         assert body.count("<tr>") == body.count('<th scope="row">')
 
 
 def test_plots_say_in_words_what_they_show() -> None:
     page = render_page(view(sweep=sweep()))
-    plots = [one for one in Outline(page).all("svg") if one.get("role") == "img"]
+    plots = [plot for plot in Outline(page).all("svg") if plot.get("role") == "img"]
     assert len(plots) > 10
-    assert all(one.get("aria-label") for one in plots)
+    assert all(plot.get("aria-label") for plot in plots)
     assert "presence: mlp 80.0; ldpv2 79.0" in page
 
 
 def test_colours_contrast_with_what_is_behind_them() -> None:
     """WCAG 2.2: 4.5 for text (1.4.3), 3 for marks (1.4.11), in both schemes."""
-    light, dark = re.findall(r":root \{(.*?)\}", _file("page.css"), re.DOTALL)
+    light, dark = re.findall(r":root \{(.*?)\}", asset("page.css"), re.DOTALL)
     for scheme in (light, dark):
         colours = dict(re.findall(r"--([a-z0-9-]+): (#[0-9a-f]{6})", scheme))
         for back in ("page", "panel"):
@@ -122,8 +126,8 @@ def test_colours_contrast_with_what_is_behind_them() -> None:
         assert contrast(colours["bad"], colours["bad-back"]) >= 4.5
 
 
-def contrast(one: str, other: str) -> float:
-    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+def contrast(colour: str, other: str) -> float:
+    high, low = sorted((luminance(colour), luminance(other)), reverse=True)
     return (high + 0.05) / (low + 0.05)
 
 
@@ -154,6 +158,13 @@ def test_other_scales_are_said_to_be_so() -> None:
     assert "Another scale: compare directions, not numbers." in render_page(view())
 
 
+def test_no_template_takes_text_of_a_study_for_markup() -> None:
+    templates = list((resources.files("cobra_kit.report.html") / "templates").iterdir())
+    assert len(templates) > 5
+    for template in templates:
+        assert not re.search(r"\|\s*safe|autoescape|Markup", template.read_text(encoding="utf-8")), template.name
+
+
 @pytest.mark.parametrize("name", ["a b", "1a", "", "on<", 'x"'])
 def test_no_name_of_an_element_or_attribute_is_taken_from_data(name: str) -> None:
     with pytest.raises(ValueError, match="not a name"):
@@ -167,4 +178,4 @@ def test_markup_is_not_escaped_twice() -> None:
         element("p", "a < b", Markup("<br>"), class_="x", hidden=True, title=None)
         == '<p class="x" hidden>a &lt; b<br></p>'
     )
-    assert escape('"') == "&quot;"
+    assert escape('"') == "&#34;"

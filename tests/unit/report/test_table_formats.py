@@ -57,8 +57,8 @@ def test_latex_prints_any_name() -> None:
 
 def test_markdown_cells_cannot_be_broken_out_of() -> None:
     name = "a|b <b>`c`</b> [x](javascript:alert(1)) _it_ *bold*\n# heading"
-    found = table(("mlp", name))
-    text = render_markdown(replace(found, factor=name))
+    whole = table(("mlp", name))
+    text = render_markdown(replace(whole, factor=name))
     assert "<b>" not in text
     assert "\n# heading" not in text
     assert "](javascript" not in text.replace("\\](", "")

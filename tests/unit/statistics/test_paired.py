@@ -17,9 +17,9 @@ def test_mcnemar_equals_exact_counting(first: int, second: int, agreed: int) -> 
     b = [0] * first + [1] * second + [1] * agreed + [0]
     n = first + second
     tail = sum(comb(n, k) for k in range(min(first, second) + 1))
-    found = mcnemar(a, b)
-    assert (found.only_first, found.only_second) == (first, second)
-    assert found.p_value == pytest.approx(min(1.0, 2 * tail / 2**n))
+    result = mcnemar(a, b)
+    assert (result.only_first, result.only_second) == (first, second)
+    assert result.p_value == pytest.approx(min(1.0, 2 * tail / 2**n))
 
 
 def test_mcnemar_on_a_textbook_size_and_on_a_large_one() -> None:

@@ -18,10 +18,10 @@ def test_the_standard_error_agrees_with_the_bootstraps_spread() -> None:
     groups = random.integers(0, 3, 800)
     values = random.normal(0, 0.5, 800) + random.normal(0, 0.3, 200)[clusters]
     for group in (None, groups):
-        found = bootstrap_difference(values, np.zeros(800), clusters, group)
-        assert found.low is not None
-        assert found.high is not None
-        assert standard_error(values, clusters, group) == pytest.approx((found.high - found.low) / 3.92, rel=0.04)
+        interval = bootstrap_difference(values, np.zeros(800), clusters, group)
+        assert interval.low is not None
+        assert interval.high is not None
+        assert standard_error(values, clusters, group) == pytest.approx((interval.high - interval.low) / 3.92, rel=0.04)
 
 
 def test_without_clusters_it_is_the_textbooks() -> None:
@@ -32,10 +32,10 @@ def test_without_clusters_it_is_the_textbooks() -> None:
 def test_with_seeds_it_has_the_intervals_width() -> None:
     random = np.random.default_rng(9)
     values = random.normal(0, 0.4, (8, 400)) + random.normal(0, 0.1, 8)[:, None]
-    found = bootstrap_difference(values, np.zeros_like(values))
-    assert found.low is not None
-    assert found.high is not None
-    assert standard_error(values) == pytest.approx((found.high - found.low) / 3.92, rel=0.08)
+    interval = bootstrap_difference(values, np.zeros_like(values))
+    assert interval.low is not None
+    assert interval.high is not None
+    assert standard_error(values) == pytest.approx((interval.high - interval.low) / 3.92, rel=0.08)
 
 
 def test_a_difference_of_that_size_is_seen_in_four_of_five_experiments() -> None:

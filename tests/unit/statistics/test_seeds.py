@@ -25,10 +25,12 @@ def coverage(seeds: int, seed_deviation: float, repetitions: int = 1000) -> floa
         by_picture = random.normal(0, 0.3, pictures)[clusters]
         by_seed = random.normal(0, seed_deviation, seeds)[:, None]
         differences = truth + by_picture + by_seed + random.normal(0, 0.5, (seeds, clusters.size))
-        found = bootstrap_difference(differences, np.zeros_like(differences), clusters, resamples=400, seed=repetition)
-        assert found.low is not None
-        assert found.high is not None
-        hits += found.low <= truth <= found.high
+        interval = bootstrap_difference(
+            differences, np.zeros_like(differences), clusters, resamples=400, seed=repetition
+        )
+        assert interval.low is not None
+        assert interval.high is not None
+        hits += interval.low <= truth <= interval.high
     return hits / repetitions
 
 
@@ -48,26 +50,26 @@ def test_leaving_seeds_out_of_account_would_promise_too_much() -> None:
     hits = 0
     for repetition in range(100):
         differences = 0.05 + random.normal(0, 0.2, 3)[:, None] + random.normal(0, 0.5, (3, 240))
-        found = bootstrap_difference(differences.mean(axis=0), np.zeros(240), resamples=400, seed=repetition)
-        assert found.low is not None
-        assert found.high is not None
-        hits += found.low <= 0.05 <= found.high
+        interval = bootstrap_difference(differences.mean(axis=0), np.zeros(240), resamples=400, seed=repetition)
+        assert interval.low is not None
+        assert interval.high is not None
+        hits += interval.low <= 0.05 <= interval.high
     assert hits < 50
 
 
 def test_seeds_that_agree_add_nothing() -> None:
-    one = np.random.default_rng(0).normal(0.1, 0.3, 90)
-    single = bootstrap_difference(one, np.zeros(90))
-    triple = bootstrap_difference(np.stack([one] * 3), np.zeros((3, 90)))
+    differences = np.random.default_rng(0).normal(0.1, 0.3, 90)
+    single = bootstrap_difference(differences, np.zeros(90))
+    triple = bootstrap_difference(np.stack([differences] * 3), np.zeros((3, 90)))
     assert (triple.value, triple.low) == (pytest.approx(single.value), pytest.approx(single.low))
 
 
 def test_the_seeds_part_is_students_interval() -> None:
     """With one picture-free source of chance left, the interval is mean +- t s / sqrt(S)."""
     differences = np.array([0.1, 0.2, 0.6])[:, None] * np.ones(50)
-    found = bootstrap_difference(differences, np.zeros((3, 50)), resamples=200_000)
+    interval = bootstrap_difference(differences, np.zeros((3, 50)), resamples=200_000)
     half = 4.3027 * np.std([0.1, 0.2, 0.6], ddof=1) / 3**0.5
-    assert found.low == pytest.approx(0.3 - half, rel=0.05)
-    assert found.high == pytest.approx(0.3 + half, rel=0.05)
+    assert interval.low == pytest.approx(0.3 - half, rel=0.05)
+    assert interval.high == pytest.approx(0.3 + half, rel=0.05)
     assert seed_variance(np.array([0.1, 0.2, 0.6])) ** 0.5 * 1.959964 == pytest.approx(half, rel=1e-4)
     assert seed_variance(np.array([0.4])) == 0

@@ -12,7 +12,7 @@ import pytest
 from cobra_kit.report import (
     AblationTable,
     ArmResult,
-    Benchmark,
+    BenchmarkInfo,
     build_table,
     grid,
     render_csv,
@@ -47,7 +47,7 @@ def built(*masses: dict[int, float], control: dict[int, float] | None = None) ->
         )
         for name, mass in zip(("mlp", "ldpv2"), masses, strict=True)
     ]
-    benchmark = Benchmark(name="presence", rule="pope/first-token")
+    benchmark = BenchmarkInfo(name="presence", rule="pope/first-token")
     return build_table(arms, [benchmark], reference="mlp", factor="model.projector", profile="laptop", resamples=50)
 
 

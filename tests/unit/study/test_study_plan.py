@@ -9,7 +9,7 @@ import pytest
 
 from cobra_kit.errors import RecipeError
 from cobra_kit.recipe import builtin_recipes, load_recipe
-from cobra_kit.report import ArmResult, Benchmark, PaperReference, build_table, render_markdown, render_text
+from cobra_kit.report import ArmResult, BenchmarkInfo, PaperReference, build_table, render_markdown, render_text
 from cobra_kit.statistics import QuestionScore
 from cobra_kit.study.execution.run_study import study_path
 from cobra_kit.study.plan.study_plan import make_plan
@@ -98,7 +98,12 @@ def test_an_arm_that_is_not_meaningful_is_not_run_and_the_table_says_why(recipe:
     assert plan.left_out == {"linear": "it has nothing to say."}
     arms = [ArmResult(name="mlp", scores=SCORES)]
     table = build_table(
-        arms, [Benchmark(name="presence", rule="r")], reference="mlp", factor="f", profile="", left_out=plan.left_out
+        arms,
+        [BenchmarkInfo(name="presence", rule="r")],
+        reference="mlp",
+        factor="f",
+        profile="",
+        left_out=plan.left_out,
     )
     assert table.notes == ("linear is not run: it has nothing to say",)
     assert "Linear is not run: it has nothing to say." in render_markdown(table)
@@ -109,7 +114,7 @@ def test_a_single_model_stands_beside_its_row_of_the_main_table() -> None:
     assert plan.paper == PaperReference(table="v4_table2_main", rows={"model": "Cobra-8B"})
     table = build_table(
         [ArmResult(name="model", scores=SCORES)],
-        [Benchmark(name="presence", rule="r")],
+        [BenchmarkInfo(name="presence", rule="r")],
         reference="model",
         factor="",
         profile="",

@@ -36,10 +36,10 @@ def test_the_interval_agrees_with_a_naive_implementation(groups: int) -> None:
     group_of = random.integers(0, groups, 150).tolist()
     values = (random.normal(0.1, 0.3, 150) + 0.2 * np.array(group_of)).tolist()
     low, high = naive_percentiles(values, clusters, group_of, draws=4000)
-    found = bootstrap_mean(values, clusters, group_of)
-    assert (found.low, found.high) == (pytest.approx(low, abs=0.006), pytest.approx(high, abs=0.006))
+    interval = bootstrap_mean(values, clusters, group_of)
+    assert (interval.low, interval.high) == (pytest.approx(low, abs=0.006), pytest.approx(high, abs=0.006))
     expected = np.mean([np.mean([v for v, g in zip(values, group_of, strict=True) if g == k]) for k in range(groups)])
-    assert found.value == pytest.approx(float(expected))
+    assert interval.value == pytest.approx(float(expected))
     assert mean_score(values, group_of).tolist() == pytest.approx([float(expected)])
 
 
@@ -52,12 +52,12 @@ def coverage(repetitions: int, pictures: int, per_picture: int) -> float:
         ease = random.normal(0.5, 0.5, pictures)[clusters]
         change = random.normal(0.3, 0.8, pictures)[clusters]  # differs by picture: the clusters matter
         noise = random.normal(0, 0.5, (2, clusters.size))
-        found = bootstrap_difference(
+        interval = bootstrap_difference(
             ease + change + noise[0], ease + noise[1], clusters, resamples=1500, seed=repetition
         )
-        assert found.low is not None
-        assert found.high is not None
-        hits += found.low <= 0.3 <= found.high
+        assert interval.low is not None
+        assert interval.high is not None
+        hits += interval.low <= 0.3 <= interval.high
     return hits / repetitions
 
 
@@ -82,18 +82,18 @@ scores = st.lists(st.sampled_from([0.0, 0.3, 1.0]), min_size=1, max_size=25)
 def test_properties_of_the_paired_difference(values: list[float], random: object) -> None:
     clusters = [index // 2 for index in range(len(values))]
     other = list(reversed(values))
-    found = bootstrap_difference(values, other, clusters, resamples=200)
+    interval = bootstrap_difference(values, other, clusters, resamples=200)
     mirrored = bootstrap_difference(other, values, clusters, resamples=200)
-    assert found.value == pytest.approx(np.mean(values) - np.mean(other), abs=1e-12)
-    assert mirrored.value == -found.value
+    assert interval.value == pytest.approx(np.mean(values) - np.mean(other), abs=1e-12)
+    assert mirrored.value == -interval.value
     if len(set(clusters)) == 1:
-        assert (found.low, found.high, found.excludes_zero) == (None, None, False)
+        assert (interval.low, interval.high, interval.excludes_zero) == (None, None, False)
     else:
-        assert found.low is not None
-        assert found.high is not None
+        assert interval.low is not None
+        assert interval.high is not None
         assert mirrored.low is not None
-        assert -1 <= found.low <= found.high <= 1
-        assert mirrored.low == pytest.approx(-found.high, abs=1e-9)
+        assert -1 <= interval.low <= interval.high <= 1
+        assert mirrored.low == pytest.approx(-interval.high, abs=1e-9)
 
 
 def test_equal_input_and_seed_give_equal_output_and_another_seed_another() -> None:
@@ -113,38 +113,38 @@ def test_names_of_pictures_and_the_order_of_questions_do_not_matter() -> None:
 
 def test_many_pictures_are_resampled_in_blocks_with_the_same_result_form() -> None:
     values = np.random.default_rng(0).random(30_000)
-    found = bootstrap_mean(values, resamples=300)
-    assert found.low is not None
-    assert found.high is not None
-    assert found.high - found.low == pytest.approx(2 * 1.96 * values.std() / 30_000**0.5, rel=0.2)
+    interval = bootstrap_mean(values, resamples=300)
+    assert interval.low is not None
+    assert interval.high is not None
+    assert interval.high - interval.low == pytest.approx(2 * 1.96 * values.std() / 30_000**0.5, rel=0.2)
 
 
 def test_arms_that_answer_alike_tie_at_exactly_zero() -> None:
     values = [0.1, 0.7, 0.3, 0.9] * 5
-    found = bootstrap_difference(values, values)
-    assert (found.value, found.low, found.high, found.p_value) == (0.0, 0.0, 0.0, 1.0)
-    assert not found.excludes_zero
+    interval = bootstrap_difference(values, values)
+    assert (interval.value, interval.low, interval.high, interval.p_value) == (0.0, 0.0, 0.0, 1.0)
+    assert not interval.excludes_zero
 
 
 def test_a_difference_that_never_varies_has_an_interval_without_width() -> None:
-    found = bootstrap_difference([1.0] * 8, [0.0] * 8)
-    assert (found.value, found.low, found.high) == (1.0, 1.0, 1.0)
-    assert found.excludes_zero
-    assert found.p_value == pytest.approx(2 / 10_001)
+    interval = bootstrap_difference([1.0] * 8, [0.0] * 8)
+    assert (interval.value, interval.low, interval.high) == (1.0, 1.0, 1.0)
+    assert interval.excludes_zero
+    assert interval.p_value == pytest.approx(2 / 10_001)
 
 
 def test_p_and_interval_agree() -> None:
     random = np.random.default_rng(2)
     for shift in (0.0, 0.05, 0.1, 0.2):
-        found = bootstrap_difference(random.normal(shift, 0.4, 80), np.zeros(80))
-        assert found.p_value is not None
-        assert found.excludes_zero == (found.p_value < 0.05)
+        interval = bootstrap_difference(random.normal(shift, 0.4, 80), np.zeros(80))
+        assert interval.p_value is not None
+        assert interval.excludes_zero == (interval.p_value < 0.05)
 
 
 def test_a_resample_may_miss_a_small_group() -> None:
-    found = bootstrap_mean([1.0, 0.0, 0.0, 0.0], groups=["a", "b", "b", "b"], resamples=500)
-    assert found.value == 0.5
-    assert found.low == 0.0
+    interval = bootstrap_mean([1.0, 0.0, 0.0, 0.0], groups=["a", "b", "b", "b"], resamples=500)
+    assert interval.value == 0.5
+    assert interval.low == 0.0
 
 
 @pytest.mark.parametrize(
