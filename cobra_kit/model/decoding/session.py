@@ -21,7 +21,7 @@ from cobra_kit.model.decoding.workspace import Shape, Workspace, borrow, forget,
 
 if TYPE_CHECKING:
     from cobra_kit.model.batch import Batch
-    from cobra_kit.model.vision_language_model import VisionLanguageModel
+    from cobra_kit.model.multimodal_module import MultimodalModule
 
 GraphUse = Literal["auto", "never", "always"]
 """Whether steps run as a captured CUDA graph: where that works, never, or else an error."""
@@ -69,7 +69,7 @@ class DecodeSession:
 
     def __init__(
         self,
-        model: VisionLanguageModel,
+        model: MultimodalModule,
         batch: Batch,
         *,
         max_new_tokens: int,
@@ -206,12 +206,12 @@ class DecodeSession:
         return self._workspace
 
 
-def _step(model: VisionLanguageModel, space: Workspace, *, by_call: bool = False) -> None:
+def _step(model: MultimodalModule, space: Workspace, *, by_call: bool = False) -> None:
     """Reads the last token of every row and chooses the next one, in place, without a sync unless `by_call`."""
     hidden = calls.step(model, calls.embed(model, space.answers.token), space.state, by_call=by_call)
     space.shape.precision.round_state(space.state)
     space.answers.take(next_token_logits(model, hidden))
 
 
-def _bound_step(model: VisionLanguageModel, space: Workspace) -> Callable[[], None]:
+def _bound_step(model: MultimodalModule, space: Workspace) -> Callable[[], None]:
     return lambda: _step(model, space)
