@@ -23,7 +23,7 @@ from cobra_kit.weights import check_memory, load_into
 from cobra_kit.weights.reading import read_checkpoint
 
 if TYPE_CHECKING:
-    from cobra_kit.exchange.layouts import Layout
+    from cobra_kit.exchange.layouts import CheckpointLayout
     from cobra_kit.interfaces import Component
     from cobra_kit.plugin import Kind
     from cobra_kit.recipe import Recipe, ResolvedRecipe
@@ -34,7 +34,7 @@ _FORMAT_OF = {"mm_projector.bin": "llava", "projector.safetensors": "projector"}
 
 
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
+class PublishedCheckpoint:
     """A checkpoint on disk.
 
     Args:
@@ -93,7 +93,7 @@ def import_checkpoint(
     check_memory(_size(found.file) + sum(p.nbytes for p in plan.parameters()), where=str(found.file))
     checkpoint = read_checkpoint(found.file)
     form = form or _recognised(checkpoint.weights, found.file)
-    layout: Layout = referenced(cast("str", form.layout))
+    layout: CheckpointLayout = referenced(cast("str", form.layout))
     tensors = unwrapped(checkpoint.weights, layout) or checkpoint.weights
     _check_parts(form, found, tensors, plan.recipe)
     model = compose(plan.recipe, pretrained=False)
@@ -111,7 +111,7 @@ def import_checkpoint(
     return notes
 
 
-def find_checkpoint(path: Path) -> Checkpoint:
+def find_checkpoint(path: Path) -> PublishedCheckpoint:
     """Returns the file with the tensors and the `config.json` that goes with it.
 
     Raises:
@@ -126,7 +126,7 @@ def find_checkpoint(path: Path) -> Checkpoint:
     if says.get("model_type") == "cobra_kit":
         hint = f"Open it as it is: cobra_kit.load({str(beside)!r})"
         raise WeightsError("this is a folder of cobra-kit's own and needs no import", where=str(beside), hint=hint)
-    return Checkpoint(file, config, says)
+    return PublishedCheckpoint(file, config, says)
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def _recognised(tensors: Mapping[str, Tensor], file: Path) -> Format:
     if file.name in _FORMAT_OF:
         return FORMATS[_FORMAT_OF[file.name]]
     for form in FORMATS.values():
-        layout: Layout | None = referenced(form.layout) if form.layout else None
+        layout: CheckpointLayout | None = referenced(form.layout) if form.layout else None
         names = unwrapped(tensors, layout) if layout else None
         if layout and names and any(name.startswith(layout.begins) for name in names):
             return form
@@ -164,7 +164,9 @@ def _recognised(tensors: Mapping[str, Tensor], file: Path) -> Format:
     )
 
 
-def _check_parts(form: Format, found: Checkpoint, tensors: Mapping[str, Tensor], recipe: ResolvedRecipe) -> None:
+def _check_parts(
+    form: Format, found: PublishedCheckpoint, tensors: Mapping[str, Tensor], recipe: ResolvedRecipe
+) -> None:
     if form.name == "cobra" and any(
         name.startswith(("model.vision_backbone.", "vision_backbone.")) for name in tensors
     ):
@@ -179,7 +181,7 @@ def _check_parts(form: Format, found: Checkpoint, tensors: Mapping[str, Tensor],
 
 
 def _take(
-    model: VisionLanguageModel, layout: Layout, tensors: Mapping[str, Tensor], file: Path
+    model: VisionLanguageModel, layout: CheckpointLayout, tensors: Mapping[str, Tensor], file: Path
 ) -> tuple[list[Kind], list[str]]:
     """Copies a checkpoint's tensors into their parts; returns the parts, and what was taken and left out."""
     tidied = renamed_once(

@@ -10,7 +10,7 @@ from cobra_kit._plugins import Registry, default_registry
 from cobra_kit.arguments import instance
 from cobra_kit.errors import RecipeError
 from cobra_kit.recipe.check import check_structure
-from cobra_kit.recipe.diff import MISSING, Difference, differences, flatten
+from cobra_kit.recipe.diff import MISSING, SettingDifference, differences, flatten
 from cobra_kit.recipe.merge import merge
 from cobra_kit.recipe.problems import problem, raise_problems, suggest
 from cobra_kit.recipe.resolve import ResolvedRecipe, try_resolve
@@ -48,7 +48,7 @@ def resolve_arms(recipe: Recipe, registry: Registry | None = None) -> dict[str, 
     return resolved
 
 
-def arm_differences(resolved: Mapping[str, ResolvedRecipe], reference: str) -> dict[str, list[Difference]]:
+def arm_differences(resolved: Mapping[str, ResolvedRecipe], reference: str) -> dict[str, list[SettingDifference]]:
     """Returns per arm where it differs from the reference; for the reference itself, nowhere."""
     base = resolved[reference].plain()
     return {arm: differences(base, one.plain()) for arm, one in resolved.items()}
@@ -106,7 +106,7 @@ def _unfair(recipe: Recipe, ablation: Ablation, resolved: Mapping[str, ResolvedR
 
 
 def _outside(
-    ablation: Ablation, resolved: Mapping[str, ResolvedRecipe], arm: str, difference: Difference
+    ablation: Ablation, resolved: Mapping[str, ResolvedRecipe], arm: str, difference: SettingDifference
 ) -> RecipeError:
     here = _value(difference.right, resolved[arm], difference.path, with_origin=False)
     there = _value(difference.left, resolved[ablation.reference], difference.path)

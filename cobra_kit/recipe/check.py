@@ -124,10 +124,10 @@ def _wrong_value(expectations: Sequence[str], tree: Node, keys: PathKeys) -> str
     first, *others = dict.fromkeys(expectations)
     text = first + "".join(f" or {other.removeprefix('expected').lstrip(', ')}" for other in others)
     node = tree.get(*keys)
-    return text if node is None or "found" in text else f"{text}, found {shown(node)}"
+    return text if node is None or "found" in text else f"{text}, found {format_node(node)}"
 
 
-def shown(node: Node, limit: int = 60) -> str:
+def format_node(node: Node, limit: int = 60) -> str:
     """Returns a value as an error shows it: JSON, cut short, with the kind of what is no scalar."""
     text = json.dumps(node.plain(), ensure_ascii=False)
     return text if len(text) <= limit else f"{text[: limit - 3]}..."

@@ -81,7 +81,7 @@ def _follow_extends(found: RecipeSource, registry: Registry | None, chain: tuple
     if base is None or base.value is None:
         return tree.without("extends")
     if not isinstance(base.value, str):
-        raise problem(tree, ("extends",), f"expected the name or path of one recipe, found {shown(base)}")
+        raise problem(tree, ("extends",), f"expected the name or path of one recipe, found {format_node(base)}")
     try:
         below = find_recipe(base.value, relative_to=found.folder, registry=registry)
     except RecipeError as error:
@@ -99,7 +99,7 @@ def _read(found: RecipeSource) -> Node:
         raise RecipeError("the recipe is empty", where=found.display, hint=_EXAMPLE)
     if not isinstance(tree.value, dict):
         raise RecipeError(
-            f"expected keys and values, such as 'title: ...', found {shown(tree)}", where=str(tree.origin)
+            f"expected keys and values, such as 'title: ...', found {format_node(tree)}", where=str(tree.origin)
         )
     return tree
 
@@ -109,11 +109,11 @@ def _profiles(tree: Node) -> dict[str, Node]:
     if node is None or node.value is None:
         return {}
     if not isinstance(node.value, dict):
-        raise problem(tree, ("profiles",), f"expected one mapping per profile, found {shown(node)}")
+        raise problem(tree, ("profiles",), f"expected one mapping per profile, found {format_node(node)}")
     profiles = {}
     for name, changes in node.value.items():
         if not isinstance(changes.value, dict | None):
-            raise problem(tree, ("profiles", name), f"expected what the profile changes, found {shown(changes)}")
+            raise problem(tree, ("profiles", name), f"expected what the profile changes, found {format_node(changes)}")
         for key in ("extends", "profiles"):
             if key in changes.entries():
                 raise problem(
