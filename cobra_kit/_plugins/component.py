@@ -68,20 +68,20 @@ class Component:
         if self.spec.unfinished:
             raise NotFinishedError(f"{self.title} is not finished yet", hint=self.spec.unfinished)
         self._check_requires()
-        found = self._import("target", self.spec.target)
+        cls = self._import("target", self.spec.target)
         from cobra_kit import interfaces
 
         contract: type[interfaces.Component] = getattr(interfaces, INTERFACES[self.kind])
-        if not (isinstance(found, type) and issubclass(found, contract)):
+        if not (isinstance(cls, type) and issubclass(cls, contract)):
             raise PluginError(
                 f"{self.title}: target {self.spec.target} must be a subclass of "
-                f"cobra_kit.interfaces.{contract.__name__}, not {_describe(found)}"
+                f"cobra_kit.interfaces.{contract.__name__}, not {_describe(cls)}"
             )
-        if inspect.isabstract(found):
-            lacking = ", ".join(sorted(found.__abstractmethods__))
+        if inspect.isabstract(cls):
+            lacking = ", ".join(sorted(cls.__abstractmethods__))
             raise PluginError(f"{self.title}: target {self.spec.target} does not implement {lacking}")
         self._fingerprint()  # now: what is edited after the import does not run in this process
-        return found
+        return cls
 
     def code_fingerprint(self) -> str:
         """Returns a hash of the source files of the component's package, or of its one file, as they were imported.
@@ -109,19 +109,19 @@ class Component:
         """
         if check_requires:
             self._check_requires()
-        found = self._import("config", self.spec.config)
+        config = self._import("config", self.spec.config)
         from pydantic import BaseModel
 
-        if not (isinstance(found, type) and issubclass(found, BaseModel)):
+        if not (isinstance(config, type) and issubclass(config, BaseModel)):
             raise PluginError(
-                f"{self.title}: config {self.spec.config} must be a pydantic model, not {_describe(found)}"
+                f"{self.title}: config {self.spec.config} must be a pydantic model, not {_describe(config)}"
             )
-        if found.model_config.get("extra") != "forbid":
+        if config.model_config.get("extra") != "forbid":
             raise PluginError(
                 f"{self.title}: config {self.spec.config} must forbid unknown keys",
                 hint="derive it from cobra_kit.config.ComponentConfig, or set extra='forbid' in its model_config",
             )
-        return found
+        return config
 
     def unmet(self) -> dict[str, str]:
         """Returns the requirements that this environment does not meet, each with what is there instead."""
@@ -181,5 +181,5 @@ def _unmet(text: str) -> str | None:
     return f"{installed} is installed"
 
 
-def _describe(found: object) -> str:
-    return f"the class {found.__name__}" if isinstance(found, type) else f"a {type(found).__name__}"
+def _describe(target: object) -> str:
+    return f"the class {target.__name__}" if isinstance(target, type) else f"a {type(target).__name__}"

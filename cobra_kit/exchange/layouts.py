@@ -54,8 +54,8 @@ def _llava_names(published: Collection[str]) -> Names:
 
 def _renamed(name: str, rules: list[tuple[str, str]]) -> str:
     for pattern, replacement in rules:
-        renamed, found = re.subn(f"^{pattern}", replacement, name)
-        if found:
+        renamed, count = re.subn(f"^{pattern}", replacement, name)
+        if count:
             return renamed
     return name
 
@@ -75,8 +75,8 @@ def _projector_only(name: str) -> str | None:
 
 def _llava_tidied(name: str) -> str | None:
     # Some savers leave `model.` out, others put a wrapper's name before it; a whole model has other tensors too.
-    _, found, rest = name.rpartition("mm_projector.")
-    return f"model.{found}{rest}" if found else None
+    _, prefix, rest = name.rpartition("mm_projector.")
+    return f"model.{prefix}{rest}" if prefix else None
 
 
 COBRA = CheckpointLayout(

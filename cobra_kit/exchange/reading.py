@@ -87,26 +87,28 @@ def import_checkpoint(
     folder, path = file_path(out, "out"), file_path(path, "path")
     check_output(folder, force=force, source=path)
     form = None if format is None else _readable(format)
-    found = find_checkpoint(path)
+    published = find_checkpoint(path)
     plan = compose(recipe, profile=profile, arm=arm, overrides=overrides, device="meta")
     assert plan.recipe is not None
-    check_memory(_size(found.file) + sum(p.nbytes for p in plan.parameters()), where=str(found.file))
-    checkpoint = read_checkpoint(found.file)
-    form = form or _recognised(checkpoint.weights, found.file)
+    check_memory(_size(published.file) + sum(p.nbytes for p in plan.parameters()), where=str(published.file))
+    checkpoint = read_checkpoint(published.file)
+    form = form or _recognised(checkpoint.weights, published.file)
     layout: CheckpointLayout = referenced(cast("str", form.layout))
     tensors = unwrapped(checkpoint.weights, layout) or checkpoint.weights
-    _check_parts(form, found, tensors, plan.recipe)
+    _check_parts(form, published, tensors, plan.recipe)
     model = compose(plan.recipe, pretrained=False)
-    kinds, notes = _take(model, layout, tensors, found.file)
-    notes = [f"{found.file}: format {form.name}", *notes, *_load_others(model, kinds)]
-    if found.parts is None:
+    kinds, notes = _take(model, layout, tensors, published.file)
+    notes = [f"{published.file}: format {form.name}", *notes, *_load_others(model, kinds)]
+    if published.parts is None:
         notes.append("no config.json describes the checkpoint's parts: only names and shapes were compared")
     notes += [
         f"left out: {section} ({count} tensors), which is not the weights"
         for section, count in checkpoint.left_out.items()
     ]
     with whole_folder(folder, force=force) as inside:
-        write_json(inside / IMPORTED, {"format": form.name, "file": found.file.name, "config": dict(found.says)})
+        write_json(
+            inside / IMPORTED, {"format": form.name, "file": published.file.name, "config": dict(published.says)}
+        )
         model.save_pretrained(inside)
     return notes
 
@@ -165,19 +167,19 @@ def _recognised(tensors: Mapping[str, Tensor], file: Path) -> Format:
 
 
 def _check_parts(
-    form: Format, found: PublishedCheckpoint, tensors: Mapping[str, Tensor], recipe: ResolvedRecipe
+    form: Format, published: PublishedCheckpoint, tensors: Mapping[str, Tensor], recipe: ResolvedRecipe
 ) -> None:
     if form.name == "cobra" and any(
         name.startswith(("model.vision_backbone.", "vision_backbone.")) for name in tensors
     ):
         raise WeightsError(
             "the checkpoint holds a trained vision encoder (stage full-finetune), which is not read",
-            where=str(found.file),
+            where=str(published.file),
             hint="Take the projector alone: --format prismatic.",
         )
-    if form.name in ("cobra", "prismatic") and found.parts is not None:
+    if form.name in ("cobra", "prismatic") and published.parts is not None:
         keys = () if form.name == "cobra" else PROJECTOR_KEYS
-        check_description(found.parts, recipe, keys=keys, where=str(found.config))
+        check_description(published.parts, recipe, keys=keys, where=str(published.config))
 
 
 def _take(

@@ -50,7 +50,7 @@ def allocate_parts(
     modules: Mapping[Kind, Component],
     resolved: ResolvedRecipe,
     device: torch.device,
-    dtypes: Mapping[Kind, torch.dtype],
+    dtypes: Mapping[Kind, torch.dtype | None],
     *,
     seed: int | None = None,
     pretrained: bool,
@@ -61,7 +61,7 @@ def allocate_parts(
         modules: The parts, by kind.
         resolved: The recipe they were built for.
         device: Where the weights go.
-        dtypes: Per kind, the floating-point type of the weights.
+        dtypes: Per kind, the floating-point type of the weights; None: as they are drawn.
         seed: Seed of random weights; None: the recipe's.
         pretrained: Whether to load the weights that components name.
 

@@ -38,10 +38,10 @@ def resolve_arms(recipe: Recipe, registry: Registry | None = None) -> dict[str, 
     resolved: dict[str, ResolvedRecipe] = {}
     problems: list[RecipeError] = []
     for arm in recipe.ablation.arms:
-        one, found = _resolve_arm(recipe, arm, registry)
-        problems += found
-        if one is not None:
-            resolved[arm] = one
+        resolved_arm, arm_problems = _resolve_arm(recipe, arm, registry)
+        problems += arm_problems
+        if resolved_arm is not None:
+            resolved[arm] = resolved_arm
     raise_problems(f"the recipe {recipe.name!r}", problems)
     raise_problems(f"the recipe {recipe.name!r}", _unknown_factors(recipe, recipe.ablation, resolved))
     raise_problems(f"the recipe {recipe.name!r}", _unfair(recipe, recipe.ablation, resolved))
@@ -51,7 +51,7 @@ def resolve_arms(recipe: Recipe, registry: Registry | None = None) -> dict[str, 
 def arm_differences(resolved: Mapping[str, ResolvedRecipe], reference: str) -> dict[str, list[SettingDifference]]:
     """Returns per arm where it differs from the reference; for the reference itself, nowhere."""
     base = resolved[reference].plain()
-    return {arm: differences(base, one.plain()) for arm, one in resolved.items()}
+    return {arm: differences(base, recipe.plain()) for arm, recipe in resolved.items()}
 
 
 def arm_recipe(recipe: Recipe, arm: str) -> tuple[Recipe | None, list[RecipeError]]:
@@ -60,21 +60,21 @@ def arm_recipe(recipe: Recipe, arm: str) -> tuple[Recipe | None, list[RecipeErro
     body = recipe.tree.without("ablation")
     if changes is not None:
         body = merge(body, Node(changes.entries(), changes.origin))
-    one, problems = check_structure(body)
-    if one is None:
+    changed, problems = check_structure(body)
+    if changed is None:
         return None, problems
-    return one.located(body, name=recipe.name, profile=recipe.profile, profiles=recipe.profile_names), []
+    return changed.located(body, name=recipe.name, profile=recipe.profile, profiles=recipe.profile_names), []
 
 
 def _resolve_arm(recipe: Recipe, arm: str, registry: Registry) -> tuple[ResolvedRecipe | None, list[RecipeError]]:
-    one, problems = arm_recipe(recipe, arm)
-    return (None, problems) if one is None else try_resolve(one, registry, arm=arm)
+    changed, problems = arm_recipe(recipe, arm)
+    return (None, problems) if changed is None else try_resolve(changed, registry, arm=arm)
 
 
 def _unknown_factors(recipe: Recipe, ablation: Ablation, resolved: Mapping[str, ResolvedRecipe]) -> list[RecipeError]:
     paths: dict[str, None] = {}
-    for one in resolved.values():
-        plain = one.plain()
+    for resolved_arm in resolved.values():
+        plain = resolved_arm.plain()
         for leaf in flatten({section: plain[section] for section in ARM_SECTIONS if section in plain}):
             keys = leaf.split(".")
             if keys[0] in ARM_KEYS and not {*keys[1:2]} <= {*ARM_KEYS[keys[0]]}:
@@ -96,10 +96,10 @@ def _near_path(factor: str, paths: Mapping[str, None]) -> str:
 def _unfair(recipe: Recipe, ablation: Ablation, resolved: Mapping[str, ResolvedRecipe]) -> list[RecipeError]:
     """Returns one error per arm and path that differs outside the factor, and one per arm that differs nowhere."""
     problems: list[RecipeError] = []
-    for arm, found in arm_differences(resolved, ablation.reference).items():
-        outside = [d for d in found if not any(d.within(factor) for factor in ablation.factors)]
+    for arm, changes in arm_differences(resolved, ablation.reference).items():
+        outside = [d for d in changes if not any(d.within(factor) for factor in ablation.factors)]
         problems += [_outside(ablation, resolved, arm, d) for d in outside]
-        if not found and arm != ablation.reference:
+        if not changes and arm != ablation.reference:
             message, hint = f"equals the reference {ablation.reference!r}", f"change {_factor_words(ablation)} in it"
             problems.append(problem(recipe.tree, ("ablation", "arms", arm), message, hint))
     return problems or _twins(recipe, resolved)
@@ -125,8 +125,8 @@ def _factor_words(ablation: Ablation) -> str:
 def _twins(recipe: Recipe, resolved: Mapping[str, ResolvedRecipe]) -> list[RecipeError]:
     seen: dict[str, str] = {}
     problems: list[RecipeError] = []
-    for arm, one in resolved.items():
-        text = json.dumps(one.plain(), sort_keys=True)
+    for arm, resolved_arm in resolved.items():
+        text = json.dumps(resolved_arm.plain(), sort_keys=True)
         if text in seen:
             problems.append(
                 problem(recipe.tree, ("ablation", "arms", arm), f"equals the arm {seen[text]!r}", "remove one of them")

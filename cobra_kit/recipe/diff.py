@@ -40,14 +40,14 @@ def differences(left: Any, right: Any) -> list[SettingDifference]:
     Where a component (`use`) or the data source differs, its settings are left out: they belong to different ones.
     """
     a, b = flatten(left), flatten(right)
-    found = [
+    changed = [
         SettingDifference(path, a.get(path, MISSING), b.get(path, MISSING))
         for path in dict.fromkeys((*a, *b))
         if not _same(a.get(path, MISSING), b.get(path, MISSING))
     ]
-    choices = {d.path for d in found if d.path.endswith(".use") or d.path == _SOURCE}
+    choices = {d.path for d in changed if d.path.endswith(".use") or d.path == _SOURCE}
     swapped = tuple(path.rpartition(".")[0] + "." for path in choices)
-    return [d for d in found if d.path in choices or not d.path.startswith(swapped)]
+    return [d for d in changed if d.path in choices or not d.path.startswith(swapped)]
 
 
 def _same(left: Any, right: Any) -> bool:

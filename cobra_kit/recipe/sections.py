@@ -122,8 +122,8 @@ class TrainSection(Section):
 
     def stages(self) -> dict[str, StageSection]:
         """Returns the stages that run, by name, in order."""
-        found = {name: getattr(self, name) for name in STAGES}
-        return {name: stage for name, stage in found.items() if stage is not None}
+        sections = {name: getattr(self, name) for name in STAGES}
+        return {name: stage for name, stage in sections.items() if stage is not None}
 
     @model_validator(mode="after")
     def _has_a_stage(self) -> TrainSection:
@@ -153,7 +153,7 @@ class PrecisionSection(Section):
     """What a backbone remembers between two tokens: as it keeps it, or rounded after every token, prompts too."""
 
     @property
-    def words(self) -> str:
+    def label(self) -> str:
         """Returns it in a few words."""
         return f"weights {self.weights}, state {self.state}"
 

@@ -248,17 +248,17 @@ class CobraKitModel(PreTrainedModel, GenerationMixin):  # type: ignore[misc]  # 
             CobraError: The backbone has none of its own, or several.
         """
         rows = self.model.backbone.vocab_size
-        found = [each for each in self.model.backbone.modules() if isinstance(each, nn.Embedding)]
-        found = [each for each in found if each.num_embeddings == rows]
-        if len(found) != 1:
-            raise CobraError(f"the backbone has {len(found)} embeddings of {rows} rows, not one", hint=_PART)
-        return found[0]
+        embeddings = [each for each in self.model.backbone.modules() if isinstance(each, nn.Embedding)]
+        embeddings = [each for each in embeddings if each.num_embeddings == rows]
+        if len(embeddings) != 1:
+            raise CobraError(f"the backbone has {len(embeddings)} embeddings of {rows} rows, not one", hint=_PART)
+        return embeddings[0]
 
     def get_output_embeddings(self) -> nn.Module | None:
         """Returns the backbone's head, or None where it is the embedding's transpose or no linear layer."""
         rows = self.model.backbone.vocab_size
-        found = [each for each in self.model.backbone.modules() if isinstance(each, nn.Linear)]
-        return next((each for each in found if each.out_features == rows), None)
+        linears = [each for each in self.model.backbone.modules() if isinstance(each, nn.Linear)]
+        return next((each for each in linears if each.out_features == rows), None)
 
     def get_decoder(self) -> nn.Module:
         """Returns the backbone."""
@@ -293,10 +293,10 @@ def _no_batch(function: str) -> CobraError:
 def _dtype(wanted: torch.dtype | str | None) -> torch.dtype | None:
     if wanted is None or wanted == "auto" or isinstance(wanted, torch.dtype):
         return wanted if isinstance(wanted, torch.dtype) else None
-    found = getattr(torch, wanted.removeprefix("torch."), None)
-    if not isinstance(found, torch.dtype) or not found.is_floating_point:
+    dtype = getattr(torch, wanted.removeprefix("torch."), None)
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
         raise CobraError(f"no floating-point dtype named {wanted!r}", hint="Such as bfloat16.")
-    return found
+    return dtype
 
 
 def _device(device_map: Any) -> torch.device:

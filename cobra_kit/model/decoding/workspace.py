@@ -84,20 +84,20 @@ def borrow(model: MultimodalModule, shape: Shape, recorder: GraphBackend, owner:
     weights = _addresses(model)
     with _lock:
         mine = [space for space in _kept.get(model, []) if space.weights == weights]
-        found = next((s for s in mine if _fits(s, shape, recorder) and s.owner() is None), None)
-        if found is None:
+        space = next((s for s in mine if _fits(s, shape, recorder) and s.owner() is None), None)
+        if space is None:
             try:
-                found = new_workspace(model, shape)
+                space = new_workspace(model, shape)
             except torch.OutOfMemoryError:
                 _kept.pop(model, None)  # what is kept for later must not stand in the way of now
                 mine.clear()
-                found = new_workspace(model, shape)
-            found.weights, found.recorder = weights, recorder
+                space = new_workspace(model, shape)
+            space.weights, space.recorder = weights, recorder
         else:
-            mine.remove(found)
-        found.owner = ref(owner)
-        _kept[model] = [*mine, found][-KEPT:]
-    return found
+            mine.remove(space)
+        space.owner = ref(owner)
+        _kept[model] = [*mine, space][-KEPT:]
+    return space
 
 
 def release(model: MultimodalModule) -> None:
