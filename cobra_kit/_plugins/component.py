@@ -67,6 +67,7 @@ class Component:
         """
         if self.spec.unfinished:
             raise NotFinishedError(f"{self.title} is not finished yet", hint=self.spec.unfinished)
+        # Before the import: a missing package is named with its remedy, not as an ImportError from inside.
         self._check_requires()
         cls = self._import("target", self.spec.target)
         from cobra_kit import interfaces
@@ -154,6 +155,7 @@ def import_reference(reference: str, *, title: str) -> Any:
     """
     module_name, _, name = reference.partition(":")
     try:
+        # Some packages print when imported; what a command prints as JSON must stay JSON.
         with stdout_to_stderr():
             module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:

@@ -88,6 +88,7 @@ def import_checkpoint(
     check_output(folder, force=force, source=path)
     form = None if format is None else _readable(format)
     published = find_checkpoint(path)
+    # Shapes first: what does not fit is refused before memory is spent.
     plan = compose(recipe, profile=profile, arm=arm, overrides=overrides, device="meta")
     assert plan.recipe is not None
     check_memory(_size(published.file) + sum(p.nbytes for p in plan.parameters()), where=str(published.file))
@@ -154,6 +155,7 @@ def _readable(name: str) -> Format:
 def _recognised(tensors: Mapping[str, Tensor], file: Path) -> Format:
     if file.name in _FORMAT_OF:
         return FORMATS[_FORMAT_OF[file.name]]
+    # The first that knows a beginning wins: `also_begins`, which several forms share, decides nothing here.
     for form in FORMATS.values():
         layout: CheckpointLayout | None = referenced(form.layout) if form.layout else None
         names = unwrapped(tensors, layout) if layout else None

@@ -129,6 +129,7 @@ def _fit_projector(parts: Mapping[Kind, ResolvedPart], in_width: int, out_width:
 
 
 def _fill(module: Component, kind: Kind, component: RegisteredComponent, seed: int, *, pretrained: bool) -> None:
+    # On the CPU whatever the device: its generator gives the same weights on every machine.
     module.to_empty(device="cpu")
     call_component(component, module.reset_parameters, part_generator(seed, kind, module))
     if pretrained:

@@ -89,6 +89,7 @@ def from_pretrained(
         )
     device = usable_device(device)
     dtype = None if dtype is None else floating_dtype(dtype)
+    # The recipe is compared before anything is built: a wrong model costs as much to build as a right one.
     written_for = load_metadata(folder / WEIGHTS).get("recipe_sha256")
     if written_for != _digest((folder / RECIPE).read_text(encoding="utf-8")):
         raise WeightsError(

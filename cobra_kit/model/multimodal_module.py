@@ -86,6 +86,7 @@ class MultimodalModule(nn.Module):
 
     def loss(self, batch: Batch, hidden: Tensor, *, total_weight: float | None = None) -> Tensor:
         """Returns the loss of hidden states `[b s d]`; the rest as for `forward`."""
+        # Logits of supervised tokens only: over the whole vocabulary they are the largest tensor of a step.
         predicting = hidden.flatten(0, 1)[batch.target_positions]
         total = summed_loss(predicting, batch.targets, batch.target_weights, partial(calls.logits, self, whole=True))
         weight = batch.total_weight if total_weight is None else total_weight
@@ -134,6 +135,7 @@ class MultimodalModule(nn.Module):
         if not groups:
             return like.new_empty(0, like.shape[-1])
         projected = [calls.project(self, self.encode_images(group), group.projected) for group in groups]
+        # The usual case needs neither a loop over images nor a second copy of their tokens.
         if len(groups) == 1 and groups[0].indices == tuple(range(len(groups[0].indices))):
             return _real_tokens(projected[0]).to(like.dtype)
         in_order: dict[int, Tensor] = {}

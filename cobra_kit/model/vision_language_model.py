@@ -123,6 +123,7 @@ class VisionLanguageModel(MultimodalModule):
         Raises:
             CobraError: As for `generate`; pictures are read when the first piece is asked for.
         """
+        # Arguments are checked here and not in the generator, which would do it at the first piece.
         sampling = Sampling(temperature, top_p, seed)
         whole_number(max_new_tokens, "max_new_tokens", at_least=1, at_most=MOST_NEW_TOKENS)
         return self._pieces(images, text(question, "question"), max_new_tokens, sampling)
@@ -131,6 +132,7 @@ class VisionLanguageModel(MultimodalModule):
         (batch,) = prompt_batches(self.processor, images, question, 1)
         pieces = stream_text(self, batch.to(self.device), max_new_tokens=max_new_tokens, sampling=sampling)
         while True:
+            # Entered per piece: between two of them the caller may train, or drop the stream.
             with evaluating(self):
                 piece = next(pieces, None)
             if piece is None:

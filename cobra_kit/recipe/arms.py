@@ -76,6 +76,7 @@ def _unknown_factors(recipe: Recipe, ablation: Ablation, resolved: Mapping[str, 
     for resolved_arm in resolved.values():
         plain = resolved_arm.plain()
         for leaf in flatten({section: plain[section] for section in ARM_SECTIONS if section in plain}):
+            # Of these sections an arm may change some keys only, so no other one can be a factor.
             keys = leaf.split(".")
             if keys[0] in ARM_KEYS and not {*keys[1:2]} <= {*ARM_KEYS[keys[0]]}:
                 continue
@@ -102,6 +103,7 @@ def _unfair(recipe: Recipe, ablation: Ablation, resolved: Mapping[str, ResolvedR
         if not changes and arm != ablation.reference:
             message, hint = f"equals the reference {ablation.reference!r}", f"change {_factor_words(ablation)} in it"
             problems.append(problem(recipe.tree, ("ablation", "arms", arm), message, hint))
+    # Twins last: of arms that are unfair, that two are equal is no news.
     return problems or _twins(recipe, resolved)
 
 

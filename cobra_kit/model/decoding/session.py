@@ -98,6 +98,7 @@ class DecodeSession:
             max_length=batch.layout.max_length + max_new_tokens,
             max_new_tokens=max_new_tokens,
             stop_ids=tuple(stop_ids),
+            # A seed is written to the workspace and not captured, so one graph serves all seeds.
             sampling=replace(sampling, seed=0),
             precision=precision,
         )
@@ -174,6 +175,7 @@ class DecodeSession:
 
     def _capture(self) -> Workspace | None:
         """Returns a workspace with every step that these prompts may need, or None where that failed."""
+        # Rounded up, so that prompts of about the same length find the graph of an earlier session.
         shape = replace(self._shape, max_length=rounded_up(self._shape.max_length))
         space: Workspace | None = None
         first = self._batch.layout.max_length + 1
