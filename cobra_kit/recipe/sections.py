@@ -85,8 +85,8 @@ class StageSection(Section):
     @model_validator(mode="after")
     def _has_one_length(self) -> StageSection:
         if (self.epochs is None) == (self.steps is None):
-            found = "neither" if self.epochs is None else "both"
-            raise ValueError(f"expected either epochs or steps, found {found} (null switches one off)")
+            given = "neither" if self.epochs is None else "both"
+            raise ValueError(f"expected either epochs or steps, found {given} (null switches one off)")
         return self
 
     @model_validator(mode="after")
