@@ -67,21 +67,22 @@ class Component:
         """
         if self.spec.unfinished:
             raise NotFinishedError(f"{self.title} is not finished yet", hint=self.spec.unfinished)
+        # Before the import: a missing package is named with its remedy, not as an ImportError from inside.
         self._check_requires()
-        found = self._import("target", self.spec.target)
+        cls = self._import("target", self.spec.target)
         from cobra_kit import interfaces
 
         contract: type[interfaces.Component] = getattr(interfaces, INTERFACES[self.kind])
-        if not (isinstance(found, type) and issubclass(found, contract)):
+        if not (isinstance(cls, type) and issubclass(cls, contract)):
             raise PluginError(
                 f"{self.title}: target {self.spec.target} must be a subclass of "
-                f"cobra_kit.interfaces.{contract.__name__}, not {_describe(found)}"
+                f"cobra_kit.interfaces.{contract.__name__}, not {_describe(cls)}"
             )
-        if inspect.isabstract(found):
-            lacking = ", ".join(sorted(found.__abstractmethods__))
+        if inspect.isabstract(cls):
+            lacking = ", ".join(sorted(cls.__abstractmethods__))
             raise PluginError(f"{self.title}: target {self.spec.target} does not implement {lacking}")
         self._fingerprint()  # now: what is edited after the import does not run in this process
-        return found
+        return cls
 
     def code_fingerprint(self) -> str:
         """Returns a hash of the source files of the component's package, or of its one file, as they were imported.
@@ -109,19 +110,19 @@ class Component:
         """
         if check_requires:
             self._check_requires()
-        found = self._import("config", self.spec.config)
+        config = self._import("config", self.spec.config)
         from pydantic import BaseModel
 
-        if not (isinstance(found, type) and issubclass(found, BaseModel)):
+        if not (isinstance(config, type) and issubclass(config, BaseModel)):
             raise PluginError(
-                f"{self.title}: config {self.spec.config} must be a pydantic model, not {_describe(found)}"
+                f"{self.title}: config {self.spec.config} must be a pydantic model, not {_describe(config)}"
             )
-        if found.model_config.get("extra") != "forbid":
+        if config.model_config.get("extra") != "forbid":
             raise PluginError(
                 f"{self.title}: config {self.spec.config} must forbid unknown keys",
                 hint="derive it from cobra_kit.config.ComponentConfig, or set extra='forbid' in its model_config",
             )
-        return found
+        return config
 
     def unmet(self) -> dict[str, str]:
         """Returns the requirements that this environment does not meet, each with what is there instead."""
@@ -154,6 +155,7 @@ def import_reference(reference: str, *, title: str) -> Any:
     """
     module_name, _, name = reference.partition(":")
     try:
+        # Some packages print when imported; what a command prints as JSON must stay JSON.
         with stdout_to_stderr():
             module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:
@@ -181,5 +183,5 @@ def _unmet(text: str) -> str | None:
     return f"{installed} is installed"
 
 
-def _describe(found: object) -> str:
-    return f"the class {found.__name__}" if isinstance(found, type) else f"a {type(found).__name__}"
+def _describe(target: object) -> str:
+    return f"the class {target.__name__}" if isinstance(target, type) else f"a {type(target).__name__}"

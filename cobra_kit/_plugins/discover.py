@@ -30,7 +30,7 @@ def find_installed(*, enabled: bool = True) -> list[tuple[PluginRecord, EntryPoi
         Records with the status `found`, `blocked`, `incompatible`, or `broken` (unreadable metadata).
     """
     allowed = _allow_list()
-    found = []
+    installed = []
     for distribution in _distributions():
         for record, entry_point in _entry_points(distribution):
             if not enabled:
@@ -39,8 +39,8 @@ def find_installed(*, enabled: bool = True) -> list[tuple[PluginRecord, EntryPoi
                 record.status, record.error = "blocked", f"not in {ALLOW_VARIABLE}"
             elif record.status == "found":
                 _judge(record, distribution)
-            found.append((record, entry_point))
-    return sorted(found, key=lambda pair: (pair[0].distribution.lower(), pair[0].plugin, pair[0].module))
+            installed.append((record, entry_point))
+    return sorted(installed, key=lambda pair: (pair[0].distribution.lower(), pair[0].plugin, pair[0].module))
 
 
 def unknown_allowed(plugins: set[str]) -> list[str]:

@@ -43,7 +43,7 @@ def load_plugin(record: PluginRecord, load: Callable[[], object]) -> None:
             record.file = getattr(module, "__file__", None)
             _collect(record, module)
         record.status = "ok"
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit) as error:  # whatever a stranger's module does, the host goes on
         message = error.message if isinstance(error, CobraError) else one_line(error)
         record.status, record.error = "broken", message
         record.components, record.recipes, record.diagnostics = (), {}, ()

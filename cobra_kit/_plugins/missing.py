@@ -24,8 +24,8 @@ def unknown_component(
         records: All plugins.
     """
     message = f"no {KIND_WORDS[kind]} named {name!r}"
-    shown = "  ".join(filter(None, [_did_you_mean(name, pool), _where_to_look(kind, pool)]))
-    return _error(message, name, [_other_kind(name, every), shown], records)
+    hint = "  ".join(filter(None, [_did_you_mean(name, pool), _where_to_look(kind, pool)]))
+    return _error(message, name, [_other_kind(name, every), hint], records)
 
 
 def unknown_name(name: str, every: Sequence[Component], records: Sequence[PluginRecord]) -> PluginError:
@@ -37,8 +37,8 @@ def unknown_name(name: str, every: Sequence[Component], records: Sequence[Plugin
         records: All plugins.
     """
     near = list(dict.fromkeys([*nearest(name, (record.plugin for record in records)), *near_components(name, every)]))
-    shown = (f"did you mean {either(near)}?  " if near else "") + "cobra-kit plugins list shows all"
-    return _error(f"no plugin or component named {name!r}", name, [shown], records)
+    hint = (f"did you mean {either(near)}?  " if near else "") + "cobra-kit plugins list shows all"
+    return _error(f"no plugin or component named {name!r}", name, [hint], records)
 
 
 def _error(message: str, name: str, lines: list[str], records: Sequence[PluginRecord]) -> PluginError:

@@ -43,12 +43,12 @@ class Registry:
         Raises:
             PluginError: A plugin file does not exist; or a plugin failed and `COBRA_KIT_PLUGIN_ERRORS` is `raise`.
         """
-        found: list[tuple[PluginRecord, Callable[[], object]]] = [
+        sources: list[tuple[PluginRecord, Callable[[], object]]] = [
             (record, entry_point.load) for record, entry_point in find_installed(enabled=enabled)
         ]
-        found += find_files(files)
+        sources += find_files(files)
         records = []
-        for record, importer in found:
+        for record, importer in sources:
             if load and record.status == "found":
                 load_plugin(record, importer)
             if record.failed:

@@ -13,7 +13,7 @@ from cobra_kit.bench.subjects import Subject
 from cobra_kit.errors import CobraError, WeightsError
 from cobra_kit.estimate.missing import missing_weights
 from cobra_kit.model import Processor, VisionLanguageModel, compose
-from cobra_kit.model.composition import processor_of
+from cobra_kit.model.building import processor_of
 from cobra_kit.model.placement import part_dtypes, place
 from cobra_kit.model.seeding import derive_seed, part_generator
 

@@ -13,10 +13,10 @@ from cobra_kit.cli.recipes_derived import DerivedSizes, derived_sizes
 from cobra_kit.data.sources import source_settings
 from cobra_kit.errors import CobraError, RecipeError
 from cobra_kit.recipe import (
-    Difference,
     RecipeProblems,
     ResolvedProfile,
     ResolvedRecipe,
+    SettingDifference,
     arm_differences,
     differences,
     find_recipe,
@@ -159,7 +159,7 @@ def _profile_json(found: ResolvedProfile, derived: Mapping[str, DerivedSizes]) -
     return plain | {"lock": lock, "factor": list(ablation.factors), "reference": ablation.reference, "arms": arms}
 
 
-def _difference_json(difference: Difference) -> dict[str, Any]:
+def _difference_json(difference: SettingDifference) -> dict[str, Any]:
     sides = {"left": difference.left, "right": difference.right}
     return {"path": difference.path} | {side: value for side, value in sides.items() if value is not MISSING}
 

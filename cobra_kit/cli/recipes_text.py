@@ -13,7 +13,7 @@ from cobra_kit import __version__
 from cobra_kit.cli import columns
 from cobra_kit.cli.recipes_derived import DerivedSizes
 from cobra_kit.plugin import KINDS
-from cobra_kit.recipe import Difference, ListedRecipe, ResolvedProfile, ResolvedRecipe, arm_differences
+from cobra_kit.recipe import ListedRecipe, ResolvedProfile, ResolvedRecipe, SettingDifference, arm_differences
 from cobra_kit.recipe.diff import MISSING
 from cobra_kit.recipe.not_built import NOT_BUILT
 
@@ -59,7 +59,7 @@ def profile(found: ResolvedProfile, derived: Mapping[str, DerivedSizes], limit: 
 
 
 def comparison(
-    left: ResolvedRecipe, right: ResolvedRecipe, found: Sequence[Difference], limit: int | None
+    left: ResolvedRecipe, right: ResolvedRecipe, found: Sequence[SettingDifference], limit: int | None
 ) -> list[str]:
     """Returns the differences of two resolved recipes, each with both values and where they were written."""
     lines: list[str] = []

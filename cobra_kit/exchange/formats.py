@@ -18,7 +18,8 @@ class Format:
         name: As `--format` takes it.
         reads: What `import` makes of it, or None where there is nothing to import.
         writes: What `export` writes into its folder, or None.
-        layout: `"module:name"` of the `Layout` that names its tensors; None for a form that is a whole model of ours.
+        layout: `"module:name"` of the `CheckpointLayout` that names its tensors; None for a form that
+            is a whole model of ours.
         writer: `"module:function"` that writes it: `(model, folder) -> notes`.
     """
 

@@ -20,7 +20,7 @@ Names = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class CheckpointLayout:
     """The tensors of one form of checkpoint.
 
     Args:
@@ -28,7 +28,7 @@ class Layout:
         begins: Beginnings of its names by which a file of this form is known.
         tidied: A file's name -> the name as this layout has it; None: the tensor is not of this layout's parts.
         optional: Parts that a file may lack as a whole, by the beginning of their names.
-        also_begins: Further stage_prefixes of its names, which other forms have too.
+        also_begins: Further beginnings of its names, which other forms have too.
     """
 
     parts: Mapping[Kind, Callable[[Collection[str]], Names]]
@@ -54,8 +54,8 @@ def _llava_names(published: Collection[str]) -> Names:
 
 def _renamed(name: str, rules: list[tuple[str, str]]) -> str:
     for pattern, replacement in rules:
-        renamed, found = re.subn(f"^{pattern}", replacement, name)
-        if found:
+        renamed, count = re.subn(f"^{pattern}", replacement, name)
+        if count:
             return renamed
     return name
 
@@ -75,25 +75,25 @@ def _projector_only(name: str) -> str | None:
 
 def _llava_tidied(name: str) -> str | None:
     # Some savers leave `model.` out, others put a wrapper's name before it; a whole model has other tensors too.
-    _, found, rest = name.rpartition("mm_projector.")
-    return f"model.{found}{rest}" if found else None
+    _, prefix, rest = name.rpartition("mm_projector.")
+    return f"model.{prefix}{rest}" if prefix else None
 
 
-COBRA = Layout(
+COBRA = CheckpointLayout(
     parts={"projector": _under("model.projector."), "backbone": _under("model.llm_backbone.llm.")},
     begins=("model.llm_backbone.llm.", "llm_backbone.llm."),
     tidied=_authors_tidied,
     optional={"backbone": "model.llm_backbone."},  # the align stage trains, and stores, the projector alone
     also_begins=("model.projector.", "projector.projector."),
 )
-PRISMATIC = Layout(
+PRISMATIC = CheckpointLayout(
     parts={"projector": _under("model.projector.")},
     begins=("model.projector.", "projector.projector."),
     tidied=_projector_only,
 )
-LLAVA = Layout(
+LLAVA = CheckpointLayout(
     parts={"projector": _llava_names},
     begins=("model.mm_projector.", "mm_projector.", "base_model.model.model.mm_projector."),
     tidied=_llava_tidied,
 )
-PROJECTOR = Layout(parts={"projector": _under("")}, begins=("projector.",), tidied=lambda name: name)
+PROJECTOR = CheckpointLayout(parts={"projector": _under("")}, begins=("projector.",), tidied=lambda name: name)

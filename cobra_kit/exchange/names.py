@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from cobra_kit.errors import WeightsError
-from cobra_kit.exchange.layouts import AUTHORS_PARTS, Layout
+from cobra_kit.exchange.layouts import AUTHORS_PARTS, CheckpointLayout
 from cobra_kit.weights.wrappers import plain_name
 
 _PARTS = ("", *AUTHORS_PARTS, "model.", *(f"model.{part}" for part in AUTHORS_PARTS))
 """What a part's wrapper may stand behind."""
 
 
-def unwrapped(tensors: Mapping[str, Tensor], layout: Layout) -> dict[str, Tensor] | None:
+def unwrapped(tensors: Mapping[str, Tensor], layout: CheckpointLayout) -> dict[str, Tensor] | None:
     """Returns a file's tensors without what a trainer put around the names that a layout knows; None: it knows none.
 
     That is what stands before every name (`module.` of DistributedDataParallel or DeepSpeed, `state_dict.` and the

@@ -38,17 +38,17 @@ def described(recipe: ResolvedRecipe) -> dict[str, Any]:
     """Returns a recipe's parts as the section `model` of the authors' `config.json` has them."""
     parts = recipe.parts
     encoder, backbone = parts["vision_encoder"], parts["backbone"]
-    found: dict[str, Any] = {
+    description: dict[str, Any] = {
         "model_id": recipe.recipe.name,
         **{key: _id(parts[kind].component) for key, kind in _KINDS.items()},
     }
     resize = getattr(encoder.config, "resize", None)
     if resize in _RESIZE:
-        found["image_resize_strategy"] = _RESIZE[resize]
+        description["image_resize_strategy"] = _RESIZE[resize]
     length = getattr(backbone.config, "max_text_tokens", None)
     if length is not None:
-        found["llm_max_length"] = length
-    return found
+        description["llm_max_length"] = length
+    return description
 
 
 def check_description(given: Mapping[str, Any], recipe: ResolvedRecipe, *, keys: tuple[str, ...], where: str) -> None:
@@ -94,5 +94,5 @@ def _setting(key: str, value: Any) -> Any:
         return next((ours for ours, theirs in _RESIZE.items() if theirs == plain), None)
     if key not in _KINDS:
         return plain
-    known = {_id(one): one.qualified for one in default_registry().components(_KINDS[key])}
+    known = {_id(component): component.qualified for component in default_registry().components(_KINDS[key])}
     return known.get(plain)

@@ -15,7 +15,7 @@ from cobra_kit.model.signature import composed_tensors
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from cobra_kit.exchange.layouts import Layout
+    from cobra_kit.exchange.layouts import CheckpointLayout
     from cobra_kit.interfaces import Component
     from cobra_kit.model import VisionLanguageModel
     from cobra_kit.plugin import Kind
@@ -37,7 +37,9 @@ class RecipeModel(nn.Module):
         return dict(self.tensors)
 
 
-def tensors_of(model: VisionLanguageModel, layout: Layout, kinds: Collection[Kind] | None = None) -> dict[str, Tensor]:
+def tensors_of(
+    model: VisionLanguageModel, layout: CheckpointLayout, kinds: Collection[Kind] | None = None
+) -> dict[str, Tensor]:
     """Returns a model's tensors by the names that a layout's files have them under.
 
     Args:

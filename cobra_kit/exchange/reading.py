@@ -23,7 +23,7 @@ from cobra_kit.weights import check_memory, load_into
 from cobra_kit.weights.reading import read_checkpoint
 
 if TYPE_CHECKING:
-    from cobra_kit.exchange.layouts import Layout
+    from cobra_kit.exchange.layouts import CheckpointLayout
     from cobra_kit.interfaces import Component
     from cobra_kit.plugin import Kind
     from cobra_kit.recipe import Recipe, ResolvedRecipe
@@ -34,7 +34,7 @@ _FORMAT_OF = {"mm_projector.bin": "llava", "projector.safetensors": "projector"}
 
 
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
+class PublishedCheckpoint:
     """A checkpoint on disk.
 
     Args:
@@ -87,31 +87,34 @@ def import_checkpoint(
     folder, path = file_path(out, "out"), file_path(path, "path")
     check_output(folder, force=force, source=path)
     form = None if format is None else _readable(format)
-    found = find_checkpoint(path)
+    published = find_checkpoint(path)
+    # Shapes first: what does not fit is refused before memory is spent.
     plan = compose(recipe, profile=profile, arm=arm, overrides=overrides, device="meta")
     assert plan.recipe is not None
-    check_memory(_size(found.file) + sum(p.nbytes for p in plan.parameters()), where=str(found.file))
-    checkpoint = read_checkpoint(found.file)
-    form = form or _recognised(checkpoint.weights, found.file)
-    layout: Layout = referenced(cast("str", form.layout))
+    check_memory(_size(published.file) + sum(p.nbytes for p in plan.parameters()), where=str(published.file))
+    checkpoint = read_checkpoint(published.file)
+    form = form or _recognised(checkpoint.weights, published.file)
+    layout: CheckpointLayout = referenced(cast("str", form.layout))
     tensors = unwrapped(checkpoint.weights, layout) or checkpoint.weights
-    _check_parts(form, found, tensors, plan.recipe)
+    _check_parts(form, published, tensors, plan.recipe)
     model = compose(plan.recipe, pretrained=False)
-    kinds, notes = _take(model, layout, tensors, found.file)
-    notes = [f"{found.file}: format {form.name}", *notes, *_load_others(model, kinds)]
-    if found.parts is None:
+    kinds, notes = _take(model, layout, tensors, published.file)
+    notes = [f"{published.file}: format {form.name}", *notes, *_load_others(model, kinds)]
+    if published.parts is None:
         notes.append("no config.json describes the checkpoint's parts: only names and shapes were compared")
     notes += [
         f"left out: {section} ({count} tensors), which is not the weights"
         for section, count in checkpoint.left_out.items()
     ]
     with whole_folder(folder, force=force) as inside:
-        write_json(inside / IMPORTED, {"format": form.name, "file": found.file.name, "config": dict(found.says)})
+        write_json(
+            inside / IMPORTED, {"format": form.name, "file": published.file.name, "config": dict(published.says)}
+        )
         model.save_pretrained(inside)
     return notes
 
 
-def find_checkpoint(path: Path) -> Checkpoint:
+def find_checkpoint(path: Path) -> PublishedCheckpoint:
     """Returns the file with the tensors and the `config.json` that goes with it.
 
     Raises:
@@ -126,7 +129,7 @@ def find_checkpoint(path: Path) -> Checkpoint:
     if says.get("model_type") == "cobra_kit":
         hint = f"Open it as it is: cobra_kit.load({str(beside)!r})"
         raise WeightsError("this is a folder of cobra-kit's own and needs no import", where=str(beside), hint=hint)
-    return Checkpoint(file, config, says)
+    return PublishedCheckpoint(file, config, says)
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -152,8 +155,9 @@ def _readable(name: str) -> Format:
 def _recognised(tensors: Mapping[str, Tensor], file: Path) -> Format:
     if file.name in _FORMAT_OF:
         return FORMATS[_FORMAT_OF[file.name]]
+    # The first that knows a beginning wins: `also_begins`, which several forms share, decides nothing here.
     for form in FORMATS.values():
-        layout: Layout | None = referenced(form.layout) if form.layout else None
+        layout: CheckpointLayout | None = referenced(form.layout) if form.layout else None
         names = unwrapped(tensors, layout) if layout else None
         if layout and names and any(name.startswith(layout.begins) for name in names):
             return form
@@ -164,22 +168,24 @@ def _recognised(tensors: Mapping[str, Tensor], file: Path) -> Format:
     )
 
 
-def _check_parts(form: Format, found: Checkpoint, tensors: Mapping[str, Tensor], recipe: ResolvedRecipe) -> None:
+def _check_parts(
+    form: Format, published: PublishedCheckpoint, tensors: Mapping[str, Tensor], recipe: ResolvedRecipe
+) -> None:
     if form.name == "cobra" and any(
         name.startswith(("model.vision_backbone.", "vision_backbone.")) for name in tensors
     ):
         raise WeightsError(
             "the checkpoint holds a trained vision encoder (stage full-finetune), which is not read",
-            where=str(found.file),
+            where=str(published.file),
             hint="Take the projector alone: --format prismatic.",
         )
-    if form.name in ("cobra", "prismatic") and found.parts is not None:
+    if form.name in ("cobra", "prismatic") and published.parts is not None:
         keys = () if form.name == "cobra" else PROJECTOR_KEYS
-        check_description(found.parts, recipe, keys=keys, where=str(found.config))
+        check_description(published.parts, recipe, keys=keys, where=str(published.config))
 
 
 def _take(
-    model: VisionLanguageModel, layout: Layout, tensors: Mapping[str, Tensor], file: Path
+    model: VisionLanguageModel, layout: CheckpointLayout, tensors: Mapping[str, Tensor], file: Path
 ) -> tuple[list[Kind], list[str]]:
     """Copies a checkpoint's tensors into their parts; returns the parts, and what was taken and left out."""
     tidied = renamed_once(

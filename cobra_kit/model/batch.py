@@ -146,6 +146,7 @@ def supervised_targets(layout: LayoutBatch) -> tuple[Tensor, Tensor]:
     if layout.labels is None:
         empty = torch.empty(0, dtype=torch.int64)
         return empty, empty
+    # A packed row holds several segments; the last token of one must not learn the first of the next.
     following = layout.labels[:, 1:]
     same_segment = layout.segment_ids[:, 1:] == layout.segment_ids[:, :-1]
     rows, columns = ((following != IGNORE_INDEX) & same_segment).nonzero(as_tuple=True)
@@ -162,6 +163,7 @@ def weigh_targets(positions: Tensor, unit: LossUnit) -> Tensor:
     """
     if unit == "token" or not positions.numel():
         return torch.ones(positions.numel())
+    # A gap in the positions is where an answer ends: between two of them something predicts no supervised token.
     starts = torch.ones(positions.numel(), dtype=torch.bool)
     starts[1:] = positions.diff() != 1
     answer = starts.cumsum(0) - 1

@@ -22,11 +22,11 @@ _MISFITS = (TypeError, ValueError, IndexError, KeyError, AttributeError)
 
 if TYPE_CHECKING:
     from cobra_kit.interfaces import Component as PartInterface
-    from cobra_kit.model.vision_language_model import VisionLanguageModel
+    from cobra_kit.model.multimodal_module import MultimodalModule
     from cobra_kit.plugin import Kind
 
 
-def encode(model: VisionLanguageModel, images: Mapping[str, Tensor], shapes: tuple[TokenShape, ...]) -> VisualTokens:
+def encode(model: MultimodalModule, images: Mapping[str, Tensor], shapes: tuple[TokenShape, ...]) -> VisualTokens:
     """Returns the encoder's tokens `[k n width]` of k images of one size."""
     part, title = model.vision_encoder, _title(model, "vision_encoder")
     tokens = _call(model, "vision_encoder", part, images, shapes)
@@ -34,7 +34,7 @@ def encode(model: VisionLanguageModel, images: Mapping[str, Tensor], shapes: tup
     return expect_visual_tokens(tokens, len(shapes), width, part.forward, title, laid_out)
 
 
-def project(model: VisionLanguageModel, tokens: VisualTokens, laid_out: TokenShape | None = None) -> VisualTokens:
+def project(model: MultimodalModule, tokens: VisualTokens, laid_out: TokenShape | None = None) -> VisualTokens:
     """Returns the projected tokens `[k m hidden_size]`, as many of each image as the batch's layout has."""
     part, title = model.projector, _title(model, "projector")
     projected = _call(model, "projector", part, tokens)
@@ -42,14 +42,14 @@ def project(model: VisionLanguageModel, tokens: VisualTokens, laid_out: TokenSha
     return expect_visual_tokens(projected, len(tokens.shapes), width, part.forward, title, laid_out)
 
 
-def extra_embeddings(model: VisionLanguageModel) -> Tensor | None:
+def extra_embeddings(model: MultimodalModule) -> Tensor | None:
     """Returns the fusion scheme's own embeddings `[e hidden_size]`, or None where it has none."""
     method, title = model.fusion.extra_embeddings, _title(model, "fusion")
     own = _call(model, "fusion", method)
     return None if own is None else expect_tensor(own, (None, None), method, title, "[e d]")
 
 
-def fuse(model: VisionLanguageModel, text: Tensor, visual: Tensor, layout: LayoutBatch) -> FusedSequence:
+def fuse(model: MultimodalModule, text: Tensor, visual: Tensor, layout: LayoutBatch) -> FusedSequence:
     """Returns the embeddings `[b s hidden_size]` of text `[t hidden_size]` and visual tokens `[v hidden_size]`."""
     part, title = model.fusion, _title(model, "fusion")
     sequence = expect(_call(model, "fusion", part, text, visual, layout), FusedSequence, part.forward, title)
@@ -57,14 +57,14 @@ def fuse(model: VisionLanguageModel, text: Tensor, visual: Tensor, layout: Layou
     return sequence
 
 
-def embed(model: VisionLanguageModel, ids: Tensor) -> Tensor:
+def embed(model: MultimodalModule, ids: Tensor) -> Tensor:
     """Returns the embeddings `[t hidden_size]` of ids `[t]`."""
     method = model.backbone.embed
     embedded = _call(model, "backbone", method, ids)
     return expect_tensor(embedded, (*ids.shape, model.backbone.hidden_size), method, _title(model, "backbone"), "[t d]")
 
 
-def hidden_states(model: VisionLanguageModel, sequence: FusedSequence, state: DecodeState | None = None) -> Tensor:
+def hidden_states(model: MultimodalModule, sequence: FusedSequence, state: DecodeState | None = None) -> Tensor:
     """Returns the backbone's hidden states `[b s d]`, of the sequence alone where there is no state."""
     part = model.backbone
     arguments = (sequence,) if state is None else (sequence, state)
@@ -73,7 +73,7 @@ def hidden_states(model: VisionLanguageModel, sequence: FusedSequence, state: De
     return expect_tensor(hidden, shape, part.forward, _title(model, "backbone"), "[b s d]")
 
 
-def logits(model: VisionLanguageModel, hidden: Tensor, *, whole: bool = False) -> Tensor:
+def logits(model: MultimodalModule, hidden: Tensor, *, whole: bool = False) -> Tensor:
     """Returns the logits `[.. vocab_size]` of hidden states `[.. d]`.
 
     Args:
@@ -88,7 +88,7 @@ def logits(model: VisionLanguageModel, hidden: Tensor, *, whole: bool = False) -
 
 
 def new_state(
-    model: VisionLanguageModel, rows: int, max_length: int, *, device: torch.device, dtype: torch.dtype
+    model: MultimodalModule, rows: int, max_length: int, *, device: torch.device, dtype: torch.dtype
 ) -> DecodeState:
     """Returns an empty state for `rows` rows of at most `max_length` tokens."""
     method = model.backbone.new_state
@@ -96,7 +96,7 @@ def new_state(
     return expect(state, DecodeState, method, _title(model, "backbone"))
 
 
-def step(model: VisionLanguageModel, embeddings: Tensor, state: DecodeState, *, by_call: bool = False) -> Tensor:
+def step(model: MultimodalModule, embeddings: Tensor, state: DecodeState, *, by_call: bool = False) -> Tensor:
     """Advances every row by one token, in place: `[b d]` -> hidden states `[b d]`.
 
     Args:
@@ -110,7 +110,7 @@ def step(model: VisionLanguageModel, embeddings: Tensor, state: DecodeState, *, 
     return expect_tensor(hidden, tuple(embeddings.shape), method, _title(model, "backbone"), "[b d]")
 
 
-def blocks(model: VisionLanguageModel, kind: Kind, part: nn.Module) -> list[nn.Module]:
+def blocks(model: MultimodalModule, kind: Kind, part: nn.Module) -> list[nn.Module]:
     """Returns the repeated units of a part."""
     method = cast("PartInterface", part).blocks
     units = _call(model, kind, method)
@@ -119,7 +119,7 @@ def blocks(model: VisionLanguageModel, kind: Kind, part: nn.Module) -> list[nn.M
 
 
 def _call(
-    model: VisionLanguageModel,
+    model: MultimodalModule,
     kind: Kind,
     method: Callable[Parameters, Result],
     *args: Parameters.args,
@@ -148,7 +148,7 @@ def _call(
         ) from error
 
 
-def _title(model: VisionLanguageModel, kind: Kind) -> str:
+def _title(model: MultimodalModule, kind: Kind) -> str:
     component = model.component(kind)
     if component is not None:
         return component.title

@@ -7,22 +7,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
 from cobra_kit.errors import WeightsError
 from cobra_kit.files import write_json, write_text
+from cobra_kit.model.building import allocate_parts, build_parts
 from cobra_kit.model.device import floating_dtype, usable_device
 from cobra_kit.model.placement import part_dtypes, place
 from cobra_kit.model.signature import composed_tensors
+from cobra_kit.recipe import load_recipe, resolve
 from cobra_kit.weights import load_into, load_metadata, load_tensors, save_tensors
 
 if TYPE_CHECKING:
-    from cobra_kit.model.vision_language_model import VisionLanguageModel
+    from cobra_kit.interfaces import Component
+    from cobra_kit.model.multimodal_module import MultimodalModule
+    from cobra_kit.plugin import Kind
     from cobra_kit.recipe import ResolvedRecipe
+
+Model = TypeVar("Model", bound="MultimodalModule")
 
 RECIPE, LOCK, WEIGHTS = "recipe.yaml", "lock.json", "model.safetensors"
 TOKENIZER = "tokenizer.json"
@@ -33,7 +39,7 @@ PACKAGED_TOKENIZER = "small"
 
 
 def save_pretrained(
-    model: VisionLanguageModel,
+    model: MultimodalModule,
     recipe: ResolvedRecipe,
     folder: Path,
     tensors: Mapping[str, torch.Tensor] | None = None,
@@ -57,11 +63,24 @@ def save_pretrained(
     save_tensors(folder / WEIGHTS, own if tensors is None else tensors, metadata={"recipe_sha256": _digest(text)})
 
 
-def from_pretrained(folder: Path, *, device: torch.device | str, dtype: torch.dtype | None) -> VisionLanguageModel:
-    """Returns the model of a folder that `save_pretrained` wrote."""
-    from cobra_kit.model.composition import compose
-    from cobra_kit.recipe import load_recipe, resolve
+def from_pretrained(
+    folder: Path,
+    of_parts: Callable[[ResolvedRecipe, Mapping[Kind, Component]], Model],
+    *,
+    device: torch.device | str,
+    dtype: torch.dtype | None,
+) -> Model:
+    """Returns the model of a folder that `save_pretrained` wrote.
 
+    Args:
+        folder: The folder.
+        of_parts: Makes the model of the recipe and its parts.
+        device: Where the weights go.
+        dtype: Of the weights; None: as they were saved.
+
+    Raises:
+        WeightsError: A file is missing or damaged, or the weights do not fit.
+    """
     missing = [name for name in (RECIPE, WEIGHTS) if not (folder / name).is_file()]
     if missing:
         raise WeightsError(
@@ -70,6 +89,7 @@ def from_pretrained(folder: Path, *, device: torch.device | str, dtype: torch.dt
         )
     device = usable_device(device)
     dtype = None if dtype is None else floating_dtype(dtype)
+    # The recipe is compared before anything is built: a wrong model costs as much to build as a right one.
     written_for = load_metadata(folder / WEIGHTS).get("recipe_sha256")
     if written_for != _digest((folder / RECIPE).read_text(encoding="utf-8")):
         raise WeightsError(
@@ -77,7 +97,12 @@ def from_pretrained(folder: Path, *, device: torch.device | str, dtype: torch.dt
             hint="The recipe was edited, or saving was interrupted. Save the model again into an empty folder.",
         )
     recipe = load_recipe(folder / RECIPE)
-    model = compose(resolved_here(folder), pretrained=False)
+    resolved = resolved_here(folder)
+    modules = build_parts(resolved)
+    cpu = torch.device("cpu")
+    allocate_parts(modules, resolved, cpu, part_dtypes(resolved.recipe, cpu, None), pretrained=False)
+    model = of_parts(resolved, modules)
+    _ = model.processor  # a missing tokenizer is an error now, not at the first batch
     model.recipe = resolve(recipe)  # as it was saved, without paths of this machine
     tensors = load_tensors(folder / WEIGHTS)
     load_into(model, tensors, source=str(folder / WEIGHTS))
@@ -94,8 +119,6 @@ def resolved_here(folder: Path) -> ResolvedRecipe:
 
     So an exported model needs neither the path nor the hub repository that its recipe had the tokenizer from.
     """
-    from cobra_kit.recipe import load_recipe, resolve
-
     recipe = load_recipe(folder / RECIPE)
     named = recipe.part("backbone").settings().get("tokenizer", PACKAGED_TOKENIZER)
     if named == PACKAGED_TOKENIZER or not (folder / TOKENIZER).is_file():
@@ -104,7 +127,7 @@ def resolved_here(folder: Path) -> ResolvedRecipe:
     return resolve(load_recipe(folder / RECIPE, overrides=[f"model.backbone.tokenizer={here}"]))
 
 
-def _take_dtypes(model: VisionLanguageModel, tensors: Mapping[str, torch.Tensor]) -> None:
+def _take_dtypes(model: MultimodalModule, tensors: Mapping[str, torch.Tensor]) -> None:
     """Gives the model's tensors the floating-point types that they were saved in."""
     for name, tensor in model.state_dict(keep_vars=True).items():
         if name in tensors and tensor.is_floating_point():

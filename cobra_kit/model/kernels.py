@@ -57,15 +57,15 @@ def kernels_on(backbone: Backbone, device: torch.device, dtype: torch.dtype | No
 
 def grouped(reports: Sequence[KernelReport]) -> list[KernelGroup]:
     """Returns the reports with those joined that differ in the number within the layer's name only."""
-    found: dict[tuple[str, str, str, str | None], list[str]] = {}
-    for one in reports:
-        if not isinstance(one, KernelReport):
-            raise KernelError(f"kernels() of the backbone gave {kind_of(one)}, expected KernelReports")
-        pattern = _NUMBER.sub("{}", one.layer, count=1)
-        found.setdefault((pattern, one.kernel, one.reason, one.remedy), []).append(one.layer)
+    groups: dict[tuple[str, str, str, str | None], list[str]] = {}
+    for report in reports:
+        if not isinstance(report, KernelReport):
+            raise KernelError(f"kernels() of the backbone gave {kind_of(report)}, expected KernelReports")
+        pattern = _NUMBER.sub("{}", report.layer, count=1)
+        groups.setdefault((pattern, report.kernel, report.reason, report.remedy), []).append(report.layer)
     return [
         KernelGroup(_joined(pattern, names), len(names), kernel, reason, remedy)
-        for (pattern, kernel, reason, remedy), names in found.items()
+        for (pattern, kernel, reason, remedy), names in groups.items()
     ]
 
 

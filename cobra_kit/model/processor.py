@@ -132,6 +132,7 @@ class Processor:
         )
 
     def _lay_out(self, text: TextRow, images: Sequence[Image | PreparedImage | CachedFeatures]) -> PreparedRow:
+        # Lengths come from shapes alone, so a row is laid out without the encoder having run.
         prepared = tuple(self.preprocess(image) if isinstance(image, Image) else image for image in images)
         shapes = [self.output_shape(image.shape) for image in prepared]
         return PreparedRow(text, prepared, self.layout(text, shapes))
@@ -180,6 +181,7 @@ def make_processor(
     encoder_config, projector_config, fusion_config, backbone_config = configs
     known = components or {}
 
+    # A call object in place of a closure: data workers receive the processor pickled.
     def part(kind: Kind, method: Callable[..., Any], wanted: Any, *bound: Any) -> _PartCall:
         return _PartCall(known.get(kind), method, wanted, bound)
 

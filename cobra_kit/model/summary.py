@@ -12,7 +12,7 @@ from cobra_kit.errors import PluginError, kind_of
 if TYPE_CHECKING:
     from torch import nn
 
-    from cobra_kit.model.vision_language_model import VisionLanguageModel
+    from cobra_kit.model.multimodal_module import MultimodalModule
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class PartSummary:
     unused: Mapping[str, int] = field(default_factory=dict)
 
 
-def summarise(model: VisionLanguageModel) -> tuple[PartSummary, ...]:
+def summarise(model: MultimodalModule) -> tuple[PartSummary, ...]:
     """Returns one summary per part, in the order data flows."""
     return tuple(
         PartSummary(kind, model.components[kind], *count_parameters(module), _unused(module))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cobra_kit.recipe.arms import arm_differences, resolve_arms
-from cobra_kit.recipe.diff import Difference, differences, flatten
+from cobra_kit.recipe.diff import SettingDifference, differences, flatten
 from cobra_kit.recipe.listing import ListedRecipe, list_recipes
 from cobra_kit.recipe.load import load_recipe
 from cobra_kit.recipe.locate import builtin_recipes, builtin_recipes_dir, find_recipe
@@ -14,7 +14,7 @@ from cobra_kit.recipe.resolve import ResolvedRecipe, resolve
 from cobra_kit.recipe.schema import Recipe, json_schema
 
 __all__ = [
-    "Difference",
+    "SettingDifference",
     "ListedRecipe",
     "Recipe",
     "RecipeProblems",

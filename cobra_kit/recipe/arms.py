@@ -10,7 +10,7 @@ from cobra_kit._plugins import Registry, default_registry
 from cobra_kit.arguments import instance
 from cobra_kit.errors import RecipeError
 from cobra_kit.recipe.check import check_structure
-from cobra_kit.recipe.diff import MISSING, Difference, differences, flatten
+from cobra_kit.recipe.diff import MISSING, SettingDifference, differences, flatten
 from cobra_kit.recipe.merge import merge
 from cobra_kit.recipe.problems import problem, raise_problems, suggest
 from cobra_kit.recipe.resolve import ResolvedRecipe, try_resolve
@@ -38,20 +38,20 @@ def resolve_arms(recipe: Recipe, registry: Registry | None = None) -> dict[str, 
     resolved: dict[str, ResolvedRecipe] = {}
     problems: list[RecipeError] = []
     for arm in recipe.ablation.arms:
-        one, found = _resolve_arm(recipe, arm, registry)
-        problems += found
-        if one is not None:
-            resolved[arm] = one
+        resolved_arm, arm_problems = _resolve_arm(recipe, arm, registry)
+        problems += arm_problems
+        if resolved_arm is not None:
+            resolved[arm] = resolved_arm
     raise_problems(f"the recipe {recipe.name!r}", problems)
     raise_problems(f"the recipe {recipe.name!r}", _unknown_factors(recipe, recipe.ablation, resolved))
     raise_problems(f"the recipe {recipe.name!r}", _unfair(recipe, recipe.ablation, resolved))
     return resolved
 
 
-def arm_differences(resolved: Mapping[str, ResolvedRecipe], reference: str) -> dict[str, list[Difference]]:
+def arm_differences(resolved: Mapping[str, ResolvedRecipe], reference: str) -> dict[str, list[SettingDifference]]:
     """Returns per arm where it differs from the reference; for the reference itself, nowhere."""
     base = resolved[reference].plain()
-    return {arm: differences(base, one.plain()) for arm, one in resolved.items()}
+    return {arm: differences(base, recipe.plain()) for arm, recipe in resolved.items()}
 
 
 def arm_recipe(recipe: Recipe, arm: str) -> tuple[Recipe | None, list[RecipeError]]:
@@ -60,22 +60,23 @@ def arm_recipe(recipe: Recipe, arm: str) -> tuple[Recipe | None, list[RecipeErro
     body = recipe.tree.without("ablation")
     if changes is not None:
         body = merge(body, Node(changes.entries(), changes.origin))
-    one, problems = check_structure(body)
-    if one is None:
+    changed, problems = check_structure(body)
+    if changed is None:
         return None, problems
-    return one.located(body, name=recipe.name, profile=recipe.profile, profiles=recipe.profile_names), []
+    return changed.located(body, name=recipe.name, profile=recipe.profile, profiles=recipe.profile_names), []
 
 
 def _resolve_arm(recipe: Recipe, arm: str, registry: Registry) -> tuple[ResolvedRecipe | None, list[RecipeError]]:
-    one, problems = arm_recipe(recipe, arm)
-    return (None, problems) if one is None else try_resolve(one, registry, arm=arm)
+    changed, problems = arm_recipe(recipe, arm)
+    return (None, problems) if changed is None else try_resolve(changed, registry, arm=arm)
 
 
 def _unknown_factors(recipe: Recipe, ablation: Ablation, resolved: Mapping[str, ResolvedRecipe]) -> list[RecipeError]:
     paths: dict[str, None] = {}
-    for one in resolved.values():
-        plain = one.plain()
+    for resolved_arm in resolved.values():
+        plain = resolved_arm.plain()
         for leaf in flatten({section: plain[section] for section in ARM_SECTIONS if section in plain}):
+            # Of these sections an arm may change some keys only, so no other one can be a factor.
             keys = leaf.split(".")
             if keys[0] in ARM_KEYS and not {*keys[1:2]} <= {*ARM_KEYS[keys[0]]}:
                 continue
@@ -96,17 +97,18 @@ def _near_path(factor: str, paths: Mapping[str, None]) -> str:
 def _unfair(recipe: Recipe, ablation: Ablation, resolved: Mapping[str, ResolvedRecipe]) -> list[RecipeError]:
     """Returns one error per arm and path that differs outside the factor, and one per arm that differs nowhere."""
     problems: list[RecipeError] = []
-    for arm, found in arm_differences(resolved, ablation.reference).items():
-        outside = [d for d in found if not any(d.within(factor) for factor in ablation.factors)]
+    for arm, changes in arm_differences(resolved, ablation.reference).items():
+        outside = [d for d in changes if not any(d.within(factor) for factor in ablation.factors)]
         problems += [_outside(ablation, resolved, arm, d) for d in outside]
-        if not found and arm != ablation.reference:
+        if not changes and arm != ablation.reference:
             message, hint = f"equals the reference {ablation.reference!r}", f"change {_factor_words(ablation)} in it"
             problems.append(problem(recipe.tree, ("ablation", "arms", arm), message, hint))
+    # Twins last: of arms that are unfair, that two are equal is no news.
     return problems or _twins(recipe, resolved)
 
 
 def _outside(
-    ablation: Ablation, resolved: Mapping[str, ResolvedRecipe], arm: str, difference: Difference
+    ablation: Ablation, resolved: Mapping[str, ResolvedRecipe], arm: str, difference: SettingDifference
 ) -> RecipeError:
     here = _value(difference.right, resolved[arm], difference.path, with_origin=False)
     there = _value(difference.left, resolved[ablation.reference], difference.path)
@@ -125,8 +127,8 @@ def _factor_words(ablation: Ablation) -> str:
 def _twins(recipe: Recipe, resolved: Mapping[str, ResolvedRecipe]) -> list[RecipeError]:
     seen: dict[str, str] = {}
     problems: list[RecipeError] = []
-    for arm, one in resolved.items():
-        text = json.dumps(one.plain(), sort_keys=True)
+    for arm, resolved_arm in resolved.items():
+        text = json.dumps(resolved_arm.plain(), sort_keys=True)
         if text in seen:
             problems.append(
                 problem(recipe.tree, ("ablation", "arms", arm), f"equals the arm {seen[text]!r}", "remove one of them")

@@ -67,7 +67,7 @@ def validate(
 def _problems(
     error: ValidationError, model: type[BaseModel], tree: Node, path: PathKeys, extra_known: Mapping[str, Any]
 ) -> list[RecipeError]:
-    found: dict[tuple[str | int, ...], RecipeError] = {}
+    problems: dict[tuple[str | int, ...], RecipeError] = {}
     expected: dict[tuple[str | int, ...], list[str]] = {}
     for item in error.errors(include_url=False):
         loc, kind = item["loc"], item["type"]
@@ -75,17 +75,17 @@ def _problems(
             loc = loc[:-1]
         keys = (*path, *loc)
         if kind == "extra_forbidden":
-            found[keys] = _unknown_key(model, tree, path, loc, extra_known)
+            problems[keys] = _unknown_key(model, tree, path, loc, extra_known)
         elif kind == "missing":
-            found[keys] = problem(tree, keys, "is missing")
+            problems[keys] = problem(tree, keys, "is missing")
         else:
             real = _existing(tree, keys)  # a union adds the names of its members to the path
             text = _expectation(item["msg"], kind)
             if any(isinstance(key, int) for key in keys[len(real) :]):
                 text = text.replace("expected ", "expected, in a list, ", 1)
             expected.setdefault(real, []).append(text)
-            found[real] = problem(tree, real, _wrong_value(expected[real], tree, real))
-    return list(found.values())
+            problems[real] = problem(tree, real, _wrong_value(expected[real], tree, real))
+    return list(problems.values())
 
 
 def _existing(tree: Node, keys: PathKeys) -> tuple[str | int, ...]:
@@ -124,10 +124,10 @@ def _wrong_value(expectations: Sequence[str], tree: Node, keys: PathKeys) -> str
     first, *others = dict.fromkeys(expectations)
     text = first + "".join(f" or {other.removeprefix('expected').lstrip(', ')}" for other in others)
     node = tree.get(*keys)
-    return text if node is None or "found" in text else f"{text}, found {shown(node)}"
+    return text if node is None or "found" in text else f"{text}, found {format_node(node)}"
 
 
-def shown(node: Node, limit: int = 60) -> str:
+def format_node(node: Node, limit: int = 60) -> str:
     """Returns a value as an error shows it: JSON, cut short, with the kind of what is no scalar."""
     text = json.dumps(node.plain(), ensure_ascii=False)
     return text if len(text) <= limit else f"{text[: limit - 3]}..."

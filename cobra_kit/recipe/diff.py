@@ -12,7 +12,7 @@ _SOURCE = "data.source"
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class SettingDifference:
     """One path whose values differ; `MISSING` where a side has none."""
 
     path: str
@@ -34,20 +34,20 @@ def flatten(value: Any, path: str = "") -> dict[str, Any]:
     return flat
 
 
-def differences(left: Any, right: Any) -> list[Difference]:
+def differences(left: Any, right: Any) -> list[SettingDifference]:
     """Returns where two nested values differ, in the order of the left one.
 
     Where a component (`use`) or the data source differs, its settings are left out: they belong to different ones.
     """
     a, b = flatten(left), flatten(right)
-    found = [
-        Difference(path, a.get(path, MISSING), b.get(path, MISSING))
+    changed = [
+        SettingDifference(path, a.get(path, MISSING), b.get(path, MISSING))
         for path in dict.fromkeys((*a, *b))
         if not _same(a.get(path, MISSING), b.get(path, MISSING))
     ]
-    choices = {d.path for d in found if d.path.endswith(".use") or d.path == _SOURCE}
+    choices = {d.path for d in changed if d.path.endswith(".use") or d.path == _SOURCE}
     swapped = tuple(path.rpartition(".")[0] + "." for path in choices)
-    return [d for d in found if d.path in choices or not d.path.startswith(swapped)]
+    return [d for d in changed if d.path in choices or not d.path.startswith(swapped)]
 
 
 def _same(left: Any, right: Any) -> bool:

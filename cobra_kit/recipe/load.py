@@ -8,7 +8,7 @@ from pathlib import Path
 from cobra_kit._plugins import Registry, default_registry
 from cobra_kit.arguments import text, texts
 from cobra_kit.errors import RecipeError
-from cobra_kit.recipe.check import check_structure, shown
+from cobra_kit.recipe.check import check_structure, format_node
 from cobra_kit.recipe.locate import RecipeSource, find_recipe
 from cobra_kit.recipe.merge import merge
 from cobra_kit.recipe.overrides import apply_overrides
@@ -45,14 +45,14 @@ def load_recipe(
     overrides = texts(overrides, "overrides", example="['train.finetune.steps=100']")
     if profile is not None:
         text(profile, "profile")
-    found = find_recipe(source, registry=registry)
-    tree = _follow_extends(found, registry, ())
+    file = find_recipe(source, registry=registry)
+    tree = _follow_extends(file, registry, ())
     profiles = _profiles(tree)
     chosen = _choose_profile(tree, profiles, profile)
     body = _body(tree, profiles, chosen)
     replaced: list[Replaced] = []
-    if chosen is not None and not found.is_builtin:  # the packaged recipes' bodies are of the paper's size on purpose
-        replaced = replaced_settings(tree.without("profiles"), profiles[chosen], found.display)
+    if chosen is not None and not file.is_builtin:  # the packaged recipes' bodies are of the paper's size on purpose
+        replaced = replaced_settings(tree.without("profiles"), profiles[chosen], file.display)
     body = apply_overrides(body, overrides)
     recipe, problems = check_structure(body)
     problems += other_data(tree, replaced, chosen or "")
@@ -61,10 +61,10 @@ def load_recipe(
             problems += _mistakes(_body(tree, profiles, other))
     if problems:
         problems += check_parts(body, registry or default_registry())
-        raise_problems(found.display, problems)
+        raise_problems(file.display, problems)
     assert recipe is not None
     note = remark(replaced, chosen or "")
-    return recipe.located(body, name=found.name, profile=chosen, profiles=tuple(profiles), note=note)
+    return recipe.located(body, name=file.name, profile=chosen, profiles=tuple(profiles), note=note)
 
 
 def read_merged(source: RecipeSource, registry: Registry | None = None) -> tuple[Node, tuple[str, ...]]:
@@ -73,17 +73,17 @@ def read_merged(source: RecipeSource, registry: Registry | None = None) -> tuple
     return tree.without("profiles"), tuple(_profiles(tree))
 
 
-def _follow_extends(found: RecipeSource, registry: Registry | None, chain: tuple[RecipeSource, ...]) -> Node:
+def _follow_extends(file: RecipeSource, registry: Registry | None, chain: tuple[RecipeSource, ...]) -> Node:
     """Returns the tree of a file laid over what it extends, profiles merged too."""
-    tree = _read(found)
-    chain = (*chain, found)
+    tree = _read(file)
+    chain = (*chain, file)
     base = tree.get("extends")
     if base is None or base.value is None:
         return tree.without("extends")
     if not isinstance(base.value, str):
-        raise problem(tree, ("extends",), f"expected the name or path of one recipe, found {shown(base)}")
+        raise problem(tree, ("extends",), f"expected the name or path of one recipe, found {format_node(base)}")
     try:
-        below = find_recipe(base.value, relative_to=found.folder, registry=registry)
+        below = find_recipe(base.value, relative_to=file.folder, registry=registry)
     except RecipeError as error:
         raise problem(tree, ("extends",), error.message, error.hint) from error
     identities = [source.identity for source in chain]
@@ -93,13 +93,13 @@ def _follow_extends(found: RecipeSource, registry: Registry | None, chain: tuple
     return merge(_follow_extends(below, registry, chain), tree.without("extends"))
 
 
-def _read(found: RecipeSource) -> Node:
-    tree = parse_yaml(found.read(), found.display)
+def _read(file: RecipeSource) -> Node:
+    tree = parse_yaml(file.read(), file.display)
     if tree.value is None:
-        raise RecipeError("the recipe is empty", where=found.display, hint=_EXAMPLE)
+        raise RecipeError("the recipe is empty", where=file.display, hint=_EXAMPLE)
     if not isinstance(tree.value, dict):
         raise RecipeError(
-            f"expected keys and values, such as 'title: ...', found {shown(tree)}", where=str(tree.origin)
+            f"expected keys and values, such as 'title: ...', found {format_node(tree)}", where=str(tree.origin)
         )
     return tree
 
@@ -109,11 +109,11 @@ def _profiles(tree: Node) -> dict[str, Node]:
     if node is None or node.value is None:
         return {}
     if not isinstance(node.value, dict):
-        raise problem(tree, ("profiles",), f"expected one mapping per profile, found {shown(node)}")
+        raise problem(tree, ("profiles",), f"expected one mapping per profile, found {format_node(node)}")
     profiles = {}
     for name, changes in node.value.items():
         if not isinstance(changes.value, dict | None):
-            raise problem(tree, ("profiles", name), f"expected what the profile changes, found {shown(changes)}")
+            raise problem(tree, ("profiles", name), f"expected what the profile changes, found {format_node(changes)}")
         for key in ("extends", "profiles"):
             if key in changes.entries():
                 raise problem(

@@ -83,8 +83,8 @@ def _packaged() -> dict[str, Path]:
     folder = builtin_recipes_dir()
     if folder is None:
         return {}
-    found = (path for path in folder.rglob("*.yaml") if path.is_file())
-    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(found)}
+    paths = (path for path in folder.rglob("*.yaml") if path.is_file())
+    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(paths)}
 
 
 def find_recipe(
@@ -121,7 +121,7 @@ def find_recipe(
     plugins = (registry or default_registry()).recipes()
     if name in plugins:
         return RecipeSource(_display(plugins[name]), name.rpartition("/")[2], plugins[name])
-    absent = next((one for one in NOT_BUILT if one.name == name), None)
+    absent = next((entry for entry in NOT_BUILT if entry.name == name), None)
     if absent is not None:
         raise RecipeError(
             f"{absent.title} is not built: {absent.reason}",

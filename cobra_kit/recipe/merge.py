@@ -75,7 +75,7 @@ def _same_source(below: Node | None, above: Node | None) -> bool:
 
 
 def _same_component(below: Node | None, above: Node | None) -> bool:
-    """A short name counts as the qualified one it ends: it is valid only while it is unique."""
+    """Returns whether two names are one component's; a short name is that of the qualified one it ends."""
     if below is None or above is None:
         return True
     a, b = below.value, above.value

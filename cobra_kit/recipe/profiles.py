@@ -49,7 +49,7 @@ def resolve_profiles(
     registry = registry or default_registry()
     first = load_recipe(source, profile=profile, overrides=overrides, registry=registry)
     others = [] if profile else [name for name in first.profile_names if name != first.profile]
-    found: list[ResolvedProfile] = []
+    profiles: list[ResolvedProfile] = []
     problems: list[RecipeError] = []
     for name in (first.profile, *others):
         try:
@@ -61,6 +61,6 @@ def resolve_profiles(
             problems += error.problems if isinstance(error, RecipeProblems) else [error]
         else:
             if model is not None:
-                found.append(ResolvedProfile(model, arms))
+                profiles.append(ResolvedProfile(model, arms))
     raise_problems(f"the recipe {first.name!r}", problems)
-    return found
+    return profiles

@@ -77,8 +77,8 @@ def try_resolve(
     problems = _unmet_requirements(recipe)
     parts: dict[Kind, ResolvedPart] = {}
     for kind in KINDS:
-        part, found = resolve_part(recipe.tree, kind, registry)
-        problems += found
+        part, part_problems = resolve_part(recipe.tree, kind, registry)
+        problems += part_problems
         if part is not None:
             parts[kind] = part
     if problems:

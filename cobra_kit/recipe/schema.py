@@ -208,8 +208,8 @@ class RecipeFile(Recipe):
 def _arm_section(schema: dict[str, Any], name: str) -> dict[str, Any]:
     """Returns what an arm may say in a section: everything, or `ARM_KEYS` alone."""
     if name not in ARM_KEYS:
-        found: dict[str, Any] = schema["properties"][name]
-        return found
+        section: dict[str, Any] = schema["properties"][name]
+        return section
     section = schema["$defs"][f"{name.capitalize()}Section"]["properties"]
     allowed = {key: section[key] for key in ARM_KEYS[name]}
     return {"type": ["object", "null"], "properties": allowed, "additionalProperties": False}

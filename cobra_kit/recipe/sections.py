@@ -85,8 +85,8 @@ class StageSection(Section):
     @model_validator(mode="after")
     def _has_one_length(self) -> StageSection:
         if (self.epochs is None) == (self.steps is None):
-            found = "neither" if self.epochs is None else "both"
-            raise ValueError(f"expected either epochs or steps, found {found} (null switches one off)")
+            given = "neither" if self.epochs is None else "both"
+            raise ValueError(f"expected either epochs or steps, found {given} (null switches one off)")
         return self
 
     @model_validator(mode="after")
@@ -122,8 +122,8 @@ class TrainSection(Section):
 
     def stages(self) -> dict[str, StageSection]:
         """Returns the stages that run, by name, in order."""
-        found = {name: getattr(self, name) for name in STAGES}
-        return {name: stage for name, stage in found.items() if stage is not None}
+        sections = {name: getattr(self, name) for name in STAGES}
+        return {name: stage for name, stage in sections.items() if stage is not None}
 
     @model_validator(mode="after")
     def _has_a_stage(self) -> TrainSection:
@@ -153,7 +153,7 @@ class PrecisionSection(Section):
     """What a backbone remembers between two tokens: as it keeps it, or rounded after every token, prompts too."""
 
     @property
-    def words(self) -> str:
+    def label(self) -> str:
         """Returns it in a few words."""
         return f"weights {self.weights}, state {self.state}"
 

@@ -190,7 +190,7 @@ class SweepSection(Section):
     @field_validator("objectives")
     @classmethod
     def _objectives_differ(cls, value: list[ObjectiveSection]) -> list[ObjectiveSection]:
-        names = [one.metric for one in value]
+        names = [objective.metric for objective in value]
         if len(set(names)) < len(names):
             raise ValueError(f"expected different objectives, found {', '.join(names)}")
         return value

@@ -20,7 +20,7 @@ from cobra_kit.errors import CobraError
 from cobra_kit.events import Message, Reporter, silent
 from cobra_kit.files import caches_beneath, contents, write_json, write_text
 from cobra_kit.locks import locked
-from cobra_kit.recipe import Difference, Recipe, ResolvedRecipe, differences
+from cobra_kit.recipe import Recipe, ResolvedRecipe, SettingDifference, differences
 from cobra_kit.recipe.diff import MISSING
 from cobra_kit.study.folder_lock import LOCK, held
 from cobra_kit.trials.queue import TRIALS_LOCK
@@ -247,6 +247,6 @@ def check_identity(where: str, known: dict[str, Any], wanted: dict[str, Any]) ->
     )
 
 
-def _shown(one: Difference) -> str:
+def _shown(one: SettingDifference) -> str:
     there, here = ("(none)" if v is MISSING else json.dumps(v, ensure_ascii=False) for v in (one.left, one.right))
     return f"{one.path}: {there} there, {here} now"

@@ -91,6 +91,7 @@ def encode_conversation(
         raise TextError(
             f"{type(codec.template).__name__} gives {len(messages)} messages for {len(turns)} turns", where=where
         )
+    # Where an image stands is a place in the text until the tokeniser has said which token begins there.
     slots = [
         piece.token_at(start + position)
         for (piece, (start, _)), (_, positions) in zip(messages, questions, strict=True)

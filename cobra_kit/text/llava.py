@@ -154,7 +154,7 @@ def _check_markers(turns: Sequence[tuple[str, str]], images: Sequence[str], plac
 
 
 def _check_characters(text: str, what: str, place: str | None) -> None:
-    """JSON can write half of a character pair (`\\ud83d` alone), which is no text and cannot be encoded."""
+    """Refuses half of a character pair (`\\ud83d` alone), which JSON can write and nothing can encode."""
     try:
         text.encode()
     except UnicodeEncodeError as error:

@@ -111,8 +111,8 @@ def _named(path: Path, where: str) -> Path:
 
 
 def _its_files(folder: Path) -> str:
-    found: Sequence[str] = sorted(path.name for path in folder.glob("tokenizer*"))
-    return f", only {', '.join(found)}" if found else ""
+    names: Sequence[str] = sorted(path.name for path in folder.glob("tokenizer*"))
+    return f", only {', '.join(names)}" if names else ""
 
 
 def _from_hub(repository: str, weights: str, where: str) -> Path:

@@ -183,7 +183,7 @@ def _joins_bytes(tokenizer: tokenizers.Tokenizer) -> bool:
 
 @cache
 def small_tokenizer() -> BpeTokenizer:
-    """Returns the packaged tokenizer of the tiny parts (see `build_small_tokenizer`), read once per process."""
+    """Returns the packaged tokenizer of the tiny parts, which a script in `tools` makes, read once per process."""
     source = files("cobra_kit.text").joinpath(SMALL_TOKENIZER_FILE)
     try:
         definition = source.read_text(encoding="utf-8")

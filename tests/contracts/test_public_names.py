@@ -31,6 +31,7 @@ FROZEN = {
         "Layout",
         "LayoutBatch",
         "PreparedImage",
+        "PretrainedFile",
         "Projector",
         "PromptTemplate",
         "TEXT",

@@ -8,19 +8,21 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import GenerationMixin, PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutput
 
 from cobra_kit.errors import CobraError
+from cobra_kit.exchange.huggingface.accessors import PartAccessors
 from cobra_kit.exchange.huggingface.folder import MODEL_TYPE, write_huggingface
 from cobra_kit.exchange.huggingface.labels import check_ids, with_labels
 from cobra_kit.exchange.huggingface.locate import local_folder
 from cobra_kit.exchange.huggingface.options import (
     OF_THE_LOADER,
+    device_of,
+    dtype_of,
     refuse,
     refuse_generation,
-    refused,
     size_in_bytes,
     unlike,
 )
@@ -30,7 +32,6 @@ from cobra_kit.model.decoding import generate_ids
 
 _LOADING = "It loads on one device in one dtype. cobra_kit.load gives the model itself."
 _SAVING = "It writes one model.safetensors beside the recipe, for every process's main rank alone."
-_PART = "Compose a recipe with the part that is wanted; the parts are model.model.parts()."
 
 
 class CobraKitConfig(PretrainedConfig):  # type: ignore[misc]  # transformers' classes have no types here
@@ -39,7 +40,7 @@ class CobraKitConfig(PretrainedConfig):  # type: ignore[misc]  # transformers' c
     model_type = MODEL_TYPE
 
 
-class CobraKitModel(PreTrainedModel, GenerationMixin):  # type: ignore[misc]  # as above
+class CobraKitModel(PartAccessors, PreTrainedModel, GenerationMixin):  # type: ignore[misc]  # as above
     """What `AutoModel` returns for an exported folder.
 
     Args:
@@ -61,6 +62,7 @@ class CobraKitModel(PreTrainedModel, GenerationMixin):  # type: ignore[misc]  # 
                 hint="Use from_pretrained with the exported folder, or cobra_kit.compose with a recipe.",
             )
         self.model = model
+        # As it was: a setting that is changed later is refused by `generate`, not ignored.
         self._generation = self.generation_config.to_dict()
 
     @classmethod
@@ -94,7 +96,7 @@ class CobraKitModel(PreTrainedModel, GenerationMixin):  # type: ignore[misc]  # 
         refuse(asked - OF_THE_LOADER, "from_pretrained", _LOADING)
         folder = local_folder(name_or_path, revision)
         model = VisionLanguageModel.from_pretrained(
-            folder, device=_device(device_map), dtype=_dtype(torch_dtype if dtype is None else dtype)
+            folder, device=device_of(device_map), dtype=dtype_of(torch_dtype if dtype is None else dtype)
         )
         opened = cls(CobraKitConfig.from_pretrained(folder) if config is None else config, model)
         opened.eval()
@@ -241,72 +243,9 @@ class CobraKitModel(PreTrainedModel, GenerationMixin):  # type: ignore[misc]  # 
             answer[: len(row)] = torch.tensor(row)
         return torch.cat([input_ids, answers], 1)
 
-    def get_input_embeddings(self) -> nn.Module:
-        """Returns the backbone's embedding of text tokens.
-
-        Raises:
-            CobraError: The backbone has none of its own, or several.
-        """
-        rows = self.model.backbone.vocab_size
-        found = [each for each in self.model.backbone.modules() if isinstance(each, nn.Embedding)]
-        found = [each for each in found if each.num_embeddings == rows]
-        if len(found) != 1:
-            raise CobraError(f"the backbone has {len(found)} embeddings of {rows} rows, not one", hint=_PART)
-        return found[0]
-
-    def get_output_embeddings(self) -> nn.Module | None:
-        """Returns the backbone's head, or None where it is the embedding's transpose or no linear layer."""
-        rows = self.model.backbone.vocab_size
-        found = [each for each in self.model.backbone.modules() if isinstance(each, nn.Linear)]
-        return next((each for each in found if each.out_features == rows), None)
-
-    def get_decoder(self) -> nn.Module:
-        """Returns the backbone."""
-        return self.model.backbone
-
-    def get_encoder(self, modality: str | None = None) -> nn.Module:
-        """Returns the vision encoder; there is no other."""
-        if modality not in (None, "image"):
-            raise CobraError(f"a cobra-kit model has no encoder of {modality}", hint="modality='image'")
-        return self.model.vision_encoder
-
-    resize_token_embeddings = refused("resize_token_embeddings", _PART)
-    init_weights = refused("init_weights", "cobra_kit.compose(recipe, seed=..) draws new ones.")
-    set_input_embeddings = refused("set_input_embeddings", _PART)
-    set_output_embeddings = refused("set_output_embeddings", _PART)
-    set_decoder = refused("set_decoder", _PART)
-    set_encoder = refused("set_encoder", _PART)
-    set_attn_implementation = refused("set_attn_implementation", "The recipe says it: model.backbone.attention.")
-    set_experts_implementation = refused("set_experts_implementation", _PART)
-    set_use_kernels = refused("set_use_kernels", "cobra-kit doctor says which kernels run, and why.")
-    gradient_checkpointing_enable = refused("gradient_checkpointing", "Train with a smaller batch and accumulation.")
-    activation_checkpointing_enable = refused("gradient_checkpointing", "Train with a smaller batch and accumulation.")
-
 
 def _no_batch(function: str) -> CobraError:
     return CobraError(
         f"{function} needs the inputs that the folder's processor makes",
         hint="inputs = AutoProcessor.from_pretrained(folder, trust_remote_code=True)(images=.., text=..)",
     )
-
-
-def _dtype(wanted: torch.dtype | str | None) -> torch.dtype | None:
-    if wanted is None or wanted == "auto" or isinstance(wanted, torch.dtype):
-        return wanted if isinstance(wanted, torch.dtype) else None
-    found = getattr(torch, wanted.removeprefix("torch."), None)
-    if not isinstance(found, torch.dtype) or not found.is_floating_point:
-        raise CobraError(f"no floating-point dtype named {wanted!r}", hint="Such as bfloat16.")
-    return found
-
-
-def _device(device_map: Any) -> torch.device:
-    if device_map is None:
-        return torch.device("cpu")
-    if isinstance(device_map, dict):
-        devices = set(device_map.values())
-        if len(devices) != 1:
-            raise CobraError(f"device_map names {len(devices)} devices; this model is on one", hint="device_map='cuda'")
-        device_map = devices.pop()
-    if device_map == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(device_map)

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 from cobra_kit.errors import CobraError
 
 OF_THE_LOADER = frozenset(
@@ -75,6 +77,38 @@ def size_in_bytes(size: int | str) -> float:
     if isinstance(size, int) and not isinstance(size, bool):
         return size
     raise CobraError(f"max_shard_size is no size: {size!r}", hint="Such as 5GB, or a number of bytes.")
+
+
+def dtype_of(wanted: torch.dtype | str | None) -> torch.dtype | None:
+    """Returns the type of weights that `dtype` names; None: as they were saved, which is what `auto` asks for.
+
+    Raises:
+        CobraError: There is no such floating-point type.
+    """
+    if wanted is None or wanted == "auto" or isinstance(wanted, torch.dtype):
+        return wanted if isinstance(wanted, torch.dtype) else None
+    dtype = getattr(torch, wanted.removeprefix("torch."), None)
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise CobraError(f"no floating-point dtype named {wanted!r}", hint="Such as bfloat16.")
+    return dtype
+
+
+def device_of(device_map: Any) -> torch.device:
+    """Returns the one device that `device_map` names.
+
+    Raises:
+        CobraError: It names several.
+    """
+    if device_map is None:
+        return torch.device("cpu")
+    if isinstance(device_map, dict):
+        devices = set(device_map.values())
+        if len(devices) != 1:
+            raise CobraError(f"device_map names {len(devices)} devices; this model is on one", hint="device_map='cuda'")
+        device_map = devices.pop()
+    if device_map == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(device_map)
 
 
 def refused(function: str, hint: str) -> Any:

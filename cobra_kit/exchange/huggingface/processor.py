@@ -81,6 +81,7 @@ class CobraKitProcessor:
                 hint="Save the processor with its own model, or into an empty folder.",
             )
         folder.mkdir(parents=True, exist_ok=True)
+        # What is there already is the same to the byte (checked above) and is not written again.
         for name in self._files.keys() - there.keys():
             with atomic_write(folder / name) as temporary:
                 temporary.write_bytes(self._files[name])
@@ -141,6 +142,7 @@ class CobraKitProcessor:
             CobraError: A key is missing or unknown.
         """
         batch = self.processor.collate([self._row(example) for example in examples])
+        # Trainer looks for `labels` beside the batch to know that there is a loss to evaluate.
         return {"batch": batch, "labels": batch.layout.labels}
 
     def _row(self, example: Mapping[str, Any] | PreparedRow) -> PreparedRow:

@@ -15,10 +15,10 @@ from torch.nn.modules import module as torch_module
 from cobra_kit.errors import KernelError
 
 if TYPE_CHECKING:
-    from cobra_kit.model.vision_language_model import VisionLanguageModel
+    from cobra_kit.model.multimodal_module import MultimodalModule
 
 
-def attached(model: VisionLanguageModel) -> str | None:
+def attached(model: MultimodalModule) -> str | None:
     """Returns what is attached to a model's backbone, in words, or None; walks through its modules once.
 
     Raises:
@@ -39,7 +39,7 @@ def attached(model: VisionLanguageModel) -> str | None:
     return reason
 
 
-def _reason(model: VisionLanguageModel, name: str, module: nn.Module, *, hooked: bool) -> str | None:
+def _reason(model: MultimodalModule, name: str, module: nn.Module, *, hooked: bool) -> str | None:
     if hooked:
         return f"{name} has a forward hook"
     if "forward" in module.__dict__:

@@ -12,14 +12,14 @@ from cobra_kit.model.decoding.session import DecodeSession, GraphUse
 
 if TYPE_CHECKING:
     from cobra_kit.model.batch import Batch
-    from cobra_kit.model.vision_language_model import VisionLanguageModel
+    from cobra_kit.model.multimodal_module import MultimodalModule
 
 LOOK_EVERY = 16
 """Tokens between two looks whether every row has ended: on a GPU a look waits for the device."""
 
 
 def generate_ids(
-    model: VisionLanguageModel,
+    model: MultimodalModule,
     batch: Batch,
     *,
     max_new_tokens: int,

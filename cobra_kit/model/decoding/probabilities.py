@@ -15,12 +15,12 @@ from cobra_kit.text.choices import first_answer_ids
 
 if TYPE_CHECKING:
     from cobra_kit.model.batch import Batch
-    from cobra_kit.model.vision_language_model import VisionLanguageModel
+    from cobra_kit.model.multimodal_module import MultimodalModule
 
 
 @torch.no_grad()
 def first_token_probabilities(
-    model: VisionLanguageModel,
+    model: MultimodalModule,
     batch: Batch,
     answers: Sequence[str],
     *,

@@ -12,10 +12,10 @@ from cobra_kit.model import calls
 from cobra_kit.model.decoding.precision import AS_KEPT, Precision
 
 if TYPE_CHECKING:
-    from cobra_kit.model.vision_language_model import VisionLanguageModel
+    from cobra_kit.model.multimodal_module import MultimodalModule
 
 
-def new_state(model: VisionLanguageModel, rows: int, max_length: int, dtype: torch.dtype | None = None) -> DecodeState:
+def new_state(model: MultimodalModule, rows: int, max_length: int, dtype: torch.dtype | None = None) -> DecodeState:
     """Returns an empty state for `rows` rows of at most `max_length` tokens, on the model's device.
 
     Args:
@@ -30,7 +30,7 @@ def new_state(model: VisionLanguageModel, rows: int, max_length: int, dtype: tor
 
 
 def read_prompts(
-    model: VisionLanguageModel,
+    model: MultimodalModule,
     sequence: FusedSequence,
     state: DecodeState,
     precision: Precision = AS_KEPT,
@@ -56,7 +56,7 @@ def read_prompts(
 
 
 def _read_by_token(
-    model: VisionLanguageModel, sequence: FusedSequence, state: DecodeState, precision: Precision, *, by_call: bool
+    model: MultimodalModule, sequence: FusedSequence, state: DecodeState, precision: Precision, *, by_call: bool
 ) -> Tensor:
     """Steps through the prompts so that all of them end together.
 
@@ -77,6 +77,6 @@ def _read_by_token(
     return hidden
 
 
-def next_token_logits(model: VisionLanguageModel, hidden: Tensor) -> Tensor:
+def next_token_logits(model: MultimodalModule, hidden: Tensor) -> Tensor:
     """Returns float32 logits `[b v]` of `[b d]`, of the tokenizer's ids: others, which only pad, cannot be chosen."""
     return calls.logits(model, hidden)[:, : model.processor.codec.tokenizer.vocab_size].float()

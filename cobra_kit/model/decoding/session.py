@@ -21,7 +21,7 @@ from cobra_kit.model.decoding.workspace import Shape, Workspace, borrow, forget,
 
 if TYPE_CHECKING:
     from cobra_kit.model.batch import Batch
-    from cobra_kit.model.vision_language_model import VisionLanguageModel
+    from cobra_kit.model.multimodal_module import MultimodalModule
 
 GraphUse = Literal["auto", "never", "always"]
 """Whether steps run as a captured CUDA graph: where that works, never, or else an error."""
@@ -69,7 +69,7 @@ class DecodeSession:
 
     def __init__(
         self,
-        model: VisionLanguageModel,
+        model: MultimodalModule,
         batch: Batch,
         *,
         max_new_tokens: int,
@@ -98,6 +98,7 @@ class DecodeSession:
             max_length=batch.layout.max_length + max_new_tokens,
             max_new_tokens=max_new_tokens,
             stop_ids=tuple(stop_ids),
+            # A seed is written to the workspace and not captured, so one graph serves all seeds.
             sampling=replace(sampling, seed=0),
             precision=precision,
         )
@@ -174,6 +175,7 @@ class DecodeSession:
 
     def _capture(self) -> Workspace | None:
         """Returns a workspace with every step that these prompts may need, or None where that failed."""
+        # Rounded up, so that prompts of about the same length find the graph of an earlier session.
         shape = replace(self._shape, max_length=rounded_up(self._shape.max_length))
         space: Workspace | None = None
         first = self._batch.layout.max_length + 1
@@ -206,12 +208,12 @@ class DecodeSession:
         return self._workspace
 
 
-def _step(model: VisionLanguageModel, space: Workspace, *, by_call: bool = False) -> None:
+def _step(model: MultimodalModule, space: Workspace, *, by_call: bool = False) -> None:
     """Reads the last token of every row and chooses the next one, in place, without a sync unless `by_call`."""
     hidden = calls.step(model, calls.embed(model, space.answers.token), space.state, by_call=by_call)
     space.shape.precision.round_state(space.state)
     space.answers.take(next_token_logits(model, hidden))
 
 
-def _bound_step(model: VisionLanguageModel, space: Workspace) -> Callable[[], None]:
+def _bound_step(model: MultimodalModule, space: Workspace) -> Callable[[], None]:
     return lambda: _step(model, space)

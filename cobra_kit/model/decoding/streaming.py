@@ -12,7 +12,7 @@ from cobra_kit.model.decoding.session import DecodeSession
 
 if TYPE_CHECKING:
     from cobra_kit.model.batch import Batch
-    from cobra_kit.model.vision_language_model import VisionLanguageModel
+    from cobra_kit.model.multimodal_module import MultimodalModule
 
 _HALF = "\ufffd"
 """What a decoder puts where bytes are no character, or not one yet."""
@@ -134,7 +134,7 @@ class TextPieces:
 
 
 def stream_text(
-    model: VisionLanguageModel, batch: Batch, *, max_new_tokens: int, sampling: Sampling = GREEDY
+    model: MultimodalModule, batch: Batch, *, max_new_tokens: int, sampling: Sampling = GREEDY
 ) -> Iterator[str]:
     """Yields the answer to one prompt in pieces; waits for the device after every token.
 

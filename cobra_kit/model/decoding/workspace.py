@@ -22,7 +22,7 @@ from cobra_kit.model.decoding.prompts import new_state
 from cobra_kit.model.decoding.sampling import Sampling
 
 if TYPE_CHECKING:
-    from cobra_kit.model.vision_language_model import VisionLanguageModel
+    from cobra_kit.model.multimodal_module import MultimodalModule
 
 KEPT = 4
 """Workspaces kept per model: a benchmark's full batches, its last one, and those of another kind of question."""
@@ -62,17 +62,17 @@ class Workspace:
 
 
 _lock = threading.Lock()
-_kept: WeakKeyDictionary[VisionLanguageModel, list[Workspace]] = WeakKeyDictionary()
+_kept: WeakKeyDictionary[MultimodalModule, list[Workspace]] = WeakKeyDictionary()
 
 
-def new_workspace(model: VisionLanguageModel, shape: Shape, dtype: torch.dtype | None = None) -> Workspace:
+def new_workspace(model: MultimodalModule, shape: Shape, dtype: torch.dtype | None = None) -> Workspace:
     """Returns a workspace that nobody else has; `dtype` is that of the embeddings, asked of the backbone if None."""
     state = new_state(model, shape.rows, shape.max_length, dtype)
     answers = Answers(shape.rows, shape.max_new_tokens, shape.stop_ids, shape.sampling, state.lengths.device)
     return Workspace(shape, state, answers)
 
 
-def borrow(model: VisionLanguageModel, shape: Shape, recorder: GraphBackend, owner: object) -> Workspace:
+def borrow(model: MultimodalModule, shape: Shape, recorder: GraphBackend, owner: object) -> Workspace:
     """Returns a workspace with this shape, kept from before if there is one that nobody alive uses.
 
     Args:
@@ -84,29 +84,29 @@ def borrow(model: VisionLanguageModel, shape: Shape, recorder: GraphBackend, own
     weights = _addresses(model)
     with _lock:
         mine = [space for space in _kept.get(model, []) if space.weights == weights]
-        found = next((s for s in mine if _fits(s, shape, recorder) and s.owner() is None), None)
-        if found is None:
+        space = next((s for s in mine if _fits(s, shape, recorder) and s.owner() is None), None)
+        if space is None:
             try:
-                found = new_workspace(model, shape)
+                space = new_workspace(model, shape)
             except torch.OutOfMemoryError:
                 _kept.pop(model, None)  # what is kept for later must not stand in the way of now
                 mine.clear()
-                found = new_workspace(model, shape)
-            found.weights, found.recorder = weights, recorder
+                space = new_workspace(model, shape)
+            space.weights, space.recorder = weights, recorder
         else:
-            mine.remove(found)
-        found.owner = ref(owner)
-        _kept[model] = [*mine, found][-KEPT:]
-    return found
+            mine.remove(space)
+        space.owner = ref(owner)
+        _kept[model] = [*mine, space][-KEPT:]
+    return space
 
 
-def release(model: VisionLanguageModel) -> None:
+def release(model: MultimodalModule) -> None:
     """Drops what is kept for a model's next batches: states, answers and recorded steps, and so their memory."""
     with _lock:
         _kept.pop(model, None)
 
 
-def forget(model: VisionLanguageModel, workspace: Workspace) -> None:
+def forget(model: MultimodalModule, workspace: Workspace) -> None:
     """Drops a workspace whose steps could not be recorded."""
     with _lock:
         _kept[model] = [space for space in _kept.get(model, []) if space is not workspace]
@@ -116,7 +116,7 @@ def _fits(space: Workspace, shape: Shape, recorder: GraphBackend) -> bool:
     return space.shape == shape and type(space.recorder) is type(recorder)
 
 
-def _addresses(model: VisionLanguageModel) -> tuple[tuple[int, torch.dtype], ...]:
+def _addresses(model: MultimodalModule) -> tuple[tuple[int, torch.dtype], ...]:
     """Returns where the backbone's tensors are: recorded steps read them there."""
     return tuple((t.data_ptr(), t.dtype) for t in (*model.backbone.parameters(), *model.backbone.buffers()))
 

@@ -221,7 +221,7 @@ def _evaluate(
             max_new_tokens=run.evaluate.max_new_tokens,
             batch_size=run.evaluate.batch_size,
             precision=precision,
-            computed=run.evaluate.precision.words if run.evaluate.precision else None,
+            computed=run.evaluate.precision.label if run.evaluate.precision else None,
             report=counted,
         )
         counted.next()

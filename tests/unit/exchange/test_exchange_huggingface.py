@@ -124,9 +124,9 @@ def test_the_tokenizer_s_files_say_what_begins_and_ends_a_text(model, tmp_path, 
     codec = model.processor.codec
     template = replace(codec.template, begin_of_text=begin)
     assert _write_tokenizer(TextCodec(codec.tokenizer, template, codec.max_text_tokens), tmp_path) == []
-    said = json.loads((tmp_path / "tokenizer_config.json").read_text())
-    assert (said["eos_token"], said["pad_token"]) == ("<|endoftext|>", "<|endoftext|>")
-    assert (said.get("bos_token"), said.get("add_bos_token")) == ((begin, True) if begin else (None, None))
+    settings = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    assert (settings["eos_token"], settings["pad_token"]) == ("<|endoftext|>", "<|endoftext|>")
+    assert (settings.get("bos_token"), settings.get("add_bos_token")) == ((begin, True) if begin else (None, None))
 
 
 def test_a_tokenizer_without_a_definition_is_said(model, tmp_path, monkeypatch):

@@ -176,10 +176,10 @@ def test_what_was_imported_is_written_down(model, recipe, tmp_path):
 
 def test_every_format_has_what_it_names():
     from cobra_kit.exchange.formats import referenced, writer_of
-    from cobra_kit.exchange.layouts import Layout
+    from cobra_kit.exchange.layouts import CheckpointLayout
 
     for name, form in FORMATS.items():
         assert form.name == name
         assert callable(writer_of(form))
         assert (form.layout is None) == (form.reads is None)
-        assert form.layout is None or isinstance(referenced(form.layout), Layout)
+        assert form.layout is None or isinstance(referenced(form.layout), CheckpointLayout)

@@ -65,8 +65,8 @@ def test_choices_are_ranked_by_the_token_that_training_supervises(laptop: Vision
     assert trained != [processor.codec.tokenizer.encode(answer)[0] for answer in ("Yes", "No")]
     prompt = processor.collate([processor.row([("Is it red?", None)], [image], for_generation=True)])
     logits = laptop.backbone.logits(laptop.backbone(laptop.fuse(prompt))[0, -1])[: processor.codec.tokenizer.vocab_size]
-    found = laptop.answer_probabilities(image, "Is it red?", ["Yes", "No"])
-    assert_close(found[0], logits.softmax(-1)[trained])
+    answered = laptop.answer_probabilities(image, "Is it red?", ["Yes", "No"])
+    assert_close(answered[0], logits.softmax(-1)[trained])
 
 
 def test_pictures_stand_in_place_of_the_marker(laptop: VisionLanguageModel) -> None:
@@ -101,4 +101,4 @@ def test_the_papers_own_arms_have_the_authors_seeding_at_full_size_only(name: st
     for profile, init in (("laptop", "recipe"), ("paper", "authors")):
         recipe = load_recipe(name, profile=profile)
         models = [resolve(recipe), *resolve_arms(recipe).values()]
-        assert {one.plain()["model"]["projector"]["init"] for one in models} == {init}
+        assert {recipe.plain()["model"]["projector"]["init"] for recipe in models} == {init}

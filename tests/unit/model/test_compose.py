@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -100,3 +103,14 @@ def test_the_summary_tells_what_never_runs(recipe, monkeypatch):
     assert lines[-3][-1] == f"{total:,}"
     assert lines[-2] == ["without", "pooling", "head", "of", "toy-plugin/patches", "never", "run", f"{total - 2:,}"]
     assert lines[-1] == ["without", "last", "block", "of", "toy-plugin/patches", "never", "run", f"{total - 7:,}"]
+
+
+def test_shapes_draw_no_values_and_load_no_compiler() -> None:
+    # In a process of its own: here something else has imported it already.
+    code = (
+        "import sys; from torch import nn; from cobra_kit.model.shapes import shapes_only\n"
+        "with shapes_only(): parts = nn.Embedding(3, 2), nn.Linear(2, 2), nn.LSTM(2, 2)\n"
+        "assert all(p.is_meta for part in parts for p in part.parameters())\n"
+        "assert 'torch._dynamo' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -206,23 +206,23 @@ def test_rounded_states_are_rounded_after_every_token_of_a_prompt_too(model, pic
     rows = [processor.row([(q, None)], [picture(i)], for_generation=True) for i, q in enumerate(QUESTIONS)]
     batch = processor.collate(rows, for_generation=True)
     coarse = Precision(state=torch.float8_e4m3fn)
-    found = generate_ids(model, batch, max_new_tokens=6, stop_ids=[], precision=coarse)
+    answers = generate_ids(model, batch, max_new_tokens=6, stop_ids=[], precision=coarse)
     likely = first_token_probabilities(model, batch, ["Yes"], precision=coarse)
     exact = first_token_probabilities(model, batch, ["Yes"])
     for i, row in enumerate(rows):
         state = model.backbone.new_state(1, 0, device=torch.device("cpu"), dtype=torch.float32)
-        said, first = [], None
+        expected, first = [], None
         with torch.no_grad():
             tokens = list(model.fuse(processor.collate([row], for_generation=True)).embeddings[0])
-            while len(said) < 6:
+            while len(expected) < 6:
                 hidden = model.backbone.step(tokens.pop(0)[None], state)
                 state.tensors["hidden"].copy_(state.tensors["hidden"].to(torch.float8_e4m3fn))
                 if not tokens:
                     logits = model.backbone.logits(hidden)[0, : tokenizer.vocab_size]
                     first = logits.softmax(-1)[tokenizer.encode("Yes")[0]] if first is None else first
-                    said.append(int(logits.argmax()))
-                    tokens.append(model.backbone.embed(torch.tensor(said[-1:]))[0])
-        assert found[i] == said
+                    expected.append(int(logits.argmax()))
+                    tokens.append(model.backbone.embed(torch.tensor(expected[-1:]))[0])
+        assert answers[i] == expected
         assert_close(likely[i, 0], first)
         assert abs(exact[i, 0] / first - 1) > 1e-3, "four bits of mantissa show"
 
@@ -260,7 +260,7 @@ def test_no_piece_ends_inside_a_character(text, cut):
 
     stream = TextPieces(decode)
     pieces = [stream.more(ids[:end]) for end in range(1, len(ids) + 1)]
-    told = "".join(pieces)
-    assert "\ufffd" not in told.rstrip("\ufffd") or "\ufffd" in text
-    assert text.strip().startswith(told) or "\ufffd" in text
-    assert told + stream.rest(ids) == decode(ids).strip()
+    joined = "".join(pieces)
+    assert "\ufffd" not in joined.rstrip("\ufffd") or "\ufffd" in text
+    assert text.strip().startswith(joined) or "\ufffd" in text
+    assert joined + stream.rest(ids) == decode(ids).strip()

@@ -80,7 +80,7 @@ def test_a_graph_serves_every_batch_of_its_shape(safe: VisionLanguageModel) -> N
 
 def test_two_sessions_at_once_do_not_share_memory(safe: VisionLanguageModel) -> None:
     recorder = Recorder()
-    batches = [prompts(safe, [one]) for one in QUESTIONS[:2]]
+    batches = [prompts(safe, [question]) for question in QUESTIONS[:2]]
     expected = [answers(safe, batch, graphs="never", stop_ids=[]) for batch in batches]
     sessions = [DecodeSession(safe, batch, max_new_tokens=9, recorder=recorder) for batch in batches]
     for session in sessions:
@@ -180,8 +180,8 @@ def test_reasons(model: VisionLanguageModel) -> None:
     assert never.graph_reason == "graphs are switched off"
     unsafe = DecodeSession(model, batch, max_new_tokens=5, recorder=Recorder())
     assert unsafe.graph_reason == "ToyBackbone does not declare graph_safe"
-    one = DecodeSession(model, batch, max_new_tokens=1, graphs="always", recorder=Recorder())
-    assert (one.uses_graph, one.graph_reason) == (False, "no token needs a step")
+    session = DecodeSession(model, batch, max_new_tokens=1, graphs="always", recorder=Recorder())
+    assert (session.uses_graph, session.graph_reason) == (False, "no token needs a step")
     with pytest.raises(ValueError, match="graphs must be one of auto, never, always, not 'sometimes'"):
         DecodeSession(model, batch, max_new_tokens=5, graphs="sometimes")  # type: ignore[arg-type]
     with pytest.raises(KernelError, match="steps cannot run as a graph: there are no CUDA graphs on CPU") as caught:

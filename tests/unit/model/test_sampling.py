@@ -23,10 +23,10 @@ def draws(count: int, seed: int = 1) -> torch.Tensor:
     return uniform_draws(row_streams(seed, range(count), CPU), torch.zeros(1, dtype=torch.int64))
 
 
-def chi_square(found: torch.Tensor, probabilities: torch.Tensor) -> float:
-    counts = torch.bincount(found, minlength=len(probabilities)).double()
+def chi_square(chosen: torch.Tensor, probabilities: torch.Tensor) -> float:
+    counts = torch.bincount(chosen, minlength=len(probabilities)).double()
     assert counts[probabilities == 0].sum() == 0
-    expected = probabilities.double() * len(found)
+    expected = probabilities.double() * len(chosen)
     there = probabilities > 0
     return float(((counts - expected)[there] ** 2 / expected[there]).sum())
 
@@ -34,17 +34,17 @@ def chi_square(found: torch.Tensor, probabilities: torch.Tensor) -> float:
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
 def test_tokens_are_drawn_as_often_as_they_are_probable(temperature: float) -> None:
     logits = torch.tensor([1.0, -0.5, 0.3, 2.0, -1.0, 0.0, 0.9, 1.1])
-    found = choose(logits.expand(DRAWS, -1), Sampling(temperature), draws(DRAWS))
-    assert chi_square(found, (logits / temperature).softmax(-1)) < P_VALUE_1E_6[7]
+    chosen = choose(logits.expand(DRAWS, -1), Sampling(temperature), draws(DRAWS))
+    assert chi_square(chosen, (logits / temperature).softmax(-1)) < P_VALUE_1E_6[7]
     wrong = (logits / (temperature * 1.2)).softmax(-1)
-    assert chi_square(found, wrong) > P_VALUE_1E_6[7], "another temperature would be noticed"
+    assert chi_square(chosen, wrong) > P_VALUE_1E_6[7], "another temperature would be noticed"
 
 
 def test_top_p_draws_among_the_fewest_that_reach_it() -> None:
     probabilities = torch.tensor([0.05, 0.4, 0.05, 0.25, 0.15, 0.1])
-    found = choose(probabilities.log().expand(DRAWS, -1), Sampling(1.0, top_p=0.85), draws(DRAWS))
+    chosen = choose(probabilities.log().expand(DRAWS, -1), Sampling(1.0, top_p=0.85), draws(DRAWS))
     kept = torch.tensor([0.0, 0.4, 0.0, 0.25, 0.15, 0.1])
-    assert chi_square(found, kept / kept.sum()) < P_VALUE_1E_6[3]
+    assert chi_square(chosen, kept / kept.sum()) < P_VALUE_1E_6[3]
 
 
 @given(st.lists(st.floats(-30, 30, width=32), min_size=1, max_size=20, unique=True), st.floats(1e-6, 10))
@@ -85,9 +85,9 @@ def test_the_formula() -> None:
 
 @pytest.mark.parametrize("seed", [0, -1, 2**63, 2**70])
 def test_any_integer_is_a_seed(seed: int) -> None:
-    found = uniform_draws(row_streams(seed, range(4), CPU), torch.tensor([0]))
-    assert len(set(found.tolist())) == 4
-    assert ((found >= 0) & (found < 1)).all()
+    uniforms = uniform_draws(row_streams(seed, range(4), CPU), torch.tensor([0]))
+    assert len(set(uniforms.tolist())) == 4
+    assert ((uniforms >= 0) & (uniforms < 1)).all()
 
 
 @pytest.mark.parametrize(

@@ -25,9 +25,9 @@ def test_arms_resolve_apart(write: Callable[..., str], registry: Registry) -> No
     assert arms["b"].plain()["model"]["projector"] == {"use": "pool/mean", "stride": 2}
     assert arms["b"].arm == "b"
     assert arms["b"].recipe.ablation is None
-    found = arm_differences(arms, "a")
-    assert found["a"] == []
-    assert [(d.path, d.left, d.right) for d in found["b"]] == [("model.projector.use", "map/mlp", "pool/mean")]
+    changes = arm_differences(arms, "a")
+    assert changes["a"] == []
+    assert [(d.path, d.left, d.right) for d in changes["b"]] == [("model.projector.use", "map/mlp", "pool/mean")]
 
 
 def test_no_ablation_no_arms(write: Callable[..., str], registry: Registry) -> None:
@@ -122,7 +122,7 @@ def test_arms_may_differ_in_how_exactly_they_answer(
     head = HEAD.replace("model.projector", "evaluate.precision").replace("a: {}", "a: {evaluate: {precision: {}}}")
     body = "    b: {evaluate: {precision: {weights: int8}}}\n    c: {evaluate: {precision: {state: bfloat16}}}\n"
     arms = arms_of(write, registry, WHOLE + head + body)
-    assert [one.recipe.evaluate.precision.words for one in arms.values() if one.recipe.evaluate.precision] == [
+    assert [arm.recipe.evaluate.precision.label for arm in arms.values() if arm.recipe.evaluate.precision] == [
         "weights trained, state kept",
         "weights int8, state kept",
         "weights trained, state bfloat16",

@@ -43,7 +43,7 @@ def test_list(run: Run) -> None:
     assert [line.split()[0] for line in table.splitlines()[1:] if line[0] != " "] == list(builtin_recipes())
     assert "Not built: baselines/moe_llava" in rest
     assert all(len(line) <= 80 for line in out.splitlines())
-    assert {one["name"]: one["profiles"] for one in parsed(run, "list")}["cobra_3b"] == ["laptop", "paper"]
+    assert {row["name"]: row["profiles"] for row in parsed(run, "list")}["cobra_3b"] == ["laptop", "paper"]
 
 
 def test_list_survives_a_recipe_that_cannot_be_read(run: Run, tmp_path: Path) -> None:
@@ -58,9 +58,9 @@ def test_list_survives_a_recipe_that_cannot_be_read(run: Run, tmp_path: Path) ->
     assert code == 0
     assert "extra/bad" in out
     assert "cobra_tiny" in out
-    found = {one["name"]: one["error"] for one in parsed(run, "list", "--plugin", str(plugin))}
-    assert "not valid YAML" in found["extra/bad"]
-    assert found["cobra_tiny"] is None
+    errors = {row["name"]: row["error"] for row in parsed(run, "list", "--plugin", str(plugin))}
+    assert "not valid YAML" in errors["extra/bad"]
+    assert errors["cobra_tiny"] is None
 
 
 def test_show_prints_the_file(run: Run) -> None:
@@ -95,7 +95,7 @@ def test_validate_says_what_differs_and_what_follows(run: Run) -> None:
     assert "  derived, exempt:" in lines
     assert all(len(line) <= 80 for line in lines[1:])
     (profile,) = parsed(run, "validate", "ablation_projector", "--profile", "laptop")
-    sizes = {arm: found["derived"] for arm, found in profile["arms"].items()}
+    sizes = {arm: entry["derived"] for arm, entry in profile["arms"].items()}
     assert (sizes["mlp"]["encoder_tokens"], sizes["mlp"]["image_tokens"]) == (64, 64)
     assert (sizes["ldpv2"]["encoder_tokens"], sizes["ldpv2"]["image_tokens"]) == (64, 16)
     assert profile["arms"]["ldpv2"]["differs"] == [
@@ -105,7 +105,7 @@ def test_validate_says_what_differs_and_what_follows(run: Run) -> None:
 
 
 def test_validate_checks_every_profile(run: Run) -> None:
-    assert [one["profile"] for one in parsed(run, "validate", "cobra_3b")] == ["laptop", "paper"]
+    assert [row["profile"] for row in parsed(run, "validate", "cobra_3b")] == ["laptop", "paper"]
     (plain,) = parsed(run, "validate", "cobra_tiny")
     assert plain["profile"] is None
     assert plain["derived"]["visual_width"] == 192
@@ -135,8 +135,8 @@ def test_validate_reports_all_errors_of_all_profiles(run: Run, tmp_path: Path) -
 
 
 def test_diff_of_recipes(run: Run) -> None:
-    found = parsed(run, "diff", "cobra_3b", "cobra_3b", "--other-profile", "paper")
-    paths = [one["path"] for one in found]
+    changes = parsed(run, "diff", "cobra_3b", "cobra_3b", "--other-profile", "paper")
+    paths = [change["path"] for change in changes]
     assert {"model.vision_encoder.use", "model.backbone.use", "data.source", "train.finetune.batch_size"} <= set(paths)
     assert not {"model.projector.use", "model.fusion.use", "train.finetune.epochs"} & set(paths)
     _, out, _ = run("diff", "cobra_3b", "cobra_3b", "--other-profile", "paper")
@@ -146,8 +146,8 @@ def test_diff_of_recipes(run: Run) -> None:
 
 
 def test_diff_of_arms(run: Run) -> None:
-    found = parsed(run, "diff", "ablation_encoder", "--arms")
-    assert [one["path"] for one in found["siglip"]] == ["model.vision_encoder.use", "model.projector.use"]
+    changes = parsed(run, "diff", "ablation_encoder", "--arms")
+    assert [change["path"] for change in changes["siglip"]] == ["model.vision_encoder.use", "model.projector.use"]
     assert run("diff", "ablation_encoder", "--arms")[1].startswith("arm siglip, compared with dinosiglip\n")
     assert "cobra_tiny: the recipe has no arms" in run("diff", "cobra_tiny", "--arms")[2]
     for words in (["cobra_tiny"], ["cobra_tiny", "cobra_3b", "--arms"]):

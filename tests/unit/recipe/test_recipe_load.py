@@ -161,15 +161,15 @@ def test_resolved_text_reads_back_to_the_same(
     second = resolve(load_recipe(folder / "second.yaml", registry=registry), registry)
     assert json.dumps(second.plain()) == json.dumps(first.plain())
     assert second.to_yaml() == first.to_yaml()
-    for arm, one in resolve_arms(first.recipe, registry).items():
-        assert resolve_arms(second.recipe, registry)[arm].plain() == one.plain()
+    for arm, resolved in resolve_arms(first.recipe, registry).items():
+        assert resolve_arms(second.recipe, registry)[arm].plain() == resolved.plain()
 
 
 def test_plugin_recipes_are_found_by_plugin_and_name(tmp_path: Path, registry: Registry) -> None:
     (tmp_path / "demo.yaml").write_text(WHOLE, encoding="utf-8")
     (tmp_path / "more.yaml").write_text("extends: toys/demo\nseed: 3\n", encoding="utf-8")
-    found = {"demo": tmp_path / "demo.yaml", "more": tmp_path / "more.yaml"}
-    record = PluginRecord("toys", "toys 1.0", "v1", "toys", "ok", recipes=found)
+    recipes = {"demo": tmp_path / "demo.yaml", "more": tmp_path / "more.yaml"}
+    record = PluginRecord("toys", "toys 1.0", "v1", "toys", "ok", recipes=recipes)
     both = Registry([*registry.records, record])
     assert load_recipe("toys/demo", registry=both).title == "Toy"
     assert load_recipe("toys/more", registry=both).seed == 3

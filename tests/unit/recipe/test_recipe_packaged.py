@@ -45,7 +45,7 @@ def test_shipped_recipes_resolve_and_are_fair(name: str, profile: str | None) ->
     arms = resolve_arms(recipe)
     assert list(arms) == list(recipe.ablation.arms if recipe.ablation else ())
     assert all(
-        version.startswith("cobra-kit ") for one in (resolved, *arms.values()) for version in one.lock().values()
+        version.startswith("cobra-kit ") for arm in (resolved, *arms.values()) for version in arm.lock().values()
     )
 
 
@@ -67,7 +67,7 @@ def test_arms_have_the_same_names_in_every_profile(name: str) -> None:
 def test_every_row_of_the_ablation_table_has_an_arm_under_both_profiles() -> None:
     table = paper_table("v4_table5_ablation")
     for profile in ("laptop", "paper"):
-        found = {}
+        covered = {}
         for name in SHIPPED:
             if not name.startswith("ablation_"):
                 continue
@@ -75,8 +75,8 @@ def test_every_row_of_the_ablation_table_has_an_arm_under_both_profiles() -> Non
             if ablation.paper is not None:
                 assert ablation.paper.rows[ablation.reference] == "full"
                 run = {arm: row for arm, row in ablation.paper.rows.items() if arm not in ablation.not_meaningful}
-                found |= {row: (name, arm) for arm, row in run.items()}
-        assert set(found) == set(table.rows)
+                covered |= {row: (name, arm) for arm, row in run.items()}
+        assert set(covered) == set(table.rows)
 
 
 def test_both_models_of_the_main_table_have_a_recipe() -> None:

@@ -58,10 +58,10 @@ def _is_yaml(text: str) -> bool:
     ],
 )
 def test_scalars_are_those_of_yaml_1_2(text: str, value: Plain) -> None:
-    found = parse_yaml(f"a: {text}", "x").plain()
-    assert isinstance(found, dict)
-    assert found["a"] == value
-    assert type(found["a"]) is type(value)
+    parsed = parse_yaml(f"a: {text}", "x").plain()
+    assert isinstance(parsed, dict)
+    assert parsed["a"] == value
+    assert type(parsed["a"]) is type(value)
 
 
 def test_keys_are_names_as_written() -> None:
@@ -83,6 +83,6 @@ def test_plain_aliases_are_expanded() -> None:
 
 @given(values)
 def test_what_is_written_is_read_back(value: Any) -> None:
-    found = parse_yaml(dump_yaml(value), "x").plain()
-    assert found == value
-    assert repr(found) == repr(value)  # tells 1 from True and 1.0
+    parsed = parse_yaml(dump_yaml(value), "x").plain()
+    assert parsed == value
+    assert repr(parsed) == repr(value)  # tells 1 from True and 1.0

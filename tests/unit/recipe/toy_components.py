@@ -64,8 +64,8 @@ def toy_registry() -> Registry:
         spec = ComponentSpec(name=name, summary="a toy", target="toy_components:Toy", config=f"toy_components:{config}")
         components.setdefault(plugin, []).append(Component(kind, plugin, "toys 1.0", spec))
     records = [
-        PluginRecord(plugin, "toys 1.0", "v1", "toys", status="ok", components=tuple(found))
-        for plugin, found in components.items()
+        PluginRecord(plugin, "toys 1.0", "v1", "toys", status="ok", components=tuple(specs))
+        for plugin, specs in components.items()
     ]
     broken = PluginRecord("resampler", "my-toys 0.2.0", "v1", "my_toys", "broken", "No module named 'einops'")
     return Registry([*records, broken])

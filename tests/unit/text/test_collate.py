@@ -60,7 +60,7 @@ def test_gather_equals_concatenation_row_by_row(batch):
         assert got.positions[packed_row, :length].tolist() == [i for size in sizes for i in range(size)]
         assert got.segment_ids[packed_row, :length].tolist() == [n for n, s in enumerate(sizes, 1) for _ in range(s)]
         labels = [[IGNORE_INDEX, *layouts[row].labels[1:]][: len(layouts[row].labels)] for row in group]
-        assert got.labels[packed_row, :length].tolist() == [label for one in labels for label in one]
+        assert got.labels[packed_row, :length].tolist() == [label for row in labels for label in row]
         assert got.source[packed_row, length:].eq(0).all()
         assert got.segment_ids[packed_row, length:].eq(0).all()
         assert got.positions[packed_row, length:].eq(0).all()
@@ -87,8 +87,8 @@ def test_a_small_batch_in_full():
 
 
 def test_the_end_of_a_packed_row_never_learns_its_neighbours_start():
-    one = layout((TEXT, 0), (TEXT, 1), labels=[3, 4])
-    batch = collate_layouts([one, one], [2, 2], [0, 0], 0, pack=[[1, 0]])
+    row = layout((TEXT, 0), (TEXT, 1), labels=[3, 4])
+    batch = collate_layouts([row, row], [2, 2], [0, 0], 0, pack=[[1, 0]])
     assert batch.labels.tolist() == [[IGNORE_INDEX, 4, IGNORE_INDEX, 4]]
     assert batch.source.tolist() == [[2, 3, 0, 1]]
     assert batch.packed

@@ -114,8 +114,8 @@ def test_ids_equal_those_of_transformers() -> None:
 def test_what_the_recipe_names_comes_first(tmp_path: Path, no_hub: None) -> None:
     beside, named = folder_with_tokenizer(tmp_path, "weights"), folder_with_tokenizer(tmp_path, "named")
     for given in (named, named / "tokenizer.json"):
-        found = find_tokenizer(weights=str(beside), tokenizer=str(given), where="a test")
-        assert found == named / "tokenizer.json"
+        path = find_tokenizer(weights=str(beside), tokenizer=str(given), where="a test")
+        assert path == named / "tokenizer.json"
 
 
 @pytest.mark.parametrize("weights", ["", "model.safetensors"], ids=["folder", "file"])

@@ -9,14 +9,14 @@ from pathlib import Path
 from string import ascii_uppercase, digits
 
 import pytest
+from build_small_tokenizer import VOCAB_SIZE, build, main
 from hypothesis import given
 from hypothesis import strategies as st
+from small_corpus import whole_words
 
 from cobra_kit.errors import TextError
 from cobra_kit.interfaces import Tokenizer
 from cobra_kit.text import tokenizer as tokenizer_module
-from cobra_kit.text.build_small_tokenizer import VOCAB_SIZE, build, main
-from cobra_kit.text.small_corpus import whole_words
 from cobra_kit.text.templates import ChatTemplate
 from cobra_kit.text.tokenizer import SMALL_TOKENIZER_FILE, BpeTokenizer, small_tokenizer
 

@@ -1,4 +1,4 @@
-r"""Makes the packaged small tokenizer: `python -m cobra_kit.text.build_small_tokenizer [FILE]`.
+r"""Makes the packaged small tokenizer: `python tools/build_small_tokenizer.py [FILE]`.
 
 Byte-level BPE, so any UTF-8 text survives a round trip. Ours rather than the library's trainer, because the file must
 come out byte for byte the same under every version of it: the most frequent pair is merged, of equally frequent ones
@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import tokenizers
+from small_corpus import training_lines, whole_words
 
 from cobra_kit.errors import ArgumentError
-from cobra_kit.text.small_corpus import training_lines, whole_words
 from cobra_kit.text.tokenizer import END_OF_TEXT, SMALL_TOKENIZER_FILE
 
 VOCAB_SIZE = 1024
@@ -30,6 +30,8 @@ ADDED = (END_OF_TEXT, "<|user|>\n", "\n<|assistant|>\n")
 
 # Letters in runs, digits and newlines one by one, other signs in runs; a blank belongs to what follows it.
 PIECES = r" ?\p{L}+| ?\p{N}|\n| ?[^\s\p{L}\p{N}]+|[^\S\n]+(?!\S)|[^\S\n]+"
+
+PACKAGED_FILE = Path(__file__).parents[1] / "cobra_kit" / "text" / SMALL_TOKENIZER_FILE
 
 Pair = tuple[str, str]
 
@@ -141,7 +143,7 @@ def _definition(vocab: list[str], merges: list[Pair]) -> dict[str, Any]:
 
 def main(arguments: list[str]) -> None:
     """Writes the tokenizer to the file named first, by default over the packaged one."""
-    path = Path(arguments[0]) if arguments else Path(__file__).with_name(SMALL_TOKENIZER_FILE)
+    path = Path(arguments[0]) if arguments else PACKAGED_FILE
     path.write_text(build(training_lines(), whole_words()), encoding="utf-8", newline="\n")
 
 

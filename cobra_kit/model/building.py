@@ -1,0 +1,136 @@
+"""The parts of a resolved recipe: classes from plugins, dimensions from part to part, weights from a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+
+from cobra_kit._plugins import call_component, place_of
+from cobra_kit.errors import PluginError, ShapeError, kind_of
+from cobra_kit.interfaces import Backbone, Projector, TokenShape, VisionEncoder
+from cobra_kit.model.placement import peak_bytes, place
+from cobra_kit.model.processor import Processor, make_processor
+from cobra_kit.model.returned import expect
+from cobra_kit.model.seeding import part_generator
+from cobra_kit.model.shapes import shapes_only
+from cobra_kit.weights import check_memory
+
+if TYPE_CHECKING:
+    from cobra_kit._plugins import Component as RegisteredComponent
+    from cobra_kit.interfaces import Component, TextCodec
+    from cobra_kit.plugin import Kind
+    from cobra_kit.recipe import ResolvedPart, ResolvedRecipe
+
+_SIZES: dict[Kind, tuple[str, ...]] = {"vision_encoder": ("width",), "backbone": ("hidden_size", "vocab_size")}
+"""The attributes of a part that size its neighbours."""
+
+
+def build_parts(resolved: ResolvedRecipe) -> dict[Kind, Component]:
+    """Returns the four parts on the meta device, by kind, in the order data flows.
+
+    Raises:
+        PluginError: A component cannot be loaded, or its class is wrong.
+        ShapeError: Two parts do not fit.
+    """
+    parts = resolved.parts
+    # The ends first: the parts between them are sized by both.
+    backbone = cast("Backbone", _shapes(parts["backbone"]))
+    encoder = cast("VisionEncoder", _shapes(parts["vision_encoder"]))
+    return {
+        "vision_encoder": encoder,
+        "projector": _fit_projector(parts, encoder.width, backbone.hidden_size),
+        "fusion": _shapes(parts["fusion"], hidden_size=backbone.hidden_size),
+        "backbone": backbone,
+    }
+
+
+def allocate_parts(
+    modules: Mapping[Kind, Component],
+    resolved: ResolvedRecipe,
+    device: torch.device,
+    dtypes: Mapping[Kind, torch.dtype | None],
+    *,
+    seed: int | None = None,
+    pretrained: bool,
+) -> None:
+    """Gives parts on the meta device their weights, in place.
+
+    Args:
+        modules: The parts, by kind.
+        resolved: The recipe they were built for.
+        device: Where the weights go.
+        dtypes: Per kind, the floating-point type of the weights; None: as they are drawn.
+        seed: Seed of random weights; None: the recipe's.
+        pretrained: Whether to load the weights that components name.
+
+    Raises:
+        WeightsError: Weights cannot be loaded, or there is not enough memory for them.
+    """
+    parts = resolved.parts
+    chosen = resolved.recipe.seed if seed is None else seed
+    needed = peak_bytes(list(modules.values()), device, [dtypes[kind] for kind in modules])
+    check_memory(needed, where=", ".join(part.component.qualified for part in parts.values()))
+    for kind, module in modules.items():
+        _fill(module, kind, parts[kind].component, chosen, pretrained=pretrained)
+        place(module, device, dtypes[kind])
+
+
+def processor_of(resolved: ResolvedRecipe, codec: TextCodec | None = None) -> Processor:
+    """Returns the processor of a resolved recipe, without building any module.
+
+    Args:
+        resolved: The recipe.
+        codec: Tokenizer and template; None: the backbone's own.
+    """
+    parts = resolved.parts
+    kinds: tuple[Kind, ...] = ("vision_encoder", "projector", "fusion", "backbone")
+    classes = tuple(parts[kind].component.load_class() for kind in kinds)
+    configs = tuple(parts[kind].config for kind in kinds)
+    return make_processor(
+        cast("Any", classes), cast("Any", configs), codec, components={kind: parts[kind].component for kind in kinds}
+    )
+
+
+def _shapes(part: ResolvedPart, **dimensions: Any) -> Component:
+    """Builds a part on the meta device; an error inside a plugin names the plugin."""
+    cls = part.component.load_class()
+    with shapes_only():
+        module = call_component(part.component, cls, part.config, **dimensions)
+    for name in _SIZES.get(part.component.kind, ()):
+        size = getattr(module, name, None)
+        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+            raise PluginError(
+                f"{part.component.title}: {cls.__qualname__}.{name} is {kind_of(size)}, expected 1 or more",
+                where=place_of(cls),
+                hint=f"Set self.{name} in __init__; its author can mend it.",
+            )
+    return module
+
+
+def _fit_projector(parts: Mapping[Kind, ResolvedPart], in_width: int, out_width: int) -> Component:
+    encoder, projector = parts["vision_encoder"], parts["projector"]
+    method = cast("type[VisionEncoder]", encoder.component.load_class()).max_shape
+    max_shape = expect(
+        call_component(encoder.component, method, encoder.config), TokenShape, method, encoder.component.title
+    )
+    announce = cast("type[Projector]", projector.component.load_class()).output_shape
+    try:
+        announced = call_component(projector.component, announce, projector.config, max_shape)
+    except ShapeError as error:
+        raise ShapeError(
+            f"{projector.component.qualified} does not fit {encoder.component.qualified}: {error.message}",
+            where=error.where,
+            hint=error.hint,
+        ) from error
+    expect(announced, TokenShape, announce, projector.component.title)
+    return _shapes(projector, in_width=in_width, max_shape=max_shape, out_width=out_width)
+
+
+def _fill(module: Component, kind: Kind, component: RegisteredComponent, seed: int, *, pretrained: bool) -> None:
+    # On the CPU whatever the device: its generator gives the same weights on every machine.
+    module.to_empty(device="cpu")
+    call_component(component, module.reset_parameters, part_generator(seed, kind, module))
+    if pretrained:
+        call_component(component, module.load_pretrained)
