@@ -6,11 +6,17 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from cobra_kit import _plugins
 
 # A shell that starts pytest in the background makes it ignore Ctrl-C, and its children too; the tests send some.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# Speed is measured in benchmarks/: an example that takes longer on a busy machine is no failure.
+settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-machine")
 
 
 @pytest.fixture(autouse=True)
