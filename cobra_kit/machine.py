@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import cobra_kit
+from cobra_kit.processes import output_of
 
 _CPUINFO = Path("/proc/cpuinfo")
 _GROUPS, _OWN_GROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
@@ -86,7 +86,7 @@ def _group_share(groups: Path = _GROUPS, own: Path = _OWN_GROUP) -> float | None
 
 def _share(group: Path) -> list[float]:
     """Returns the cores' worth of time that one group has by cgroup v2 and v1; nothing where it sets no limit."""
-    found: list[float] = []
+    shares: list[float] = []
     quotas = [line.split() for line in _lines(group / "cpu.max")]
     quotas += [[*_lines(group / "cpu.cfs_quota_us"), *_lines(group / "cpu.cfs_period_us")]]
     for words in quotas:
@@ -95,8 +95,8 @@ def _share(group: Path) -> list[float]:
         except ValueError:  # `max`: no limit
             continue
         if quota > 0 and period > 0:
-            found.append(quota / period)
-    return found
+            shares.append(quota / period)
+    return shares
 
 
 def vector_bits() -> int | None:
@@ -130,12 +130,16 @@ def gpus() -> tuple[Gpu, ...]:
 
     if not torch.cuda.is_available():
         return ()
-    found = []
-    for number in range(torch.cuda.device_count()):
-        one = torch.cuda.get_device_properties(number)
-        bfloat16 = computes_bfloat16(one.major, one.minor)
-        found.append(Gpu(one.name, one.total_memory, f"{one.major}.{one.minor}", bfloat16))
-    return tuple(found)
+    devices = [torch.cuda.get_device_properties(number) for number in range(torch.cuda.device_count())]
+    return tuple(
+        Gpu(
+            device.name,
+            device.total_memory,
+            f"{device.major}.{device.minor}",
+            computes_bfloat16(device.major, device.minor),
+        )
+        for device in devices
+    )
 
 
 def computes_bfloat16(major: int, minor: int) -> bool:
@@ -145,8 +149,8 @@ def computes_bfloat16(major: int, minor: int) -> bool:
 
 def driver_version() -> str | None:
     """Returns the version of NVIDIA's driver; None where `nvidia-smi` does not tell."""
-    found = _output("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
-    return found.splitlines()[0] if found else None
+    printed = output_of("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
+    return printed.splitlines()[0] if printed else None  # a line per GPU
 
 
 def git_commit() -> str | None:
@@ -157,8 +161,8 @@ def git_commit() -> str | None:
     root = Path(cobra_kit.__file__).parents[1]
     if not (root / ".git").exists():
         return None
-    commit = _output("git", "-C", str(root), "rev-parse", "HEAD")
-    changed = _output("git", "-C", str(root), "status", "--porcelain", "--untracked-files=no")
+    commit = output_of("git", "-C", str(root), "rev-parse", "HEAD")
+    changed = output_of("git", "-C", str(root), "status", "--porcelain", "--untracked-files=no")
     return f"{commit}+" if commit and changed else commit
 
 
@@ -172,7 +176,7 @@ def session(device: str = "cpu") -> dict[str, Any]:
         "cobra_kit": cobra_kit.__version__,
         "git_commit": git_commit(),
         "python": platform.python_version(),
-        "packages": {name: found for name, found in package_versions(_PACKAGES).items() if found},
+        "packages": {name: number for name, number in package_versions(_PACKAGES).items() if number},
         "system": platform.platform(),
         "host": platform.node(),
         "processor": processor(),
@@ -182,14 +186,6 @@ def session(device: str = "cpu") -> dict[str, Any]:
         "device": device,
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
-
-
-def _output(*command: str) -> str | None:
-    try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return found.stdout.strip() or None
 
 
 def _version(name: str) -> str | None:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import ctypes
 import json
-import os
-import subprocess
 import sys
 import tempfile
 from contextlib import suppress
@@ -21,6 +19,7 @@ from cobra_kit.bench.results import Peak
 from cobra_kit.bench.settings import Settings
 from cobra_kit.bench.subjects import Subject
 from cobra_kit.errors import CobraError
+from cobra_kit.processes import last_line, run_python
 
 CPU_HOW = "the resident memory of a process that does nothing else, Python and torch included, at its peak"
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -46,16 +45,9 @@ def child_peaks(subject: Subject, dtype: str, settings: Settings) -> dict[str, P
         "plugins": [str(file.absolute()) for file in files],
         "enabled": enabled,
     }
-    paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
-    done = subprocess.run(
-        [sys.executable, "-m", __name__],
-        input=json.dumps(asked),
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": paths},
-    )
+    done = run_python("-m", __name__, text=json.dumps(asked))
     if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        last = last_line(done.stderr, f"exit status {done.returncode}")
         raise CobraError(f"measuring the memory of {subject.name} failed: {last}", hint="Leave it out: --no-memory.")
     found: dict[str, dict[str, int]] = json.loads(done.stdout.splitlines()[-1])
     return {size: Peak(**peak) for size, peak in found.items()}

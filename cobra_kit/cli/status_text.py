@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from cobra_kit.cli.board import duration
-from cobra_kit.cli.columns import blocks, cut_rows
+from cobra_kit.columns import blocks, cut_rows
+from cobra_kit.formatting import duration
 from cobra_kit.study.reading.status import COMPLETE, FAILED, RUNNING, STATES, WAITING, StudyStatus, TrialStatus
 
 Line = tuple[str, str]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from cobra_kit.errors import ArgumentError, CobraError, kind_of
+from cobra_kit.formatting import suggest
 from cobra_kit.machine import computes_bfloat16
-from cobra_kit.recipe.problems import suggest
 
 AUTO = "auto"
 _DEVICE_HINT = "Such as 'cpu', 'cuda' or 'cuda:1'; 'cpu' works everywhere."

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cobra_kit.arguments import whole_number
 from cobra_kit.errors import WeightsError
+from cobra_kit.formatting import gibibytes
 
 _MEMINFO = Path("/proc/meminfo")
 _CGROUP = Path("/sys/fs/cgroup")
@@ -27,7 +28,7 @@ def check_memory(num_bytes: int, *, where: str) -> None:
     available = available_memory()
     if available is not None and num_bytes > available:
         raise WeightsError(
-            f"loading needs {_gib(num_bytes)} GiB of memory, and {_gib(available)} GiB are available",
+            f"loading needs {gibibytes(num_bytes)} of memory, and {gibibytes(available)} are available",
             where=where,
             hint="Choose a smaller dtype (bfloat16 takes half of float32) or a smaller model, end other programs, "
             "or use a machine with more memory.",
@@ -78,7 +79,3 @@ def _fields(path: Path) -> dict[str, int]:
     except OSError:
         return {}
     return {line[0]: int(line[1]) for line in lines if len(line) > 1 and line[1].isdigit()}
-
-
-def _gib(num_bytes: int) -> str:
-    return f"{num_bytes / 2**30:,.1f}"
