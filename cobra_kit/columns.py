@@ -141,17 +141,17 @@ def _folded(row: Sequence[str], widths: Sequence[int], flexible: Sequence[int], 
 
 def _stacked(table: Sequence[Sequence[str]], indent: str, limit: int, *, header: bool) -> list[list[str]]:
     names = table[0] if header else [""] * len(table[0])
-    found = []
+    stacks = []
     for number, row in enumerate(table):
         if header and number == 0:
-            found.append([f"{indent}{row[0]}".rstrip()])
+            stacks.append([f"{indent}{row[0]}".rstrip()])
             continue
         below = indent + "    "
         lines = [indent + line for line in wrap(row[0], limit - len(indent)) or [""]]
         for name, cell in zip(names[1:], row[1:], strict=True):
             lines += [below + line for line in wrap(f"{name} {cell}".strip() if cell else "", limit - len(below))]
-        found.append([line.rstrip() for line in lines])
-    return found
+        stacks.append([line.rstrip() for line in lines])
+    return stacks
 
 
 def wrap(text: str, size: int) -> list[str]:

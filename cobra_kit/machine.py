@@ -15,7 +15,8 @@ from typing import Any
 import cobra_kit
 from cobra_kit.processes import output_of
 
-_CPUINFO = Path("/proc/cpuinfo")
+_CPUINFO, _MEMINFO = Path("/proc/cpuinfo"), Path("/proc/meminfo")
+_OWN_STATUS, _OWN_PEAK = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _GROUPS, _OWN_GROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 _VECTORS = (("avx512f", 512), ("avx2", 256), ("avx", 256), ("sse2", 128), ("asimd", 128), ("neon", 128))
@@ -122,6 +123,69 @@ def memory_bytes() -> int | None:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError):
         return None
+
+
+def available_memory() -> int | None:
+    """Returns the bytes that this process may still take: the machine's, or its container's where that is less.
+
+    None where the system does not say.
+    """
+    limits = [_free_memory(), _group_memory(), _older_group_memory()]
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _free_memory() -> int | None:
+    fields = _fields(_MEMINFO)
+    return fields["MemAvailable:"] * 1024 if "MemAvailable:" in fields else None
+
+
+def _group_memory() -> int | None:
+    limit, used = _number(_GROUPS / "memory.max"), _number(_GROUPS / "memory.current")
+    # Pages of files that nobody has read lately are given back on demand: the kernel counts them as used.
+    return _left(limit, used, _fields(_GROUPS / "memory.stat").get("inactive_file", 0))
+
+
+def _older_group_memory() -> int | None:
+    folder = _GROUPS / "memory"
+    limit, used = _number(folder / "memory.limit_in_bytes"), _number(folder / "memory.usage_in_bytes")
+    return _left(limit, used, _fields(folder / "memory.stat").get("total_inactive_file", 0))
+
+
+def _left(limit: int | None, used: int | None, reclaimable: int) -> int | None:
+    return None if limit is None or used is None else max(0, limit - used + reclaimable)
+
+
+def _number(path: Path) -> int | None:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):  # no such file, or "max": no limit
+        return None
+
+
+def _fields(path: Path) -> dict[str, int]:
+    """Returns the numbers of a file of lines `name number ..`."""
+    lines = [line.split() for line in _lines(path)]
+    return {line[0]: int(line[1]) for line in lines if len(line) > 1 and line[1].isdigit()}
+
+
+def resident_memory(*, peak: bool = False) -> int | None:
+    """Returns the bytes of memory that this process has, or had at most; None where the system does not say."""
+    kilobytes = _fields(_OWN_STATUS).get("VmHWM:" if peak else "VmRSS:")
+    return None if kilobytes is None else kilobytes * 1024
+
+
+def forget_peak() -> bool:
+    """Makes the peak of `resident_memory` what it is now; returns whether the system can."""
+    try:
+        _OWN_PEAK.write_text("5", encoding="ascii")  # proc(5): 5 resets the peak, other numbers something else
+    except OSError:
+        return False
+    return True
+
+
+def keeps_peak() -> bool:
+    """Returns whether the system keeps the peak of `resident_memory`."""
+    return _OWN_PEAK.exists()
 
 
 def gpus() -> tuple[Gpu, ...]:
