@@ -186,8 +186,7 @@ def paragraph(text: str, *, indent: str, limit: int | None) -> str:
 
 
 def _fit(text: str, size: int) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= size else text[: size - 1].rstrip() + "…"
+    return _fit_line(" ".join(text.split()), size)
 
 
 def _fit_line(line: str, size: int) -> str:

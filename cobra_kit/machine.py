@@ -48,7 +48,7 @@ def package_versions(names: Iterable[str]) -> dict[str, str | None]:
 
 def processor() -> str:
     """Returns the processor's model."""
-    for line in _lines(_CPUINFO):
+    for line in _lines(_CPUINFO):  # platform.processor() is empty, or the architecture alone, on most Linux systems
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
