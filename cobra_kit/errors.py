@@ -96,6 +96,11 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
+def first_line(error: BaseException) -> str:
+    """Returns the first line of an error's text, or its type where it has none: for a message that goes on itself."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def is_shortage(error: BaseException) -> bool:
     """Returns whether an error says that the system is short of memory or open files, and nothing about a file."""
     return is_out_of_memory(error) or (isinstance(error, OSError) and error.errno in _SHORTAGE)

@@ -28,6 +28,7 @@ def locked(path: Path, waiting: Callable[[], None], *, shared: bool = False) -> 
         return
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
+        # Not lockf: its locks are a process's, and closing any descriptor of the file anywhere in it would drop them.
         kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         yield _acquire(descriptor, waiting, fcntl.flock, kind, fcntl.LOCK_NB)
     finally:

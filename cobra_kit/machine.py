@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import cobra_kit
+from cobra_kit.processes import output_of
 
-_CPUINFO = Path("/proc/cpuinfo")
+_CPUINFO, _MEMINFO = Path("/proc/cpuinfo"), Path("/proc/meminfo")
+_OWN_STATUS, _OWN_PEAK = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _GROUPS, _OWN_GROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 _VECTORS = (("avx512f", 512), ("avx2", 256), ("avx", 256), ("sse2", 128), ("asimd", 128), ("neon", 128))
@@ -47,7 +48,7 @@ def package_versions(names: Iterable[str]) -> dict[str, str | None]:
 
 def processor() -> str:
     """Returns the processor's model."""
-    for line in _lines(_CPUINFO):
+    for line in _lines(_CPUINFO):  # platform.processor() is empty, or the architecture alone, on most Linux systems
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
@@ -86,7 +87,7 @@ def _group_share(groups: Path = _GROUPS, own: Path = _OWN_GROUP) -> float | None
 
 def _share(group: Path) -> list[float]:
     """Returns the cores' worth of time that one group has by cgroup v2 and v1; nothing where it sets no limit."""
-    found: list[float] = []
+    shares: list[float] = []
     quotas = [line.split() for line in _lines(group / "cpu.max")]
     quotas += [[*_lines(group / "cpu.cfs_quota_us"), *_lines(group / "cpu.cfs_period_us")]]
     for words in quotas:
@@ -95,8 +96,8 @@ def _share(group: Path) -> list[float]:
         except ValueError:  # `max`: no limit
             continue
         if quota > 0 and period > 0:
-            found.append(quota / period)
-    return found
+            shares.append(quota / period)
+    return shares
 
 
 def vector_bits() -> int | None:
@@ -124,18 +125,85 @@ def memory_bytes() -> int | None:
         return None
 
 
+def available_memory() -> int | None:
+    """Returns the bytes that this process may still take: the machine's, or its container's where that is less.
+
+    None where the system does not say.
+    """
+    limits = [_free_memory(), _group_memory(), _older_group_memory()]
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _free_memory() -> int | None:
+    fields = _fields(_MEMINFO)
+    return fields["MemAvailable:"] * 1024 if "MemAvailable:" in fields else None
+
+
+def _group_memory() -> int | None:
+    limit, used = _number(_GROUPS / "memory.max"), _number(_GROUPS / "memory.current")
+    # Pages of files that nobody has read lately are given back on demand: the kernel counts them as used.
+    return _left(limit, used, _fields(_GROUPS / "memory.stat").get("inactive_file", 0))
+
+
+def _older_group_memory() -> int | None:
+    folder = _GROUPS / "memory"
+    limit, used = _number(folder / "memory.limit_in_bytes"), _number(folder / "memory.usage_in_bytes")
+    return _left(limit, used, _fields(folder / "memory.stat").get("total_inactive_file", 0))
+
+
+def _left(limit: int | None, used: int | None, reclaimable: int) -> int | None:
+    return None if limit is None or used is None else max(0, limit - used + reclaimable)
+
+
+def _number(path: Path) -> int | None:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):  # no such file, or "max": no limit
+        return None
+
+
+def _fields(path: Path) -> dict[str, int]:
+    """Returns the numbers of a file of lines `name number ..`."""
+    lines = [line.split() for line in _lines(path)]
+    return {line[0]: int(line[1]) for line in lines if len(line) > 1 and line[1].isdigit()}
+
+
+def resident_memory(*, peak: bool = False) -> int | None:
+    """Returns the bytes of memory that this process has, or had at most; None where the system does not say."""
+    kilobytes = _fields(_OWN_STATUS).get("VmHWM:" if peak else "VmRSS:")
+    return None if kilobytes is None else kilobytes * 1024
+
+
+def forget_peak() -> bool:
+    """Makes the peak of `resident_memory` what it is now; returns whether the system can."""
+    try:
+        _OWN_PEAK.write_text("5", encoding="ascii")  # proc(5): 5 resets the peak, other numbers something else
+    except OSError:
+        return False
+    return True
+
+
+def keeps_peak() -> bool:
+    """Returns whether the system keeps the peak of `resident_memory`."""
+    return _OWN_PEAK.exists()
+
+
 def gpus() -> tuple[Gpu, ...]:
     """Returns the GPUs that torch sees."""
     import torch
 
     if not torch.cuda.is_available():
         return ()
-    found = []
-    for number in range(torch.cuda.device_count()):
-        one = torch.cuda.get_device_properties(number)
-        bfloat16 = computes_bfloat16(one.major, one.minor)
-        found.append(Gpu(one.name, one.total_memory, f"{one.major}.{one.minor}", bfloat16))
-    return tuple(found)
+    devices = [torch.cuda.get_device_properties(number) for number in range(torch.cuda.device_count())]
+    return tuple(
+        Gpu(
+            device.name,
+            device.total_memory,
+            f"{device.major}.{device.minor}",
+            computes_bfloat16(device.major, device.minor),
+        )
+        for device in devices
+    )
 
 
 def computes_bfloat16(major: int, minor: int) -> bool:
@@ -145,8 +213,8 @@ def computes_bfloat16(major: int, minor: int) -> bool:
 
 def driver_version() -> str | None:
     """Returns the version of NVIDIA's driver; None where `nvidia-smi` does not tell."""
-    found = _output("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
-    return found.splitlines()[0] if found else None
+    printed = output_of("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
+    return printed.splitlines()[0] if printed else None  # a line per GPU
 
 
 def git_commit() -> str | None:
@@ -157,8 +225,8 @@ def git_commit() -> str | None:
     root = Path(cobra_kit.__file__).parents[1]
     if not (root / ".git").exists():
         return None
-    commit = _output("git", "-C", str(root), "rev-parse", "HEAD")
-    changed = _output("git", "-C", str(root), "status", "--porcelain", "--untracked-files=no")
+    commit = output_of("git", "-C", str(root), "rev-parse", "HEAD")
+    changed = output_of("git", "-C", str(root), "status", "--porcelain", "--untracked-files=no")
     return f"{commit}+" if commit and changed else commit
 
 
@@ -172,7 +240,7 @@ def session(device: str = "cpu") -> dict[str, Any]:
         "cobra_kit": cobra_kit.__version__,
         "git_commit": git_commit(),
         "python": platform.python_version(),
-        "packages": {name: found for name, found in package_versions(_PACKAGES).items() if found},
+        "packages": {name: number for name, number in package_versions(_PACKAGES).items() if number},
         "system": platform.platform(),
         "host": platform.node(),
         "processor": processor(),
@@ -182,14 +250,6 @@ def session(device: str = "cpu") -> dict[str, Any]:
         "device": device,
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
-
-
-def _output(*command: str) -> str | None:
-    try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return found.stdout.strip() or None
 
 
 def _version(name: str) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import shlex
@@ -16,6 +15,7 @@ from cobra_kit._plugins.code import code_fingerprint
 from cobra_kit._plugins.quiet import stdout_to_stderr
 from cobra_kit._plugins.words import KIND_WORDS, one_line
 from cobra_kit.errors import NotFinishedError, PluginError
+from cobra_kit.formatting import did_you_mean, nearest
 from cobra_kit.plugin import ComponentSpec, Kind
 
 if TYPE_CHECKING:
@@ -163,10 +163,9 @@ def import_reference(reference: str, *, title: str) -> Any:
     try:
         return getattr(module, name)
     except AttributeError as error:
-        near = difflib.get_close_matches(name, vars(module), n=1)
         raise PluginError(
             f"{title}: module {module_name} has no {name!r}",
-            hint=f"did you mean {near[0]}?" if near else None,
+            hint=did_you_mean(nearest(name, vars(module), most=1)),
         ) from error
 
 

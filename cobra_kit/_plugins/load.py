@@ -14,8 +14,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 from cobra_kit._plugins.component import Component
 from cobra_kit._plugins.quiet import stdout_to_stderr
 from cobra_kit._plugins.records import PluginRecord
-from cobra_kit._plugins.words import nearest, one_line
+from cobra_kit._plugins.words import one_line
 from cobra_kit.errors import CobraError, PluginError
+from cobra_kit.formatting import nearest
 from cobra_kit.plugin import HOOKS, CobraHooks, ComponentSpec, DiagnosticSpec
 
 ERRORS_VARIABLE = "COBRA_KIT_PLUGIN_ERRORS"
@@ -75,7 +76,7 @@ def _check_hooks(manager: pluggy.PluginManager, module: object) -> None:
     for caller in callers:
         optional = all(impl.optionalhook for impl in caller.get_hookimpls())
         if not caller.has_spec() and not optional:
-            near = nearest(caller.name, _KNOWN_HOOKS, number=1)
+            near = nearest(caller.name, _KNOWN_HOOKS, most=1)
             raise PluginError(f"unknown hook {caller.name!r}" + (f", did you mean {near[0]!r}?" if near else ""))
     implemented = {caller.name for caller in callers}
     unmarked = [name for name in _KNOWN_HOOKS if name not in implemented and hasattr(module, name)]

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from cobra_kit._plugins.component import Component
 from cobra_kit._plugins.records import PluginRecord
-from cobra_kit._plugins.words import KIND_WORDS, count, either, nearest
+from cobra_kit._plugins.words import KIND_WORDS
 from cobra_kit.errors import PluginError
+from cobra_kit.formatting import did_you_mean, nearest, plural
 from cobra_kit.plugin import Kind
 
 
@@ -24,7 +25,8 @@ def unknown_component(
         records: All plugins.
     """
     message = f"no {KIND_WORDS[kind]} named {name!r}"
-    hint = "  ".join(filter(None, [_did_you_mean(name, pool), _where_to_look(kind, pool)]))
+    near = did_you_mean(near_components(name, pool))
+    hint = "  ".join(filter(None, [near, _where_to_look(kind, pool)]))
     return _error(message, name, [_other_kind(name, every), hint], records)
 
 
@@ -37,7 +39,7 @@ def unknown_name(name: str, every: Sequence[Component], records: Sequence[Plugin
         records: All plugins.
     """
     near = list(dict.fromkeys([*nearest(name, (record.plugin for record in records)), *near_components(name, every)]))
-    hint = (f"did you mean {either(near)}?  " if near else "") + "cobra-kit plugins list shows all"
+    hint = "  ".join(filter(None, [did_you_mean(near), "cobra-kit plugins list shows all"]))
     return _error(f"no plugin or component named {name!r}", name, [hint], records)
 
 
@@ -64,11 +66,6 @@ def near_components(name: str, pool: Sequence[Component]) -> list[str]:
     return list(dict.fromkeys(ordered))[:3]
 
 
-def _did_you_mean(name: str, pool: Sequence[Component]) -> str:
-    near = near_components(name, pool)
-    return f"did you mean {either(near)}?" if near else ""
-
-
 def _where_to_look(kind: Kind, pool: Sequence[Component]) -> str:
     return (
         f"cobra-kit plugins list --kind {kind} shows all {len(pool)}" if pool else f"no {KIND_WORDS[kind]} is installed"
@@ -83,7 +80,7 @@ def _other_kind(name: str, every: Sequence[Component]) -> str:
 def _failed(records: Sequence[PluginRecord]) -> list[str]:
     if not records:
         return []
-    head = f"{count(len(records), 'plugin')} failed to load and may provide it:"
+    head = f"{plural(len(records), 'plugin')} failed to load and may provide it:"
     if len(records) == 1:
         return [f"{head} {records[0].label}: {records[0].error}"]
     return [head, *(f"  {record.label}: {record.error}" for record in records)]
@@ -93,4 +90,4 @@ def _blocked(records: Sequence[PluginRecord]) -> str:
     if not records:
         return ""
     reasons = " and ".join(sorted({record.error for record in records}))
-    return f"{count(len(records), 'plugin')} {'is' if len(records) == 1 else 'are'} blocked ({reasons})"
+    return f"{plural(len(records), 'plugin')} {'is' if len(records) == 1 else 'are'} blocked ({reasons})"

@@ -20,8 +20,9 @@ from cobra_kit._plugins.discover import ALLOW_VARIABLE, find_installed, unknown_
 from cobra_kit._plugins.files import find_files
 from cobra_kit._plugins.load import errors_raise, load_plugin
 from cobra_kit._plugins.records import PluginRecord
-from cobra_kit._plugins.words import KIND_WORDS, either
+from cobra_kit._plugins.words import KIND_WORDS
 from cobra_kit.errors import PluginError
+from cobra_kit.formatting import either
 from cobra_kit.plugin import Kind
 
 

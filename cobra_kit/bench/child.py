@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import ctypes
 import json
-import os
-import subprocess
 import sys
 import tempfile
 from contextlib import suppress
@@ -21,10 +19,10 @@ from cobra_kit.bench.results import Peak
 from cobra_kit.bench.settings import Settings
 from cobra_kit.bench.subjects import Subject
 from cobra_kit.errors import CobraError
+from cobra_kit.machine import forget_peak, keeps_peak, resident_memory
+from cobra_kit.processes import last_line, run_python
 
 CPU_HOW = "the resident memory of a process that does nothing else, Python and torch included, at its peak"
-_STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-_RESET_PEAK = "5"
 _TOKENS = 2
 """Tokens per answer: the peak is in the prefill."""
 
@@ -35,7 +33,7 @@ def child_peaks(subject: Subject, dtype: str, settings: Settings) -> dict[str, P
     Raises:
         CobraError: The process failed; the text is its last line.
     """
-    if not _RESET.exists():
+    if not keeps_peak():
         return {}
     files, enabled = configured()
     asked = {
@@ -46,16 +44,9 @@ def child_peaks(subject: Subject, dtype: str, settings: Settings) -> dict[str, P
         "plugins": [str(file.absolute()) for file in files],
         "enabled": enabled,
     }
-    paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
-    done = subprocess.run(
-        [sys.executable, "-m", __name__],
-        input=json.dumps(asked),
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": paths},
-    )
+    done = run_python("-m", __name__, text=json.dumps(asked))
     if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        last = last_line(done.stderr, f"exit status {done.returncode}")
         raise CobraError(f"measuring the memory of {subject.name} failed: {last}", hint="Leave it out: --no-memory.")
     found: dict[str, dict[str, int]] = json.loads(done.stdout.splitlines()[-1])
     return {size: Peak(**peak) for size, peak in found.items()}
@@ -85,13 +76,14 @@ def measured(asked: dict[str, Any]) -> dict[str, dict[str, int]]:
     found = {}
     for case in cases:
         give_back_freed()
-        before = _kilobytes("VmRSS")
-        _RESET.write_text(_RESET_PEAK)
+        before = _resident()
+        if not forget_peak():
+            raise _silent_system()
         case.measure()
-        total = _kilobytes("VmHWM")
+        total = _resident(peak=True)
         one = case.prompt
         size = f"{one.batch.num_rows} {one.text_tokens} {one.visual_tokens}"
-        found[size] = asdict(Peak(total * 1024, max(0, total - before) * 1024))
+        found[size] = asdict(Peak(total, max(0, total - before)))
     return found
 
 
@@ -101,11 +93,15 @@ def give_back_freed() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _kilobytes(name: str) -> int:
-    for line in _STATUS.read_text(encoding="utf-8").splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1])
-    raise CobraError(f"{_STATUS} has no {name}", hint="Leave the memory out: --no-memory.")
+def _resident(*, peak: bool = False) -> int:
+    num_bytes = resident_memory(peak=peak)
+    if num_bytes is None:
+        raise _silent_system()
+    return num_bytes
+
+
+def _silent_system() -> CobraError:
+    return CobraError("the system does not tell this process's memory", hint="Leave the memory out: --no-memory.")
 
 
 if __name__ == "__main__":

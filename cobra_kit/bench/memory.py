@@ -12,6 +12,7 @@ from cobra_kit.bench.subjects import Subject
 from cobra_kit.errors import CobraError, WeightsError
 from cobra_kit.estimate.inference import InferenceNeed, inference_need, together
 from cobra_kit.estimate.memory import FITS
+from cobra_kit.formatting import gigabytes
 from cobra_kit.model.device import dtype_named
 from cobra_kit.weights import available_memory
 
@@ -99,11 +100,6 @@ def least_seconds(need: Need, settings: Settings, bandwidth: float) -> float:
     """
     steps = (1 + settings.warmup + settings.repeats) * settings.new_tokens
     return steps * sum(one.weights for one in need.each) / bandwidth
-
-
-def gigabytes(count: float) -> str:
-    """Returns bytes as text: `7.1 GB`."""
-    return f"{count / 1e9:,.1f} GB"
 
 
 def _need(subject: Subject, settings: Settings, device: torch.device, dtype: torch.dtype) -> InferenceNeed:

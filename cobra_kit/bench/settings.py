@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import get_args
 
 from cobra_kit.errors import CobraError
+from cobra_kit.formatting import suggest
 from cobra_kit.model.decoding import GraphUse
-from cobra_kit.recipe.problems import suggest
 
 GENERAL, COBRA = "general", "cobra"
 PROTOCOLS = (GENERAL, COBRA)

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import torch
 
 from cobra_kit.bench.bandwidth import measure_bandwidth
-from cobra_kit.bench.memory import Need, fits, free_memory, gigabytes, least_seconds, needs
+from cobra_kit.bench.memory import Need, fits, free_memory, least_seconds, needs
 from cobra_kit.bench.results import BenchResult, NotRun
 from cobra_kit.bench.run import Gathered, finished, measure_together
 from cobra_kit.bench.settings import Settings
 from cobra_kit.bench.subjects import Subject
 from cobra_kit.errors import CobraError
+from cobra_kit.formatting import gigabytes
 from cobra_kit.model.device import device_named, dtype_named
 from cobra_kit.paper import PaperTable, paper_table, paper_table_names
 from cobra_kit.recipe import ResolvedRecipe, load_recipe, resolve, resolve_arms

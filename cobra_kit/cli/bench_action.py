@@ -12,12 +12,12 @@ from typing import Any, cast
 
 import typer
 
+from cobra_kit import columns
 from cobra_kit.bench import BenchResult, Settings, bench_systems, subjects_of, systems_of, to_plain, write_record
 from cobra_kit.bench import bench as run_bench
 from cobra_kit.bench.record import check_folder
 from cobra_kit.bench.settings import COBRA, GENERAL, PAPER_TOKENS, image_numbers, numbers
 from cobra_kit.bench.systems import LAPTOP, is_table
-from cobra_kit.cli import columns
 from cobra_kit.cli.arguments import UsageError
 from cobra_kit.cli.bench_page import render_page
 from cobra_kit.cli.bench_text import render

@@ -7,11 +7,12 @@ from itertools import groupby
 
 import typer
 
+from cobra_kit import columns
 from cobra_kit.bench import BenchResult, Measurement, Spread
 from cobra_kit.bench.settings import COBRA
 from cobra_kit.bench.systems import PAPER
-from cobra_kit.cli import columns
-from cobra_kit.cli.columns import grid
+from cobra_kit.columns import grid
+from cobra_kit.formatting import gigabytes, plural
 
 _WIDE = 110
 _CACHES = 4
@@ -43,7 +44,7 @@ def tables(found: BenchResult, width: int) -> list[str]:
     lines = [typer.style(columns.paragraph(found.statement, indent="", limit=width), bold=True)]
     table = _protocol if found.settings.protocol == COBRA else _general
     for (dtype, rows), own in groupby(_ordered(found.measurements), key=lambda one: (one.dtype, one.batch)):
-        title = f"{dtype}, {rows} row{'s' if rows > 1 else ''}"
+        title = f"{dtype}, {plural(rows, 'row')}"
         lines += ["", title, *table(found, list(own), wide=width >= _WIDE)]
     return lines
 
@@ -62,7 +63,7 @@ def notes(found: BenchResult, *, wide: bool) -> list[str]:
     """Returns what a reader of the numbers must know, a paragraph each; `wide`: quartiles are shown."""
     best, rounds = found.bandwidth, found.repeats
     told = [
-        f"Medians of {rounds} round{'s' if rounds != 1 else ''}"
+        f"Medians of {plural(rounds, 'round')}"
         + (" in turns" if found.side_by_side and len(found.measurements) > 1 else "")
         + _quartiles(rounds, wide),
         f"Memory bandwidth, measured in this run: copy {_rate(best.copy)}, triad {_rate(best.triad)}, "
@@ -174,7 +175,7 @@ def _peak(one: Measurement) -> str:
 
 
 def _rate(bytes_per_second: float) -> str:
-    return f"{bytes_per_second / 1e9:,.1f} GB/s"
+    return f"{gigabytes(bytes_per_second)}/s"
 
 
 def _graphs(measurements: Sequence[Measurement]) -> list[str]:

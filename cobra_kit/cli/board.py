@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cobra_kit.events import Event, Progress, StageDone, StageStarted, StepDone
+from cobra_kit.formatting import duration
 from cobra_kit.study.execution.events import RunDone, RunStarted
 from cobra_kit.study.plan.study_plan import StudyPlan
 
@@ -142,11 +143,3 @@ class ProgressDisplay:
         if not event.arm and event.done >= event.total:
             row.state, row.seconds_left = DONE, None
             row.outcome = f"{event.total:,} {event.unit}  {duration(seconds)}"
-
-
-def duration(seconds: float) -> str:
-    """Returns `1:52`, or `2:03:04` from an hour on."""
-    whole = round(seconds)
-    minutes, rest = divmod(whole, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

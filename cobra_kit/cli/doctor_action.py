@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from cobra_kit.cli import columns
+from cobra_kit import columns
 from cobra_kit.cli.doctor_text import render, to_json
 from cobra_kit.cli.entry import FAILED, OK
 from cobra_kit.doctor import examine

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cobra_kit.cli import columns
+from cobra_kit import columns
+from cobra_kit.formatting import gibibytes, megabytes
 
 if TYPE_CHECKING:
     from cobra_kit.doctor import Examination
@@ -66,7 +67,7 @@ def _gpus(found: Examination) -> list[tuple[str, str]]:
     facts = [
         (
             f"GPU {number}",
-            f"{one.name}, {one.memory / 2**30:,.1f} GiB, compute capability {one.capability}, "
+            f"{one.name}, {gibibytes(one.memory)}, compute capability {one.capability}, "
             f"{'bfloat16' if one.bfloat16 else 'no bfloat16'}",
         )
         for number, one in enumerate(found.gpus)
@@ -78,7 +79,7 @@ def _gpus(found: Examination) -> list[tuple[str, str]]:
 
 def _here(found: Examination) -> list[tuple[str, str]]:
     state = found.cache.problem and f"cannot be written: {found.cache.problem}"
-    cache = f"{found.cache.folder}, {found.cache.size / 1e6:,.1f} MB, {state or 'can be written'}"
+    cache = f"{found.cache.folder}, {megabytes(found.cache.size)}, {state or 'can be written'}"
     facts = [(one.diagnosis.what, one.diagnosis.found) for one in found.diagnoses]
     facts.append(("cache", cache))
     return facts + [("environment", f"{name}={value}") for name, value in found.settings.items()]

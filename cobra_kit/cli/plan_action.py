@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import typer
 
-from cobra_kit.cli import columns
+from cobra_kit import columns
 from cobra_kit.estimate.hardware import check_names
 from cobra_kit.events import Event, Message
 from cobra_kit.recipe import load_recipe

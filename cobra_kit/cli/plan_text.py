@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 
 import typer
 
-from cobra_kit.cli import columns
-from cobra_kit.cli.columns import grid
+from cobra_kit import columns
+from cobra_kit.columns import grid
 from cobra_kit.estimate.calibration import explanation
 from cobra_kit.estimate.hardware import CPU, HARDWARE, Hardware
 from cobra_kit.estimate.hours import SMALLEST, cost
 from cobra_kit.estimate.memory import FITS, footprints, smallest_that_fits
 from cobra_kit.forecast.forecast import ArmForecast, Forecast, StageForecast
+from cobra_kit.formatting import duration_with_units, gigabytes, megabytes, plural
 from cobra_kit.plugin import KINDS
 from cobra_kit.train.stages import STAGES
 
@@ -37,15 +38,6 @@ def render(found: Forecast, names: Sequence[str], price: float | None, width: in
     lines += _study(found, names, price, width)
     lines += _missing(found, width)
     return [*lines, "", *_assumptions(found, names, price, width)]
-
-
-def duration(seconds: float) -> str:
-    """Returns a duration as one reads it: `41 s`, `6 min 31 s`, `26.5 h`."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    if seconds < 3600:
-        return f"{int(seconds // 60)} min {int(seconds % 60):02} s"
-    return f"{seconds / 3600:,.1f} h"
 
 
 def _head(found: Forecast, width: int) -> list[str]:
@@ -116,7 +108,7 @@ def _stages(arm: ArmForecast, width: int) -> list[str]:
 
 
 def _size(count: float) -> str:
-    return f"{count / _GB:,.1f} GB" if count >= _GB else f"{count / _MB:,.1f} MB"
+    return gigabytes(count) if count >= _GB else megabytes(count)
 
 
 def _memory(found: Forecast, arm: ArmForecast, hardware: Sequence[Hardware], width: int) -> list[str]:
@@ -124,7 +116,7 @@ def _memory(found: Forecast, arm: ArmForecast, hardware: Sequence[Hardware], wid
     one = stage.device_pass
     ways = footprints(one, found.devices, mixed=True)
     unit, name = (_GB, "GB") if max(way.total for way in ways) >= _GB else (_MB, "MB")
-    rows = f"{one.rows} row{'s' if one.rows > 1 else ''} at a time"
+    rows = f"{plural(one.rows, 'row')} at a time"
     table: list[tuple[str, ...]] = [("sharding", "weights", "grads", "AdamW", "kept", "sum", "fits")]
     for way in ways:
         fits = " ".join(kind.name for kind in hardware if way.fits(kind.memory)) or "none"
@@ -168,7 +160,7 @@ def _time(found: Forecast, arm: ArmForecast, names: Sequence[str], price: float 
         if name != CPU:
             table.append((_device_words(found.devices, HARDWARE[name]), *_on_device(found, arm, HARDWARE[name], price)))
         elif arm.local is not None:
-            table.append(("this CPU", duration(arm.local.total), "-"))
+            table.append(("this CPU", duration_with_units(arm.local.total), "-"))
     if len(table) > 1:
         lines += grid(table, numbers=1, limit=width)
     if CPU in names:
@@ -183,7 +175,7 @@ def _time(found: Forecast, arm: ArmForecast, names: Sequence[str], price: float 
                 "validation": local.validation,
                 "evaluation": local.evaluation,
             }
-            words = ", ".join(f"{name} {duration(value)}" for name, value in parts.items() if value)
+            words = ", ".join(f"{name} {duration_with_units(value)}" for name, value in parts.items() if value)
             lines.append(columns.paragraph(f"this CPU: {words}", indent="  ", limit=width))
         else:
             lines.append(columns.paragraph(f"this CPU: {arm.local_problem}", indent="  ", limit=width))
@@ -211,7 +203,7 @@ def _study(found: Forecast, names: Sequence[str], price: float | None, width: in
         if name == CPU:
             seconds = found.local_seconds()
             if seconds is not None:
-                table.append(("this CPU", duration(seconds), "-"))
+                table.append(("this CPU", duration_with_units(seconds), "-"))
             continue
         if any(max(s.device_pass.trainable for s in arm.stages) < SMALLEST for arm in known) or not known:
             continue

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from cobra_kit import columns
 from cobra_kit._plugins import Component, PluginRecord, Registry, default_registry, metadata_registry
-from cobra_kit.cli import columns
 from cobra_kit.cli.arguments import UsageError
 from cobra_kit.cli.plugins_list import list_components, list_metadata, list_problems
 from cobra_kit.cli.plugins_show import show_component, show_plugin

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import typer
 
+from cobra_kit import columns
 from cobra_kit._plugins import Component, PluginRecord, Registry
 from cobra_kit._plugins.records import SLOW_SECONDS
-from cobra_kit._plugins.words import KIND_WORDS, count
-from cobra_kit.cli import columns
+from cobra_kit._plugins.words import KIND_WORDS
+from cobra_kit.formatting import plural
 from cobra_kit.plugin import KINDS, Kind
 
 
@@ -39,7 +40,7 @@ def list_components(registry: Registry, kind: Kind | None, limit: int | None) ->
 def list_problems(registry: Registry, limit: int | None) -> list[str]:
     """Returns the plugins that are not usable, and why."""
     text = _problems(registry, limit)
-    return text[:-1] if text else [f"all {count(len(registry.records), 'plugin')} are ok"]
+    return text[:-1] if text else [f"all {plural(len(registry.records), 'plugin')} are ok"]
 
 
 def list_metadata(registry: Registry, limit: int | None) -> list[str]:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 
 import typer
 
+from cobra_kit import columns
 from cobra_kit._plugins import Component, PluginRecord
 from cobra_kit._plugins.words import KIND_WORDS
-from cobra_kit.cli import columns
 from cobra_kit.errors import PluginError
 
 if TYPE_CHECKING:

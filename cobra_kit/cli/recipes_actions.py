@@ -8,7 +8,8 @@ from typing import Any
 
 import typer
 
-from cobra_kit.cli import columns, recipes_text
+from cobra_kit import columns
+from cobra_kit.cli import recipes_text
 from cobra_kit.cli.recipes_derived import DerivedSizes, derived_sizes
 from cobra_kit.data.sources import source_settings
 from cobra_kit.errors import CobraError, RecipeError

@@ -9,8 +9,7 @@ from typing import Any
 
 import typer
 
-from cobra_kit import __version__
-from cobra_kit.cli import columns
+from cobra_kit import __version__, columns
 from cobra_kit.cli.recipes_derived import DerivedSizes
 from cobra_kit.plugin import KINDS
 from cobra_kit.recipe import ListedRecipe, ResolvedProfile, ResolvedRecipe, SettingDifference, arm_differences

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from cobra_kit.cli import columns
+from cobra_kit import columns
 from cobra_kit.cli.progress import progress
 from cobra_kit.cli.run_action import heading
 from cobra_kit.cli.tables import WIDTH, terminal_width

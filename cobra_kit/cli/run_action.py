@@ -10,9 +10,9 @@ from pathlib import Path
 import typer
 
 from cobra_kit.cli.allocator import keep_freed_memory
-from cobra_kit.cli.columns import joined, paragraph
 from cobra_kit.cli.progress import progress
 from cobra_kit.cli.tables import print_table, terminal_width
+from cobra_kit.columns import joined, paragraph
 from cobra_kit.recipe import load_recipe
 from cobra_kit.report import table_to_json
 from cobra_kit.study.execution.run_study import run_plan, study_path

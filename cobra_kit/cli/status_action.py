@@ -9,8 +9,8 @@ from pathlib import Path
 
 import typer
 
-from cobra_kit.cli.columns import width
 from cobra_kit.cli.status_text import status_lines
+from cobra_kit.columns import width
 from cobra_kit.study.reading.status import study_status
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
-from cobra_kit.cli.board import duration
-from cobra_kit.cli.columns import blocks, cut_rows
+from cobra_kit.columns import blocks, cut_rows, wrap
+from cobra_kit.formatting import duration
 from cobra_kit.study.reading.status import COMPLETE, FAILED, RUNNING, STATES, WAITING, StudyStatus, TrialStatus
 
 Line = tuple[str, str]
@@ -137,4 +136,4 @@ def _folded(text: str, width: int | None) -> list[str]:
     """Returns a line as several where it does not fit; blanks in a row stay as they are."""
     if width is None or len(text) <= width:
         return [text]
-    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+    return wrap(text, width)

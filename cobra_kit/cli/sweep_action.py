@@ -16,11 +16,11 @@ import typer
 
 from cobra_kit.cli.allocator import keep_freed_memory
 from cobra_kit.cli.arguments import UsageError
-from cobra_kit.cli.columns import joined
 from cobra_kit.cli.progress import message_text, progress
 from cobra_kit.cli.run_action import heading
 from cobra_kit.cli.sweep_board import watching
 from cobra_kit.cli.tables import print_table, terminal_width
+from cobra_kit.columns import joined
 from cobra_kit.events import Event, Message
 from cobra_kit.recipe import load_recipe
 from cobra_kit.report import AblationTable, table_to_json
@@ -161,7 +161,7 @@ def _help(kind: Kind, path: Path, crew: WorkerOptions) -> None:
     """Does trials for a `sweep` that watches; it makes the table."""
     import os
 
-    from cobra_kit.trials.worker_pool import stop_with
+    from cobra_kit.processes import stop_with
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have made us deaf to it
     stop_with(os.getppid())

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -22,7 +20,7 @@ from cobra_kit.data.rows import DataSource
 from cobra_kit.data.weights_read import poisoned
 from cobra_kit.errors import DataError, ImageError, is_out_of_memory
 from cobra_kit.events import Progress, Reporter
-from cobra_kit.files import json_bytes, sync_folder, write_bytes
+from cobra_kit.files import folder_beside, json_bytes, put_folder, write_bytes
 from cobra_kit.images import memory_as_image_error
 from cobra_kit.interfaces import PreparedImage, TokenShape
 from cobra_kit.model import VisionLanguageModel
@@ -77,10 +75,8 @@ def compute(
         DataError: Too many pictures cannot be read, or features do not fit float16.
     """
     unreadable_file = place.with_name(f"unreadable-{place.name}.json")
-    temporary = place.with_name(f".{place.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     rejects, written = Rejects(len(picture_ids)), _Written()
-    temporary.mkdir()
-    try:
+    with folder_beside(place) as temporary:
         with open(temporary / VALUES, "wb") as file, _frozen(model), poisoned(model.vision_encoder, unread):
             _write_npy_header(file, 0, model.vision_encoder.width)
             for start in range(0, len(picture_ids), batch_size):
@@ -99,9 +95,11 @@ def compute(
             file.flush()
             os.fsync(file.fileno())
         _write_header(temporary / HEADER, identity, written, model.vision_encoder.width, rejects)
-        _take_place(temporary, place)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        try:
+            put_folder(temporary, place)
+        except OSError:  # where locks do not work, another process may have been faster; its features are the same
+            if not place.is_dir():
+                raise
     rejects.announce(report, str(unreadable_file), "pictures cannot be read; rows with them are left out")
 
 
@@ -197,13 +195,3 @@ def _write_header(path: Path, identity: dict[str, Any], written: _Written, width
         "unreadable": rejects.reasons,
     }
     write_bytes(path, json_bytes(header))
-
-
-def _take_place(temporary: Path, place: Path) -> None:
-    try:
-        os.rename(temporary, place)
-    except OSError:
-        if not place.is_dir():
-            raise
-        return  # where locks do not work, another process may have been faster; its features are the same
-    sync_folder(place.parent)

@@ -9,7 +9,6 @@ study that share an encoder share the file, and nothing stale is ever read.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -24,6 +23,7 @@ from cobra_kit.data.rows import DataSource
 from cobra_kit.data.weights_read import unread_weights
 from cobra_kit.errors import CobraError, DataError
 from cobra_kit.events import Message, Reporter, silent
+from cobra_kit.files import remove_leftovers
 from cobra_kit.interfaces import TokenShape
 from cobra_kit.locks import locked
 from cobra_kit.model import CachedFeatures, VisionLanguageModel
@@ -131,8 +131,8 @@ class FeatureCache:
             folder.mkdir(parents=True, exist_ok=True)
             if not place.is_dir():
                 with locked(folder / f".{key}.lock", waiting) as alone:
-                    if alone:
-                        _sweep(folder, key)
+                    if alone:  # nobody else works on this key while the lock is held
+                        remove_leftovers(place)
                     if not place.is_dir():
                         compute(model, source, picture_ids, place, identity, report, batch_size, unread)
         except OSError as error:
@@ -164,9 +164,3 @@ class FeatureCache:
         return CachedFeatures(values, self._shapes[number])
 
     load = features
-
-
-def _sweep(folder: Path, key: str) -> None:
-    """Removes what killed processes left; nobody else works on this key while the lock is held."""
-    for leftover in folder.glob(f".{key}.*.tmp"):
-        shutil.rmtree(leftover, ignore_errors=True)

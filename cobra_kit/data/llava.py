@@ -17,7 +17,7 @@ from cobra_kit.data.image_folder import ImageFolder
 from cobra_kit.data.json_rows import decode_rows
 from cobra_kit.data.rejects import Rejects
 from cobra_kit.data.rows import Benchmark, HeldOutSplit, Split, TextForm, TrainingRow, used_pictures
-from cobra_kit.errors import DataError, TextError
+from cobra_kit.errors import DataError, TextError, first_line
 from cobra_kit.events import Reporter, silent
 from cobra_kit.files import expanded
 from cobra_kit.text.llava import parse_llava_row
@@ -135,7 +135,7 @@ def _parse(content: bytes, file: Path) -> tuple[tuple[TrainingRow, ...], Rejects
         try:
             conversation = parse_llava_row(row)
         except TextError as error:
-            rejects.add(f"row {number}", str(error).splitlines()[0])
+            rejects.add(f"row {number}", first_line(error))
             continue
         name = conversation.id
         while name in rows:  # a loop, since a row may be called `a#3` by itself

@@ -14,8 +14,9 @@ from pydantic import BaseModel
 from cobra_kit.data.rows import DataSource
 from cobra_kit.errors import RecipeError
 from cobra_kit.events import Reporter, silent
+from cobra_kit.formatting import suggest
 from cobra_kit.recipe import Recipe
-from cobra_kit.recipe.problems import problem, suggest
+from cobra_kit.recipe.problems import problem
 from cobra_kit.recipe.settings import settings_at
 
 SOURCES = {"scenes": "cobra_kit.data.scenes.source", "llava": "cobra_kit.data.llava"}

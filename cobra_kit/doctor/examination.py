@@ -13,6 +13,7 @@ from cobra_kit._plugins import default_registry
 from cobra_kit.doctor.cache import CacheFolder, cache_folder
 from cobra_kit.doctor.plugins import PluginDiagnosis, diagnoses, plugin_problems
 from cobra_kit.errors import RecipeError
+from cobra_kit.formatting import gibibytes
 from cobra_kit.machine import Gpu, cores, driver_version, gpus, memory_bytes, package_versions, processor, vector_bits
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def _machine(with_torch: bool) -> tuple[tuple[str, str], ...]:
         ("processor", processor()),
         ("cores", f"{cores()}{threads}"),
         ("vectors", f"{bits} bit" if bits else "unknown"),
-        ("memory", f"{memory / 2**30:,.1f} GiB" if memory else "unknown"),
+        ("memory", gibibytes(memory) if memory else "unknown"),
         ("system", platform.platform()),
     ]
     return tuple(facts)

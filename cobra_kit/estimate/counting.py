@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from cobra_kit.errors import CobraError, PluginError
+from cobra_kit.errors import CobraError, PluginError, first_line
 from cobra_kit.estimate.batches import image_group, shape_batch
 from cobra_kit.estimate.operations import OperationCounter, SavedTensors, never_run
 from cobra_kit.model import VisionLanguageModel, calls, compose
@@ -185,7 +185,7 @@ def count_pass(
     except CobraError as error:
         counted = _approximated(model, row, rows, error.message)
     except (RuntimeError, NotImplementedError, TypeError, ValueError, AssertionError) as error:
-        counted = _approximated(model, row, rows, f"{type(error).__name__}: {str(error).splitlines()[0]}")
+        counted = _approximated(model, row, rows, f"{type(error).__name__}: {first_line(error)}")
     return counted
 
 

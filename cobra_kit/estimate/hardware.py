@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cobra_kit.errors import CobraError
-from cobra_kit.recipe.problems import suggest
+from cobra_kit.formatting import suggest
 
 CPU = "cpu"
 """This machine; it is measured, not looked up."""

@@ -16,8 +16,8 @@ import torch
 from cobra_kit.data.pictures import Pictures
 from cobra_kit.data.rows import Benchmark, Question
 from cobra_kit.errors import CobraError
-from cobra_kit.evaluate.jsonl import append_lines, read_whole_lines
 from cobra_kit.events import Progress, Reporter, silent
+from cobra_kit.files import append_json_lines, read_json_lines
 from cobra_kit.model import VisionLanguageModel
 from cobra_kit.model.decoding import AS_KEPT, Precision, evaluating, first_token_probabilities, generate_ids
 from cobra_kit.text.choices import first_answer_ids
@@ -77,7 +77,7 @@ def predict(
     questions = benchmark.questions
     asked = [(question, (shown or {}).get(question.picture, question.picture)) for question in questions]
     file.parent.mkdir(parents=True, exist_ok=True)
-    lines = read_whole_lines(file)
+    lines = read_json_lines(file)
     _check_same(lines, asked, file, computed)
     report(Progress(task=benchmark.name, done=len(lines), total=len(asked), unit="questions"))
     with evaluating(model):
@@ -85,7 +85,7 @@ def predict(
             start = len(lines) // batch_size * batch_size
             told = _answer(model, asked[start : start + batch_size], pictures, max_new_tokens, precision)
             new = [{**line, **({"precision": computed} if computed else {})} for line in told[len(lines) - start :]]
-            append_lines(file, new)
+            append_json_lines(file, new)
             lines += new
             report(Progress(task=benchmark.name, done=len(lines), total=len(asked), unit="questions"))
     return [Prediction(**line) for line in lines]

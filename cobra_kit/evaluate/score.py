@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from cobra_kit.data.rows import Benchmark
 from cobra_kit.errors import ArgumentError, CobraError, kind_of
-from cobra_kit.evaluate.jsonl import read_whole_lines
 from cobra_kit.evaluate.scoring import Answered, QuestionScore, get_rule
-from cobra_kit.files import write_bytes
+from cobra_kit.files import read_json_lines, write_bytes
 
 if TYPE_CHECKING:
     from cobra_kit.evaluate.predict import Prediction  # which needs torch; reading scores does not
@@ -155,6 +154,6 @@ def read_scores(path: Path) -> list[QuestionScore]:
     if not path.is_file():
         raise CobraError("no such scores", where=str(path), hint="Run the study again; it scores what is missing.")
     try:
-        return [QuestionScore(**line) for line in read_whole_lines(path)]
+        return [QuestionScore(**line) for line in read_json_lines(path)]
     except TypeError as error:
         raise CobraError(f"not a file of scores: {error}", where=str(path), hint="Delete it and run again.") from error

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from cobra_kit.errors import CobraError
-from cobra_kit.files import contents, sync_folder
+from cobra_kit.files import contents, folder_beside, replace_folder
 
 _OURS = {
     "README.md",
@@ -80,31 +78,11 @@ def whole_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
     """
     path = Path(os.path.abspath(path))  # `.` has no name to write beside
     check_output(path, force=force)
-    mark = f"{os.getpid()}-{secrets.token_hex(4)}"
-    temporary = path.with_name(f".{path.name}.{mark}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.mkdir()
-        yield temporary
-        _swap(temporary, path, path.with_name(f".{path.name}.{mark}.old.tmp"))
+        with folder_beside(path) as temporary:
+            yield temporary
+            replace_folder(temporary, path)
     except OSError as error:
         reason = error.strerror or str(error)
         hint = f"Check that {path.parent} is a folder you may write to, and its free space."
         raise CobraError(f"cannot write: {reason}", where=str(path), hint=hint) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _swap(new: Path, path: Path, old: Path) -> None:
-    for folder in (new, *(entry for entry in new.rglob("*") if entry.is_dir())):
-        sync_folder(folder)
-    if path.exists():
-        os.replace(path, old)
-    try:
-        os.replace(new, path)
-    except OSError:
-        if old.exists():
-            os.replace(old, path)
-        raise
-    sync_folder(path.parent)
-    shutil.rmtree(old, ignore_errors=True)

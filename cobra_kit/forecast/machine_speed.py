@@ -10,8 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -37,6 +35,7 @@ from cobra_kit.evaluate.score import score
 from cobra_kit.files import user_cache, write_json
 from cobra_kit.machine import cores, processor
 from cobra_kit.model import VisionLanguageModel, compose
+from cobra_kit.processes import run_python
 from cobra_kit.recipe.sections import StageSection
 from cobra_kit.study.plan.study_plan import RunPlan
 from cobra_kit.text.choices import answer_ids
@@ -152,11 +151,8 @@ def _starting(run: RunPlan, folder: Path) -> float:
     """Returns how long another process takes to import everything and to build the model's shapes."""
     recipe = folder / "recipe.yaml"
     recipe.write_text(run.resolved.to_yaml(), encoding="utf-8")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
     started = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-c", _START, str(recipe)], env=environment, capture_output=True, check=False
-    )
+    done = run_python("-c", _START, str(recipe))
     return time.perf_counter() - started if done.returncode == 0 else 0.0
 
 

@@ -14,6 +14,7 @@ from cobra_kit.estimate.memory import footprints
 from cobra_kit.estimate.sample import Sample
 from cobra_kit.estimate.workload import Workload
 from cobra_kit.forecast.machine_speed import MachineSpeed, speed_of
+from cobra_kit.formatting import gigabytes
 from cobra_kit.study.plan.study_plan import RunPlan
 from cobra_kit.weights import available_memory
 
@@ -104,7 +105,7 @@ def too_long(passes: Sequence[PassCount]) -> str | None:
     for one in passes:
         need = footprints(one, 1, mixed=False)[0].total
         if memory is not None and need > memory:
-            return f"does not fit: {need / 1e9:,.1f} GB are needed, {memory / 1e9:,.1f} GB of this machine's are free"
+            return f"does not fit: {gigabytes(need)} are needed, {gigabytes(memory)} of this machine's are free"
     slowest = max(one.step_flops for one in passes)
     rate = matrix_rate()
     if slowest > rate * _PATIENCE:

@@ -84,8 +84,8 @@ def file_states(
     records: dict[str, str] = {}
     pool = ThreadPoolExecutor(_THREADS)
     try:
-        for batch, found in zip(batches, pool.map(look_at, batches), strict=True):
-            for name, state in zip(batch, found, strict=True):
+        for batch, batch_states in zip(batches, pool.map(look_at, batches), strict=True):
+            for name, state in zip(batch, batch_states, strict=True):
                 states[name] = state.text
                 if state.record is not None:
                     records[name] = state.record

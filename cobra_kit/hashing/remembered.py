@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from cobra_kit.errors import CobraError
+from cobra_kit.errors import CobraError, first_line
 from cobra_kit.events import Message, Reporter
 from cobra_kit.files import user_cache, write_bytes
 
@@ -59,7 +59,7 @@ class HashCache:
         try:
             self._write()
         except (OSError, CobraError) as error:
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             report(Message(text=f"image hashes are not kept, so the next run reads every image again: {reason}"))
 
     def forget(self, name: str) -> None:

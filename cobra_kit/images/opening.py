@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from cobra_kit.errors import SHORTAGE_HINT, CobraError, ImageError, is_shortage
+from cobra_kit.formatting import gibibytes
 from cobra_kit.hashing import MOST_BYTES
 from cobra_kit.images.memory import memory_as_image_error
 
@@ -90,8 +91,9 @@ def _read(path: str, name: str) -> bytes:
             if not stat.S_ISREG(status.st_mode):
                 raise ImageError("cannot be read: it is a pipe or a device, no regular file", where=name, hint=hint)
             if status.st_size > MOST_BYTES:
-                size = f"{status.st_size / 2**30:,.1f} GiB"
-                raise ImageError(f"the file has {size}, more than any image", where=name, hint=_REPLACE)
+                raise ImageError(
+                    f"the file has {gibibytes(status.st_size)}, more than any image", where=name, hint=_REPLACE
+                )
             return file.read()
     except FileNotFoundError as error:
         hint = "Check the image folder and the name in the row."

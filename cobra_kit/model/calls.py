@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from cobra_kit._plugins import call_component
 from cobra_kit._plugins.words import KIND_WORDS
-from cobra_kit.errors import CobraError, PartError
+from cobra_kit.errors import CobraError, PartError, first_line
 from cobra_kit.interfaces import DecodeState, FusedSequence, LayoutBatch, TokenShape, VisualTokens
 from cobra_kit.model.returned import expect, expect_tensor, expect_visual_tokens
 
@@ -140,7 +140,7 @@ def _call(
         # What is the machine's passes: out of memory and a device's own errors have classes of their own.
         if component is not None or not (isinstance(error, _MISFITS) or type(error) is RuntimeError):
             raise
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise PartError(
             f"{_title(model, kind)} cannot take what it is given: {type(error).__name__}: {reason}",
             hint="The parts of a model fit each other as its recipe composes them; a part that was put in by hand must "

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from cobra_kit.errors import ArgumentError, CobraError, kind_of
+from cobra_kit.errors import ArgumentError, CobraError, first_line, kind_of
+from cobra_kit.formatting import suggest
 from cobra_kit.machine import computes_bfloat16
-from cobra_kit.recipe.problems import suggest
 
 AUTO = "auto"
 _DEVICE_HINT = "Such as 'cpu', 'cuda' or 'cuda:1'; 'cpu' works everywhere."
@@ -48,7 +48,7 @@ def usable_device(device: object) -> torch.device:
         wanted = torch.device(device)
         torch.empty(0, device=wanted)
     except (RuntimeError, AssertionError, NotImplementedError, ValueError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise ArgumentError(f"device {str(device)!r} cannot be used here: {reason}", hint=_DEVICE_HINT) from error
     return wanted
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any
 import yaml
 
 from cobra_kit.errors import CobraError
+from cobra_kit.formatting import did_you_mean, nearest
 
 Cell = float | int | str | None
 
@@ -122,8 +122,8 @@ class PaperTable:
         Raises:
             CobraError: If a row is unknown.
         """
-        one, other = self.row(name), self.row(reference)
-        pairs = {column: (one[column], other[column]) for column in self.columns}
+        row, other = self.row(name), self.row(reference)
+        pairs = {column: (row[column], other[column]) for column in self.columns}
         return {
             column: round(a - b, 2)
             for column, (a, b) in pairs.items()
@@ -189,6 +189,6 @@ def _row_name(record: dict[str, Cell], records: list[dict[str, Cell]], key: list
 def _unknown(what: str, name: str, known: Iterable[str], where: str | None = None) -> CobraError:
     names = list(known)
     lowered = {candidate.lower(): candidate for candidate in names}
-    near = [lowered[match] for match in difflib.get_close_matches(str(name).lower(), lowered, n=3, cutoff=0.5)]
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
+    near = [lowered[match] for match in nearest(str(name).lower(), lowered, cutoff=0.5)]
+    hint = did_you_mean(near) or f"known: {', '.join(names)}"
     return CobraError(f"no {what} named {name!r}", where=where, hint=hint)

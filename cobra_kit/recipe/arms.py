@@ -9,10 +9,11 @@ from typing import Any
 from cobra_kit._plugins import Registry, default_registry
 from cobra_kit.arguments import instance
 from cobra_kit.errors import RecipeError
+from cobra_kit.formatting import suggest
 from cobra_kit.recipe.check import check_structure
 from cobra_kit.recipe.diff import MISSING, SettingDifference, differences, flatten
 from cobra_kit.recipe.merge import merge
-from cobra_kit.recipe.problems import problem, raise_problems, suggest
+from cobra_kit.recipe.problems import problem, raise_problems
 from cobra_kit.recipe.resolve import ResolvedRecipe, try_resolve
 from cobra_kit.recipe.schema import ARM_KEYS, ARM_SECTIONS, Ablation, Recipe
 from cobra_kit.recipe.tree import Node

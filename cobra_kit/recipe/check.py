@@ -10,8 +10,9 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from cobra_kit.errors import CobraError, RecipeError
+from cobra_kit.formatting import suggest
 from cobra_kit.paper import paper_table
-from cobra_kit.recipe.problems import problem, suggest
+from cobra_kit.recipe.problems import problem
 from cobra_kit.recipe.schema import ARM_KEYS, ARM_SECTIONS, Recipe, RecipeFile
 from cobra_kit.recipe.tree import Node, PathKeys, dotted
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cobra_kit._plugins import Registry, default_registry
-from cobra_kit.errors import RecipeError
+from cobra_kit.errors import RecipeError, first_line
 from cobra_kit.recipe.load import read_merged
 from cobra_kit.recipe.locate import builtin_recipes, find_recipe
 
@@ -37,6 +37,6 @@ def _listed(name: str, registry: Registry) -> ListedRecipe:
     try:
         tree, profiles = read_merged(find_recipe(name, registry=registry), registry)
     except RecipeError as error:
-        return ListedRecipe(name, error=str(error).splitlines()[0])
+        return ListedRecipe(name, error=first_line(error))
     title = tree.get("title")
     return ListedRecipe(name, str(title.value) if title else "", profiles)

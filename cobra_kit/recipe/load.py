@@ -8,12 +8,13 @@ from pathlib import Path
 from cobra_kit._plugins import Registry, default_registry
 from cobra_kit.arguments import text, texts
 from cobra_kit.errors import RecipeError
+from cobra_kit.formatting import suggest
 from cobra_kit.recipe.check import check_structure, format_node
 from cobra_kit.recipe.locate import RecipeSource, find_recipe
 from cobra_kit.recipe.merge import merge
 from cobra_kit.recipe.overrides import apply_overrides
 from cobra_kit.recipe.parts import check_parts
-from cobra_kit.recipe.problems import problem, raise_problems, suggest
+from cobra_kit.recipe.problems import problem, raise_problems
 from cobra_kit.recipe.replaced import Replaced, other_data, remark, replaced_settings
 from cobra_kit.recipe.schema import Recipe
 from cobra_kit.recipe.tree import Node

@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from cobra_kit._plugins import Registry, default_registry
 from cobra_kit.errors import ArgumentError, RecipeError, kind_of
 from cobra_kit.files import expanded
+from cobra_kit.formatting import did_you_mean, nearest, suggest
 from cobra_kit.recipe.not_built import NOT_BUILT
-from cobra_kit.recipe.problems import nearest, suggest
 
 _ENDINGS = (".yaml", ".yml")
 _PRETRAINING = "towers/"
@@ -128,7 +128,9 @@ def find_recipe(
             where=str(source),
             hint=f"The nearest recipe is {absent.instead}.",
         )
-    near = nearest(str(path), _siblings(path)) or suggest(name, [*packaged, *plugins], what="packaged recipes")
+    near = did_you_mean(nearest(str(path), _siblings(path), most=1)) or suggest(
+        name, [*packaged, *plugins], what="packaged recipes"
+    )
     start = "the working directory" if relative_to is None else "the folder of the file that names it"
     listing = f"cobra-kit recipes list shows the packaged ones; a path starts at {start}"
     raise RecipeError(f"no recipe {str(source)!r}", hint=f"{near}\n{listing}")

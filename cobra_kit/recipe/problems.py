@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 
 from cobra_kit.errors import RecipeError
 from cobra_kit.recipe.tree import Node, PathKeys, dotted
@@ -46,16 +45,3 @@ def one_line(error: RecipeError) -> str:
     """Returns an error as one line, with the first line of its hint."""
     head = f"{error.where}: {error.message}" if error.where else error.message
     return f"{head} ({error.hint.splitlines()[0].rstrip('.')})" if error.hint else head
-
-
-def nearest(name: str, known: Iterable[str], *, prefix: str = "") -> str | None:
-    """Returns `did you mean x?` for the nearest of the known names, or None where none is near."""
-    close = get_close_matches(name, sorted(set(known)), n=1, cutoff=0.6)
-    return f"did you mean {prefix}{close[0]}?" if close else None
-
-
-def suggest(name: str, known: Iterable[str], *, what: str, prefix: str = "") -> str:
-    """Returns a hint for an unknown name: the nearest known one, else all of them."""
-    known = list(known)
-    listing = f"{what}: {', '.join(known) or 'none'}"
-    return nearest(name, known, prefix=prefix) or listing

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import ConfigDict, Field, PrivateAttr, field_validator
 
+from cobra_kit.errors import first_line
 from cobra_kit.plugin import Kind
 from cobra_kit.recipe.sections import DataSection, EvaluateSection, Section, TrainSection
 from cobra_kit.recipe.sweep import SweepSection
@@ -191,7 +192,7 @@ class Recipe(Section):
             try:
                 Requirement(text)
             except InvalidRequirement as error:
-                reason = str(error).splitlines()[0]
+                reason = first_line(error)
                 raise ValueError(f"expected a requirement such as 'name>=1.2', found {text!r}: {reason}") from error
         return value
 

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from cobra_kit.errors import RecipeError
+from cobra_kit.errors import RecipeError, first_line
 from cobra_kit.recipe.tree import Node, Origin, Plain, Scalar
 
 MAX_NODES = 50_000  # far above any recipe; stops texts whose aliases expand without end
@@ -73,7 +73,7 @@ def parse_yaml(text: str, source: str) -> Node:
     except yaml.MarkedYAMLError as error:
         _refuse_syntax(error, text, source)
     except yaml.YAMLError as error:
-        raise RecipeError(f"not valid YAML: {str(error).splitlines()[0]}", where=source) from error
+        raise RecipeError(f"not valid YAML: {first_line(error)}", where=source) from error
     except RecursionError as error:
         raise RecipeError("nested too deeply", where=source) from error
     finally:

@@ -1,40 +1,13 @@
-"""Aligned columns of plain text, and how numbers are written in them."""
+"""How names, scores and costs are written in a table; a dash where there is none."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Sequence
-
+from cobra_kit import formatting
 from cobra_kit.report.table import Estimate, ScoreDifference, TablePart, TableRow
 
 NONE = "-"
 MARKS = {"higher": "*", "lower": "*", "tie": "tie", "unknown": "?"}
 _LONGEST_NAME = 28
-
-
-def grid(rows: Sequence[Sequence[str]], align: str, gap: int = 2) -> list[str]:
-    """Returns the rows as lines, each column as wide as its widest cell.
-
-    Args:
-        rows: Cells; all rows are equally long.
-        align: One letter per column: `l`, `r`.
-        gap: Blanks between columns.
-    """
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        (" " * gap)
-        .join(
-            cell.ljust(width) if side == "l" else cell.rjust(width)
-            for cell, width, side in zip(row, widths, align, strict=True)
-        )
-        .rstrip()
-        for row in rows
-    ]
-
-
-def wrap(text: str, width: int) -> list[str]:
-    """Returns a paragraph's lines; words longer than a line, such as paths, stay whole."""
-    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def shorten(name: str) -> str:
@@ -97,21 +70,12 @@ def part_name(row: TableRow, part: TablePart) -> str:
 
 def count(number: int | None) -> str:
     """Returns a number of parameters, such as `1.21 M`."""
-    if number is None:
-        return NONE
-    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if number >= size:
-            return f"{number / size:.2f} {unit}"
-    return str(number)
+    return NONE if number is None else formatting.short_count(number)
 
 
 def duration(seconds: float | None) -> str:
     """Returns minutes and seconds, or hours, minutes and seconds."""
-    if seconds is None:
-        return NONE
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    return NONE if seconds is None else formatting.duration(seconds)
 
 
 def training_time(own: float | None, shared: float) -> str:

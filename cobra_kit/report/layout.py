@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from cobra_kit import columns
 from cobra_kit.report import grid
 from cobra_kit.report.table import AblationTable, ArmCost, ScoreDifference, TablePart, TableRow
 
@@ -32,7 +33,7 @@ def controls(table: AblationTable, width: int) -> list[str]:
     for arm in arms:
         _extend(body, _difference_cells([row.controls.get(arm) for row in rows]))
     header = [title, *(cell for arm in arms for cell in (_arm_name(table, arm), ""))]
-    lines = grid.grid([header, *body], "l" + "rl" * len(arms))
+    lines = columns.aligned([header, *body], "l" + "rl" * len(arms))
     if _fits(lines, width):
         return lines
     return _blocks(title, rows, [(_arm_name(table, arm), arm) for arm in arms])
@@ -53,7 +54,7 @@ def parts(table: AblationTable, width: int) -> list[str]:
         for row in table.rows
         for part in row.parts
     ]
-    lines = grid.grid([header, *body], "l" + "r" * (len(table.arms) + 2))
+    lines = columns.aligned([header, *body], "l" + "r" * (len(table.arms) + 2))
     if _fits(lines, width):
         return lines
     return [PARTS, *(line for row in table.rows for part in row.parts for line in _stacked_part(table, row, part))]
@@ -62,7 +63,7 @@ def parts(table: AblationTable, width: int) -> list[str]:
 def _stacked_part(table: AblationTable, row: TableRow, part: TablePart) -> list[str]:
     floor = "" if part.floor is None else f": floor {grid.points(part.floor)}"
     scores = [["  " + _arm_name(table, arm), grid.estimate(part.scores.get(arm))] for arm in table.arms]
-    return [grid.part_name(row, part) + floor, *grid.grid(scores, "lr")]
+    return [grid.part_name(row, part) + floor, *columns.aligned(scores, "lr")]
 
 
 def _side_by_side(table: AblationTable) -> list[str]:
@@ -79,7 +80,7 @@ def _side_by_side(table: AblationTable) -> list[str]:
     blanks = [""] * (len(header) - 1 - len(table.arms))
     costs = [[name, *cells, *blanks] for name, cells in cost_cells(table).items()]
     align = "l" + "r" * len(table.arms) + "rl" * len(compared) + "r" * len(bounds)
-    return grid.grid([header, *body, *costs], align)
+    return columns.aligned([header, *body, *costs], align)
 
 
 def _stacked(table: AblationTable) -> list[str]:
@@ -91,7 +92,7 @@ def _stacked(table: AblationTable) -> list[str]:
     _extend(body, [["", ""] if cells[0] == grid.NONE else cells for cells in changes])
     if not table.rows:
         return []
-    lines = grid.grid([header, *body], "lrrl")
+    lines = columns.aligned([header, *body], "lrrl")
     result = lines[:1]
     for index, row in enumerate(table.rows):
         first = 1 + index * len(table.arms)
@@ -102,7 +103,7 @@ def _stacked(table: AblationTable) -> list[str]:
 def _blocks(title: str, rows: Sequence[TableRow], arms: Sequence[tuple[str, str]]) -> list[str]:
     body = [["  " + name] for _ in rows for name, _ in arms]
     _extend(body, _difference_cells([row.controls.get(arm) for row in rows for _, arm in arms]))
-    lines = grid.grid(body, "lrl")
+    lines = columns.aligned(body, "lrl")
     result = [title]
     for index, row in enumerate(rows):
         result += [grid.label(row), *lines[index * len(arms) : (index + 1) * len(arms)]]
@@ -118,7 +119,7 @@ def _cost_block(table: AblationTable) -> list[str]:
         ["  " + _arm_name(table, arm), *(cells[index] for cells in costs.values())]
         for index, arm in enumerate(table.arms)
     ]
-    return ["", *grid.grid([header, *body], "l" + "r" * len(costs))]
+    return ["", *columns.aligned([header, *body], "l" + "r" * len(costs))]
 
 
 def cost_cells(table: AblationTable) -> Mapping[str, list[str]]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cobra_kit import columns
 from cobra_kit.arguments import instance, whole_number
-from cobra_kit.report import grid
 from cobra_kit.report.footnotes import footnotes, paper_lines
 from cobra_kit.report.layout import controls, parts, scores
 from cobra_kit.report.table import AblationTable
@@ -48,12 +48,12 @@ def styled_text(table: AblationTable, width: int = 80) -> Text:
 
 
 def _notes(table: AblationTable, width: int) -> list[str]:
-    return [line for paragraph in footnotes(table) for line in grid.wrap(paragraph, width)]
+    return [line for paragraph in footnotes(table) for line in columns.wrap(paragraph, width)]
 
 
 def _paper(lines: list[str], width: int) -> list[str]:
     wrapped = []
     for line in lines:
         indent = "  " if line.startswith("  ") else ""
-        wrapped += [indent + part for part in grid.wrap(line.strip(), width - len(indent))]
+        wrapped += [indent + part for part in columns.wrap(line.strip(), width - len(indent))]
     return wrapped

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Literal
 
+from cobra_kit.formatting import plural
 from cobra_kit.paper import PaperTable
 from cobra_kit.report import grid
 from cobra_kit.report.table import SMALL_CHOICE_MASS
@@ -165,7 +166,7 @@ def _judged(column: str, paper: float, found: Found, beside: tuple[Beside, ...])
         ours=score.value,
         low=low,
         high=high,
-        reason=f"{found.study}, {found.seeds} seed{'s' if found.seeds > 1 else ''}{_unlikely(found)}",
+        reason=f"{found.study}, {plural(found.seeds, 'seed')}{_unlikely(found)}",
         beside=beside,
     )
 

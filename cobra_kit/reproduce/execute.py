@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cobra_kit.errors import CobraError
+from cobra_kit.formatting import gibibytes
 from cobra_kit.reproduce.cells import Reproduction
 from cobra_kit.reproduce.needs import plan_of
 from cobra_kit.reproduce.sources import Source
@@ -84,8 +85,8 @@ def _too_large(plan: StudyPlan) -> str:
     if available is None or max(sizes) <= available:
         return ""
     return (
-        f"needs {max(sizes) / 2**30:.0f} GiB for weights, gradients and optimiser state in float32, "
-        f"{available / 2**30:.0f} GiB are free"
+        f"needs {gibibytes(max(sizes), digits=0)} for weights, gradients and optimiser state in float32, "
+        f"{gibibytes(available, digits=0)} are free"
     )
 
 

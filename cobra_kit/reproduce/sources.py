@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cobra_kit.errors import CobraError, RecipeError
+from cobra_kit.formatting import suggest
 from cobra_kit.paper import PaperTable, paper_table, paper_table_names
 from cobra_kit.recipe import Recipe, builtin_recipes, find_recipe, load_recipe
 from cobra_kit.study.plan.study_plan import ONLY_ARM
@@ -48,11 +48,7 @@ def table_named(name: str) -> PaperTable:
     by_name |= {one.name: one for one in tables}
     known = [key for key, one in by_name.items() if key.startswith(_PREFIX) and one.measures != "settings"]
     if name not in by_name:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-        raise CobraError(
-            f"no published table named {name!r}",
-            hint=f"did you mean {near[0]}?" if near else f"tables: {', '.join(known)}",
-        )
+        raise CobraError(f"no published table named {name!r}", hint=suggest(name, known, what="tables"))
     found = by_name[name]
     if found.measures == "settings":
         raise CobraError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cobra_kit.errors import ArgumentError, kind_of
+from cobra_kit.errors import ArgumentError, first_line, kind_of
 
 
 def numbers(values: object, what: str, *, most_axes: int = 2) -> NDArray[np.float64]:
@@ -26,7 +26,7 @@ def numbers(values: object, what: str, *, most_axes: int = 2) -> NDArray[np.floa
         TypeError,
         RuntimeError,
     ) as error:  # rows of several lengths; tensors on a device, or that train
-        raise ArgumentError(f"{what} must be an array of numbers: {str(error).splitlines()[0]}") from error
+        raise ArgumentError(f"{what} must be an array of numbers: {first_line(error)}") from error
     if (array.size and array.dtype.kind not in "biuf") or not 1 <= array.ndim <= most_axes:
         given = f"shape {list(array.shape)} and type {array.dtype}" if array.ndim else kind_of(values)
         raise ArgumentError(f"{what} must be an array of numbers of at most {most_axes} axes, not {given}")

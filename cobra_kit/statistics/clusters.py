@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cobra_kit.errors import ArgumentError, CobraError
+from cobra_kit.errors import ArgumentError, CobraError, first_line
 from cobra_kit.statistics.checks import numbers
 from cobra_kit.statistics.scores import codes
 
@@ -99,7 +99,7 @@ def _labels(labels: ArrayLike | None, questions: int, what: str, *, distinct: bo
     try:
         array = np.asarray(labels)
     except (ValueError, TypeError, RuntimeError) as error:
-        raise ArgumentError(f"{what} must be a list of labels: {str(error).splitlines()[0]}") from error
+        raise ArgumentError(f"{what} must be a list of labels: {first_line(error)}") from error
     if array.shape != (questions,):
         raise CobraError(f"{what} needs one label per question, {questions}, but has shape {array.shape}")
     if array.dtype == object and any(not isinstance(label, Hashable) for label in array.tolist()):

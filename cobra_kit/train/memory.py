@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 
-_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-_RESET_PEAK = "5"  # proc(5): sets the peak of resident memory to what is resident now
+from cobra_kit.machine import forget_peak, resident_memory
 
 
 def reset_peak(device: torch.device) -> None:
@@ -15,10 +12,7 @@ def reset_peak(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return
-    try:
-        _CLEAR.write_text(_RESET_PEAK, encoding="ascii")
-    except OSError:
-        return
+    forget_peak()
 
 
 def peak_bytes(device: torch.device) -> int | None:
@@ -28,10 +22,4 @@ def peak_bytes(device: torch.device) -> int | None:
     """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    try:
-        for line in _STATUS.read_text(encoding="ascii", errors="replace").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    except (OSError, ValueError, IndexError):
-        pass
-    return None
+    return resident_memory(peak=True)

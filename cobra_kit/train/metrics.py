@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cobra_kit.errors import TrainingError
-from cobra_kit.files import write_text
+from cobra_kit.files import append_whole, write_text
 
 
 class Metrics:
@@ -42,8 +42,7 @@ class Metrics:
         """
         line = json.dumps(values, allow_nan=False) + "\n"
         try:
-            with open(self._path, "a", encoding="utf-8") as file:
-                file.write(line)
+            append_whole(self._path, line.encode(), sync=False)  # a step must not wait for the disk
         except OSError as error:
             raise TrainingError(
                 f"metrics cannot be written: {error}",

@@ -15,9 +15,8 @@ from typing import Any
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.storages.journal._file import BaseJournalFileLock
 
+from cobra_kit.files import append_whole, cut_torn_line
 from cobra_kit.trials.storage import StorageError
-
-_TAIL = 1 << 16
 
 
 def journal_backend(path: Path) -> JournalFileBackend:
@@ -43,11 +42,12 @@ class _Journal(JournalFileBackend):
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         self._own_lock.acquire()
         try:
-            whole = _cut_torn_line(self._path)
+            cut_torn_line(self._path)
             try:
-                _append(self._path, logs)
-            except OSError as error:  # a full disk, say: nothing of these lines may stay
-                os.truncate(self._path, whole)
+                append_whole(
+                    self._path, "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode()
+                )
+            except OSError as error:  # a full disk, say: nothing of these lines stays
                 raise StorageError(
                     f"a trial cannot be recorded: {error.strerror or error}",
                     where=str(self._path),
@@ -91,23 +91,5 @@ class _KernelLock(BaseJournalFileLock):
         os.close(descriptor)
 
 
-def _append(path: Path, logs: list[dict[str, Any]]) -> None:
-    text = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
-    with path.open("ab") as file:
-        file.write(text.encode())
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _cut_torn_line(path: Path) -> int:
-    """Removes what a killed process left of a line; returns the size of the whole lines in bytes."""
-    with path.open("r+b") as file:
-        size = file.seek(0, os.SEEK_END)
-        if not size:
-            return 0
-        file.seek(max(0, size - _TAIL))
-        tail = file.read()
-        whole = size - len(tail) + tail.rfind(b"\n") + 1
-        if whole < size:
-            file.truncate(whole)
-        return whole
+def _line(log: dict[str, Any]) -> str:
+    return json.dumps(log, separators=(",", ":")) + "\n"

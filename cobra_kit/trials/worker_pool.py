@@ -7,16 +7,15 @@ import os
 import signal
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 from cobra_kit.errors import CobraError
 from cobra_kit.events import Message, Reporter
+from cobra_kit.processes import send_signal, signal_name, start_in_background
 from cobra_kit.trials.failures import MAX_RETRIES
 
 MAX_RESTARTS = MAX_RETRIES + 1
@@ -80,18 +79,18 @@ class Workers:
     def stop(self) -> None:
         """Interrupts all of them, as Ctrl-C does, and waits; each saves where it is."""
         for one in self._running:
-            _signal(one.process, signal.SIGINT)
+            send_signal(one.process, signal.SIGINT)
         until = time.monotonic() + _GRACE_SECONDS
         for one in self._running:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 one.process.wait(max(0.0, until - time.monotonic()))
         for one in self._running:
-            _signal(one.process, signal.SIGKILL)
+            send_signal(one.process, signal.SIGKILL)
             one.process.wait()
         self._running.clear()
 
     def _restart(self, one: _Worker, code: int, ended: int) -> None:
-        name = signal.Signals(-code).name if -code in list(signal.Signals) else f"signal {-code}"
+        name = signal_name(-code)
         restarts = one.restarts + 1 if ended == one.ended_before else 1
         if restarts > MAX_RESTARTS:
             self.failures.append(f"a worker was killed {restarts} times in a row ({name}), so it was not started again")
@@ -101,7 +100,7 @@ class Workers:
 
     def _process(self, number: int, log: Path) -> subprocess.Popen[bytes]:
         with log.open("ab") as file:
-            return _started([*self.command, str(number)], {**os.environ, **self.environments[number]}, file)
+            return start_in_background([*self.command, str(number)], {**os.environ, **self.environments[number]}, file)
 
 
 @contextmanager
@@ -118,29 +117,6 @@ def raise_failures(failures: Sequence[str], logs: Path) -> None:
     """Raises a `CobraError` with what the first worker that gave up said."""
     if failures:
         raise CobraError(failures[0], where=str(logs), hint="The workers' own words are in that folder.")
-
-
-def stop_with(parent: int, every_seconds: float = 1.0) -> None:
-    """Interrupts this process, as Ctrl-C does, once its parent has gone: a killed `sweep` leaves nobody at work."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(every_seconds)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    threading.Thread(target=watch, name="parent", daemon=True).start()
-
-
-def _started(command: list[str], environment: Mapping[str, str], log: IO[bytes]) -> subprocess.Popen[bytes]:
-    # A session of its own: Ctrl-C in the terminal comes to the workers once, from us, not from the terminal too.
-    return subprocess.Popen(
-        command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-    )
-
-
-def _signal(process: subprocess.Popen[bytes], number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.send_signal(number)
 
 
 def _last_words(log: Path) -> str:

@@ -3,9 +3,10 @@
 Public, so that no plugin carries its own copy.
 """
 
+from cobra_kit.machine import available_memory
 from cobra_kit.weights.hub import hub_file, hub_folder
 from cobra_kit.weights.loading import load_into
-from cobra_kit.weights.memory import available_memory, check_memory
+from cobra_kit.weights.memory import check_memory
 from cobra_kit.weights.reading import FILE_NAMES, load_metadata, load_tensors
 from cobra_kit.weights.saving import save_tensors
 

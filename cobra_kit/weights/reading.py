@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from cobra_kit.arguments import file_path
-from cobra_kit.errors import SHORTAGE_HINT, WeightsError, is_out_of_memory, is_shortage
+from cobra_kit.errors import SHORTAGE_HINT, WeightsError, first_line, is_out_of_memory, is_shortage
 from cobra_kit.weights.listing import listed
 from cobra_kit.weights.memory import check_memory
 from cobra_kit.weights.sections import split_sections
@@ -174,7 +174,7 @@ def _load_pickle(path: Path) -> CheckpointTensors:
     except Exception as error:  # the reader raises almost any type on damaged files
         if is_shortage(error):
             raise _unreadable(path, error) from error
-        raise _damaged(path, str(error).splitlines()[0] if str(error) else type(error).__name__) from error
+        raise _damaged(path, first_line(error)) from error
     if not isinstance(loaded, Mapping):
         raise WeightsError(f"holds no named tensors but a {type(loaded).__name__}", where=str(path))
     weights, left_out = split_sections(loaded, where=str(path))

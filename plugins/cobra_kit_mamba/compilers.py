@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cobra_kit.errors import KernelError
+from cobra_kit.processes import run_command
 
 ISA_SWITCH = "COBRA_KIT_MAMBA_ISA"
 INSTRUCTION_SETS: dict[str, tuple[str, ...]] = {
@@ -83,7 +83,7 @@ def find_compilers() -> Iterator[Compiler]:
     found = False
     for command in candidates:
         if command[0] and shutil.which(command[0]):
-            version = run([*command, "--version"], _VERSION_SECONDS)
+            version = run_command([*command, "--version"], _VERSION_SECONDS)
             if version.returncode == 0:
                 found = True
                 yield Compiler(tuple(command), version.stdout)
@@ -104,18 +104,6 @@ def _named_in_cc() -> list[list[str]]:
     except ValueError as error:
         reason = f"the environment variable CC is no command: {str(error).lower()} in {_printable(named)}"
         raise BuildError(reason, "quote it as a shell wants it, or name the compiler's path alone") from error
-
-
-def run(command: list[str], seconds: float) -> subprocess.CompletedProcess[str]:
-    """Returns what a command did; the exit status is -1 where it could not be started or took too long."""
-    try:
-        return subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=seconds, stdin=subprocess.DEVNULL
-        )
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, -1, stdout="", stderr=f"it took longer than {seconds:.0f} seconds")
-    except OSError as error:
-        return subprocess.CompletedProcess(command, -1, stdout="", stderr=error.strerror or str(error))
 
 
 def complaint(text: str) -> str:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from cobra_kit.files import user_cache
+from cobra_kit.processes import run_command
 from cobra_kit_mamba.compilers import (
     INSTRUCTION_SETS,
     OTHER_COMPILER,
@@ -29,7 +30,6 @@ from cobra_kit_mamba.compilers import (
     Compiler,
     complaint,
     find_compilers,
-    run,
     wanted_isa,
 )
 
@@ -170,7 +170,7 @@ def _compile(sources: Mapping[str, bytes], compiler: Compiler, folder: Path) -> 
         for name, source in sources.items():  # each time: a compiler may do anything to its input
             (folder / name).write_bytes(source)
         files = [str(folder / name) for name in sources if name.endswith(".c")]
-        made = run([*compiler.command, *flags, *files, "-o", str(path), "-lm"], _COMPILE_SECONDS)
+        made = run_command([*compiler.command, *flags, *files, "-o", str(path), "-lm"], _COMPILE_SECONDS)
         if made.returncode != 0:
             problem = f"{compiler.title} failed: {complaint(made.stderr)}"
             if "No space left on device" in made.stderr:
@@ -178,7 +178,7 @@ def _compile(sources: Mapping[str, bytes], compiler: Compiler, folder: Path) -> 
             if made.returncode == -1:
                 break  # it hangs or cannot be started, whatever the flags
             continue
-        tried = run([sys.executable, "-I", "-S", "-c", _TRY, str(path)], _TRY_SECONDS)
+        tried = run_command([sys.executable, "-I", "-S", "-c", _TRY, str(path)], _TRY_SECONDS)
         if tried.returncode == 0:
             return path, flags
         problem = f"the compiled library does not run (exit status {tried.returncode}: {complaint(tried.stderr)})"

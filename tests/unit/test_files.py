@@ -163,7 +163,7 @@ def homeless(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         raise KeyError(user)
 
     monkeypatch.setattr(pwd, "getpwuid", unknown)
-    monkeypatch.setattr(files._Fallback, "told", False)
+    monkeypatch.setattr(files.caches._Fallback, "announced", False)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -64,3 +64,27 @@ def test_workers_take_no_more_threads_than_are_asked_for(
     monkeypatch.setattr(devices, "cores", lambda: 8)
     monkeypatch.setenv("OMP_NUM_THREADS", asked)
     assert devices.worker_environment(0, 2, "cpu") == {"OMP_NUM_THREADS": threads}
+
+
+def test_the_peak_of_this_process_can_be_forgotten() -> None:
+    if not machine.keeps_peak():
+        pytest.skip("the system keeps none")
+    block = bytearray(64 << 20)
+    block[:: 1 << 12] = b"x" * len(block[:: 1 << 12])
+    before = machine.resident_memory(peak=True)
+    del block
+    assert machine.forget_peak()
+    now, peak = machine.resident_memory(), machine.resident_memory(peak=True)
+    assert before is not None
+    assert now is not None
+    assert peak is not None
+    assert peak < before
+    assert abs(peak - now) < 16 << 20
+
+
+def test_a_system_that_tells_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_OWN_STATUS", tmp_path / "status")
+    monkeypatch.setattr(machine, "_OWN_PEAK", tmp_path / "none" / "clear_refs")
+    assert machine.resident_memory() is None
+    assert not machine.keeps_peak()
+    assert not machine.forget_peak()

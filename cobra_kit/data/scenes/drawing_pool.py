@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import selectors
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from typing import IO, Self
 
 from cobra_kit.errors import CobraError
 from cobra_kit.machine import cores
+from cobra_kit.processes import last_line, python_environment
 
 _MAX_WORKERS = 8
 
@@ -44,7 +44,7 @@ class DrawingPool:
         self._selector = selectors.DefaultSelector()
 
     def __enter__(self) -> Self:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+        environment = python_environment()
         for rank in range(self._workers):
             errors = tempfile.TemporaryFile("w+")
             process = subprocess.Popen(
@@ -94,7 +94,7 @@ class DrawingPool:
             self._selector.unregister(key.fileobj)
             if process.wait():
                 errors.seek(0)
-                raise drawing_failed((errors.read().strip().splitlines() or [f"exit code {process.returncode}"])[-1])
+                raise drawing_failed(last_line(errors.read(), f"exit code {process.returncode}"))
 
     def finish(self) -> None:
         """Waits for all workers.

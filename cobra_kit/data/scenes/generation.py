@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import glob
 import json
-import shutil
 import sys
-import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,7 +21,7 @@ from cobra_kit.data.scenes.vocabulary import SPLITS, Split
 from cobra_kit.data.scenes.worker import work
 from cobra_kit.data.scenes.write import write_held_out, write_json, write_labels, write_train
 from cobra_kit.errors import CobraError
-from cobra_kit.files import contents
+from cobra_kit.files import contents, folder_beside, put_folder, remove_leftovers
 
 GENERATOR_VERSION = 1
 """Counts up with every change that changes a picture, a question or a text."""
@@ -36,7 +32,9 @@ Progress = Callable[[int, int], None]
 """Called with (pictures drawn, pictures in all)."""
 
 _POLL_EVERY = 200
+_PARTIAL = "{name}.partial-{mark}"
 _STALE_SECONDS = 3600.0
+"""Without a write: a sure sign that whoever drew here was killed."""
 
 
 def identity(params: SceneParams) -> dict[str, Any]:
@@ -68,22 +66,16 @@ def generate(
     manifest = identity(params)
     if folder.exists() and (not folder.is_dir() or contents(folder)):
         raise CobraError("the folder is not empty", where=str(folder), hint="Name a new folder, or remove this one.")
-    partial: Path | None = None
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        _remove_stale(folder)
-        partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.partial-", dir=folder.parent))
-        counts = _fill(partial, params, progress, workers)
-        write_json(partial / MANIFEST, {**manifest, "questions": counts})
-        partial.chmod(0o755)  # mkdtemp makes folders that only the user can read
-        _move(partial, folder)
+        remove_leftovers(folder, _PARTIAL, unchanged_seconds=_STALE_SECONDS)
+        with folder_beside(folder, _PARTIAL) as partial:
+            counts = _fill(partial, params, progress, workers)
+            write_json(partial / MANIFEST, {**manifest, "questions": counts})
+            _move(partial, folder)
     except OSError as error:
         # Somebody else may have finished the same world first; theirs is as good as ours.
         if not is_whole(folder, manifest):
             raise drawing_failed(f"{folder}: {error.strerror or error}") from error
-    finally:
-        if partial is not None:
-            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _move(partial: Path, folder: Path) -> None:
@@ -93,7 +85,7 @@ def _move(partial: Path, folder: Path) -> None:
         for entry in sorted(partial.iterdir(), key=lambda entry: entry.name == MANIFEST):
             entry.replace(folder / entry.name)
         return
-    partial.replace(folder)
+    put_folder(partial, folder)
 
 
 def is_whole(folder: Path, manifest: dict[str, Any]) -> bool:
@@ -153,14 +145,3 @@ def _write_questions(
             counts[split] = write_held_out(folder / split, scenes, split, params, popular_pairs(train))
         poll()
     return counts
-
-
-def _remove_stale(folder: Path) -> None:
-    """Removes what killed generations left beside the folder; an hour without a write is a sure sign."""
-    for partial in folder.parent.glob(f"{glob.escape(folder.name)}.partial-*"):
-        try:
-            newest = max(path.stat().st_mtime for path in (partial, *partial.rglob("*")))
-        except FileNotFoundError:
-            continue  # its owner has just finished
-        if time.time() - newest > _STALE_SECONDS:
-            shutil.rmtree(partial, ignore_errors=True)

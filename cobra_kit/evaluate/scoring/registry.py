@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
-
 from cobra_kit.arguments import text
 from cobra_kit.errors import CobraError
 from cobra_kit.evaluate.scoring import gqa, pope, refcoco, textvqa, vqav2, vsr
 from cobra_kit.evaluate.scoring.answered import Rule
+from cobra_kit.formatting import did_you_mean, nearest
 
 _RULES: dict[str, Rule] = {
     rule.name: rule for module in (vqav2, textvqa, pope, vsr, refcoco, gqa) for rule in module.RULES
@@ -34,6 +33,5 @@ def get_rule(name: str) -> Rule:
         return _RULES[name]
     benchmark = name.split("/")[0]
     same = [known for known in _RULES if known.split("/")[0] == benchmark]
-    near = difflib.get_close_matches(name, _RULES, n=3, cutoff=0.5) or same
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known rules: {', '.join(_RULES)}"
+    hint = did_you_mean(nearest(name, _RULES, cutoff=0.5) or same) or f"known rules: {', '.join(_RULES)}"
     raise CobraError(f"no scoring rule named {name!r}", hint=hint)

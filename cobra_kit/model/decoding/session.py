@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import torch
 
 from cobra_kit.arguments import whole_number
-from cobra_kit.errors import ArgumentError, CobraError, KernelError
+from cobra_kit.errors import ArgumentError, CobraError, KernelError, first_line
 from cobra_kit.model import calls
 from cobra_kit.model.decoding.attached import attached
 from cobra_kit.model.decoding.graphs import CudaGraphs, GraphBackend, why_not
@@ -191,7 +191,7 @@ class DecodeSession:
         except Exception as error:  # out of memory, an operation that cannot be captured: torch has many types
             if space is not None:
                 forget(self._model, space)
-            reason = f"capturing failed: {(str(error).strip() or type(error).__name__).splitlines()[0]}"
+            reason = f"capturing failed: {first_line(error)}"
             if self._graphs == "always":
                 raise KernelError(
                     f"steps cannot run as a graph: {reason}", hint="Decode with graphs='auto'."

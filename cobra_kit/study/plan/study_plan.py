@@ -10,8 +10,9 @@ from typing import Any
 from cobra_kit._plugins import Registry
 from cobra_kit.data.sources import offered_benchmarks, source_settings
 from cobra_kit.errors import RecipeError
+from cobra_kit.formatting import suggest
 from cobra_kit.recipe import Recipe, ResolvedRecipe, resolve, resolve_arms
-from cobra_kit.recipe.problems import problem, suggest
+from cobra_kit.recipe.problems import problem
 from cobra_kit.recipe.sections import DataSection, EvaluateSection, TrainSection
 from cobra_kit.recipe.tree import Node, Origin
 from cobra_kit.report import PaperReference

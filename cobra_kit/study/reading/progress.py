@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from cobra_kit.files import newest_json_lines
 from cobra_kit.report.view import RunState, RunView, StageCurve
 from cobra_kit.study.reading.results import SPLIT, is_scored, read_training
 from cobra_kit.study.reading.stored_study import StoredRun, StoredStudy
@@ -71,17 +71,5 @@ def _curve(stage: str, lines: list[dict[str, Any]]) -> StageCurve:
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
-    """Returns the lines that are whole; a run that is going on may be in the middle of one."""
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return []
-    found = []
-    for line in text.splitlines():
-        try:
-            entry = json.loads(line)
-            _ = entry["stage"], int(entry["step"])
-        except (ValueError, KeyError, TypeError, RecursionError):
-            continue
-        found.append(entry)
-    return found
+    """Returns the lines that tell of a step; a run that is going on may be in the middle of one."""
+    return [line for line in newest_json_lines(path) if "stage" in line and isinstance(line.get("step"), int)][::-1]

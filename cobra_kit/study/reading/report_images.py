@@ -12,7 +12,7 @@ from PIL import Image
 
 from cobra_kit.data.rows import DataSource, Question
 from cobra_kit.data.sources import known_fingerprint, open_source
-from cobra_kit.errors import CobraError, DataError, ImageError
+from cobra_kit.errors import CobraError, DataError, ImageError, first_line
 from cobra_kit.events import Reporter
 from cobra_kit.recipe import load_recipe
 from cobra_kit.report.view import Picture
@@ -45,7 +45,7 @@ class ReportImages:
         try:
             return embedded(self._source.picture(name))
         except (ImageError, DataError) as error:  # unreadable, or no longer what was trained on
-            self.missing = str(error).splitlines()[0]
+            self.missing = first_line(error)
             return None
 
     def prompt(self, benchmark: str, question_id: str) -> str:
@@ -72,7 +72,7 @@ class ReportImages:
                     return source
             self.missing = f"the data are not those of this study ({then} then, {now} now)"
         except CobraError as error:
-            self.missing = str(error).splitlines()[0]
+            self.missing = first_line(error)
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             self.missing = f"the run's manifest cannot be read ({type(error).__name__})"
         return None

@@ -11,9 +11,8 @@ from typing import Any, Protocol
 
 from cobra_kit.data.rows import HeldOutSplit
 from cobra_kit.errors import CobraError
-from cobra_kit.evaluate.jsonl import read_whole_lines
 from cobra_kit.evaluate.score import Scored, mean_choice_mass, read_scores, write_scores
-from cobra_kit.files import write_json, write_text
+from cobra_kit.files import read_json_lines, write_json, write_text
 from cobra_kit.report import (
     AblationTable,
     ArmResult,
@@ -236,7 +235,7 @@ def _choice_mass(run_folder: Path, what: str, name: str, entry: Mapping[str, Any
     if "choice_mass" in entry:
         mass: float | None = entry["choice_mass"]
         return mass
-    lines = read_whole_lines(run_folder / "predictions" / what / f"{name}.jsonl")
+    lines = read_json_lines(run_folder / "predictions" / what / f"{name}.jsonl")
     return mean_choice_mass([line.get("probabilities") for line in lines])
 
 

@@ -6,11 +6,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from cobra_kit.errors import CobraError
+from cobra_kit.files import newest_json_lines
 from cobra_kit.recipe.sweep import COSTS
 from cobra_kit.study.execution.trial_sources import NOT_EVALUATED, RUN
 from cobra_kit.study.execution.trials import STUDY_NAME
@@ -230,11 +232,8 @@ def _note(trial: FrozenTrial) -> str:
 
 def _last_line(run_folder: Path) -> dict[str, Any]:
     """Returns the last line of a run's metrics that tells of training; empty if there is none."""
-    try:
-        lines = (run_folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-        return next(found for line in reversed(lines[-20:]) if "loss" in (found := dict(json.loads(line))))
-    except (OSError, ValueError, TypeError, StopIteration):
-        return {}
+    newest = islice(newest_json_lines(run_folder / "metrics.jsonl"), 20)
+    return next((line for line in newest if "loss" in line), {})
 
 
 def _left(trials: list[TrialStatus]) -> float | None:

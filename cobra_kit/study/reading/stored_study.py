@@ -12,7 +12,7 @@ import yaml
 
 from cobra_kit.arguments import text
 from cobra_kit.errors import CobraError
-from cobra_kit.recipe.problems import nearest
+from cobra_kit.formatting import did_you_mean, nearest
 from cobra_kit.report import PaperReference
 from cobra_kit.study.folder import MANIFEST, StudyFolder
 from cobra_kit.study.plan.study_plan import run_name
@@ -166,5 +166,5 @@ def _hint(path: Path) -> str:
     near = [str(study.path) for study in list_studies(root)] if root.is_dir() else []
     if near and path.is_dir():
         return f"Studies in it: {', '.join(near[:8])}"
-    close = nearest(str(path), near)
+    close = did_you_mean(nearest(str(path), near, most=1))
     return close or "`cobra-kit run` makes studies in studies/RECIPE-PROFILE."

@@ -7,8 +7,9 @@ from collections.abc import Collection, Mapping
 
 from cobra_kit.data.sources import offered_benchmarks
 from cobra_kit.errors import RecipeError
+from cobra_kit.formatting import suggest
 from cobra_kit.recipe import Recipe
-from cobra_kit.recipe.problems import problem, raise_problems, suggest
+from cobra_kit.recipe.problems import problem, raise_problems
 from cobra_kit.recipe.sweep import COSTS, MEAN
 from cobra_kit.study.search.algorithms import GRID
 from cobra_kit.study.search.pruning import pruner_remark

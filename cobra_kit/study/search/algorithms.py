@@ -6,8 +6,9 @@ import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from cobra_kit.formatting import suggest
 from cobra_kit.recipe import Recipe
-from cobra_kit.recipe.problems import problem, suggest
+from cobra_kit.recipe.problems import problem
 from cobra_kit.recipe.sweep import NamedSection
 from cobra_kit.trials.warnings import suppress_experimental_warnings
 

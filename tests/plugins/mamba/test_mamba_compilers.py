@@ -90,7 +90,9 @@ def test_quotes_that_do_not_close_are_refused_with_words(value: str, monkeypatch
 @pytest.mark.parametrize("value", ["", "  ", "\t"])
 def test_an_empty_variable_is_none(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compilers.shutil, "which", lambda name: "/bin/true" if name == "gcc" else None)
-    monkeypatch.setattr(compilers, "run", lambda command, _: subprocess.CompletedProcess(command, 0, "a gcc", ""))
+    monkeypatch.setattr(
+        compilers, "run_command", lambda command, _: subprocess.CompletedProcess(command, 0, "a gcc", "")
+    )
     assert named(monkeypatch, value) == [("gcc",)]
 
 

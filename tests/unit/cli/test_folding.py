@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cobra_kit.cli import columns
+from cobra_kit import columns
 from cobra_kit.cli.entry import main
 
 COMMANDS = (

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from cobra_kit.data.rows import Benchmark, Question
 from cobra_kit.errors import CobraError, DataError
-from cobra_kit.evaluate import jsonl
 from cobra_kit.evaluate import predict as predictions
 from cobra_kit.evaluate.control import shuffled_pictures
 from cobra_kit.evaluate.predict import Prediction, predict
@@ -138,7 +137,7 @@ def test_a_full_disk_leaves_whole_lines(asked: Asked, tmp_path: Path, monkeypatc
         written += real(descriptor, bytes(content[:250]))  # a nearly full disk takes a part
         return min(250, len(content))
 
-    monkeypatch.setattr(jsonl.os, "write", full)
+    monkeypatch.setattr("cobra_kit.files.json_lines.os.write", full)
     with pytest.raises(CobraError, match=r"a.jsonl: cannot write: No space left on device\n +Make room on the disk"):
         ask(file)
     lines = file.read_text().splitlines()

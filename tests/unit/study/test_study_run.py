@@ -16,7 +16,6 @@ import pytest
 import yaml
 
 import cobra_kit
-from cobra_kit import files
 from cobra_kit.errors import CobraError, DataError
 from cobra_kit.events import Event, StepDone
 from cobra_kit.report import AblationTable, table_from_json
@@ -213,7 +212,7 @@ def test_a_disk_that_fills_up_while_scoring_harms_nothing(
         replace(old, new)
 
     with monkeypatch.context() as patch:
-        patch.setattr(files.os, "replace", full)
+        patch.setattr("cobra_kit.files.writing.os.replace", full)
         with pytest.raises(CobraError, match=r"scores.json: cannot write: .*No space left[\s\S]*Make room on the disk"):
             cobra_kit.run(recipe, out=copy, control="shuffled-images")
     assert (copy / "runs/mlp-s7/scores.json").read_text() == "{}"

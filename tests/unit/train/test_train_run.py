@@ -13,7 +13,6 @@ import pytest
 import torch
 from toy_source import ToySource
 
-from cobra_kit import files
 from cobra_kit.errors import DataError, TrainingError
 from cobra_kit.events import Message, StageDone, StageStarted, StepDone
 from cobra_kit.model import compose
@@ -228,13 +227,13 @@ def test_a_full_disk_leaves_the_previous_checkpoint_whole(make_model, source, se
                 raise OSError(errno.ENOSPC, "No space left on device")
         replace(old, new)
 
-    monkeypatch.setattr(files.os, "replace", full_on_the_fourth)
+    monkeypatch.setattr("cobra_kit.files.writing.os.replace", full_on_the_fourth)
     with pytest.raises(TrainingError) as caught:
         train_run(make_model(), source, section(), folder, seed=1, pace=EVERY_STEP)
     assert "the checkpoint cannot be written: cannot write" in str(caught.value)
     assert "No space left on device" in str(caught.value)
     assert "3-finetune-00000003.safetensors is whole; the same command goes on from there" in str(caught.value)
-    monkeypatch.setattr(files.os, "replace", replace)
+    monkeypatch.setattr("cobra_kit.files.writing.os.replace", replace)
     resumed = make_model()
     assert train_run(resumed, source, section(), folder, seed=1).resumed_at == "finetune/3"
     assert len(same(weights(whole), weights(resumed))) == len(weights(whole))

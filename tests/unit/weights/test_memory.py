@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from cobra_kit import machine as facts
 from cobra_kit.errors import WeightsError
-from cobra_kit.weights import available_memory, check_memory, memory
+from cobra_kit.weights import available_memory, check_memory
 
 GIB = 2**30
 
@@ -18,8 +19,8 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "meminfo").write_text(
         f"MemTotal:  {16 * 2**20} kB\nMemAvailable:  {8 * 2**20} kB\nHugePages_Total:  0\n"
     )
-    monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
-    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
+    monkeypatch.setattr(facts, "_MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(facts, "_GROUPS", tmp_path)
     return tmp_path
 
 

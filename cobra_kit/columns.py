@@ -104,14 +104,23 @@ def grid(
     if limit is not None and _line_width(widths, "  ") > limit:
         return [line for block in _stacked(table, "  ", limit, header=True) for line in block]
     text = {*range(numbers), *([len(widths) - 1] if last_is_text else [])}
-    lines = []
-    for row in table:
-        cells = [
-            cell.ljust(size) if place in text else cell.rjust(size)
-            for place, (cell, size) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append(f"  {'  '.join(cells)}".rstrip())
-    return lines
+    return aligned(table, "".join("l" if place in text else "r" for place in range(len(widths))), indent="  ")
+
+
+def aligned(table: Sequence[Sequence[str]], align: str, *, indent: str = "") -> list[str]:
+    """Returns the rows of a table as lines, each column as wide as its widest cell.
+
+    Args:
+        table: Rows of equal length.
+        align: One letter per column: `l`, `r`.
+        indent: What each line begins with.
+    """
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    sides = [str.ljust if side == "l" else str.rjust for side in align]
+    return [
+        (indent + _GAP.join(side(cell, size) for side, cell, size in zip(sides, row, widths, strict=True))).rstrip()
+        for row in table
+    ]
 
 
 def _line_width(widths: Sequence[int], indent: str) -> int:
@@ -121,7 +130,7 @@ def _line_width(widths: Sequence[int], indent: str) -> int:
 def _folded(row: Sequence[str], widths: Sequence[int], flexible: Sequence[int], indent: str) -> list[str]:
     """Returns a row whose flexible cells take as many lines as they need."""
     columns = [
-        _wrapped(cell, size) if place in flexible else [cell]
+        wrap(cell, size) if place in flexible else [cell]
         for place, (cell, size) in enumerate(zip(row, widths, strict=True))
     ]
     return [
@@ -132,20 +141,21 @@ def _folded(row: Sequence[str], widths: Sequence[int], flexible: Sequence[int], 
 
 def _stacked(table: Sequence[Sequence[str]], indent: str, limit: int, *, header: bool) -> list[list[str]]:
     names = table[0] if header else [""] * len(table[0])
-    found = []
+    stacks = []
     for number, row in enumerate(table):
         if header and number == 0:
-            found.append([f"{indent}{row[0]}".rstrip()])
+            stacks.append([f"{indent}{row[0]}".rstrip()])
             continue
         below = indent + "    "
-        lines = [indent + line for line in _wrapped(row[0], limit - len(indent)) or [""]]
+        lines = [indent + line for line in wrap(row[0], limit - len(indent)) or [""]]
         for name, cell in zip(names[1:], row[1:], strict=True):
-            lines += [below + line for line in _wrapped(f"{name} {cell}".strip() if cell else "", limit - len(below))]
-        found.append([line.rstrip() for line in lines])
-    return found
+            lines += [below + line for line in wrap(f"{name} {cell}".strip() if cell else "", limit - len(below))]
+        stacks.append([line.rstrip() for line in lines])
+    return stacks
 
 
-def _wrapped(text: str, size: int) -> list[str]:
+def wrap(text: str, size: int) -> list[str]:
+    """Returns a paragraph's lines; words longer than a line, such as paths, stay whole."""
     return textwrap.wrap(text, max(size, 1), break_long_words=False, break_on_hyphens=False)
 
 
@@ -176,8 +186,7 @@ def paragraph(text: str, *, indent: str, limit: int | None) -> str:
 
 
 def _fit(text: str, size: int) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= size else text[: size - 1].rstrip() + "…"
+    return _fit_line(" ".join(text.split()), size)
 
 
 def _fit_line(line: str, size: int) -> str:

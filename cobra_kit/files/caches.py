@@ -1,0 +1,131 @@
+"""Where caches are: the user's own folder, and what stands in for it where that cannot be written."""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cobra_kit.errors import CobraError
+
+logger = logging.getLogger("cobra_kit")
+
+_LIBRARIES = {"HF_HOME": "huggingface", "TORCH_HOME": "torch", "TRITON_CACHE_DIR": "triton"}
+
+
+class _Fallback:
+    """Where caches go while the user's own cannot be written."""
+
+    folder: Path | None = None
+    announced = False
+
+
+def user_cache() -> Path:
+    """Returns `$COBRA_KIT_CACHE`, else `$XDG_CACHE_HOME/cobra-kit`, else `~/.cache/cobra-kit`.
+
+    Where nothing can be written there, or there is no home, it is the fallback of the study at hand
+    (`caches_beneath`), else a folder of this user's own among the system's temporary files.
+    """
+    if chosen := _chosen_cache():
+        return chosen
+    folder = _own_cache()
+    if folder is not None and can_be_written(folder):
+        return folder
+    if _Fallback.folder is not None:
+        return _Fallback.folder
+    fallback = _temporary_cache()
+    if not _Fallback.announced:
+        _Fallback.announced = True
+        logger.warning("%s: caches are in %s", _why_elsewhere(folder), fallback)
+    return fallback
+
+
+@contextmanager
+def caches_beneath(folder: Path) -> Iterator[str | None]:
+    """Keeps caches in a folder for the length of a block, if the user's own cannot be written.
+
+    Libraries that would make a folder in a home of their own, or one named `~` in the working directory where there
+    is none, are told the same folder, unless the environment names theirs.
+
+    Args:
+        folder: Made when something is first kept there.
+
+    Yields:
+        What a user should know, or None where nothing is special or it was told before.
+    """
+    own = _own_cache()
+    if _chosen_cache() is not None or (own is not None and can_be_written(own)):
+        yield None
+        return
+    before, absolute = _Fallback.folder, folder.absolute()
+    named = {name: str(absolute / inside) for name, inside in _LIBRARIES.items() if name not in os.environ}
+    _Fallback.folder = absolute
+    os.environ.update(named)
+    remark = f"{_why_elsewhere(own)}: caches are in {folder}; COBRA_KIT_CACHE names another folder"
+    announced, _Fallback.announced = _Fallback.announced, True
+    try:
+        yield None if announced else remark
+    finally:
+        _Fallback.folder = before
+        for name in named:
+            os.environ.pop(name, None)
+
+
+def expanded(path: str | Path) -> Path:
+    """Returns a path with a leading `~` replaced by the home it means, or as it is where there is no such home."""
+    return Path(os.path.expanduser(path))
+
+
+def can_be_written(folder: Path) -> bool:
+    """Returns whether files can be made in a folder that may not exist yet; leaves nothing behind."""
+    nearest = folder
+    try:
+        while not nearest.exists() and nearest != nearest.parent:
+            nearest = nearest.parent
+        os.rmdir(tempfile.mkdtemp(prefix=".cobra-kit-", dir=nearest))
+    except OSError:  # whatever the system says: a file in its place, no permission, a read-only or odd file system
+        return False
+    return True
+
+
+def _chosen_cache() -> Path | None:
+    """Returns `$COBRA_KIT_CACHE`; None where it is not set, or means a home that is not there."""
+    chosen = expanded(os.environ.get("COBRA_KIT_CACHE", ""))
+    return None if chosen == Path() or chosen.parts[0].startswith("~") else chosen
+
+
+def _own_cache() -> Path | None:
+    # A relative path would be another folder in every working directory; the XDG specification has it ignored.
+    if Path(base := os.environ.get("XDG_CACHE_HOME", "")).is_absolute():
+        return Path(base) / "cobra-kit"
+    home = expanded("~")  # from the password database where HOME is not set
+    return home / ".cache" / "cobra-kit" if home.is_absolute() else None
+
+
+def _temporary_cache() -> Path:
+    """Returns a folder that is this user's alone: what is compiled there is run."""
+    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
+    try:
+        folder = Path(tempfile.gettempdir()) / f"cobra-kit-{user}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        status = folder.lstat()
+    except OSError as error:
+        raise CobraError(
+            f"there is no place for caches: {error}", hint="Set COBRA_KIT_CACHE to a folder that can be written."
+        ) from error
+    foreign = hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022)
+    if foreign or not stat.S_ISDIR(status.st_mode):
+        raise CobraError(
+            "somebody else may write in the folder for caches",
+            where=str(folder),
+            hint="Set COBRA_KIT_CACHE to a folder of your own.",
+        )
+    return folder
+
+
+def _why_elsewhere(own: Path | None) -> str:
+    return "there is no home folder" if own is None else f"{own} cannot be written"
