@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from cobra_kit.recipe.sections import StageSection
+from cobra_kit.train.task import OptimisationSettings
 
 
 def decay_groups(model: nn.Module) -> tuple[list[str], list[str]]:
@@ -22,7 +22,7 @@ def decay_groups(model: nn.Module) -> tuple[list[str], list[str]]:
     return [name for name in trainable if name not in set(spared)], spared
 
 
-def make_optimiser(model: nn.Module, settings: StageSection) -> AdamW:
+def make_optimiser(model: nn.Module, settings: OptimisationSettings) -> AdamW:
     """Returns AdamW over the trainable parameters of a model."""
     parameters = dict(model.named_parameters())
     decayed, spared = decay_groups(model)
