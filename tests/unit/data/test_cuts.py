@@ -27,7 +27,7 @@ ROWS = st.lists(st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=3), min_s
 
 
 def rows_of(turns: list[list[tuple[str, str]]]) -> list[TrainingRow]:
-    return [TrainingRow(f"r{i}", (), tuple(one)) for i, one in enumerate(turns)]
+    return [TrainingRow(f"r{i}", (), tuple(row)) for i, row in enumerate(turns)]
 
 
 def by_hand(rows: list[TrainingRow], captions: bool) -> tuple[int, int, int, int]:
@@ -80,11 +80,11 @@ def test_a_training_set_counts_what_is_cut_and_what_is_lost_with_the_row(model, 
 
 
 def test_it_is_told_with_the_setting_and_the_refusal_names_what_allows_it():
-    cuts, told = CutCount(LIMIT), []
+    cuts, events = CutCount(LIMIT), []
     for row in rows_of([[("What?", "red")], [("What?", "red " * 60)]]):
         cuts.add(row.row_id, encode_conversation(row.turns, CODEC, num_images=0))
-    cuts.announce(told.append, "align", 2)
-    (event,) = told
+    cuts.announce(events.append, "align", 2)
+    (event,) = events
     assert isinstance(event, Message)
     assert event.level == "warning"
     assert event.text.startswith("align: 1 of 2 rows are cut at 24 text tokens (model.backbone.max_text_tokens): ")
@@ -97,11 +97,11 @@ def test_it_is_told_with_the_setting_and_the_refusal_names_what_allows_it():
 
 
 def test_nothing_is_told_of_rows_that_fit():
-    cuts, told = CutCount(LIMIT), []
+    cuts, events = CutCount(LIMIT), []
     cuts.add("r0", encode_conversation([("a", "b")], CODEC, num_images=0))
-    cuts.announce(told.append, "align", 1)
+    cuts.announce(events.append, "align", 1)
     cuts.check(0.0, "align", 1)
-    assert told == []
+    assert events == []
 
 
 def test_rows_of_a_wrong_source_are_left_out_with_a_reason(model):

@@ -214,10 +214,10 @@ def test_nan_stops_the_run_says_where_and_keeps_the_last_good_weights(make_model
     assert text.startswith("step 7 of 12 of finetune: the norm of the gradient is nan (in backbone.mix.weight)")
     assert "The weights of step 6, the last good ones, are saved." in text
     assert "Try a learning rate below 0.02" in text
-    found = make_model()
+    resumed = make_model()
     with pytest.raises(Stop):
-        train_run(found, source, RunSettings(section(), seed=1), tmp_path / "run", report=stop_on_start)
-    assert len(same(good, weights(found))) == len(good)
+        train_run(resumed, source, RunSettings(section(), seed=1), tmp_path / "run", report=stop_on_start)
+    assert len(same(good, weights(resumed))) == len(good)
 
 
 def stop_on_start(event):
@@ -327,9 +327,9 @@ def test_validation_is_written_and_changes_nothing(make_model, source, section, 
         tmp_path / "run",
     )
     assert len(same(weights(plain), weights(looked))) == len(weights(plain))
-    found = [line for line in lines(tmp_path / "run") if "validation" in line]
-    assert [line["step"] for line in found] == [5, 10, 12]
-    assert found[0] == {"stage": "finetune", "step": 5, "validation": {"accuracy": 0.5}}
+    validations = [line for line in lines(tmp_path / "run") if "validation" in line]
+    assert [line["step"] for line in validations] == [5, 10, 12]
+    assert validations[0] == {"stage": "finetune", "step": 5, "validation": {"accuracy": 0.5}}
 
 
 BEST = TrainIntervals(log_steps=1, save_seconds=0, validate_steps=2, keep_best=True)

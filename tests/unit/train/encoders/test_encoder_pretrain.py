@@ -63,9 +63,9 @@ def weights(result: Pretrained) -> dict[str, torch.Tensor]:
     return dict(result.encoder.state_dict())
 
 
-def same(one: Pretrained, two: Pretrained) -> bool:
+def same(first: Pretrained, second: Pretrained) -> bool:
     """Returns whether all weights have equal bits: one process, as many threads, the same operations."""
-    return all(torch.equal(value, weights(two)[name]) for name, value in weights(one).items())
+    return all(torch.equal(value, weights(second)[name]) for name, value in weights(first).items())
 
 
 @pytest.mark.parametrize("text", [RECIPE, DENSE], ids=["contrastive", "dense"])
@@ -109,9 +109,9 @@ def test_a_killed_run_goes_on_bit_for_bit(tmp_path: Path, cache: Path, monkeypat
             pretrain(chosen, resume=file, cache_dir=cache)
     with pytest.raises(WeightsError, match="unfinished run of another recipe"):
         pretrain(plan(tmp_path, "train.steps=7"), resume=file, cache_dir=cache)
-    said: list[Any] = []
-    assert same(whole, pretrain(chosen, resume=file, report=said.append, cache_dir=cache))
-    assert "going on after step 3" in [event.text for event in said if isinstance(event, Message)]
+    events: list[Any] = []
+    assert same(whole, pretrain(chosen, resume=file, report=events.append, cache_dir=cache))
+    assert "going on after step 3" in [event.text for event in events if isinstance(event, Message)]
     assert not file.exists()
 
 
@@ -193,6 +193,6 @@ def test_shipped_recipes_hold_and_are_no_model_recipes() -> None:
     assert set(pretraining_recipes()) == {"towers/siglip_tiny", "towers/dinov2_tiny"}
     assert not set(pretraining_recipes()) & set(builtin_recipes())
     for name in pretraining_recipes():
-        found = load_pretrain_recipe(name)
-        assert found.recipe.title
-        assert found.component.qualified == name.removeprefix("towers/").replace("_", "/")
+        recipe_plan = load_pretrain_recipe(name)
+        assert recipe_plan.recipe.title
+        assert recipe_plan.component.qualified == name.removeprefix("towers/").replace("_", "/")
