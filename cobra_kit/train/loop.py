@@ -18,7 +18,7 @@ from cobra_kit.train.random_state import load_random_state, random_state
 from cobra_kit.train.schedule import learning_rate_factor
 from cobra_kit.train.stage_progress import StageProgress, Throughput
 from cobra_kit.train.step import NotFiniteError, StepOutcome, update
-from cobra_kit.train.task import LogEntry, TrainingTask
+from cobra_kit.train.task import TrainingTask
 
 Save = Callable[[LoopState], None]
 
@@ -90,7 +90,6 @@ class TrainingLoop:
             CobraError: The loss is not finite, or something cannot be written.
         """
         task, intervals, progress = self._task, self._intervals, self.progress
-        task.begin(progress)
         while progress.step < task.steps:
             rate = self._set_learning_rate()
             outcome = self._step()
@@ -107,7 +106,6 @@ class TrainingLoop:
                 return False
             if not last and self._save_is_due():
                 self._save()
-        task.end(progress)
         return True
 
     def updated_parameters(self) -> frozenset[str]:
@@ -163,9 +161,16 @@ class TrainingLoop:
         self._unreported.clear()
 
     def _log(self, outcome: StepOutcome, rate: float) -> None:
-        progress, (speed, padded_speed) = self.progress, self._throughput.rates()
-        loss, norm = progress.mean_loss(), outcome.grad_norm
-        self._task.log(LogEntry(progress.step, loss, rate, norm, speed, padded_speed, progress.seconds))
+        speed, padded_speed = self._throughput.rates()
+        figures = {
+            "loss": self.progress.mean_loss(),
+            "learning_rate": rate,
+            "grad_norm": outcome.grad_norm,
+            "tokens_per_second": round(speed, 1),
+            "padded_tokens_per_second": round(padded_speed, 1),
+            "seconds": round(self.progress.seconds, 3),
+        }
+        self._task.log(self.progress.step, figures)
 
     def _validate(self) -> None:
         """Validates, and leaves the random state as it was: validation must not change the training."""

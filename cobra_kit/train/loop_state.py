@@ -32,19 +32,16 @@ class LoopState:
     random: Mapping[str, Tensor] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, checkpoint: Checkpoint) -> Self:
-        """Returns the state that a checkpoint within a stage holds."""
+    def of(cls, checkpoint: Checkpoint) -> Self | None:
+        """Returns the state that a checkpoint holds, or None where it stands at the end of a stage."""
+        if _PROGRESS not in checkpoint.state:
+            return None
         return cls(
             StageProgress(**checkpoint.state[_PROGRESS]),
             checkpoint.state[_POSITION],
             _below(_OPTIMISER, checkpoint.tensors),
             _below(_RANDOM, checkpoint.tensors),
         )
-
-    @staticmethod
-    def is_in(checkpoint: Checkpoint) -> bool:
-        """Returns whether a checkpoint stands within a stage, and not at its end."""
-        return _PROGRESS in checkpoint.state
 
     def tensors(self) -> dict[str, Tensor]:
         """Returns the tensors under the names that checkpoints have for them."""

@@ -103,17 +103,17 @@ class _Run:
 
     def run(self) -> None:
         """Runs the stages that are not finished."""
-        checkpoint = self._load()
+        resume = self._load()
         done = {result.stage for result in self.results}
         left = {name: section for name, section in self._stages.items() if name not in done}
         # The first one counts its cut rows anyway when it lays them out; the others must not stop a run hours later.
         later = dict(list(left.items())[1:])
         check_cut_shares(self._source, self._model.processor, later, self._settings.max_cut_share)
         for name, section in left.items():
-            self._stage(STAGES[name], section, checkpoint)
-            checkpoint = None
+            self._stage(STAGES[name], section, resume)
+            resume = None
 
-    def _stage(self, stage: Stage, section: StageSection, checkpoint: Checkpoint | None) -> None:
+    def _stage(self, stage: Stage, section: StageSection, resume: LoopState | None) -> None:
         pictures = self._pictures(stage)
         rows = stage_rows(stage, self._source)
         first = section.curriculum and rows_of_kinds(rows, section.curriculum.kinds)
@@ -130,9 +130,10 @@ class _Run:
             intervals,
             report=self._report,
             save=lambda state: self._save(stage, state.progress.step, state),
-            resume=None if checkpoint is None else LoopState.of(checkpoint),
+            resume=resume,
         )
         with postponed_interrupts() as interrupt:
+            task.announce(loop.progress)
             if loop.run(interrupt):
                 result = task.result(loop.progress, keep_best=intervals.keep_best)
                 if result.selected_step not in (None, result.steps):
@@ -181,8 +182,8 @@ class _Run:
             keep=None if best is None else _name(stage, best),
         )
 
-    def _load(self) -> Checkpoint | None:
-        """Loads the newest checkpoint, and returns it if it stands within a stage."""
+    def _load(self) -> LoopState | None:
+        """Loads the newest checkpoint, and returns where to go on if it stands within a stage."""
         checkpoint = self._checkpoints.newest()
         if checkpoint is None:
             self._metrics.rewind({})
@@ -193,7 +194,7 @@ class _Run:
         stage, step = checkpoint.state["stage"], checkpoint.state["step"]
         self.resumed_at = f"{stage}/{step}"
         self._metrics.rewind({**{result.stage: result.steps for result in self.results}, stage: step})
-        return checkpoint if LoopState.is_in(checkpoint) else None
+        return LoopState.of(checkpoint)
 
     def _take(self, checkpoint: Checkpoint) -> None:
         """Gives the model a checkpoint's weights."""

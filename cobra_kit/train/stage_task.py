@@ -24,7 +24,7 @@ from cobra_kit.train.results import StageResult
 from cobra_kit.train.stage_progress import StageProgress
 from cobra_kit.train.stages import Stage, set_stage
 from cobra_kit.train.step import NotFiniteError, accumulate
-from cobra_kit.train.task import LogEntry, StepWork
+from cobra_kit.train.task import StepWork, TrainingTask
 
 Validate = Callable[[VisionLanguageModel], Mapping[str, float]]
 
@@ -48,8 +48,8 @@ class StageSetup:
     seed: int
 
 
-class StageTask:
-    """One stage of one run; a `TrainingTask`.
+class StageTask(TrainingTask):
+    """One stage of one run.
 
     Args:
         model: The model; it is trained in place.
@@ -69,7 +69,8 @@ class StageTask:
     ) -> None:
         self._model, self._stage, self._rows, self._seed = model, setup.stage, setup.rows, setup.seed
         self._metrics, self._validate, self._report = metrics, validate, report
-        self.name, self.module, self.device, self.settings = setup.stage.name, model, model.device, setup.settings
+        self.name, self.module, self.device = setup.stage.name, model, model.device
+        self.settings = self._settings = setup.settings
         set_stage(model, setup.stage)
         named = dict(model.named_parameters())
         self.parameters = [named[name] for names in decay_groups(model) for name in names]
@@ -92,16 +93,16 @@ class StageTask:
         order = derive_seed(self._seed, self.name, "rows")
         self._samplers = {
             name: LengthGroupedSampler(
-                rows.lengths, self.settings.batch_size, order, SamplerState(**position.get(name, {}))
+                rows.lengths, self._settings.batch_size, order, SamplerState(**position.get(name, {}))
             )
             for name, rows in self._sets.items()
         }
 
-    def begin(self, progress: StageProgress) -> None:
+    def announce(self, progress: StageProgress) -> None:
         """Says what is about to be trained, and what of the rows is not learnt."""
         self._report(StageStarted(stage=self.name, steps=self.steps, step=progress.step, rows=len(self._rows)))
         self._tell_rows(new=progress.step == 0)
-        if self.settings.curriculum is not None and self._first_steps in (0, self.steps):
+        if self._settings.curriculum is not None and self._first_steps in (0, self.steps):
             share = "none" if self._first_steps == 0 else "all"
             text = f"{self.name}: the curriculum's share of {self.steps} steps is {share} of them"
             self._report(Message(text=text, level="warning"))
@@ -110,7 +111,7 @@ class StageTask:
         """Draws the rows of a step, and adds their gradients, micro-batch by micro-batch."""
         name = "first" if step < self._first_steps else "rows"
         numbers = self._samplers[name].next_batch()
-        size = self.settings.micro_batch_size or self.settings.batch_size
+        size = self._settings.micro_batch_size or self._settings.batch_size
         batches = [self._sets[name].batch(numbers[i : i + size]) for i in range(0, len(numbers), size)]
         return StepWork(
             accumulate(self._model, batches, self._products),
@@ -118,19 +119,9 @@ class StageTask:
             padded_tokens=sum(batch.layout.source.numel() for batch in batches),
         )
 
-    def log(self, entry: LogEntry) -> None:
+    def log(self, step: int, figures: Mapping[str, float]) -> None:
         """Writes a line of metrics."""
-        self._metrics.write(
-            stage=self.name,
-            step=entry.step,
-            steps=self.steps,
-            loss=entry.loss,
-            learning_rate=entry.learning_rate,
-            grad_norm=entry.grad_norm,
-            tokens_per_second=round(entry.tokens_per_second, 1),
-            padded_tokens_per_second=round(entry.padded_tokens_per_second, 1),
-            seconds=round(entry.seconds, 3),
-        )
+        self._metrics.write(stage=self.name, step=step, steps=self.steps, **figures)
 
     def validate(self, step: int) -> float | None:
         """Validates in eval mode, and writes the figures down."""
@@ -155,25 +146,22 @@ class StageTask:
             "or a smaller max_grad_norm,\nand start over: the same settings would end the same.",
         )
 
-    def end(self, progress: StageProgress) -> None:
-        """Says that the stage is done."""
-        loss, seconds = progress.last_loss, progress.seconds
-        self._report(StageDone(stage=self.name, steps=progress.step, loss=loss, seconds=seconds))
-
     def result(self, progress: StageProgress, *, keep_best: bool) -> StageResult:
-        """Returns what the finished stage took.
+        """Says that the stage is done, and returns what it took.
 
         Args:
             progress: Of the core.
             keep_best: Whether the weights of the best validation are taken.
         """
+        loss, seconds = progress.last_loss, progress.seconds
+        self._report(StageDone(stage=self.name, steps=progress.step, loss=loss, seconds=seconds))
         return StageResult(
             stage=self.name,
             steps=progress.step,
             rows=len(self._rows),
             rejected_rows=self._rows.rejects.total,
-            loss=progress.last_loss,
-            seconds=progress.seconds,
+            loss=loss,
+            seconds=seconds,
             tokens=progress.tokens,
             padded_tokens=progress.padded_tokens,
             selected_step=progress.best_step if keep_best else None,
@@ -188,7 +176,7 @@ class StageTask:
         if rows.unused_turns:
             text = f"{self.name}: captions are first answers; {rows.unused_turns:,} later turns are not learnt"
             self._report(Message(text=text))
-        seen = min(len(rows), (self.steps - self._first_steps) * self.settings.batch_size)
+        seen = min(len(rows), (self.steps - self._first_steps) * self._settings.batch_size)
         if seen < len(rows):
             text = f"{self.name}: {self.steps:,} steps see {seen:,} of {len(rows):,} rows"
             self._report(Message(text=text))

@@ -74,7 +74,7 @@ def pretrain(
     objective = _objective(plan, encoder.width, encode.grid, things, world)
     both = nn.ModuleDict({"encoder": encoder, "objective": objective}).train()
     task = EncoderTask(both, encode, world.pictures("towers"), settings, report)
-    seconds, trained = _train(plan, task, resume, report)
+    seconds, trained = _train(plan, encoder, task, resume, report)
     report(Message(text="probing"))
     probes = _probe(plan, encode, world, things, report)
     if resume is not None:
@@ -96,16 +96,18 @@ def build_encoder(plan: PretrainPlan) -> VisionEncoder:
 
 
 def _train(
-    plan: PretrainPlan, task: EncoderTask, resume: Path | None, report: Reporter
+    plan: PretrainPlan, encoder: VisionEncoder, task: EncoderTask, resume: Path | None, report: Reporter
 ) -> tuple[float, frozenset[str]]:
     """Returns seconds, and which of the encoder's parameters the loss reaches."""
     file = None if resume is None else ResumeFile(resume, plan.recipe, task.module)
     state = None if file is None else file.load()
+    if state is not None:
+        report(Message(text=f"going on after step {state.progress.step}"))
     loop = TrainingLoop(task, INTERVALS, report=report, save=None if file is None else file.save, resume=state)
     began = time.process_time()
     loop.run(Interrupt())
     seconds = time.process_time() - began
-    everything = (f"encoder.{name}" for name, _ in task.module["encoder"].named_parameters())
+    everything = (f"encoder.{name}" for name, _ in encoder.named_parameters())
     reached = loop.updated_parameters() if task.steps else everything
     return seconds, frozenset(n.removeprefix("encoder.") for n in reached if n.startswith("encoder."))
 

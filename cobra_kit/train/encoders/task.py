@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from random import Random
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,15 +15,16 @@ from cobra_kit.events import Message, Reporter
 from cobra_kit.train.encoders.pixels import Encode
 from cobra_kit.train.encoders.recipe import PretrainSection
 from cobra_kit.train.loop import TrainIntervals
-from cobra_kit.train.stage_progress import StageProgress
 from cobra_kit.train.step import NotFiniteError
-from cobra_kit.train.task import LogEntry, StepWork
+from cobra_kit.train.task import StepWork, TrainingTask
 
 INTERVALS = TrainIntervals(log_steps=100, save_seconds=60.0, report_steps=100)
 
 
-class EncoderTask:
-    """An encoder with the heads of its objective; a `TrainingTask`.
+class EncoderTask(TrainingTask):
+    """An encoder with the heads of its objective.
+
+    Pictures and phrases of a step depend on the seed and the step alone, so there is no position to keep.
 
     Args:
         module: `encoder` and `objective`.
@@ -48,25 +48,22 @@ class EncoderTask:
         settings: PretrainSection,
         report: Reporter,
     ) -> None:
-        self.module, self.settings, self.steps = module, settings, settings.steps
+        self.module, self.steps = module, settings.steps
+        self.settings = self._settings = settings
         # The published weights of the tiny encoders were made with the norm summed in this order.
         self.parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        self._objective = module["objective"]
         self._encode, self._pictures, self._report = encode, pictures, report
         self._sums: dict[str, float] = {}
         self._count = 0
         self.means: dict[str, float] = {}
 
-    def begin(self, progress: StageProgress) -> None:
-        """Says where an earlier process stopped."""
-        if progress.step:
-            self._report(Message(text=f"going on after step {progress.step}"))
-
     def accumulate(self, step: int) -> StepWork:
         """Adds the gradients of the pictures of a step."""
-        rows = batch_rows(len(self._pictures), self.settings, step)
-        rng = Random(f"{self.settings.seed}/phrases/{step}")
+        rows = batch_rows(len(self._pictures), self._settings, step)
+        rng = Random(f"{self._settings.seed}/phrases/{step}")
         tokens = self._encode(np.stack([self._pictures[row] for row in rows]))
-        losses: dict[str, Tensor] = self.module["objective"](tokens, rows, rng)
+        losses: dict[str, Tensor] = self._objective(tokens, rows, rng)
         loss = torch.stack([*losses.values()]).sum()
         torch.autograd.backward(loss)
         for term, value in losses.items():
@@ -75,30 +72,16 @@ class EncoderTask:
         count = len(rows) * self._encode.grid[0] * self._encode.grid[1]
         return StepWork(loss.detach(), count, count)
 
-    def position(self) -> dict[str, Any]:
-        """Returns nothing: pictures and phrases of a step depend on the seed and the step alone."""
-        return {}
-
-    def restore(self, position: Mapping[str, Any]) -> None:
-        """Does nothing, for the same reason."""
-
-    def log(self, entry: LogEntry) -> None:
+    def log(self, step: int, figures: Mapping[str, float]) -> None:
         """Says how large each term of the loss is."""
         self.means = {term: total / self._count for term, total in self._sums.items()}
         terms = ", ".join(f"{term} {mean:.3f}" for term, mean in self.means.items())
-        self._report(Message(text=f"step {entry.step:,} of {self.steps:,}: {terms}"))
+        self._report(Message(text=f"step {step:,} of {self.steps:,}: {terms}"))
         self._sums, self._count = {}, 0
-
-    def validate(self, step: int) -> float | None:
-        """Returns None: what was learnt is probed at the end."""
-        return None
 
     def not_finite(self, error: NotFiniteError, step: int, *, saved: bool) -> CobraError:
         """Returns the error that stops pretraining."""
         return CobraError(f"{error} at step {step + 1}", hint="Try a smaller train.learning_rate.")
-
-    def end(self, progress: StageProgress) -> None:
-        """Does nothing: the last step was reported."""
 
 
 def batch_rows(pictures: int, settings: PretrainSection, step: int) -> NDArray[np.int64]:
