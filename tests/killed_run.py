@@ -35,9 +35,9 @@ def main(recipe: Path, folder: Path) -> None:
 
     section = TrainSection.model_validate({"align": {**STAGE, "steps": 20}, "finetune": {**STAGE, **BEGINNING}})
     model = compose(recipe)
-    pace = TrainIntervals(log_steps=1, save_seconds=0.02)
+    intervals = TrainIntervals(log_steps=1, save_seconds=0.02)
     try:
-        train_run(model, ToySource(), RunSettings(section, seed=1, intervals=pace), folder, report=report)
+        train_run(model, ToySource(), RunSettings(section, seed=1, intervals=intervals), folder, report=report)
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     torch.save(model.state_dict(), folder / "final.pt")

@@ -60,7 +60,7 @@ class LivePictures:
     Args:
         model: Whose encoder they are for.
         source: Where they come from.
-        picture_ids: Which.
+        picture_ids: Names of the pictures, as the source has them.
         folder: Where the outcome of that first look is kept.
         report: Told about the first look.
 

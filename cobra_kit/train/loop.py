@@ -101,7 +101,7 @@ class TrainingLoop:
             every = intervals.validate_steps
             if every is not None and (progress.step % every == 0 or last):
                 self._validate()
-            if interrupt.requested() and not last:
+            if interrupt.requested() and not last:  # after the last step the caller saves the end of the stage itself
                 self._save()
                 return False
             if not last and self._save_is_due():

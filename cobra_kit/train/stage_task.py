@@ -35,9 +35,9 @@ class StageSetup:
 
     Args:
         stage: What to train.
-        settings: How.
-        rows: On what.
-        first_rows: On what the stage begins, by its curriculum; None without one.
+        settings: Its section of the recipe.
+        rows: What it learns from.
+        first_rows: What it begins with, by its curriculum; None without one.
         seed: Of the order of rows and of random layers.
     """
 
@@ -71,10 +71,11 @@ class StageTask(TrainingTask):
         self._metrics, self._validate, self._report = metrics, validate, report
         self.name, self.module, self.device = setup.stage.name, model, model.device
         self.settings = self._settings = setup.settings
-        set_stage(model, setup.stage)
+        set_stage(model, setup.stage)  # before the optimiser's groups are made: they hold what requires gradients
         named = dict(model.named_parameters())
         self.parameters = [named[name] for names in decay_groups(model) for name in names]
         self._products = product_dtype(setup.settings.precision, model.device)
+        # Each stage seeds anew, so that one goes the same way whether an earlier one ran in this process or elsewhere.
         torch.manual_seed(derive_seed(setup.seed, self.name, "layers"))
         self._sets = (
             {"rows": setup.rows} if setup.first_rows is None else {"rows": setup.rows, "first": setup.first_rows}

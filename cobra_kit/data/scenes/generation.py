@@ -58,7 +58,7 @@ def generate(
 
     Args:
         params: What to make.
-        folder: Where.
+        folder: Where the files go.
         progress: Called after every chunk of pictures.
         workers: Drawing processes; 0 draws in this one. Default: one per core, none for few pictures.
 

@@ -23,7 +23,7 @@ class ResumeFile:
     """The file.
 
     Args:
-        path: Where it is.
+        path: Where the file is.
         recipe: Another recipe's file is refused.
         module: What is trained.
     """
