@@ -38,7 +38,7 @@ from cobra_kit.interfaces import FusedSequence, LayoutBatch
 from cobra_kit.model import compose
 from cobra_kit.recipe import load_recipe
 from cobra_kit.study.plan.study_plan import make_plan
-from cobra_kit.train import TrainIntervals, train_run
+from cobra_kit.train import RunSettings, TrainIntervals, train_run
 from cobra_kit_mamba.backbone import MambaBackbone
 from cobra_kit_mamba.config import MambaConfig
 
@@ -83,7 +83,13 @@ def profile(report: Report, arm: str, steps: int, folder: Path) -> None:
         if event.step < steps:
             taken.append(time.process_time())
 
-    train_run(model, source, run.train, folder, seed=run.seed, report=on_event, pace=TrainIntervals(save_seconds=1e6))
+    train_run(
+        model,
+        source,
+        RunSettings(run.train, seed=run.seed, intervals=TrainIntervals(save_seconds=1e6)),
+        folder,
+        report=on_event,
+    )
     times = [1e3 * (b - a) for a, b in zip(taken[WARM_UP:], taken[WARM_UP + 1 :], strict=False)]
     print(f"\n{run.arm}: {steps} steps, {torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}")
     print(f"processor time of a step: median {statistics.median(times):.1f} ms, best {min(times):.1f} ms")

@@ -1,7 +1,7 @@
 """What long work tells whoever watches. Plain values; drawing them is the command line's business.
 
     def report(event: Event) -> None: ...
-    train_run(model, source, section, folder, report=report)
+    train_run(model, source, settings, folder, report=report)
 
 Events come as often as something happens, up to once per optimiser step: a receiver that draws should throttle.
 """

@@ -12,7 +12,7 @@ from cobra_kit import _plugins
 from cobra_kit.events import Event, StageStarted, StepDone
 from cobra_kit.model import compose
 from cobra_kit.recipe.sections import TrainSection
-from cobra_kit.train import TrainIntervals, train_run
+from cobra_kit.train import RunSettings, TrainIntervals, train_run
 
 torch.empty(1, device="meta").normal_()  # imports three seconds' worth of torch, once for all processes
 torch.optim.AdamW([torch.zeros(1)])
@@ -35,9 +35,9 @@ def main(recipe: Path, folder: Path) -> None:
 
     section = TrainSection.model_validate({"align": {**STAGE, "steps": 20}, "finetune": {**STAGE, **BEGINNING}})
     model = compose(recipe)
-    pace = TrainIntervals(log_steps=1, save_seconds=0.02)
+    intervals = TrainIntervals(log_steps=1, save_seconds=0.02)
     try:
-        train_run(model, ToySource(), section, folder, seed=1, report=report, pace=pace)
+        train_run(model, ToySource(), RunSettings(section, seed=1, intervals=intervals), folder, report=report)
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     torch.save(model.state_dict(), folder / "final.pt")

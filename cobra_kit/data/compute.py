@@ -63,7 +63,7 @@ def compute(
     Args:
         model: Its encoder is used, as a frozen one.
         source: Of the pictures.
-        picture_ids: Which.
+        picture_ids: Names of the pictures, as the source has them.
         place: The folder to be.
         identity: What the features depend on, for the header.
         report: Told about progress and what is left out.

@@ -82,11 +82,11 @@ class LlavaSource:
         Raises:
             DataError: No row is without a picture, or plain text is asked for.
         """
-        found = tuple(row for row in self.rows if not row.images)
-        if form == "conversations" and found:
-            return found
+        text_rows = tuple(row for row in self.rows if not row.images)
+        if form == "conversations" and text_rows:
+            return text_rows
         raise DataError(
-            "rows in LLaVA's form are conversations, no plain text" if found else "every row has a picture",
+            "rows in LLaVA's form are conversations, no plain text" if text_rows else "every row has a picture",
             where=str(self._file),
             hint="Leave the text stages out (train.pretrain_text, train.instruct_text) and begin with a language model "
             "that has read enough.",

@@ -60,7 +60,7 @@ class LivePictures:
     Args:
         model: Whose encoder they are for.
         source: Where they come from.
-        picture_ids: Which.
+        picture_ids: Names of the pictures, as the source has them.
         folder: Where the outcome of that first look is kept.
         report: Told about the first look.
 
@@ -78,7 +78,7 @@ class LivePictures:
     ) -> None:
         self._source, self._preprocess = source, model.processor.preprocess
         key = preparation_key(model, source, picture_ids)
-        self._shapes, self._unreadable = _remembered(folder / f"pictures-{key}.json") or self._look(
+        self._shapes, self._unreadable = _remembered(folder / f"pictures-{key}.json") or self._check_all(
             picture_ids, folder, key, report
         )
 
@@ -96,7 +96,7 @@ class LivePictures:
         with memory_as_image_error(image_id):
             return self._preprocess(self._source.picture(image_id))
 
-    def _look(
+    def _check_all(
         self, picture_ids: Sequence[str], folder: Path, key: str, report: Reporter
     ) -> tuple[dict[str, TokenShape], dict[str, str]]:
         rejects, unreadable_file = Rejects(len(picture_ids)), folder / f"unreadable-{key}.json"
@@ -118,9 +118,9 @@ class LivePictures:
 
 def _remembered(file: Path) -> tuple[dict[str, TokenShape], dict[str, str]] | None:
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        shapes = {name: shape_from_json(plain) for name, plain in found["shapes"].items()}
-        return shapes, dict(found["unreadable"])
+        record = json.loads(file.read_text(encoding="utf-8"))
+        shapes = {name: shape_from_json(plain) for name, plain in record["shapes"].items()}
+        return shapes, dict(record["unreadable"])
     except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):  # none, or damaged: looked at again
         return None
     except OSError as error:

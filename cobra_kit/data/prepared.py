@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -22,6 +22,25 @@ _REPORT_EVERY = 1000
 _NO_VALUES = torch.empty(0)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowForm:
+    """What a stage learns of its rows.
+
+    Args:
+        captions: Learn the first answer alone and leave the prompt out (a caption, or a passage of text).
+        text: The rows have no pictures; else captions without a picture are left out, since they teach a projector
+            nothing.
+        loss_unit: What counts the same in the loss, `token` or `answer`.
+    """
+
+    captions: bool = False
+    text: bool = False
+    loss_unit: LossUnit = "token"
+
+
+_CONVERSATIONS = RowForm()
+
+
 class TrainingSet:
     """Rows of one stage, ready to be batched.
 
@@ -29,10 +48,7 @@ class TrainingSet:
         rows: The data source's rows.
         processor: Of the model to be trained.
         pictures: The pictures, readable ones only.
-        captions: Learn the first answer alone and leave the prompt out (a caption, or a passage of text).
-        text: The rows have no pictures; else captions without a picture are left out, since they teach a projector
-            nothing.
-        loss_unit: What counts the same in the loss, `token` or `answer`.
+        form: What is learnt of the rows.
         report: Told about progress and about rows that are left out.
 
     Attributes:
@@ -50,14 +66,11 @@ class TrainingSet:
         rows: Sequence[TrainingRow],
         processor: Processor,
         pictures: Pictures,
+        form: RowForm = _CONVERSATIONS,
         *,
-        captions: bool = False,
-        text: bool = False,
-        loss_unit: LossUnit = "token",
         report: Reporter = silent,
     ) -> None:
-        self._loss_unit, self._text = loss_unit, text
-        self._processor, self._pictures, self._captions = processor, pictures, captions
+        self._processor, self._pictures, self._form = processor, pictures, form
         self._rows: list[PreparedRow] = []
         self._images: list[tuple[str, ...]] = []
         self.rejects = Rejects(len(rows))
@@ -81,13 +94,13 @@ class TrainingSet:
         rows = [
             replace(self._rows[i], images=tuple(self._pictures.load(name) for name in self._images[i])) for i in indices
         ]
-        return self._processor.collate(rows, loss_unit=self._loss_unit)
+        return self._processor.collate(rows, loss_unit=self._form.loss_unit)
 
     def _add(self, row: TrainingRow) -> None:
         unreadable = [name for name in row.images if name in self._pictures.unreadable]
         if unreadable:
             return self.rejects.add(f"row {row.row_id}", f"its picture {unreadable[0]} cannot be read")
-        if self._captions and not row.images and not self._text:
+        if self._form.captions and not row.images and not self._form.text:
             return self.rejects.add(f"row {row.row_id}", "no picture, so nothing for the projector to learn")
         try:
             prepared = self._lay_out(row)
@@ -100,13 +113,13 @@ class TrainingSet:
             return self.rejects.add(f"row {row.row_id}", "no token to learn")
         self._rows.append(_compact(prepared))
         self._images.append(row.images)
-        self.unused_turns += len(row.turns) - 1 if self._captions else 0
+        self.unused_turns += len(row.turns) - 1 if self._form.captions else 0
         return None
 
     def _lay_out(self, row: TrainingRow) -> PreparedRow:
         # Only the shapes matter for a layout; the values come when the row is batched.
         shapes = [CachedFeatures(_NO_VALUES, self._shape(name)) for name in row.images]
-        if self._captions:
+        if self._form.captions:
             if not row.turns:
                 raise TextError("the row has no turns")
             return self._processor.caption_row(row.turns[0][1], shapes)

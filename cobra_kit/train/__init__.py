@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from cobra_kit.train.identity import training_identity
-from cobra_kit.train.loop import TrainIntervals, Validate
+from cobra_kit.train.loop import TrainIntervals
 from cobra_kit.train.results import StageResult, TrainResult
-from cobra_kit.train.run import train_run
+from cobra_kit.train.run import RunSettings, train_run
+from cobra_kit.train.stage_task import Validate
 from cobra_kit.train.stages import STAGES, Stage, check_cut_shares, set_stage, stage_rows
 
 __all__ = [
     "STAGES",
-    "TrainIntervals",
+    "RunSettings",
     "Stage",
     "StageResult",
+    "TrainIntervals",
     "TrainResult",
     "Validate",
     "check_cut_shares",

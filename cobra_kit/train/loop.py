@@ -1,285 +1,206 @@
-"""One stage of training: draw, step, log, validate, save, until the last step."""
+"""The training core: step, log, validate, save, until the last step. What is trained is a task handed to it.
+
+A stage of a vision-language model (`stage_task`) and the pretraining of a small encoder (`encoders.task`) are such
+tasks; optimiser, schedule, resume, logging and the check that all is finite are the same for both.
+"""
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
-from cobra_kit.data.prepared import TrainingSet
-from cobra_kit.data.sampler import LengthGroupedSampler, SamplerState
-from cobra_kit.errors import TrainingError
-from cobra_kit.events import Message, Reporter, StageDone, StageStarted, StepDone
-from cobra_kit.model import VisionLanguageModel
-from cobra_kit.model.seeding import derive_seed
-from cobra_kit.recipe.sections import StageSection
-from cobra_kit.train.checkpoint import Checkpoint
+from cobra_kit.events import Reporter, StepDone
 from cobra_kit.train.interrupt import Interrupt
-from cobra_kit.train.metrics import Metrics
-from cobra_kit.train.mixed_precision import product_dtype
+from cobra_kit.train.loop_state import LoopState
 from cobra_kit.train.optimiser import load_optimiser_tensors, make_optimiser, optimiser_tensors
 from cobra_kit.train.random_state import load_random_state, random_state
-from cobra_kit.train.results import StageResult
 from cobra_kit.train.schedule import learning_rate_factor
 from cobra_kit.train.stage_progress import StageProgress, Throughput
-from cobra_kit.train.stages import Stage, set_stage
-from cobra_kit.train.step import NotFiniteError, StepOutcome, optimiser_step
+from cobra_kit.train.step import NotFiniteError, StepOutcome, update
+from cobra_kit.train.task import TrainingTask
 
-Validate = Callable[[VisionLanguageModel], Mapping[str, float]]
-Save = Callable[[Stage, int, Mapping[str, Tensor], Mapping[str, Any]], None]
-
-MEAN = "mean"
-"""The figure of a validation that selection goes by."""
+Save = Callable[[LoopState], None]
 
 _MOST_TIME_SAVING = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainIntervals:
-    """How often a stage does what is not training.
+    """How often training does what is not training.
 
     Args:
         log_steps: Steps between two lines of metrics.
         save_seconds: Seconds between two checkpoints, more where saving itself takes long; 0: after every step.
         validate_steps: Steps between two validations.
         keep_best: End with the weights of the best validation, not of the last step.
+        report_steps: Steps between two events.
     """
 
     log_steps: int = 10
     save_seconds: float = 20.0
     validate_steps: int | None = None
     keep_best: bool = False
+    report_steps: int = 1
 
 
-class StageLoop:
-    """One stage of one run.
+class TrainingLoop:
+    """The steps of one task.
 
     Args:
-        model: The model; it is trained in place.
-        stage: What to train.
-        settings: How.
-        rows: On what.
-        first_rows: On what the stage begins, by its curriculum; None without one.
-        seed: Of the order of rows and of random layers.
-        metrics: Where the lines go.
-        save: Writes a checkpoint: stage, step, tensors, state.
-        report: Told about every step.
-        pace: How often to log, save and validate.
-        validate: Called with the model in eval mode; its figures go to the metrics.
-        resume: A checkpoint of this very stage, if there is one; the model's weights are loaded already.
+        task: What is trained, in place.
+        intervals: How often to log, save and validate.
+        report: Told about steps.
+        save: Writes a checkpoint; None: nothing is saved.
+        resume: Where an earlier process stopped; the weights are loaded already.
+
+    Attributes:
+        progress: What is done so far.
     """
 
     def __init__(
         self,
-        model: VisionLanguageModel,
-        stage: Stage,
-        settings: StageSection,
-        rows: TrainingSet,
-        first_rows: TrainingSet | None,
+        task: TrainingTask,
+        intervals: TrainIntervals,
         *,
-        seed: int,
-        metrics: Metrics,
-        save: Save,
         report: Reporter,
-        pace: TrainIntervals,
-        validate: Validate | None,
-        resume: Checkpoint | None,
+        save: Save | None = None,
+        resume: LoopState | None = None,
     ) -> None:
-        self._model, self._stage, self._settings, self._rows = model, stage, settings, rows
-        self._metrics, self._save_to, self._report = metrics, save, report
-        self._pace, self._validate = pace, validate
-        set_stage(model, stage)
-        self._products = product_dtype(settings.precision, model.device)
-        self._optimiser = make_optimiser(model, settings)
-        self._tally, self._speed = StageProgress(), Throughput()
-        positions: dict[str, SamplerState] = {}
-        torch.manual_seed(derive_seed(seed, stage.name, "layers"))
+        self._task, self._intervals, self._report, self._save_to = task, intervals, report, save
+        self._optimiser = make_optimiser(task.module, task.settings)
+        self.progress, self._throughput = StageProgress(), Throughput()
+        self._unreported: list[float] = []
         if resume is not None:
-            self._tally = StageProgress(**resume.state["tally"])
-            positions = {name: SamplerState(**at) for name, at in resume.state["samplers"].items()}
-            load_optimiser_tensors(model, self._optimiser, _below("optimiser/", resume.tensors))
-            load_random_state(_below("random/", resume.tensors))
-        order = derive_seed(seed, stage.name, "rows")
-        sets = {"rows": rows} if first_rows is None else {"rows": rows, "first": first_rows}
-        self._sets = {
-            name: (one, LengthGroupedSampler(one.lengths, settings.batch_size, order, positions.get(name)))
-            for name, one in sets.items()
-        }
-        self.steps = settings.steps or math.ceil((settings.epochs or 0) * self._sets["rows"][1].batches_per_epoch)
-        self._first_steps = settings.curriculum.steps_of(self.steps) if settings.curriculum else 0
-        self._positions, self._random = self._where(), random_state(model.device)
+            self.progress = resume.progress
+            task.restore(resume.position)
+            load_optimiser_tensors(task.module, self._optimiser, resume.optimiser)
+            if resume.random:
+                load_random_state(resume.random)
+        self._note_position()
         self._saved_at, self._save_cost = time.monotonic(), 0.0
 
-    def run(self, interrupt: Interrupt) -> StageResult | None:
-        """Returns the result of the finished stage, or None if it was interrupted (and saved).
+    def run(self, interrupt: Interrupt) -> bool:
+        """Returns whether the last step was made; False if it was interrupted (and saved).
 
         Args:
             interrupt: Whether to stop after the current step.
 
         Raises:
-            TrainingError: The loss is not finite, or something cannot be written.
+            CobraError: The loss is not finite, or something cannot be written.
         """
-        done = self._tally
-        self._report(StageStarted(stage=self._stage.name, steps=self.steps, step=done.step, rows=len(self._rows)))
-        self._tell_rows(new=done.step == 0)
-        if self._settings.curriculum is not None and self._first_steps in (0, self.steps):
-            share = "none" if self._first_steps == 0 else "all"
-            text = f"{self._stage.name}: the curriculum's share of {self.steps} steps is {share} of them"
-            self._report(Message(text=text, level="warning"))
-        while done.step < self.steps:
+        task, intervals, progress = self._task, self._intervals, self.progress
+        while progress.step < task.steps:
+            rate = self._set_learning_rate()
             outcome = self._step()
-            last = done.step == self.steps
-            if done.step % self._pace.log_steps == 0 or last:
-                self._log(outcome)
-            every = self._pace.validate_steps
-            if self._validate is not None and every is not None and (done.step % every == 0 or last):
-                self._look(self._validate)
-            if interrupt.requested() and not last:
+            last = progress.step == task.steps
+            if progress.step % intervals.report_steps == 0 or last:
+                self._report_step()
+            if progress.step % intervals.log_steps == 0 or last:
+                self._log(outcome, rate)
+            every = intervals.validate_steps
+            if every is not None and (progress.step % every == 0 or last):
+                self._validate()
+            if interrupt.requested() and not last:  # after the last step the caller saves the end of the stage itself
                 self._save()
-                return None
+                return False
             if not last and self._save_is_due():
                 self._save()
-        self._report(StageDone(stage=self._stage.name, steps=done.step, loss=done.last_loss, seconds=done.seconds))
-        return StageResult(
-            stage=self._stage.name,
-            steps=done.step,
-            rows=len(self._rows),
-            rejected_rows=self._rows.rejects.total,
-            loss=done.last_loss,
-            seconds=done.seconds,
-            tokens=done.tokens,
-            padded_tokens=done.padded_tokens,
-            selected_step=done.best_step if self._pace.keep_best else None,
-            **self._rows.cuts.figures(),
-            unused_turns=self._rows.unused_turns,
-        )
+        return True
 
-    def _tell_rows(self, *, new: bool) -> None:
-        """Says what of the rows is not learnt, and writes it down when the stage begins."""
-        rows = self._rows
-        rows.cuts.announce(self._report, self._stage.name, rows.rejects.out_of)
-        if rows.unused_turns:
-            text = f"{self._stage.name}: captions are first answers; {rows.unused_turns:,} later turns are not learnt"
-            self._report(Message(text=text))
-        seen = min(len(rows), (self.steps - self._first_steps) * self._settings.batch_size)
-        if seen < len(rows):
-            text = f"{self._stage.name}: {self.steps:,} steps see {seen:,} of {len(rows):,} rows"
-            self._report(Message(text=text))
-        if not new:
-            return
-        self._metrics.write(
-            stage=self._stage.name,
-            step=0,
-            steps=self.steps,
-            rows=len(rows),
-            rejected_rows=rows.rejects.total,
-            rows_seen=seen,
-            unused_turns=rows.unused_turns,
-            **rows.cuts.figures(),
-        )
+    def updated_parameters(self) -> frozenset[str]:
+        """Returns the names of the module's parameters that a gradient has reached."""
+        named = self._task.module.named_parameters()
+        return frozenset(name for name, parameter in named if parameter in self._optimiser.state)
 
-    def _step(self) -> StepOutcome:
-        started = time.monotonic()
-        settings = self._settings
-        rows, sampler = self._sets["first" if self._tally.step < self._first_steps else "rows"]
-        batch = sampler.next_batch()
-        size = settings.micro_batch_size or settings.batch_size
-        batches = [rows.batch(batch[i : i + size]) for i in range(0, len(batch), size)]
-        factor = learning_rate_factor(
-            self._tally.step,
-            steps=self.steps,
+    def _set_learning_rate(self) -> float:
+        settings = self._task.settings
+        rate = settings.learning_rate * learning_rate_factor(
+            self.progress.step,
+            steps=self._task.steps,
             warmup_ratio=settings.warmup_ratio,
             final_ratio=settings.final_lr_ratio,
         )
-        self._rate = settings.learning_rate * factor
         for group in self._optimiser.param_groups:
-            group["lr"] = self._rate
+            group["lr"] = rate
+        return rate
+
+    def _step(self) -> StepOutcome:
+        started = time.monotonic()
+        task = self._task
+        self._optimiser.zero_grad(set_to_none=True)
+        work = task.accumulate(self.progress.step)
         try:
-            outcome = optimiser_step(self._model, batches, self._optimiser, settings.max_grad_norm, self._products)
+            norm = task.settings.max_grad_norm
+            outcome = update(task.module, task.parameters, work.loss, self._optimiser, norm)
         except NotFiniteError as error:
             raise self._not_finite(error) from error
-        self._positions, self._random = self._where(), random_state(self._model.device)
-        tokens = sum(sum(b.layout.lengths) for b in batches)
-        padded = sum(b.layout.source.numel() for b in batches)
+        self._note_position()
         seconds = time.monotonic() - started
-        self._tally.add(outcome.loss, tokens, padded, seconds)
-        self._speed.add(tokens, padded, seconds)
-        self._report(
-            StepDone(
-                stage=self._stage.name,
-                step=self._tally.step,
-                steps=self.steps,
-                loss=outcome.loss,
-                tokens_per_second=self._speed.rates()[0],
-                seconds_left=(self.steps - self._tally.step) * self._speed.seconds_per_step(),
-            )
-        )
+        self.progress.add(outcome.loss, work.tokens, work.padded_tokens, seconds)
+        self._throughput.add(work.tokens, work.padded_tokens, seconds)
+        self._unreported.append(outcome.loss)
         return outcome
 
-    def _where(self) -> dict[str, dict[str, int]]:
-        """Returns where each sampler stands, as JSON takes it."""
-        return {name: asdict(sampler.state) for name, (_, sampler) in self._sets.items()}
+    def _note_position(self) -> None:
+        """Notes where drawing and randomness stand after a step: one that fails has drawn already when it is saved."""
+        self._position, self._random = self._task.position(), random_state(self._task.device)
 
-    def _log(self, outcome: StepOutcome) -> None:
-        rate, padded_rate = self._speed.rates()
-        self._metrics.write(
-            stage=self._stage.name,
-            step=self._tally.step,
-            steps=self.steps,
-            loss=self._tally.mean_loss(),
-            learning_rate=self._rate,
-            grad_norm=outcome.grad_norm,
-            tokens_per_second=round(rate, 1),
-            padded_tokens_per_second=round(padded_rate, 1),
-            seconds=round(self._tally.seconds, 3),
+    def _report_step(self) -> None:
+        left = self._task.steps - self.progress.step
+        self._report(
+            StepDone(
+                stage=self._task.name,
+                step=self.progress.step,
+                steps=self._task.steps,
+                loss=sum(self._unreported) / len(self._unreported),
+                tokens_per_second=self._throughput.rates()[0],
+                seconds_left=left * self._throughput.seconds_per_step(),
+            )
         )
+        self._unreported.clear()
 
-    def _look(self, validate: Validate) -> None:
-        """Validates, and leaves modes and random state as they were: validation must not change the training."""
-        self._model.eval()
-        figures = dict(validate(self._model))
-        set_stage(self._model, self._stage)
+    def _log(self, outcome: StepOutcome, rate: float) -> None:
+        speed, padded_speed = self._throughput.rates()
+        figures = {
+            "loss": self.progress.mean_loss(),
+            "learning_rate": rate,
+            "grad_norm": outcome.grad_norm,
+            "tokens_per_second": round(speed, 1),
+            "padded_tokens_per_second": round(padded_speed, 1),
+            "seconds": round(self.progress.seconds, 3),
+        }
+        self._task.log(self.progress.step, figures)
+
+    def _validate(self) -> None:
+        """Validates, and leaves the random state as it was: validation must not change the training."""
+        accuracy = self._task.validate(self.progress.step)
         load_random_state(self._random)
-        self._metrics.write(stage=self._stage.name, step=self._tally.step, validation=figures)
-        last = self._tally.step == self.steps
-        if self._pace.keep_best and self._tally.is_best(figures[MEAN]) and not last:
+        if accuracy is None or not self._intervals.keep_best:
+            return
+        if self.progress.is_best(accuracy) and self.progress.step < self._task.steps:
             self._save()  # this checkpoint is kept until the stage ends
 
     def _save_is_due(self) -> bool:
-        wait = self._pace.save_seconds
+        wait = self._intervals.save_seconds
         if wait > 0:
             wait = max(wait, self._save_cost / _MOST_TIME_SAVING)
         return time.monotonic() - self._saved_at >= wait
 
     def _save(self) -> None:
+        if self._save_to is None:
+            return
         started = time.monotonic()
-        tensors = {f"optimiser/{n}": t for n, t in optimiser_tensors(self._model, self._optimiser).items()}
-        tensors |= {f"random/{n}": t for n, t in self._random.items()}
-        state = {"tally": asdict(self._tally), "samplers": self._positions}
-        self._save_to(self._stage, self._tally.step, tensors, state)
+        tensors = optimiser_tensors(self._task.module, self._optimiser)
+        self._save_to(LoopState(self.progress, self._position, tensors, self._random))
         self._saved_at = time.monotonic()
         self._save_cost = self._saved_at - started
 
-    def _not_finite(self, error: NotFiniteError) -> TrainingError:
+    def _not_finite(self, error: NotFiniteError) -> Exception:
         """Saves the weights as they were before the step, and returns the error that stops the run."""
-        kept = "The last checkpoint, of an earlier step, is kept."
         # A forward pass may already have spoilt running statistics; then the checkpoint there is stays the last.
-        if all(bool(t.isfinite().all()) for t in self._model.state_dict().values() if t.is_floating_point()):
+        state = self._task.module.state_dict().values()
+        good = all(bool(tensor.isfinite().all()) for tensor in state if tensor.is_floating_point())
+        if good:
             self._save()
-            kept = f"The weights of step {self._tally.step}, the last good ones, are saved."
-        rate = f"{self._settings.learning_rate:g}"
-        return TrainingError(
-            str(error),
-            where=f"step {self._tally.step + 1} of {self.steps} of {self._stage.name}",
-            hint=f"{kept}\nTry a learning rate below {rate} (a third of it, say), a longer warm-up (warmup_ratio), "
-            "or a smaller max_grad_norm,\nand start over: the same settings would end the same.",
-        )
-
-
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        return self._task.not_finite(error, self.progress.step, saved=good and self._save_to is not None)

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from cobra_kit.recipe.sections import StageSection
+
+class OptimisationSettings(Protocol):
+    """How fast something learns: keys that the sections of recipes have."""
+
+    @property
+    def learning_rate(self) -> float: ...  # noqa: D102
+    @property
+    def weight_decay(self) -> float: ...  # noqa: D102
+    @property
+    def betas(self) -> tuple[float, float]: ...  # noqa: D102
+    @property
+    def warmup_ratio(self) -> float: ...  # noqa: D102
+    @property
+    def final_lr_ratio(self) -> float: ...  # noqa: D102
+    @property
+    def max_grad_norm(self) -> float | None: ...  # noqa: D102
 
 
 def decay_groups(model: nn.Module) -> tuple[list[str], list[str]]:
@@ -22,7 +38,7 @@ def decay_groups(model: nn.Module) -> tuple[list[str], list[str]]:
     return [name for name in trainable if name not in set(spared)], spared
 
 
-def make_optimiser(model: nn.Module, settings: StageSection) -> AdamW:
+def make_optimiser(model: nn.Module, settings: OptimisationSettings) -> AdamW:
     """Returns AdamW over the trainable parameters of a model."""
     parameters = dict(model.named_parameters())
     decayed, spared = decay_groups(model)

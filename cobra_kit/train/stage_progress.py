@@ -17,7 +17,7 @@ class StageProgress:
         seconds: Spent in them.
         tokens: Real tokens.
         padded_tokens: The same with padding.
-        loss_sum: WorkerFailures since the last logged step.
+        loss_sum: Losses since the last logged step.
         loss_count: How many they are.
         last_loss: Mean loss of the last logged stretch.
         best_accuracy: Highest mean accuracy of a look at the validation split, 0 to 1; None before the first.

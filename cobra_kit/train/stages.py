@@ -82,7 +82,7 @@ def check_cut_shares(source: DataSource, processor: Processor, stages: Mapping[s
 def trained_until(stages: Iterable[str], last: str) -> frozenset[str]:
     """Returns the parts that have been trained when `last` of these stages ends."""
     order = list(STAGES)
-    return frozenset().union(*(STAGES[one].trains for one in stages if order.index(one) <= order.index(last)))
+    return frozenset().union(*(STAGES[name].trains for name in stages if order.index(name) <= order.index(last)))
 
 
 def set_stage(model: VisionLanguageModel, stage: Stage) -> None:

@@ -58,7 +58,7 @@ def optimiser_step(
     max_grad_norm: float | None,
     products: torch.dtype | None = None,
 ) -> StepOutcome:
-    """Makes one step.
+    """Makes one step of a vision-language model.
 
     Args:
         model: The model, its stage set.
@@ -72,12 +72,34 @@ def optimiser_step(
     """
     optimiser.zero_grad(set_to_none=True)
     loss = accumulate(model, batches, products)
-    # Not from the model: walking its modules costs a hundredth of a step.
-    trained = [p for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
-    norm = get_total_norm([p.grad for p in trained])
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    return update(model, parameters, loss, optimiser, max_grad_norm)
+
+
+def update(
+    module: nn.Module,
+    parameters: Sequence[nn.Parameter],
+    loss: Tensor,
+    optimiser: Optimizer,
+    max_grad_norm: float | None,
+) -> StepOutcome:
+    """Changes the weights by gradients that are there, if they are finite.
+
+    Args:
+        module: What holds the parameters; it names those that are not finite.
+        parameters: Those that learn. Not from the module: walking it costs a hundredth of a step.
+        loss: Of these gradients, a detached scalar.
+        optimiser: Its learning rate set.
+        max_grad_norm: Longer gradients are scaled down to this; None: never.
+
+    Raises:
+        NotFiniteError: The loss or the gradient is not finite.
+    """
+    trained = [parameter for parameter in parameters if parameter.grad is not None]
+    norm = get_total_norm([parameter.grad for parameter in trained if parameter.grad is not None])
     outcome = StepOutcome(*torch.stack([loss, norm.to(loss)]).tolist())  # both at once: one wait for the device
     if not (math.isfinite(outcome.loss) and math.isfinite(outcome.grad_norm)):
-        raise NotFiniteError(_what_is_not_finite(model, outcome))
+        raise NotFiniteError(_what_is_not_finite(module, outcome))
     if max_grad_norm is not None:
         clip_grads_with_norm_(trained, max_grad_norm, norm)
     optimiser.step()

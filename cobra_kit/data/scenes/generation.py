@@ -56,7 +56,7 @@ def generate(
 
     Args:
         params: What to make.
-        folder: Where.
+        folder: Where the files go.
         progress: Called after every chunk of pictures.
         workers: Drawing processes; 0 draws in this one. Default: one per core, none for few pictures.
 
@@ -91,10 +91,10 @@ def _move(partial: Path, folder: Path) -> None:
 def is_whole(folder: Path, manifest: dict[str, Any]) -> bool:
     """Says whether the folder holds the finished world with this identity."""
     try:
-        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        written = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(found, dict) and {key: found.get(key) for key in manifest} == manifest
+    return isinstance(written, dict) and {key: written.get(key) for key in manifest} == manifest
 
 
 def _fill(

@@ -124,20 +124,20 @@ def _asked(dataset: SceneDataset, split: Split, benchmark: Benchmark) -> list[_A
         annotations = json.loads(files["annotations"].read_text(encoding="utf-8"))["annotations"]
         votes = [[item["answer"] for item in row["answers"]] for row in annotations]
         rows = [(row["question"], answers) for row, answers in zip(json.loads(text)["questions"], votes, strict=True)]
-        found = [(question, _votes(benchmark, answers)) for question, answers in rows]
+        scored = [(question, _votes(benchmark, answers)) for question, answers in rows]
     elif benchmark == "textvqa":
-        found = [(row["question"], _votes(benchmark, row["answers"])) for row in json.loads(text)["data"]]
+        scored = [(row["question"], _votes(benchmark, row["answers"])) for row in json.loads(text)["data"]]
     elif benchmark == "refcoco":
-        found = [(row["sents"], _hits(row["bbox"])) for row in json.loads(text)]
+        scored = [(row["sents"], _hits(row["bbox"])) for row in json.loads(text)]
     elif benchmark == "vsr":
         lines = [json.loads(line) for line in text.splitlines()]
-        found = [(row["caption"], _equals(benchmark, "true" if row["label"] else "false")) for row in lines]
+        scored = [(row["caption"], _equals(benchmark, "true" if row["label"] else "false")) for row in lines]
     else:
         lines = [json.loads(line) for line in text.splitlines()]
-        found = [(row["text"], _equals(benchmark, row["label"])) for row in lines]
+        scored = [(row["text"], _equals(benchmark, row["label"])) for row in lines]
     return [
         _Asked(prompt(benchmark, question, dataset.params.prompts), name, *scoring)
-        for (question, scoring), name in zip(found, slices, strict=True)
+        for (question, scoring), name in zip(scored, slices, strict=True)
     ]
 
 

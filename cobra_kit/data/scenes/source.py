@@ -195,32 +195,32 @@ class ScenesSource:
         slices = self.dataset.question_slices(split)[form]
         texts = {name: path.read_text(encoding="utf-8") for name, path in files.items()}
         for (number, picture, text, annotation), part in zip(_READERS[form](texts, split), slices, strict=True):
-            words = prompt(form, text, self.dataset.params.prompts)
-            question = Question(f"{group}/{number}" if group else str(number), picture, words, choices)
+            wording = prompt(form, text, self.dataset.params.prompts)
+            question = Question(f"{group}/{number}" if group else str(number), picture, wording, choices)
             yield _Item(question, annotation, group, part)
 
     def _bounds(self, split: HeldOutSplit, ability: _Ability, items: Sequence[_Item]) -> tuple[float, float] | None:
         """Returns floor and ceiling, 0 to 1: the mean over groups where the rule has them, else over questions."""
         if not items or not self.dataset.params.size("train"):
             return None
-        found = self._reach(split)
+        bounds = self._reach(split)
         if ability.kinds:
-            parts = [found[f"vqav2:{name}"] for name in sorted({item.slice for item in items})]
+            parts = [bounds[f"vqav2:{name}"] for name in sorted({item.slice for item in items})]
             weights = [float(part.questions) for part in parts]
         else:
-            parts = [part for form in ability.forms.values() if (part := found[form]).questions]
+            parts = [part for form in ability.forms.values() if (part := bounds[form]).questions]
             weights = [1.0] * len(parts)
         return _mean([p.floor for p in parts], weights), _mean([p.ceiling for p in parts], weights)
 
     def _group_floors(self, split: HeldOutSplit, ability: _Ability, items: Sequence[_Item]) -> dict[str, float]:
         """Returns the floor of each group, 0 to 1."""
-        found = self._reach(split)
+        score_bounds = self._reach(split)
         form = next(iter(ability.forms.values()))
         bounds = {
             item.group or item.slice: ability.forms[item.group] if item.group else f"{form}:{item.slice}"
             for item in items
         }
-        return {group: found[name].floor / 100 for group, name in bounds.items()}
+        return {group: score_bounds[name].floor / 100 for group, name in bounds.items()}
 
     def _compute_reach(self, split: HeldOutSplit) -> dict[str, ScoreBounds]:
         return reach(self.dataset, split)

@@ -37,7 +37,9 @@ def passages(params: SceneParams) -> Iterator[TrainingRow]:
         rng = picture_rng(params.seed, "towers", index, "passage")
         known = facts(scene, rng)
         chosen = rng.sample(known, min(_MOST_FACTS, len(known)))
-        text = "".join(f"{one[:1].upper()}{one[1:]}. " for one in (caption(scene, rng), *chosen)).rstrip()
+        text = "".join(
+            f"{sentence[:1].upper()}{sentence[1:]}. " for sentence in (caption(scene, rng), *chosen)
+        ).rstrip()
         yield TrainingRow(f"{image_stem('towers', index)}/passage", (), (("", text),))
 
 
@@ -67,17 +69,21 @@ def facts(scene: Scene, rng: Random) -> list[str]:
     """Returns short statements that are true of the scene, such as "the circle is red", "there is no red star"."""
     shapes = Counter(item.shape for item in scene.objects)
     colors = Counter(item.color for item in scene.objects)
-    found = [f"the {item.shape} is {item.color}" for item in scene.objects if shapes[item.shape] == 1]
-    found += [f"the {item.color} object is {article(item.shape)}" for item in scene.objects if colors[item.color] == 1]
-    found += [f"there is {article(item.name)}" for item in scene.objects]
+    sentences = [f"the {item.shape} is {item.color}" for item in scene.objects if shapes[item.shape] == 1]
+    sentences += [
+        f"the {item.color} object is {article(item.shape)}" for item in scene.objects if colors[item.color] == 1
+    ]
+    sentences += [f"there is {article(item.name)}" for item in scene.objects]
     hard = absent(scene, "adversarial", ())
-    found += [f"there is no {color} {shape}" for color, shape in rng.sample(hard, min(len(hard), len(scene.objects)))]
+    sentences += [
+        f"there is no {color} {shape}" for color, shape in rng.sample(hard, min(len(hard), len(scene.objects)))
+    ]
     if len(scene.objects) > 1:
-        found.append(f"there are {len(scene.objects)} objects")
-        found += [f"there are {number} {color} objects" for color, number in colors.items() if number > 1]
+        sentences.append(f"there are {len(scene.objects)} objects")
+        sentences += [f"there are {number} {color} objects" for color, number in colors.items() if number > 1]
     if scene.text is not None:
-        found.append(f"the {'letter' if len(scene.text.text) == 1 else 'word'} is {scene.text.text}")
-    return found
+        sentences.append(f"the {'letter' if len(scene.text.text) == 1 else 'word'} is {scene.text.text}")
+    return sentences
 
 
 def _scenes(params: SceneParams) -> Iterator[tuple[int, Scene]]:

@@ -37,7 +37,7 @@ from cobra_kit.study.reading.results import (
     write_results,
     write_training,
 )
-from cobra_kit.train import STAGES, TrainIntervals, TrainResult, Validate, check_cut_shares, train_run
+from cobra_kit.train import STAGES, RunSettings, TrainIntervals, TrainResult, Validate, check_cut_shares, train_run
 from cobra_kit.train.memory import peak_bytes, reset_peak
 
 
@@ -154,15 +154,17 @@ def _trained(
     result = train_run(
         model,
         shared.source(run),
-        run.train,
+        RunSettings(
+            run.train,
+            seed=run.seed,
+            feature_folder=folder.features,
+            intervals=pace,
+            validate=validator,
+            done=[one.result for one in begun],
+            max_cut_share=MAX_CUT_SHARE,
+        ),
         place,
-        seed=run.seed,
         report=report,
-        feature_folder=folder.features,
-        pace=pace,
-        validate=validator,
-        done=[one.result for one in begun],
-        max_cut_share=MAX_CUT_SHARE,
     )
     note_rows(place, shared.source(run), result.stages)
     model.save_pretrained(place)

@@ -29,7 +29,7 @@ from cobra_kit.locks import locked
 from cobra_kit.model import VisionLanguageModel
 from cobra_kit.recipe.sections import TrainSection
 from cobra_kit.study.plan.study_plan import RunPlan
-from cobra_kit.train import StageResult, TrainIntervals, Validate, train_run, training_identity
+from cobra_kit.train import RunSettings, StageResult, TrainIntervals, Validate, train_run, training_identity
 
 DESCRIPTION = "stage.json"
 
@@ -146,15 +146,17 @@ def shared_stages(
             result = train_run(
                 model,
                 source,
-                one.section,
+                RunSettings(
+                    one.section,
+                    seed=run.seed,
+                    feature_folder=feature_folder,
+                    intervals=pace,
+                    validate=validate,
+                    done=[earlier.result for earlier in found],
+                    max_cut_share=MAX_CUT_SHARE,
+                ),
                 here,
-                seed=run.seed,
                 report=report,
-                feature_folder=feature_folder,
-                pace=pace,
-                validate=validate,
-                done=[earlier.result for earlier in found],
-                max_cut_share=MAX_CUT_SHARE,
             )
             if made_by is None:
                 made_by = run.name

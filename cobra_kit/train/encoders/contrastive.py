@@ -95,13 +95,13 @@ class Contrastive(nn.Module):
         counts = batch_counts(self._things, rows, rng)
         texts = [wording(phrase) for phrase in phrases] + [counting(*count) for count in counts]
         vectors = self.text([*texts, *(self._captions[row] for row in rows)])
-        said, counted, captions = vectors.split([len(phrases), len(counts), len(rows)])
+        phrase_vectors, counted, captions = vectors.split([len(phrases), len(counts), len(rows)])
         pooled = F.normalize(self.pool(x), dim=-1)
         patterns = np.array(phrases, np.int8)
         out = {
             "caption": self._caption(pooled, captions),
-            "phrase": self._phrase(x, said, patterns, rows),
-            "region": self._region(x, said, patterns, rows, rng),
+            "phrase": self._phrase(x, phrase_vectors, patterns, rows),
+            "region": self._region(x, phrase_vectors, patterns, rows, rng),
             "count": self._count(pooled, counted, counts, rows),
         }
         return {term: self._weights.get(term, 0.0) * loss for term, loss in out.items()}
@@ -110,15 +110,15 @@ class Contrastive(nn.Module):
         similarity = pooled @ F.normalize(self.caption_text(captions), dim=-1).T
         return self._loss("caption", similarity, torch.eye(len(pooled), dtype=torch.bool))
 
-    def _phrase(self, x: Tensor, said: Tensor, patterns: NDArray[np.int8], rows: NDArray[np.int64]) -> Tensor:
-        attention = torch.softmax(self.ask(said) @ self.key(x).transpose(1, 2) / x.shape[-1] ** 0.5, dim=-1)
-        found = F.normalize(attention @ self.value(x), dim=-1)  # [b p d]
-        similarity = (found * F.normalize(said, dim=-1)).sum(-1)
+    def _phrase(self, x: Tensor, phrase_vectors: Tensor, patterns: NDArray[np.int8], rows: NDArray[np.int64]) -> Tensor:
+        attention = torch.softmax(self.ask(phrase_vectors) @ self.key(x).transpose(1, 2) / x.shape[-1] ** 0.5, dim=-1)
+        answers = F.normalize(attention @ self.value(x), dim=-1)  # [b p d]
+        similarity = (answers * F.normalize(phrase_vectors, dim=-1)).sum(-1)
         true = (fits(patterns, self._things.attributes[rows]) & self._things.present()[rows][..., None]).any(1)
         return self._loss("phrase", similarity, torch.from_numpy(true))
 
     def _region(
-        self, x: Tensor, said: Tensor, patterns: NDArray[np.int8], rows: NDArray[np.int64], rng: Random
+        self, x: Tensor, phrase_vectors: Tensor, patterns: NDArray[np.int8], rows: NDArray[np.int64], rng: Random
     ) -> Tensor:
         regions = self._things.regions[rows]
         picked = _pick(regions, self._tokens_per_picture, rng)
@@ -126,7 +126,7 @@ class Contrastive(nn.Module):
         shown = regions[batch, picked.ravel()]
         true = fits(patterns, self._things.attributes[rows[batch], shown]) & (shown >= 0)[:, None]
         tokens = self.region(x[torch.from_numpy(batch), torch.from_numpy(picked.ravel())])
-        similarity = F.normalize(tokens, dim=-1) @ F.normalize(said, dim=-1).T
+        similarity = F.normalize(tokens, dim=-1) @ F.normalize(phrase_vectors, dim=-1).T
         return self._loss("region", similarity, torch.from_numpy(true))
 
     def _count(

@@ -44,7 +44,7 @@ def probe_tokens(fit: tuple[Tensor, SceneInstances], test: tuple[Tensor, SceneIn
     statistics = fit[0].flatten(0, 1)
     mean, std = statistics.mean(0), statistics.std(0) + 1e-6
     (x, things), (y, others) = ((((tokens - mean) / std), t) for tokens, t in (fit, test))
-    found = []
+    probes = []
     for name, attribute, kind in (
         ("color", COLOR, "object"),
         ("shape", SHAPE, "object"),
@@ -55,13 +55,13 @@ def probe_tokens(fit: tuple[Tensor, SceneInstances], test: tuple[Tensor, SceneIn
         ("letter of a word", LETTER, "word"),
     ):
         a, b = _at_things(x, things, attribute, kind), _at_things(y, others, attribute, kind)
-        found.append(_classes(name, a, b))
+        probes.append(_classes(name, a, b))
     p, q = _pooled(x), _pooled(y)
-    found.append(_presence((p, _pairs(things)), (q, _pairs(others))))
-    found.append(_classes("count", (p, _counts(things)), (q, _counts(others))))
+    probes.append(_presence((p, _pairs(things)), (q, _pairs(others))))
+    probes.append(_classes("count", (p, _counts(things)), (q, _counts(others))))
     # One colour is as good as another: the first.
-    found.append(_classes("count of a color", (p, _counts(things, 1)), (q, _counts(others, 1))))
-    return found
+    probes.append(_classes("count of a color", (p, _counts(things, 1)), (q, _counts(others, 1))))
+    return probes
 
 
 def _at_things(tokens: Tensor, things: SceneInstances, attribute: int, kind: str) -> tuple[Tensor, Tensor]:
@@ -127,6 +127,6 @@ def _presence(fit: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor]) -> Probe:
     weight = _fit(
         fit[0], lambda logits: F.binary_cross_entropy_with_logits(logits, fit[1], pos_weight=ratio), fit[1].shape[1]
     )
-    yes, said = test[1] > 0, _apply(test[0], weight) > 0
-    balanced = ((said & yes).sum() / yes.sum() + (~said & ~yes).sum() / (~yes).sum()).item() / 2
+    yes, predicted = test[1] > 0, _apply(test[0], weight) > 0
+    balanced = ((predicted & yes).sum() / yes.sum() + (~predicted & ~yes).sum() / (~yes).sum()).item() / 2
     return Probe("pair present", balanced, 0.5, int(yes.numel()))

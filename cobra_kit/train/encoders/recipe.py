@@ -141,8 +141,8 @@ def load_pretrain_recipe(
         RecipeError: The recipe is missing or malformed; names every mistake with its line.
     """
     registry = registry or default_registry()
-    found = find_recipe(source, registry=registry, packaged=pretraining_recipes())
-    tree = parse_yaml(found.read(), found.display)
+    file = find_recipe(source, registry=registry, packaged=pretraining_recipes())
+    tree = parse_yaml(file.read(), file.display)
     tree = apply_overrides(tree, overrides)
     recipe, problems = validate(PretrainRecipe, tree, ())
     component, config, path = None, None, ("vision_encoder",)
@@ -154,8 +154,8 @@ def load_pretrain_recipe(
             problems += more
         except PluginError as error:
             problems.append(problem(tree, (*path, "use"), error.message, error.hint))
-    raise_problems(found.display, problems)
+    raise_problems(file.display, problems)
     assert recipe is not None
     assert component is not None
     assert config is not None
-    return PretrainPlan(found.name, recipe, component, config)
+    return PretrainPlan(file.name, recipe, component, config)

@@ -6,45 +6,40 @@ Pictures and phrases of a step depend on the seed and the step alone, so nothing
 from __future__ import annotations
 
 import hashlib
-import time
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from cobra_kit.errors import WeightsError
 from cobra_kit.train.encoders.recipe import PretrainRecipe
-from cobra_kit.train.optimiser import load_optimiser_tensors, optimiser_tensors
+from cobra_kit.train.loop_state import LoopState
+from cobra_kit.train.stage_progress import StageProgress
 from cobra_kit.weights import load_into, load_metadata, load_tensors, save_tensors
 
-_EVERY = 60.0  # seconds
+_WEIGHTS, _OPTIMISER = "model.", "adam."
 
 
 class ResumeFile:
-    """The file; nothing happens where `path` is None.
+    """The file.
 
     Args:
-        path: Where it is.
+        path: Where the file is.
         recipe: Another recipe's file is refused.
         module: What is trained.
-        optimiser: Its optimiser.
     """
 
-    def __init__(
-        self, path: Path | None, recipe: PretrainRecipe, module: nn.Module, optimiser: torch.optim.AdamW
-    ) -> None:
-        self._path, self._module, self._optimiser = path, module, optimiser
+    def __init__(self, path: Path, recipe: PretrainRecipe, module: nn.Module) -> None:
+        self._path, self._module = path, module
         self._recipe = hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()
-        self._last = time.monotonic()
 
-    def load(self) -> int:
-        """Puts back weights and optimiser; returns the steps that were done, 0 where there is no file.
+    def load(self) -> LoopState | None:
+        """Puts back the weights; returns the rest of what was saved, None where there is no file.
 
         Raises:
             WeightsError: The file is damaged or belongs to another recipe.
         """
-        if self._path is None or not self._path.exists():
-            return 0
+        if not self._path.exists():
+            return None
         header, tensors = load_metadata(self._path), load_tensors(self._path)
         if header.get("recipe") != self._recipe:
             raise WeightsError(
@@ -52,20 +47,12 @@ class ResumeFile:
                 where=str(self._path),
                 hint="Remove the file to start over, or give another --out.",
             )
-        load_into(self._module, tensors, source=str(self._path), prefix="model.")
-        state = {name.removeprefix("adam."): value for name, value in tensors.items() if name.startswith("adam.")}
-        load_optimiser_tensors(self._module, self._optimiser, state)
-        return int(header["step"])
+        load_into(self._module, tensors, source=str(self._path), prefix=_WEIGHTS)
+        moments = {n.removeprefix(_OPTIMISER): tensor for n, tensor in tensors.items() if n.startswith(_OPTIMISER)}
+        return LoopState(StageProgress(step=int(header["step"])), optimiser=moments)
 
-    def save_now_and_then(self, step: int) -> None:
-        """Writes the file if the last time was a minute ago."""
-        if self._path is not None and time.monotonic() - self._last >= _EVERY:
-            self.save(step)
-
-    def save(self, step: int) -> None:
-        """Writes the file after this many steps."""
-        assert self._path is not None
-        self._last = time.monotonic()
-        tensors = {f"model.{name}": value for name, value in self._module.state_dict().items()}
-        tensors |= {f"adam.{name}": v for name, v in optimiser_tensors(self._module, self._optimiser).items()}
-        save_tensors(self._path, tensors, {"recipe": self._recipe, "step": str(step)})
+    def save(self, state: LoopState) -> None:
+        """Writes the file."""
+        tensors = {f"{_WEIGHTS}{name}": tensor for name, tensor in self._module.state_dict().items()}
+        tensors |= {f"{_OPTIMISER}{name}": tensor for name, tensor in state.optimiser.items()}
+        save_tensors(self._path, tensors, {"recipe": self._recipe, "step": str(state.progress.step)})

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from cobra_kit.errors import WeightsError
-from cobra_kit.train.encoders.loop import Pretrained
+from cobra_kit.train.encoders.pretraining import Pretrained
 from cobra_kit.weights import save_tensors
 
 

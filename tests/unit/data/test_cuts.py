@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cobra_kit.data.cuts import CutCount, check_long_rows
 from cobra_kit.data.pictures import NoPictures
-from cobra_kit.data.prepared import TrainingSet
+from cobra_kit.data.prepared import RowForm, TrainingSet
 from cobra_kit.data.rows import TrainingRow
 from cobra_kit.errors import DataError
 from cobra_kit.events import Message
@@ -27,7 +27,7 @@ ROWS = st.lists(st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=3), min_s
 
 
 def rows_of(turns: list[list[tuple[str, str]]]) -> list[TrainingRow]:
-    return [TrainingRow(f"r{i}", (), tuple(one)) for i, one in enumerate(turns)]
+    return [TrainingRow(f"r{i}", (), tuple(row)) for i, row in enumerate(turns)]
 
 
 def by_hand(rows: list[TrainingRow], captions: bool) -> tuple[int, int, int, int]:
@@ -71,7 +71,7 @@ def test_a_training_set_counts_what_is_cut_and_what_is_lost_with_the_row(model, 
         [("a " * 40, "red " * 30)],
     ]
     rows = rows_of(turns)
-    prepared = TrainingSet(rows, processor, NoPictures(), captions=captions, text=True)
+    prepared = TrainingSet(rows, processor, NoPictures(), RowForm(captions=captions, text=True))
     cuts = prepared.cuts
     assert (cuts.rows, cuts.tokens, cuts.supervised_tokens, cuts.out_of) == by_hand(rows, captions)
     assert len(prepared) + prepared.rejects.total == len(rows)
@@ -80,11 +80,11 @@ def test_a_training_set_counts_what_is_cut_and_what_is_lost_with_the_row(model, 
 
 
 def test_it_is_told_with_the_setting_and_the_refusal_names_what_allows_it():
-    cuts, told = CutCount(LIMIT), []
+    cuts, events = CutCount(LIMIT), []
     for row in rows_of([[("What?", "red")], [("What?", "red " * 60)]]):
         cuts.add(row.row_id, encode_conversation(row.turns, CODEC, num_images=0))
-    cuts.announce(told.append, "align", 2)
-    (event,) = told
+    cuts.announce(events.append, "align", 2)
+    (event,) = events
     assert isinstance(event, Message)
     assert event.level == "warning"
     assert event.text.startswith("align: 1 of 2 rows are cut at 24 text tokens (model.backbone.max_text_tokens): ")
@@ -97,11 +97,11 @@ def test_it_is_told_with_the_setting_and_the_refusal_names_what_allows_it():
 
 
 def test_nothing_is_told_of_rows_that_fit():
-    cuts, told = CutCount(LIMIT), []
+    cuts, events = CutCount(LIMIT), []
     cuts.add("r0", encode_conversation([("a", "b")], CODEC, num_images=0))
-    cuts.announce(told.append, "align", 1)
+    cuts.announce(events.append, "align", 1)
     cuts.check(0.0, "align", 1)
-    assert told == []
+    assert events == []
 
 
 def test_rows_of_a_wrong_source_are_left_out_with_a_reason(model):
@@ -110,7 +110,7 @@ def test_rows_of_a_wrong_source_are_left_out_with_a_reason(model):
         TrainingRow("empty", (), ()),
         TrainingRow("unlisted", ("p.png",), (("<image>", "red"),)),
     ]
-    prepared = TrainingSet(rows, model.processor, NoPictures(), captions=True, text=True)
+    prepared = TrainingSet(rows, model.processor, NoPictures(), RowForm(captions=True, text=True))
     assert prepared.rejects.reasons == {
         "row empty": "the row has no turns",
         "row unlisted": "the data source does not list its picture 'p.png' for this stage",

@@ -32,10 +32,10 @@ def test_cached_equals_live_within_half_precision(model, source, tmp_path):
     for name in source.picture_ids("train"):
         prepared = model.processor.preprocess(source.picture(name))
         live = model.vision_encoder({k: t[None] for k, t in prepared.tensors.items()}, (prepared.shape,)).values[0]
-        found = features.features(name)
-        assert found.shape == prepared.shape == features.shape(name)
-        assert found.values.dtype == torch.float16
-        torch.testing.assert_close(found.values.float(), live.detach(), rtol=2e-3, atol=1e-4)
+        cached = features.features(name)
+        assert cached.shape == prepared.shape == features.shape(name)
+        assert cached.values.dtype == torch.float16
+        torch.testing.assert_close(cached.values.float(), live.detach(), rtol=2e-3, atol=1e-4)
 
 
 def test_the_loss_with_cached_features_is_the_live_loss(model, source, tmp_path):
@@ -132,25 +132,25 @@ def test_a_second_process_waits_for_the_first(model, source, tmp_path):
     features = cache(model, source, tmp_path / "probe")
     key, folder, events = features.folder.name, tmp_path / "shared", []
     folder.mkdir()
-    told = threading.Event()
+    reported = threading.Event()
 
     def report(event):
         events.append(event)
-        told.set()
+        reported.set()
 
-    found = []
-    second = threading.Thread(target=lambda: found.append(cache(model, source, folder, report=report)))
+    caches = []
+    second = threading.Thread(target=lambda: caches.append(cache(model, source, folder, report=report)))
     with locked(folder / f".{key}.lock", lambda: None) as alone:
         assert alone
         second.start()
-        assert told.wait(20)
+        assert reported.wait(20)
         seen = len(source.decoded)
         features.folder.rename(folder / key)  # the first one is done
     second.join()
     assert [e.text for e in events if isinstance(e, Message)] == [
         "features of toy-plugin/patches: another process is computing them; waiting"
     ]
-    assert len(found[0]) == 10
+    assert len(caches[0]) == 10
     assert len(source.decoded) == seen, "nothing was computed twice"
 
 

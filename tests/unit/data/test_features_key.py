@@ -117,9 +117,9 @@ def test_a_weight_that_is_read_after_all_is_in_the_key(build, tmp_path, body):
         assert all(torch.equal(value, before[name]) for name, value in model.vision_encoder.state_dict().items())
         prepared = model.processor.preprocess(ToySource(5).picture("p1.png"))
         live = model.vision_encoder({k: t[None] for k, t in prepared.tensors.items()}, (prepared.shape,)).values[0]
-        found = cache(model, tmp_path / "features")
-        torch.testing.assert_close(found.load("p1.png").values.float(), live.detach(), rtol=2e-3, atol=1e-3)
-        assert found.folder == caches[-1].folder
+        reread = cache(model, tmp_path / "features")
+        torch.testing.assert_close(reread.load("p1.png").values.float(), live.detach(), rtol=2e-3, atol=1e-3)
+        assert reread.folder == caches[-1].folder
     assert caches[0].folder != caches[1].folder
 
 

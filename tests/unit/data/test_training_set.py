@@ -8,7 +8,7 @@ from toy_source import ToySource
 
 from cobra_kit.data.features import FeatureCache
 from cobra_kit.data.pictures import LivePictures
-from cobra_kit.data.prepared import TrainingSet
+from cobra_kit.data.prepared import RowForm, TrainingSet
 from cobra_kit.data.rows import TrainingRow
 from cobra_kit.errors import DataError
 from cobra_kit.events import Message
@@ -42,7 +42,7 @@ def test_batches_equal_the_processor_s(model, source, tmp_path, live):
 
 def test_captions_are_first_answers_without_the_prompt(model, source, tmp_path):
     pictures = FeatureCache.of(model, source, source.picture_ids("train"), tmp_path)
-    rows = TrainingSet(source.rows, model.processor, pictures, captions=True)
+    rows = TrainingSet(source.rows, model.processor, pictures, RowForm(captions=True))
     expected = model.processor.caption_row("green", [pictures.load("p1.png")])
     same_batch(rows.batch([1]), model.processor.collate([expected]))
     text = model.processor.codec.tokenizer.decode(rows.batch([1]).targets.tolist())
@@ -61,13 +61,15 @@ def test_rows_that_teach_nothing_are_left_out_with_reasons(model, source, tmp_pa
     assert len(rows) == 9
     assert list(rows.rejects.reasons) == ["row empty", "row marker"]
     assert any("2 of 11 rows are left out" in e.text for e in talk if isinstance(e, Message))
-    aligned = TrainingSet([source.rows[0], bad[2]], model.processor, pictures, captions=True, report=captions.append)
+    aligned = TrainingSet(
+        [source.rows[0], bad[2]], model.processor, pictures, RowForm(captions=True), report=captions.append
+    )
     assert len(aligned) == 1
     assert "no picture" in aligned.rejects.reasons["row text"]
     with pytest.raises(
         DataError, match=r"no training row is left\n +1 of 1 rows are left out:\n +row text: no picture"
     ):
-        TrainingSet([bad[2]], model.processor, pictures, captions=True)
+        TrainingSet([bad[2]], model.processor, pictures, RowForm(captions=True))
 
 
 def test_rows_of_one_name_that_are_left_out_are_all_counted(model, source, tmp_path):

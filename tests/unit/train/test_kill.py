@@ -24,8 +24,8 @@ CLOCK = {"seconds", "tokens_per_second", "padded_tokens_per_second"}
 @pytest.fixture(scope="module")
 def context() -> ForkServerContext:
     """Processes that need not import torch each for itself: a server that has done so makes them."""
-    found = multiprocessing.get_context("forkserver")
-    found.set_forkserver_preload(["killed_run", "toy_plugin", "cobra_kit.text.tokenizer"])
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(["killed_run", "toy_plugin", "cobra_kit.text.tokenizer"])
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)
     try:
@@ -34,7 +34,7 @@ def context() -> ForkServerContext:
         os.environ.pop("PYTHONPATH")
         if before is not None:
             os.environ["PYTHONPATH"] = before
-    return found
+    return server
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def finish(context, recipe, folder):
     return torch.load(folder / "final.pt")
 
 
-def said(folder):
+def stages_begun(folder):
     path = folder / "said.txt"
     return path.read_text().splitlines() if path.exists() else []
 
@@ -68,9 +68,9 @@ def disturb(context, recipe, folder, number, delay) -> bool:
 
     Returns whether the process was still there.
     """
-    before = len(said(folder))
+    before = len(stages_begun(folder))
     process = start(context, recipe, folder)
-    while delay >= 0 and process.is_alive() and len(said(folder)) == before:
+    while delay >= 0 and process.is_alive() and len(stages_begun(folder)) == before:
         time.sleep(0.005)
     time.sleep(abs(delay))
     if process.is_alive():
@@ -82,7 +82,7 @@ def disturb(context, recipe, folder, number, delay) -> bool:
 
 def went_on(folder) -> bool:
     """Returns whether a process began a stage behind its first step."""
-    return {line.split()[1] for line in said(folder)} - {"0"} != set()
+    return {line.split()[1] for line in stages_begun(folder)} - {"0"} != set()
 
 
 def steady(folder):
@@ -103,9 +103,9 @@ def test_killed_at_random_moments_it_ends_the_same(context, undisturbed, tmp_pat
     for delay in (0.3, 1.0, 3.0):  # on a slow machine all of them may have come before the first checkpoint
         if not went_on(tmp_path / "run"):
             disturb(context, home / "toy.yaml", tmp_path / "run", number, delay)
-    found = finish(context, home / "toy.yaml", tmp_path / "run")
+    weights = finish(context, home / "toy.yaml", tmp_path / "run")
     # Equal bits: every process computes on one thread, and goes on from exactly what another has written.
-    assert [name for name in expected if not torch.equal(expected[name], found[name])] == []
+    assert [name for name in expected if not torch.equal(expected[name], weights[name])] == []
     assert steady(tmp_path / "run") == steady(home / "run")
     assert went_on(tmp_path / "run"), "no process went on from a checkpoint"
     assert len(list((tmp_path / "run" / "checkpoints").iterdir())) <= 2, "leftovers of killed writers"
@@ -116,4 +116,4 @@ def test_ctrl_c_loses_no_step(context, undisturbed, tmp_path):
     disturb(context, home / "toy.yaml", tmp_path / "run", signal.SIGINT, 0.2)
     reached = steady(tmp_path / "run")[-1]
     disturb(context, home / "toy.yaml", tmp_path / "run", signal.SIGINT, 0)
-    assert said(tmp_path / "run")[-1] == f"{reached['stage']} {reached['step']}"
+    assert stages_begun(tmp_path / "run")[-1] == f"{reached['stage']} {reached['step']}"

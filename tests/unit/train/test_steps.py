@@ -38,11 +38,11 @@ def test_micro_batches_change_neither_loss_nor_gradient(model, rows, split):
     for size in split:
         parts.append(rows.batch(numbers[start : start + size]))
         start += size
-    loss, found = gradients(model, parts)
+    loss, gradients_of_parts = gradients(model, parts)
     torch.testing.assert_close(loss, whole)
-    assert set(found) == set(expected)
+    assert set(gradients_of_parts) == set(expected)
     for name in expected:
-        torch.testing.assert_close(found[name], expected[name], rtol=1e-4, atol=1e-6, msg=name)
+        torch.testing.assert_close(gradients_of_parts[name], expected[name], rtol=1e-4, atol=1e-6, msg=name)
 
 
 @pytest.mark.parametrize("kernel", ["auto", "chunked"])
@@ -56,9 +56,9 @@ def test_products_in_bfloat16_leave_loss_weights_and_gradients_in_float32(model,
     assert loss.dtype == torch.float32
     assert loss != exact
     torch.testing.assert_close(loss, exact, rtol=2e-2, atol=0)
-    found = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
-    assert {grad.dtype for grad in found.values()} == {torch.float32}
-    off = sum(float((found[name] - expected[name]).square().sum()) for name in expected)
+    gradients_of_parts = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    assert {grad.dtype for grad in gradients_of_parts.values()} == {torch.float32}
+    off = sum(float((gradients_of_parts[name] - expected[name]).square().sum()) for name in expected)
     size = sum(float(grad.square().sum()) for grad in expected.values())
     assert (off / size) ** 0.5 < 0.1  # a rounding of 2^-9 per product, through a few layers; measured 0.01 to 0.02
 

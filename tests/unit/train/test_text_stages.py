@@ -10,7 +10,7 @@ from cobra_kit.data.rows import TrainingRow
 from cobra_kit.errors import DataError
 from cobra_kit.events import StepDone
 from cobra_kit.recipe import sections
-from cobra_kit.train import TrainIntervals, train_run, training_identity
+from cobra_kit.train import RunSettings, TrainIntervals, train_run, training_identity
 from cobra_kit.train.stages import STAGES, trained_until
 
 SETTINGS = {"steps": 3, "batch_size": 4, "learning_rate": 0.02}
@@ -48,10 +48,10 @@ def test_the_backbone_learns_alone_and_no_picture_is_opened(make_model, source, 
     model = make_model()
     before = weights(model)
     looks = []
-    train_run(
-        model, source, section({stage: SETTINGS}), tmp_path / "run", seed=1,
-        pace=TrainIntervals(validate_steps=1), validate=looks.append,
-    )  # fmt: skip
+    settings = RunSettings(
+        section({stage: SETTINGS}), seed=1, intervals=TrainIntervals(validate_steps=1), validate=looks.append
+    )
+    train_run(model, source, settings, tmp_path / "run")
     assert changed(before, weights(model)) == {"backbone"}
     assert source.asked == [FORMS[stage]]
     assert source.decoded == []
@@ -60,14 +60,14 @@ def test_the_backbone_learns_alone_and_no_picture_is_opened(make_model, source, 
 
 def test_text_is_learnt(make_model, source, section, tmp_path):
     stages = {"pretrain_text": {**SETTINGS, "steps": 60}}
-    [result] = train_run(make_model(), source, section(stages), tmp_path / "run", seed=1).stages
+    [result] = train_run(make_model(), source, RunSettings(section(stages), seed=1), tmp_path / "run").stages
     assert result.rows == 8
     assert result.loss < 1
 
 
 def test_a_curriculum_works_on_text_too(make_model, source, section, tmp_path):
     stages = {"instruct_text": {**SETTINGS, "curriculum": {"kinds": ["colour"], "share": 0.5}}}
-    [result] = train_run(make_model(), source, section(stages), tmp_path / "run", seed=1).stages
+    [result] = train_run(make_model(), source, RunSettings(section(stages), seed=1), tmp_path / "run").stages
     assert result.steps == 3
 
 
@@ -78,7 +78,7 @@ class Stop(Exception):
 def test_a_stop_in_align_does_not_lose_what_the_text_taught(make_model, source, section, tmp_path):
     stages = section({name: SETTINGS for name in ("pretrain_text", "instruct_text", "align", "finetune")})
     whole = make_model()
-    train_run(whole, source, stages, tmp_path / "whole", seed=1)
+    train_run(whole, source, RunSettings(stages, seed=1), tmp_path / "whole")
 
     def stop(event):
         if isinstance(event, StepDone) and (event.stage, event.step) == ("align", 3):
@@ -86,23 +86,27 @@ def test_a_stop_in_align_does_not_lose_what_the_text_taught(make_model, source, 
 
     with pytest.raises(Stop):
         train_run(
-            make_model(), source, stages, tmp_path / "run", seed=1, report=stop, pace=TrainIntervals(save_seconds=0)
+            make_model(),
+            source,
+            RunSettings(stages, seed=1, intervals=TrainIntervals(save_seconds=0)),
+            tmp_path / "run",
+            report=stop,
         )
     resumed = make_model()
-    assert train_run(resumed, source, stages, tmp_path / "run", seed=1).resumed_at == "align/2"
+    assert train_run(resumed, source, RunSettings(stages, seed=1), tmp_path / "run").resumed_at == "align/2"
     assert changed(weights(whole), weights(resumed)) == set()
 
 
 def test_stages_done_elsewhere_are_not_repeated_and_change_nothing(make_model, source, section, tmp_path):
     stages = {"pretrain_text": SETTINGS, "finetune": SETTINGS}
     whole, split = make_model(), make_model()
-    train_run(whole, source, section(stages), tmp_path / "whole", seed=1)
-    first = train_run(split, source, section({"pretrain_text": SETTINGS}), tmp_path / "first", seed=1)
-    result = train_run(split, source, section(stages), tmp_path / "rest", seed=1, done=first.stages)
+    train_run(whole, source, RunSettings(section(stages), seed=1), tmp_path / "whole")
+    first = train_run(split, source, RunSettings(section({"pretrain_text": SETTINGS}), seed=1), tmp_path / "first")
+    result = train_run(split, source, RunSettings(section(stages), seed=1, done=first.stages), tmp_path / "rest")
     assert [stage.stage for stage in result.stages] == ["pretrain_text", "finetune"]
     assert changed(weights(whole), weights(split)) == set()
     again = make_model()
-    train_run(again, source, section(stages), tmp_path / "rest", seed=1)
+    train_run(again, source, RunSettings(section(stages), seed=1), tmp_path / "rest")
     assert changed(weights(whole), weights(again)) == set(), "the folder holds the whole, not the rest"
 
 
@@ -128,4 +132,4 @@ def test_the_identity_has_only_what_the_stages_involve(section):
 def test_a_source_without_text_is_an_error(make_model, source, section, tmp_path, monkeypatch):
     monkeypatch.setattr(source, "text_rows", lambda form: [])
     with pytest.raises(DataError, match="no training row is left"):
-        train_run(make_model(), source, section({"pretrain_text": SETTINGS}), tmp_path / "run", seed=1)
+        train_run(make_model(), source, RunSettings(section({"pretrain_text": SETTINGS}), seed=1), tmp_path / "run")

@@ -15,7 +15,7 @@ from cobra_kit.data.scenes.vocabulary import COLOR_NAMES, COLORS, LETTERS, PICTU
 BOX = Box(20, 22, 40, 42)
 
 
-def one(shape: str, color: str = "red", style: int = 5) -> Scene:
+def scene_with(shape: str, color: str = "red", style: int = 5) -> Scene:
     return Scene("single", (SceneObject(shape, color, "large", BOX),), None, style)
 
 
@@ -27,7 +27,7 @@ def written(text: str, box: Box, style: int = 5) -> Scene:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_an_object_has_its_color_at_its_centre_and_the_background_is_dark(shape: str, color: str) -> None:
     for style in range(5):
-        picture = draw(one(shape, color, style=style)).astype(int)
+        picture = draw(scene_with(shape, color, style=style)).astype(int)
         assert picture.shape == (PICTURE, PICTURE, 3)
         centre = picture[30:34, 28:32].mean(axis=(0, 1))
         distances = {name: np.abs(centre - value).max() for name, value in COLORS.items()}
@@ -38,16 +38,16 @@ def test_an_object_has_its_color_at_its_centre_and_the_background_is_dark(shape:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_an_object_fills_its_box_and_nothing_else(shape: str) -> None:
-    things = np.argwhere(dense_targets(one(shape)).objectness)
+    things = np.argwhere(dense_targets(scene_with(shape)).objectness)
     (y0, x0), (y1, x1) = things.min(axis=0), things.max(axis=0) + 1
     assert np.abs(np.array([x0, y0, x1, y1]) - BOX).max() <= 1
-    bright = np.argwhere(draw(one(shape)).max(axis=2) > 190)
+    bright = np.argwhere(draw(scene_with(shape)).max(axis=2) > 190)
     assert (bright.min(axis=0) >= (22, 20)).all()
     assert (bright.max(axis=0) < (42, 40)).all()
 
 
 def test_shapes_differ_in_more_than_a_few_pixels() -> None:
-    masks = {shape: dense_targets(one(shape)).objectness for shape in SHAPES}
+    masks = {shape: dense_targets(scene_with(shape)).objectness for shape in SHAPES}
     for a in SHAPES:
         for b in SHAPES:
             assert a == b or (masks[a] ^ masks[b]).sum() > 40, (a, b)
@@ -72,8 +72,8 @@ def test_a_word_is_white_and_as_wide_as_its_box() -> None:
 
 
 def test_pictures_are_a_function_of_the_scene_and_looks_change_with_the_style() -> None:
-    assert np.array_equal(draw(one("star")), draw(one("star")))
-    assert not np.array_equal(draw(one("star")), draw(one("star", style=6)))
+    assert np.array_equal(draw(scene_with("star")), draw(scene_with("star")))
+    assert not np.array_equal(draw(scene_with("star")), draw(scene_with("star", style=6)))
 
 
 def test_dense_targets_agree_with_the_scene() -> None:

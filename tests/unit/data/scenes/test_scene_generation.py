@@ -110,9 +110,9 @@ def test_the_key_covers_parameters_and_library_versions(monkeypatch: pytest.Monk
 
 
 def test_the_order_of_the_weights_changes_nothing(tmp_path: Path) -> None:
-    one = {"color": 1.0, "count": 2.0}
-    first = scenes_dataset(SceneParams.checked(train=40, val=0, test=0, abilities=one), tmp_path / "1")
-    other = dict(reversed(one.items()))
+    weights = {"color": 1.0, "count": 2.0}
+    first = scenes_dataset(SceneParams.checked(train=40, val=0, test=0, abilities=weights), tmp_path / "1")
+    other = dict(reversed(weights.items()))
     second = scenes_dataset(SceneParams.checked(train=40, val=0, test=0, abilities=other), tmp_path / "2")
     assert (first.folder.name, first.rows) == (second.folder.name, second.rows)
 

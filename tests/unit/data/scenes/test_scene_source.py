@@ -48,26 +48,26 @@ def truth(benchmark: str, annotation: object) -> str:
 @pytest.mark.parametrize("split", ["val", "test"])
 def test_true_answers_score_everything_and_silence_nothing(source: ScenesSource, split: str) -> None:
     benchmarks = source.benchmarks("val" if split == "val" else "test")
-    assert {name: one.rule for name, one in benchmarks.items()} == RULES
-    for name, one in benchmarks.items():
-        right = [truth(name, annotation) for annotation in one.annotations]
+    assert {name: benchmark.rule for name, benchmark in benchmarks.items()} == RULES
+    for name, benchmark in benchmarks.items():
+        right = [truth(name, annotation) for annotation in benchmark.annotations]
         for answers, expected in ((right, 1.0), ([""] * len(right), 0.0)):
-            said = [
+            predictions = [
                 Prediction(q.question_id, q.picture, a, {c: float(c == a) for c in q.choices} if q.choices else None)
-                for q, a in zip(one.questions, answers, strict=True)
+                for q, a in zip(benchmark.questions, answers, strict=True)
             ]
-            found = next(iter(score(one, said).summary.values()))
-            if expected or not one.questions[0].choices:  # of two choices one is always chosen
-                assert found == pytest.approx(expected), name
+            figure = next(iter(score(benchmark, predictions).summary.values()))
+            if expected or not benchmark.questions[0].choices:  # of two choices one is always chosen
+                assert figure == pytest.approx(expected), name
 
 
 def test_questions_are_about_pictures_of_their_split_and_unique(source: ScenesSource) -> None:
     pictures = set(source.picture_ids("test"))
-    for one in source.benchmarks("test").values():
-        ids = [question.question_id for question in one.questions]
+    for benchmark in source.benchmarks("test").values():
+        ids = [question.question_id for question in benchmark.questions]
         assert len(set(ids)) == len(ids) > 0
-        assert {question.picture for question in one.questions} <= pictures
-        assert len(one.groups) == len(ids)
+        assert {question.picture for question in benchmark.questions} <= pictures
+        assert len(benchmark.groups) == len(ids)
     assert set(source.benchmarks("test")["presence"].groups) == {"random", "popular", "adversarial"}
     assert source.picture("scenes_test_000000000003.png").size == (64, 64)
 
@@ -81,23 +81,23 @@ def test_prompts_are_the_trained_ones(source: ScenesSource) -> None:
 
 def test_floors_are_those_of_the_text_only_oracle(source: ScenesSource) -> None:
     bounds = reach(source.dataset, "test")
-    found = source.benchmarks("test")
+    benchmarks = source.benchmarks("test")
     parts = [bounds[f"pope_{group}"].floor for group in ("random", "popular", "adversarial")]
-    assert found["presence"].floor == pytest.approx(sum(parts) / 300)
-    assert found["boxes"].floor == pytest.approx(bounds["refcoco"].floor / 100)
+    assert benchmarks["presence"].floor == pytest.approx(sum(parts) / 300)
+    assert benchmarks["boxes"].floor == pytest.approx(bounds["refcoco"].floor / 100)
     slices = [bounds[name] for name in bounds if name.startswith(("vqav2:color", "vqav2:shape"))]
-    weighted = sum(one.floor * one.questions for one in slices) / sum(one.questions for one in slices)
-    assert found["attribute"].floor == pytest.approx(weighted / 100)
-    assert all(one.ceiling == pytest.approx(1.0) for one in found.values())  # nobody disagrees here
+    weighted = sum(part.floor * part.questions for part in slices) / sum(part.questions for part in slices)
+    assert benchmarks["attribute"].floor == pytest.approx(weighted / 100)
+    assert all(benchmark.ceiling == pytest.approx(1.0) for benchmark in benchmarks.values())  # nobody disagrees here
 
 
 def test_every_group_of_questions_has_its_floor(source: ScenesSource) -> None:
-    for one in source.benchmarks("test").values():
-        assert set(one.group_floors) == set(one.groups), one.name
-        shares = Counter(one.groups)
-        if one.name != "presence":  # whose floor is the mean over its groups
-            mean = sum(one.group_floors[name] * number for name, number in shares.items()) / shares.total()
-            assert mean == pytest.approx(one.floor), one.name
+    for benchmark in source.benchmarks("test").values():
+        assert set(benchmark.group_floors) == set(benchmark.groups), benchmark.name
+        shares = Counter(benchmark.groups)
+        if benchmark.name != "presence":  # whose floor is the mean over its groups
+            mean = sum(benchmark.group_floors[name] * number for name, number in shares.items()) / shares.total()
+            assert mean == pytest.approx(benchmark.floor), benchmark.name
 
 
 def test_an_empty_split_is_told(cache: Path) -> None:

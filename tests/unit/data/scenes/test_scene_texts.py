@@ -22,11 +22,11 @@ def answer(sentence: str, question: str) -> str:
     """Answers from the opening sentence and from nothing else."""
     things = THING.findall(sentence)
     if match := re.fullmatch(r"What color is the (\w+)\?", question):
-        [found] = [color for color, shape in things if shape == match[1]]
-        return found
+        [values] = [color for color, shape in things if shape == match[1]]
+        return values
     if match := re.fullmatch(r"What shape is the (\w+) object\?", question):
-        [found] = [shape for color, shape in things if color == match[1]]
-        return found
+        [values] = [shape for color, shape in things if color == match[1]]
+        return values
     if match := re.fullmatch(r"Is there an? (\w+) (\w+) in the image\?", question):
         return "Yes" if match.groups() in things else "No"
     if question == "How many objects are there?":
@@ -36,8 +36,8 @@ def answer(sentence: str, question: str) -> str:
     if match := re.fullmatch(r"How many (\w+?)(?:es|s) are there\?", question):
         return str(sum(shape in {match[1], f"{match[1]}e"} for _, shape in things))
     if re.fullmatch(r"What (?:letter|word) is (?:this|in the image)\?", question):
-        [found] = TEXT.findall(sentence)
-        return found
+        [text] = TEXT.findall(sentence)
+        return text
     raise AssertionError(f"no rule for {question!r}")
 
 
@@ -48,7 +48,7 @@ def test_every_question_is_answered_by_the_sentence_in_front() -> None:
     for row in rows:
         sentence, _, first = row.turns[0][0].partition("\n")
         questions = [first, *(question for question, _ in row.turns[1:])]
-        assert [answer(sentence, question) for question in questions] == [said for _, said in row.turns]
+        assert [answer(sentence, question) for question in questions] == [learnt for _, learnt in row.turns]
         assert row.images == ()
         assert len(row.kinds) == len(row.turns)
         kinds |= set(row.kinds)
@@ -56,10 +56,12 @@ def test_every_question_is_answered_by_the_sentence_in_front() -> None:
 
 
 def test_answers_are_balanced_so_the_question_alone_gives_none_away() -> None:
-    said = [(kind, text) for row in conversations(PARAMS) for kind, (_, text) in zip(row.kinds, row.turns, strict=True)]
-    presence = [text for kind, text in said if kind == "presence"]
+    answers = [
+        (kind, text) for row in conversations(PARAMS) for kind, (_, text) in zip(row.kinds, row.turns, strict=True)
+    ]
+    presence = [text for kind, text in answers if kind == "presence"]
     assert 0.45 < presence.count("Yes") / len(presence) < 0.55
-    colors = [text for kind, text in said if kind == "color"]
+    colors = [text for kind, text in answers if kind == "color"]
     assert max(colors.count(color) for color in set(colors)) < 0.25 * len(colors)
 
 
@@ -117,6 +119,6 @@ def test_a_passage_begins_with_the_caption_and_goes_on_with_facts() -> None:
     scene = scene_of(0, "towers", 0)
     first, *others = text.removesuffix(".").split(". ")
     assert THING.findall(first) == THING.findall(caption(scene, Random(0))) or len(scene.objects) > 1
-    known = {one.lower() for one in facts(scene, Random(0))}
+    known = {sentence.lower() for sentence in facts(scene, Random(0))}
     assert others
-    assert all(one.lower() in known for one in others if not one.startswith("There is no"))
+    assert all(sentence.lower() in known for sentence in others if not sentence.startswith("There is no"))

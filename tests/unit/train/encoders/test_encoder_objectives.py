@@ -102,8 +102,8 @@ def test_dense_answers_are_those_of_the_pixels() -> None:
 def test_the_text_tower_reads_order_and_ignores_company() -> None:
     torch.manual_seed(0)
     tower = TextTower(16).eval()
-    one, two = tower(["a red circle, a blue star", "a blue circle, a red star"])
-    assert not torch.allclose(one, two, atol=1e-3)
+    first, second = tower(["a red circle, a blue star", "a blue circle, a red star"])
+    assert not torch.allclose(first, second, atol=1e-3)
     alone = tower(["a red circle"])[0]
     together = tower(["a small yellow diamond at the bottom right", "a red circle"])[1]
     torch.testing.assert_close(alone, together)

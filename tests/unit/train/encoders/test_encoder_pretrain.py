@@ -16,11 +16,14 @@ from cobra_kit.train.encoders import (
     PretrainPlan,
     build_encoder,
     load_pretrain_recipe,
-    loop,
     pretrain,
+    pretraining,
     save_encoder,
 )
 from cobra_kit.train.encoders.resume import ResumeFile
+from cobra_kit.train.encoders.task import batch_rows
+from cobra_kit.train.loop import TrainIntervals
+from cobra_kit.train.loop_state import LoopState
 from cobra_kit.weights import load_metadata, load_tensors
 
 TOY = Path(__file__).parents[3] / "toy_plugin.py"
@@ -60,9 +63,9 @@ def weights(result: Pretrained) -> dict[str, torch.Tensor]:
     return dict(result.encoder.state_dict())
 
 
-def same(one: Pretrained, two: Pretrained) -> bool:
+def same(first: Pretrained, second: Pretrained) -> bool:
     """Returns whether all weights have equal bits: one process, as many threads, the same operations."""
-    return all(torch.equal(value, weights(two)[name]) for name, value in weights(one).items())
+    return all(torch.equal(value, weights(second)[name]) for name, value in weights(first).items())
 
 
 @pytest.mark.parametrize("text", [RECIPE, DENSE], ids=["contrastive", "dense"])
@@ -92,22 +95,23 @@ def test_no_steps_only_probe(tmp_path: Path, cache: Path) -> None:
 def test_a_killed_run_goes_on_bit_for_bit(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chosen, file = plan(tmp_path), tmp_path / "toy.resume.safetensors"
     whole = pretrain(chosen, cache_dir=cache)
-    real = ResumeFile.save_now_and_then
+    real = ResumeFile.save
 
-    def die_after_three(self: ResumeFile, step: int) -> None:
-        if step == 3:
-            self.save(step)
+    def die_after_three(self: ResumeFile, state: LoopState) -> None:
+        real(self, state)
+        if state.progress.step == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(ResumeFile, "save_now_and_then", die_after_three)
-    with pytest.raises(KeyboardInterrupt):
-        pretrain(chosen, resume=file, cache_dir=cache)
-    monkeypatch.setattr(ResumeFile, "save_now_and_then", real)
+    with monkeypatch.context() as every_step:
+        every_step.setattr(pretraining, "INTERVALS", TrainIntervals(save_seconds=0))
+        every_step.setattr(ResumeFile, "save", die_after_three)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(chosen, resume=file, cache_dir=cache)
     with pytest.raises(WeightsError, match="unfinished run of another recipe"):
         pretrain(plan(tmp_path, "train.steps=7"), resume=file, cache_dir=cache)
-    said: list[Any] = []
-    assert same(whole, pretrain(chosen, resume=file, report=said.append, cache_dir=cache))
-    assert "going on after step 3" in [event.text for event in said if isinstance(event, Message)]
+    events: list[Any] = []
+    assert same(whole, pretrain(chosen, resume=file, report=events.append, cache_dir=cache))
+    assert "going on after step 3" in [event.text for event in events if isinstance(event, Message)]
     assert not file.exists()
 
 
@@ -130,7 +134,7 @@ def test_the_file_is_float16_and_leaves_out_what_never_runs(tmp_path: Path, cach
 
 def test_every_epoch_sees_every_picture_in_another_order(tmp_path: Path) -> None:
     settings = plan(tmp_path).recipe.train
-    epochs = [[row for step in range(7) for row in loop.batch_rows(56, settings, 7 * e + step)] for e in range(2)]
+    epochs = [[row for step in range(7) for row in batch_rows(56, settings, 7 * e + step)] for e in range(2)]
     assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(56))
     assert epochs[0] != epochs[1]
 
@@ -189,6 +193,6 @@ def test_shipped_recipes_hold_and_are_no_model_recipes() -> None:
     assert set(pretraining_recipes()) == {"towers/siglip_tiny", "towers/dinov2_tiny"}
     assert not set(pretraining_recipes()) & set(builtin_recipes())
     for name in pretraining_recipes():
-        found = load_pretrain_recipe(name)
-        assert found.recipe.title
-        assert found.component.qualified == name.removeprefix("towers/").replace("_", "/")
+        recipe_plan = load_pretrain_recipe(name)
+        assert recipe_plan.recipe.title
+        assert recipe_plan.component.qualified == name.removeprefix("towers/").replace("_", "/")

@@ -27,9 +27,9 @@ SCENES = [scene_of(0, "towers", index) for index in range(60)]
 def test_objects_carry_their_attributes() -> None:
     scene = Scene("pair", (SceneObject("star", "blue", "large", Box(2, 44, 22, 64)),), None, 0)
     things = things_of([scene], (8, 8))
-    found = things.attributes[0, 0]
-    assert (COLOR_NAMES[found[COLOR]], SHAPES[found[SHAPE]], found[CELL]) == ("blue", "star", 6)
-    assert (found[[LETTER, WORD, ORDER]] == -1).all()
+    star = things.attributes[0, 0]
+    assert (COLOR_NAMES[star[COLOR]], SHAPES[star[SHAPE]], star[CELL]) == ("blue", "star", 6)
+    assert (star[[LETTER, WORD, ORDER]] == -1).all()
     assert things.present().sum() == 1
     assert things.boxes[0, 0].tolist() == [2 / 64, 44 / 64, 22 / 64, 1.0]
     assert things.centers[0, 0] == (54 // 8) * 8 + 12 // 8
@@ -39,10 +39,10 @@ def test_objects_carry_their_attributes() -> None:
 def test_a_word_is_its_letters() -> None:
     scene = Scene("word", (), SceneText("MAP", Box(8, 20, 48, 36)), 0)
     things = things_of([scene], (8, 8))
-    found = things.attributes[0, :3]
-    assert "".join(ALPHABET[i] for i in found[:, LETTER]) == "MAP"
-    assert found[:, ORDER].tolist() == [0, 1, 2]
-    assert {WORDS[i] for i in found[:, WORD]} == {"MAP"}
+    word = things.attributes[0, :3]
+    assert "".join(ALPHABET[i] for i in word[:, LETTER]) == "MAP"
+    assert word[:, ORDER].tolist() == [0, 1, 2]
+    assert {WORDS[i] for i in word[:, WORD]} == {"MAP"}
     (_, m), (_, a), (_, p) = letters(scene.text)  # type: ignore[arg-type]
     assert 8 <= m.x0 < m.x1 == a.x0 < a.x1 == p.x0 < p.x1 <= 48
     assert m.x1 - m.x0 > p.x1 - p.x0, "an M is wider than a P"

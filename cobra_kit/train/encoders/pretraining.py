@@ -1,4 +1,4 @@
-"""Pretrains one encoder: data, objective, optimiser, probes."""
+"""Pretrains one encoder: data, objective, training, probes."""
 
 from __future__ import annotations
 
@@ -8,29 +8,24 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from random import Random
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from cobra_kit._plugins import call_component
 from cobra_kit.data.scenes import SceneDataset, SceneParams, Split, caption, scenes_dataset
-from cobra_kit.errors import CobraError
-from cobra_kit.events import Message, Reporter, StepDone, silent
+from cobra_kit.events import Message, Reporter, silent
 from cobra_kit.interfaces import VisionEncoder
 from cobra_kit.model.seeding import derive_seed, part_generator
 from cobra_kit.train.encoders.contrastive import Contrastive
 from cobra_kit.train.encoders.dense import Dense
 from cobra_kit.train.encoders.pixels import Encode
 from cobra_kit.train.encoders.probe import Probe, probe_tokens
-from cobra_kit.train.encoders.recipe import PretrainPlan, PretrainSection
+from cobra_kit.train.encoders.recipe import PretrainPlan
 from cobra_kit.train.encoders.resume import ResumeFile
 from cobra_kit.train.encoders.scene_instances import SceneInstances, things_of
-from cobra_kit.train.optimiser import decay_groups
-from cobra_kit.train.schedule import learning_rate_factor
-
-STAGE = "pretrain"
-_LOG_EVERY = 100
+from cobra_kit.train.encoders.task import INTERVALS, EncoderTask
+from cobra_kit.train.interrupt import Interrupt
+from cobra_kit.train.loop import TrainingLoop
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +70,16 @@ def pretrain(
     encode = Encode(encoder, plan)
     world = _world(plan, report, cache_dir)
     things = _things(world, "towers", encode.grid, report)
-    pictures = world.pictures("towers")
     torch.manual_seed(derive_seed(settings.seed, "objective"))  # torch's layers draw from the global generator
     objective = _objective(plan, encoder.width, encode.grid, things, world)
     both = nn.ModuleDict({"encoder": encoder, "objective": objective}).train()
-    losses, seconds, trained = _train(plan, both, encode, pictures, resume, report)
+    task = EncoderTask(both, encode, world.pictures("towers"), settings, report)
+    seconds, trained = _train(plan, encoder, task, resume, report)
     report(Message(text="probing"))
     probes = _probe(plan, encode, world, things, report)
     if resume is not None:
         resume.unlink(missing_ok=True)
-    return Pretrained(encoder, trained, probes, losses, seconds)
+    return Pretrained(encoder, trained, probes, task.means, seconds)
 
 
 def build_encoder(plan: PretrainPlan) -> VisionEncoder:
@@ -101,61 +96,20 @@ def build_encoder(plan: PretrainPlan) -> VisionEncoder:
 
 
 def _train(
-    plan: PretrainPlan,
-    both: nn.ModuleDict,
-    encode: Encode,
-    pictures: NDArray[np.uint8],
-    resume: Path | None,
-    report: Reporter,
-) -> tuple[dict[str, float], float, frozenset[str]]:
-    """Returns mean losses, seconds, and which of the encoder's parameters the loss reaches."""
-    settings = plan.recipe.train
-    optimiser = _optimiser(both, settings)
-    file = ResumeFile(resume, plan.recipe, both, optimiser)
-    start = file.load()
-    if start:
-        report(Message(text=f"going on after step {start}"))
-    log = _Log(settings.steps, report)
+    plan: PretrainPlan, encoder: VisionEncoder, task: EncoderTask, resume: Path | None, report: Reporter
+) -> tuple[float, frozenset[str]]:
+    """Returns seconds, and which of the encoder's parameters the loss reaches."""
+    file = None if resume is None else ResumeFile(resume, plan.recipe, task.module)
+    state = None if file is None else file.load()
+    if state is not None:
+        report(Message(text=f"going on after step {state.progress.step}"))
+    loop = TrainingLoop(task, INTERVALS, report=report, save=None if file is None else file.save, resume=state)
     began = time.process_time()
-    for step in range(start, settings.steps):
-        rows = batch_rows(len(pictures), settings, step)
-        rng = Random(f"{settings.seed}/phrases/{step}")
-        losses: dict[str, Tensor] = both["objective"](encode(np.stack([pictures[row] for row in rows])), rows, rng)
-        loss = torch.stack([*losses.values()]).sum()
-        if not torch.isfinite(loss):
-            raise CobraError(f"the loss is {loss.item()} at step {step + 1}", hint="Try a smaller train.learning_rate.")
-        factor = learning_rate_factor(
-            step, steps=settings.steps, warmup_ratio=settings.warmup_ratio, final_ratio=settings.final_lr_ratio
-        )
-        for group in optimiser.param_groups:
-            group["lr"] = settings.learning_rate * factor
-        optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_([p for p in both.parameters() if p.grad is not None], settings.max_grad_norm)
-        optimiser.step()
-        log.add(step + 1, losses, len(rows) * encode.grid[0] * encode.grid[1])
-        file.save_now_and_then(step + 1)
-    trained = {name for name, parameter in both["encoder"].named_parameters() if parameter in optimiser.state}
-    everything = {name for name, _ in both["encoder"].named_parameters()}
-    return log.means, time.process_time() - began, frozenset(trained if settings.steps else everything)
-
-
-def batch_rows(pictures: int, settings: PretrainSection, step: int) -> NDArray[np.int64]:
-    """Returns which pictures a step sees: every epoch has an order of its own, and a rest too small is left out."""
-    size = min(settings.batch_size, pictures)
-    epoch, place = divmod(step, pictures // size)
-    order = np.random.default_rng([settings.seed, epoch]).permutation(pictures)
-    rows: NDArray[np.int64] = order[place * size : (place + 1) * size]
-    return rows
-
-
-def _optimiser(both: nn.Module, settings: PretrainSection) -> torch.optim.AdamW:
-    parameters = dict(both.named_parameters())
-    groups = [
-        {"params": [parameters[name] for name in names], "weight_decay": decay}
-        for names, decay in zip(decay_groups(both), (settings.weight_decay, 0.0), strict=True)
-    ]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=settings.betas, fused=True)
+    loop.run(Interrupt())
+    seconds = time.process_time() - began
+    everything = (f"encoder.{name}" for name, _ in encoder.named_parameters())
+    reached = loop.updated_parameters() if task.steps else everything
+    return seconds, frozenset(n.removeprefix("encoder.") for n in reached if n.startswith("encoder."))
 
 
 def _objective(
@@ -195,37 +149,3 @@ def _probe(
         (encode.all(world.pictures("towers")[:count]), fit),
         (encode.all(world.pictures("val")), _things(world, "val", encode.grid, report)),
     )
-
-
-class _Log:
-    """Means of the loss terms over the last hundred steps or so, and the speed."""
-
-    def __init__(self, steps: int, report: Reporter) -> None:
-        self._steps, self._report = steps, report
-        self._sums: dict[str, float] = {}
-        self._count, self._tokens = 0, 0
-        self._since = time.monotonic()
-        self.means: dict[str, float] = {}
-
-    def add(self, step: int, losses: dict[str, Tensor], tokens: int) -> None:
-        self._count += 1
-        self._tokens += tokens
-        for term, loss in losses.items():
-            self._sums[term] = self._sums.get(term, 0.0) + loss.item()
-        if step % _LOG_EVERY and step != self._steps:
-            return
-        self.means = {term: total / self._count for term, total in self._sums.items()}
-        seconds = max(time.monotonic() - self._since, 1e-9)
-        self._report(
-            StepDone(
-                stage=STAGE,
-                step=step,
-                steps=self._steps,
-                loss=sum(self.means.values()),
-                tokens_per_second=self._tokens / seconds,
-                seconds_left=seconds / self._count * (self._steps - step),
-            )
-        )
-        terms = ", ".join(f"{term} {mean:.3f}" for term, mean in self.means.items())
-        self._report(Message(text=f"step {step:,} of {self._steps:,}: {terms}"))
-        self._sums, self._count, self._tokens, self._since = {}, 0, 0, time.monotonic()
