@@ -5,17 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from cobra_kit.files import expanded
 from cobra_kit.weights import FILE_NAMES, hub_folder, load_into, load_tensors
 from cobra_kit_transformer.architecture import model_folder, source_of
+from cobra_kit_transformer.causal import CausalBackbone
 from cobra_kit_transformer.hf_config import DecoderConfig, HfConfig
-
-if TYPE_CHECKING:
-    from cobra_kit_transformer.hf import HfBackbone
 
 _SAFE = ("model.safetensors", "model-*.safetensors", "model.safetensors.index.json")
 _PICKLED = ("pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json")
@@ -28,13 +25,12 @@ _COMPUTED = ("*.rotary_emb.inv_freq", "*.attention.bias", "*.attention.masked_bi
 """What older checkpoints store though it follows from the sizes: rotary frequencies and causal masks."""
 
 
-def load_checkpoint(backbone: HfBackbone) -> None:
-    """Loads the weights that the config of a backbone names; does nothing for `none`.
+def load_checkpoint(backbone: CausalBackbone, config: DecoderConfig) -> None:
+    """Loads the weights that a config names into the backbone built of it; does nothing for `none`.
 
     Raises:
         WeightsError: They are missing, damaged, or do not fit.
     """
-    config = backbone.config
     if config.weights == "none":
         return
     path = weights_path(config)

@@ -67,7 +67,7 @@ class HfBackbone(CausalBackbone):
         Raises:
             WeightsError: They are missing, damaged, or do not fit.
         """
-        load_checkpoint(self)
+        load_checkpoint(self, self.config)
 
     def blocks(self) -> Sequence[nn.Module]:
         """Returns the decoder layers."""

@@ -18,7 +18,7 @@ from cobra_kit._plugins import default_registry
 from cobra_kit.errors import ShapeError, WeightsError
 from cobra_kit.interfaces import DecodeState, FusedSequence
 from cobra_kit.weights import load_tensors, save_tensors
-from cobra_kit_transformer import cache
+from cobra_kit_transformer import slots
 from cobra_kit_transformer.backbone import GptNeoxBackbone
 from cobra_kit_transformer.config import TransformerTinyConfig
 from cobra_kit_transformer.gpt_neox import gpt_neox_config
@@ -208,7 +208,7 @@ def test_with_and_without_looks_at_the_lengths_steps_are_the_same(
     config: TransformerTinyConfig, lengths: list[int], looks: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As the core calls it, `used` on the host; without looks as on a GPU, where `used` may be too much."""
-    monkeypatch.setattr(cache, "looks_are_free", lambda device: looks)
+    monkeypatch.setattr(slots, "looks_are_free", lambda device: looks)
     backbone = build(config)
     rows = rows_of([length + 4 for length in lengths])
     state = backbone.new_state(len(rows), 64, device=CPU, dtype=torch.float32)
