@@ -149,7 +149,11 @@ def published(base: type[_Config], name: str, repository: str, **defaults: Any) 
     # create_model keeps description and bounds only where it is given the annotated type again.
     types = get_type_hints(base, include_extras=True)
     fields: dict[str, Any] = {field: (types[field], value) for field, value in defaults.items()}
-    model = create_model(name, __base__=base, __module__=base.__module__, __doc__=f"{repository}.", **fields)
+    options = {"use_attribute_docstrings": False}  # there are none to look for, which costs most of an import's time
+    document = f"{repository}."
+    model = create_model(
+        name, __base__=base, __module__=base.__module__, __doc__=document, __cls_kwargs__=options, **fields
+    )
     model.hub_id = repository
     return model
 
