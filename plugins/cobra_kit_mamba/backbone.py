@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from cobra_kit.errors import KernelError, ShapeError
-from cobra_kit.interfaces import Backbone, DecodeState, FusedSequence, KernelReport, TextCodec
+from cobra_kit.interfaces import Backbone, DecodeState, FusedSequence, KernelReport, PretrainedFile, TextCodec
 from cobra_kit_mamba.block import MambaBlock, RMSNorm
 from cobra_kit_mamba.called import is_hooked
 from cobra_kit_mamba.config import MambaConfig, MambaFamilyConfig
 from cobra_kit_mamba.fused_step import one_call_step
 from cobra_kit_mamba.initialise import initialise
-from cobra_kit_mamba.pretrained import load_published
+from cobra_kit_mamba.pretrained import load_published, pretrained_files
 from cobra_kit_mamba.reports import kernel_reports
 from cobra_kit_mamba.selection import compute_dtype
 from cobra_kit_mamba.step_plan import find_plan
@@ -109,6 +109,11 @@ class MambaLanguageModel(Backbone):
             WeightsError: The weights cannot be found, read, or do not fit.
         """
         load_published(self, self.config)
+
+    @classmethod
+    def pretrained_files(cls, config: MambaFamilyConfig) -> tuple[PretrainedFile, ...]:
+        """Returns the files that `weights` names, without fetching them; of alternatives the preferred one."""
+        return pretrained_files(config)
 
     def blocks(self) -> Sequence[nn.Module]:
         """Returns the residual blocks."""
