@@ -12,7 +12,7 @@ from mamba_checks import EXACT, relative_error, results, scan_inputs, with_state
 from torch import Tensor
 
 from cobra_kit.errors import KernelError, ShapeError
-from cobra_kit_mamba import ops
+from cobra_kit_mamba import scan_ops
 from cobra_kit_mamba.native import load_native
 from cobra_kit_mamba.scan import selective_scan, selective_step
 from cobra_kit_mamba.scan_chunked import chunked_scan
@@ -32,7 +32,7 @@ def chunked(*inputs: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def native(*inputs: Tensor) -> tuple[Tensor, Tensor]:
-    y, state, _ = ops.scan(*[*inputs, None][:9], None, torch.is_grad_enabled())
+    y, state, _ = scan_ops.scan(*[*inputs, None][:9], None, torch.is_grad_enabled())
     return y, state
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from cobra_kit.errors import ShapeError
 from cobra_kit.interfaces import FusedSequence
-from cobra_kit_mamba import ops, selection
+from cobra_kit_mamba import conv_ops, decode_ops, norm_ops, scan_ops, selection
 from cobra_kit_mamba.config import MambaTinyConfig
 from cobra_kit_mamba.conv import causal_conv_silu, conv_silu_step
 from cobra_kit_mamba.conv_reference import reference_conv
@@ -468,7 +468,7 @@ def test_norm_equals_torch(stored: torch.dtype, width: int) -> None:
     added, weight = added.to(stored), weight.to(stored)
     grads = [torch.randn(2, 7, width, generator=g), torch.randn(2, 7, width, generator=g).to(stored)]
     leaves = [t.to(DEVICE).requires_grad_() for t in (x, added, weight)]
-    total, y, _ = ops.add_norm(*leaves, 1e-5)
+    total, y, _ = norm_ops.add_norm(*leaves, 1e-5)
     assert (total.dtype, y.dtype) == (torch.float32, stored)
     found = torch.autograd.grad([total, y], leaves, [g.to(DEVICE) for g in grads])
     exact = [t.double().requires_grad_() for t in (x, added, weight)]
@@ -490,16 +490,16 @@ def test_operators_keep_torch_s_rules() -> None:
     inputs[0], inputs[6] = inputs[0].bfloat16(), inputs[6].bfloat16()
     starts = random_starts(1, 5).to(DEVICE)
     rules = RULES[:2] if INTERPRETED else RULES  # the CPU's fake kernel says what C keeps
-    y, state, kept = ops.scan(*inputs, starts, True)
+    y, state, kept = scan_ops.scan(*inputs, starts, True)
     assert kept.numel() == 0
-    torch.library.opcheck(ops.scan, (*(x.requires_grad_() for x in inputs), starts, True), test_utils=rules)
+    torch.library.opcheck(scan_ops.scan, (*(x.requires_grad_() for x in inputs), starts, True), test_utils=rules)
     plain = [x.detach() for x in inputs]
-    torch.library.opcheck(ops.scan_backward, (*plain, starts, kept, y.detach(), state.detach()), test_utils=RULES)
+    torch.library.opcheck(scan_ops.scan_backward, (*plain, starts, kept, y.detach(), state.detach()), test_utils=RULES)
     x, weight = plain[1], torch.randn(4, 4, device=DEVICE)
-    torch.library.opcheck(ops.conv, (x.requires_grad_(), weight, None, None, starts), test_utils=RULES)
-    torch.library.opcheck(ops.add_norm, (x, plain[0], torch.ones(4, device=DEVICE), 1e-5), test_utils=RULES)
+    torch.library.opcheck(conv_ops.conv, (x.requires_grad_(), weight, None, None, starts), test_utils=RULES)
+    torch.library.opcheck(norm_ops.add_norm, (x, plain[0], torch.ones(4, device=DEVICE), 1e-5), test_utils=RULES)
     one = [t[:, 0].contiguous() if t.dim() == 3 else t for t in plain[:8]]
-    torch.library.opcheck(ops.scan_step, (plain[8].clone(), *one, torch.empty_like(one[0])), test_utils=RULES)
+    torch.library.opcheck(decode_ops.scan_step, (plain[8].clone(), *one, torch.empty_like(one[0])), test_utils=RULES)
 
 
 def test_a_model_runs_on_them_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
 
 LOADED = """
 import os, time, torch
-from cobra_kit_mamba.ops import library
+from cobra_kit_mamba.operators import library
 torch.set_num_threads(2)
 torch.ones(1000, 1000) @ torch.ones(1000, 1000)
 before = len(os.listdir("/proc/self/task"))
