@@ -34,9 +34,9 @@ class OpenClipEncoder(VisionEncoder):
     def preprocess(cls, config: OpenClipConfig) -> Pixels:
         """Returns the callable that prepares one RGB picture, with the statistics that open_clip lists."""
         described = describe(config)
-        how = published_rule(config) if config.resize == "published" else config.resize
+        rule = published_rule(config) if config.resize == "published" else config.resize
         shape = cls.max_shape(config)
-        return Pixels(pixels_of(config), how, described.mean, described.std, described.interpolation, shape)
+        return Pixels(pixels_of(config), rule, described.mean, described.std, described.interpolation, shape)
 
     @classmethod
     def max_shape(cls, config: OpenClipConfig) -> TokenShape:
