@@ -228,8 +228,8 @@ class MambaLanguageModel(Backbone):
             for kind, shape in zip(("conv", "ssm"), expected, strict=True):
                 tensor = state.tensors.get(f"{kind}.{i}")
                 if tensor is None or tuple(tensor.shape) != shape:
-                    found = "missing" if tensor is None else f"{list(tensor.shape)}"
-                    raise ShapeError(f"{kind}.{i} of the decode state must be {list(shape)}, but is {found}")
+                    actual = "missing" if tensor is None else f"{list(tensor.shape)}"
+                    raise ShapeError(f"{kind}.{i} of the decode state must be {list(shape)}, but is {actual}")
 
 
 def _starts(segment_ids: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ Sizes: `config.json` of the repositories that the table below names; PAPER.md 1.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, Self, get_type_hints
 
 from pydantic import Field, create_model
 
@@ -38,9 +38,6 @@ Weights = Annotated[
         "with one, in the form of state-spaces or of transformers."
     ),
 ]
-
-
-_Config = TypeVar("_Config", bound="MambaFamilyConfig")
 
 
 class MambaFamilyConfig(ComponentConfig):
@@ -137,8 +134,10 @@ class MambaTinyConfig(MambaConfig):
         return cls()
 
 
-def published(base: type[_Config], name: str, repository: str, **defaults: Any) -> type[_Config]:
+def published(base: type[MambaFamilyConfig], name: str, repository: str, **defaults: Any) -> type[Any]:
     """Returns the config class of a published model: the base's fields, some with defaults of their own.
+
+    It is `type[Any]` to type checkers, which cannot see that nothing must be given.
 
     Args:
         base: Of the generation.
@@ -158,7 +157,7 @@ def published(base: type[_Config], name: str, repository: str, **defaults: Any) 
     return model
 
 
-def _mamba(name: str, repository: str, d_model: int, n_layer: int, **defaults: Any) -> type[MambaConfig]:
+def _mamba(name: str, repository: str, d_model: int, n_layer: int, **defaults: Any) -> type[Any]:
     sizes = {"d_model": d_model, "n_layer": n_layer, "vocab_size": 50277}
     return published(MambaConfig, name, repository, **sizes | defaults)
 

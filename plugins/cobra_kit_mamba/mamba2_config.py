@@ -7,7 +7,7 @@ the default of `mamba_ssm/modules/mamba2.py`, state-spaces/mamba commit 03a38fb.
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
@@ -87,7 +87,7 @@ class MambaTwoTinyConfig(MambaTwoConfig):
         return cls()
 
 
-def _mamba2(name: str, repository: str, d_model: int, n_layer: int) -> type[MambaTwoConfig]:
+def _mamba2(name: str, repository: str, d_model: int, n_layer: int) -> type[Any]:
     return published(MambaTwoConfig, name, repository, d_model=d_model, n_layer=n_layer)
 
 

@@ -102,12 +102,12 @@ def _one_of_two(config: EncoderConfig, family: Family) -> Path:
     if not folder.is_dir():
         hint = f"Give a folder that holds, of each tower, one of: {_choices()}."
         raise WeightsError(f"weights of two towers come from a folder, and {folder} is none", where=where, hint=hint)
-    found = next((folder / name for name in names if (folder / name).exists()), None)
-    if found is None:
+    path = next((folder / name for name in names if (folder / name).exists()), None)
+    if path is None:
         raise WeightsError(
             f"{folder} holds no weights of {names[1]}", where=where, hint=f"Looked for {', '.join(names)}."
         )
-    return found
+    return path
 
 
 def _choices() -> str:

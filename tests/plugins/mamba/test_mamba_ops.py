@@ -69,11 +69,11 @@ def test_operators_keep_torch_s_rules() -> None:
     torch.library.opcheck(
         fused_mixer.mixer, (*(t.requires_grad_() for t in mixer_inputs()), starts[:, :9], True), test_utils=RULES
     )
-    one = [t[:, 0].contiguous() if t.dim() == 3 else t for t in plain]
-    torch.library.opcheck(decode_ops.scan_step, (randoms((2, 20, 5))[0], *one, torch.empty(2, 20)), test_utils=RULES)
+    token = [t[:, 0].contiguous() if t.dim() == 3 else t for t in plain]
+    torch.library.opcheck(decode_ops.scan_step, (randoms((2, 20, 5))[0], *token, torch.empty(2, 20)), test_utils=RULES)
     past = randoms((2, 20, 4))[0]
     torch.library.opcheck(
-        decode_ops.conv_step, (past, one[0], weight.detach(), None, torch.empty(2, 20)), test_utils=RULES
+        decode_ops.conv_step, (past, token[0], weight.detach(), None, torch.empty(2, 20)), test_utils=RULES
     )
 
 
@@ -96,7 +96,7 @@ def test_scan_forgets_at_starts(kernel: str, shape: tuple[int, int, int, int]) -
     g = torch.Generator().manual_seed(2)
     weights = [torch.randn(size, generator=g) for size in (shape[:3], (shape[0], *shape[2:]))]
 
-    def found(scan, dtype: torch.dtype) -> dict[str, Tensor]:
+    def results(scan, dtype: torch.dtype) -> dict[str, Tensor]:
         leaves = [x.to(dtype).requires_grad_() for x in inputs]
         outputs = scan(leaves)
         grads = torch.autograd.grad(outputs, leaves, [w.to(dtype) for w in weights])
@@ -105,8 +105,8 @@ def test_scan_forgets_at_starts(kernel: str, shape: tuple[int, int, int, int]) -
     def ours(x: list[Tensor]) -> tuple[Tensor, Tensor]:
         return selective_scan(*x[:8], initial_state=x[8], starts=starts, return_state=True)
 
-    exact = found(lambda x: sequential_scan(*x[:8], initial_state=x[8], starts=starts), torch.float64)
-    for name, value in found(ours, torch.float32).items():
+    exact = results(lambda x: sequential_scan(*x[:8], initial_state=x[8], starts=starts), torch.float64)
+    for name, value in results(ours, torch.float32).items():
         assert relative_error(value, exact[name]) <= EXACT, name
 
 
@@ -116,12 +116,12 @@ def test_convolution_of_any_shape_with_a_past_and_segments(b: int, s: int, d: in
     inputs = randoms((b, s, d), (d, 4), (d,), (b, 3, d), (b, s, d), seed=seed)
     starts, weight = random_starts(b, s, seed), inputs.pop()
 
-    def found(conv, dtype: torch.dtype) -> list[Tensor]:
+    def results(conv, dtype: torch.dtype) -> list[Tensor]:
         leaves = [x.to(dtype).requires_grad_() for x in inputs]
         y = conv(*leaves, starts)
         return [y, *torch.autograd.grad(y, leaves, weight.to(dtype))]
 
-    for ours, exact in zip(found(conv_ops.conv, torch.float32), found(reference_conv, torch.float64), strict=True):
+    for ours, exact in zip(results(conv_ops.conv, torch.float32), results(reference_conv, torch.float64), strict=True):
         torch.testing.assert_close(ours.double(), exact, rtol=1e-5, atol=1e-5)
 
 
@@ -220,11 +220,11 @@ def test_threads_change_no_gradient_beyond_rounding(threads: int) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)  # more than there are rows: the channels are split
     try:
-        found = gradients()
+        grads = gradients()
     finally:
         torch.set_num_threads(before)
-    for ours, one in zip(found, expected, strict=True):
-        assert relative_error(ours, one) <= EXACT
+    for ours, theirs in zip(grads, expected, strict=True):
+        assert relative_error(ours, theirs) <= EXACT
 
 
 def test_a_very_long_row() -> None:

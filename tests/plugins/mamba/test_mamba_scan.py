@@ -50,10 +50,10 @@ def test_reference_is_the_equations() -> None:
         h = math.exp(step * A) * h + step * u * B
         expected.append((C * h + D * u) * z / (1 + math.exp(-z)))
     seq = torch.full((1, 2, 1), 1.0, dtype=torch.float64)
-    one = torch.ones(1, dtype=torch.float64)
+    unit = torch.ones(1, dtype=torch.float64)
     initial = torch.full((1, 1, 1), 0.25, dtype=torch.float64)
     y, state = sequential_scan(
-        u * seq, dt * seq, A * one[None], B * seq, C * seq, D * one, z * seq, bias * one, initial_state=initial
+        u * seq, dt * seq, A * unit[None], B * seq, C * seq, D * unit, z * seq, bias * unit, initial_state=initial
     )
     assert y.flatten().tolist() == pytest.approx(expected, rel=1e-14)
     assert state.item() == pytest.approx(h, rel=1e-14)

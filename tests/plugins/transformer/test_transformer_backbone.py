@@ -99,9 +99,9 @@ def test_no_token_sees_a_later_one() -> None:
     (row,) = rows_of([10])
     changed = row.clone()
     changed[6:] = torch.randn(4, 128)
-    one, two = full(backbone, row), full(backbone, changed)
-    close(one[:6], two[:6])
-    assert not torch.allclose(one[6:], two[6:], atol=1e-2)
+    before, after = full(backbone, row), full(backbone, changed)
+    close(before[:6], after[:6])
+    assert not torch.allclose(before[6:], after[6:], atol=1e-2)
 
 
 @torch.no_grad()
@@ -123,7 +123,7 @@ def test_stepping_equals_the_full_pass(config: TransformerTinyConfig) -> None:
     prompt = sequence([row[:length] for row, length in zip(rows, prompts, strict=True)])
     logits = backbone.logits(backbone(prompt, state))
     assert state.lengths.tolist() == prompts
-    got = [[one[:length]] for one, length in zip(logits, prompts, strict=True)]
+    got = [[outputs[:length]] for outputs, length in zip(logits, prompts, strict=True)]
     for number in range(steps):
         embeddings = torch.stack([row[length + number] for row, length in zip(rows, prompts, strict=True)])
         stepped = backbone.logits(backbone.step(embeddings, state))
@@ -223,7 +223,7 @@ def test_with_and_without_looks_at_the_lengths_steps_are_the_same(
     for number in range(4):
         state.used = max(lengths) + number + (0 if looks else 9)
         token = torch.stack([row[length + number] for row, length in zip(rows, lengths, strict=True)])
-        expected = torch.stack([one[length + number] for one, length in zip(alone, lengths, strict=True)])
+        expected = torch.stack([outputs[length + number] for outputs, length in zip(alone, lengths, strict=True)])
         close(backbone.step(token, state), expected)
 
 
@@ -295,9 +295,9 @@ def test_reset_fills_everything_and_repeats() -> None:
         backbone.reset_parameters(torch.Generator().manual_seed(7))
     for kind in ("named_parameters", "named_buffers"):
         pairs = zip(getattr(first, kind)(), getattr(second, kind)(), strict=True)
-        for (name, one), (_, two) in pairs:
-            assert torch.isfinite(one).all(), name
-            assert torch.equal(one, two), name
+        for (name, tensor), (_, again) in pairs:
+            assert torch.isfinite(tensor).all(), name
+            assert torch.equal(tensor, again), name
     other = build(seed=8)
     assert not torch.equal(other.embed(torch.arange(4)), first.embed(torch.arange(4)))
 
