@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from interleave import Claim, Report, clock_for, counted, ratio, take_turns
 from torch import Tensor
 
-from cobra_kit_mamba import ops
+from cobra_kit_mamba import scan_ops
 from cobra_kit_mamba.native import load_native
 from cobra_kit_mamba.scan_chunked import chunked_scan
 from cobra_kit_mamba.scan_reference import sequential_scan
@@ -66,7 +66,7 @@ def contestants() -> dict[str, Scan]:
         return scans
 
     def native(u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, z: Tensor, dt_bias: Tensor) -> Tensor:
-        y: Tensor = ops.scan(u, dt, A, B, C, D, z, dt_bias, None, None, True)[0]
+        y: Tensor = scan_ops.scan(u, dt, A, B, C, D, z, dt_bias, None, None, True)[0]
         return y
 
     scans["C"] = native
@@ -130,7 +130,7 @@ def prefill(report: Report, rounds: int) -> None:
         return y
 
     def ours() -> Tensor:
-        y: Tensor = ops.scan(*inputs, None, None, False)[0]
+        y: Tensor = scan_ops.scan(*inputs, None, None, False)[0]
         return y
 
     title, threads = "scan of a prompt of 800 tokens at d_inner 5120, forward", torch.get_num_threads()
@@ -151,10 +151,10 @@ def peak_memory(report: Report) -> None:
     """
     import resource
 
-    outputs(lambda *x: ops.scan(*x, None, None, True)[0], scan_inputs(1, 8, 8, 16), torch.ones(1, 8, 8))
+    outputs(lambda *x: scan_ops.scan(*x, None, None, True)[0], scan_inputs(1, 8, 8, 16), torch.ones(1, 8, 8))
     inputs, weights = scan_inputs(4, 1024, 1024, 16), torch.ones(4, 1024, 1024)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    found = outputs(lambda *x: ops.scan(*x, None, None, True)[0], inputs, weights)
+    found = outputs(lambda *x: scan_ops.scan(*x, None, None, True)[0], inputs, weights)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / 1e6
     held = sum(tensor.nbytes for tensor in found) / 1e6
     what = f"growth of the process at (4, 1024, 1024), {held:.0f} MB of it outputs and gradients"

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from cobra_kit.errors import KernelError, ShapeError
-from cobra_kit.interfaces import Backbone, DecodeState, FusedSequence, KernelReport, TextCodec
+from cobra_kit.interfaces import Backbone, DecodeState, FusedSequence, KernelReport, PretrainedFile, TextCodec
 from cobra_kit_mamba.block import MambaBlock, RMSNorm
 from cobra_kit_mamba.called import is_hooked
 from cobra_kit_mamba.config import MambaConfig, MambaFamilyConfig
 from cobra_kit_mamba.fused_step import one_call_step
 from cobra_kit_mamba.initialise import initialise
-from cobra_kit_mamba.pretrained import load_published
+from cobra_kit_mamba.pretrained import load_published, pretrained_files
 from cobra_kit_mamba.reports import kernel_reports
 from cobra_kit_mamba.selection import compute_dtype
 from cobra_kit_mamba.step_plan import find_plan
@@ -109,6 +109,11 @@ class MambaLanguageModel(Backbone):
             WeightsError: The weights cannot be found, read, or do not fit.
         """
         load_published(self, self.config)
+
+    @classmethod
+    def pretrained_files(cls, config: MambaFamilyConfig) -> tuple[PretrainedFile, ...]:
+        """Returns the files that `weights` names, without fetching them; of alternatives the preferred one."""
+        return pretrained_files(config)
 
     def blocks(self) -> Sequence[nn.Module]:
         """Returns the residual blocks."""
@@ -223,8 +228,8 @@ class MambaLanguageModel(Backbone):
             for kind, shape in zip(("conv", "ssm"), expected, strict=True):
                 tensor = state.tensors.get(f"{kind}.{i}")
                 if tensor is None or tuple(tensor.shape) != shape:
-                    found = "missing" if tensor is None else f"{list(tensor.shape)}"
-                    raise ShapeError(f"{kind}.{i} of the decode state must be {list(shape)}, but is {found}")
+                    actual = "missing" if tensor is None else f"{list(tensor.shape)}"
+                    raise ShapeError(f"{kind}.{i} of the decode state must be {list(shape)}, but is {actual}")
 
 
 def _starts(segment_ids: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cobra_kit_mamba import ops
+from cobra_kit_mamba import norm_ops
 from cobra_kit_mamba.config import MambaConfig
 from cobra_kit_mamba.mixer import MambaMixer
 from cobra_kit_mamba.peers import Asked
@@ -35,9 +35,9 @@ class RMSNorm(nn.Module):
         exact = x.dtype == self.weight.dtype == torch.float32
         if x.numel() > 0 and (choice.kernel == "triton" or (choice.kernel == "native" and exact)):
             if added is None:
-                return x, ops.norm(x, self.weight, self.eps)[0]
+                return x, norm_ops.norm(x, self.weight, self.eps)[0]
             added = added.to(x.dtype) if choice.kernel == "native" else added
-            total, normed, _ = ops.add_norm(x, added, self.weight, self.eps)
+            total, normed, _ = norm_ops.add_norm(x, added, self.weight, self.eps)
             return total, normed
         total = x if added is None else x + added.to(x.dtype)
         normed = F.rms_norm(total.to(dtype), self.weight.shape, self.weight.to(dtype), self.eps)

@@ -80,14 +80,14 @@ def find_compilers() -> Iterator[Compiler]:
         BuildError: There is none; before anything is yielded.
     """
     candidates = _named_in_cc() or [["cc"], ["gcc"], ["clang"]]
-    found = False
+    any_runs = False
     for command in candidates:
         if command[0] and shutil.which(command[0]):
             version = run_command([*command, "--version"], _VERSION_SECONDS)
             if version.returncode == 0:
-                found = True
+                any_runs = True
                 yield Compiler(tuple(command), version.stdout)
-    if not found:
+    if not any_runs:
         names = _printable(", ".join(shlex.join(command) for command in candidates))
         raise BuildError(f"no working C compiler ({names})", _ANY_COMPILER)
 

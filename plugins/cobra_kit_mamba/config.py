@@ -1,13 +1,13 @@
 """The sizes of Mamba language models: what both generations share, and Mamba-1. Imports no torch.
 
-Sizes: `config.json` of the repositories that each class names in `hub_id`; PAPER.md 1.5 for the ones Cobra uses.
+Sizes: `config.json` of the repositories that the table below names; PAPER.md 1.5 for the ones Cobra uses.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_type_hints
 
-from pydantic import Field
+from pydantic import Field, create_model
 
 from cobra_kit.config import ComponentConfig
 
@@ -134,69 +134,43 @@ class MambaTinyConfig(MambaConfig):
         return cls()
 
 
-class Mamba130mConfig(MambaConfig):
-    """state-spaces/mamba-130m."""
+def published(base: type[MambaFamilyConfig], name: str, repository: str, **defaults: Any) -> type[Any]:
+    """Returns the config class of a published model: the base's fields, some with defaults of their own.
 
-    hub_id: ClassVar[str | None] = "state-spaces/mamba-130m"
-    d_model: Width = 768
-    n_layer: Depth = 24
-    vocab_size: VocabSize = 50277
+    It is `type[Any]` to type checkers, which cannot see that nothing must be given.
 
-
-class Mamba370mConfig(MambaConfig):
-    """state-spaces/mamba-370m."""
-
-    hub_id: ClassVar[str | None] = "state-spaces/mamba-370m"
-    d_model: Width = 1024
-    n_layer: Depth = 48
-    vocab_size: VocabSize = 50277
-
-
-class Mamba790mConfig(MambaConfig):
-    """state-spaces/mamba-790m."""
-
-    hub_id: ClassVar[str | None] = "state-spaces/mamba-790m"
-    d_model: Width = 1536
-    n_layer: Depth = 48
-    vocab_size: VocabSize = 50277
+    Args:
+        base: Of the generation.
+        name: The variable that it is assigned to, by which pickles find it again.
+        repository: Where the weights are on the hub.
+        **defaults: By field.
+    """
+    # create_model keeps description and bounds only where it is given the annotated type again.
+    types = get_type_hints(base, include_extras=True)
+    fields: dict[str, Any] = {field: (types[field], value) for field, value in defaults.items()}
+    options = {"use_attribute_docstrings": False}  # there are none to look for, which costs most of an import's time
+    document = f"{repository}."
+    model = create_model(
+        name, __base__=base, __module__=base.__module__, __doc__=document, __cls_kwargs__=options, **fields
+    )
+    model.hub_id = repository
+    return model
 
 
-class Mamba1400mConfig(MambaConfig):
-    """state-spaces/mamba-1.4b."""
-
-    hub_id: ClassVar[str | None] = "state-spaces/mamba-1.4b"
-    d_model: Width = 2048
-    n_layer: Depth = 48
-    vocab_size: VocabSize = 50277
+def _mamba(name: str, repository: str, d_model: int, n_layer: int, **defaults: Any) -> type[Any]:
+    sizes = {"d_model": d_model, "n_layer": n_layer, "vocab_size": 50277}
+    return published(MambaConfig, name, repository, **sizes | defaults)
 
 
-class Mamba2800mConfig(MambaConfig):
-    """state-spaces/mamba-2.8b."""
-
-    hub_id: ClassVar[str | None] = "state-spaces/mamba-2.8b"
-    d_model: Width = 2560
-    n_layer: Depth = 64
-    vocab_size: VocabSize = 50277
-
-
-class Mamba2800mSlimpjConfig(Mamba2800mConfig):
-    """state-spaces/mamba-2.8b-slimpj."""
-
-    hub_id: ClassVar[str | None] = "state-spaces/mamba-2.8b-slimpj"
-
-
-class Mamba2800mZephyrConfig(Mamba2800mConfig):
-    """xiuyul/mamba-2.8b-zephyr."""
-
-    hub_id: ClassVar[str | None] = "xiuyul/mamba-2.8b-zephyr"
-    template: TemplateName = "chat"
-
-
-class Mamba7bConfig(MambaConfig):
-    """TRI-ML/mamba-7b-rw, which publishes one model twice: transformers' shards, which are read, and a pickle."""
-
-    hub_id: ClassVar[str | None] = "TRI-ML/mamba-7b-rw"
-    hub_files: ClassVar[tuple[str, ...]] = ("config.json", "*.safetensors", "model.safetensors.index.json")
-    d_model: Width = 4096
-    n_layer: Depth = 64
-    vocab_size: VocabSize = 50432
+Mamba130mConfig = _mamba("Mamba130mConfig", "state-spaces/mamba-130m", 768, 24)
+Mamba370mConfig = _mamba("Mamba370mConfig", "state-spaces/mamba-370m", 1024, 48)
+Mamba790mConfig = _mamba("Mamba790mConfig", "state-spaces/mamba-790m", 1536, 48)
+Mamba1400mConfig = _mamba("Mamba1400mConfig", "state-spaces/mamba-1.4b", 2048, 48)
+Mamba2800mConfig = _mamba("Mamba2800mConfig", "state-spaces/mamba-2.8b", 2560, 64)
+Mamba2800mSlimpjConfig = _mamba("Mamba2800mSlimpjConfig", "state-spaces/mamba-2.8b-slimpj", 2560, 64)
+Mamba2800mZephyrConfig = _mamba("Mamba2800mZephyrConfig", "xiuyul/mamba-2.8b-zephyr", 2560, 64, template="chat")
+Mamba7bConfig = _mamba("Mamba7bConfig", "TRI-ML/mamba-7b-rw", 4096, 64, vocab_size=50432)
+Mamba7bConfig.__doc__ = (
+    "TRI-ML/mamba-7b-rw, which publishes one model twice: transformers' shards, which are read, and a pickle."
+)
+Mamba7bConfig.hub_files = ("config.json", "*.safetensors", "model.safetensors.index.json")

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cobra_kit.errors import ShapeError
-from cobra_kit_mamba import ops
+from cobra_kit_mamba import conv_ops, decode_ops
 from cobra_kit_mamba.conv_reference import reference_conv
 from cobra_kit_mamba.peers import Asked, peer_conv
 from cobra_kit_mamba.selection import choose_conv, choose_step, compute_dtype, steppable, steppable_on_device
@@ -49,7 +49,7 @@ def causal_conv_silu(
     choice = choose_conv(x.device, dtype, weight.shape[1], asked)
     kernel = "chunked" if x.numel() == 0 else choice.kernel
     if kernel == "triton":
-        y: Tensor = ops.conv(x, weight, bias, before, starts)
+        y: Tensor = conv_ops.conv(x, weight, bias, before, starts)
         return y
     if kernel == "mamba_ssm":
         return peer_conv(x, weight, bias, before, starts)
@@ -57,7 +57,7 @@ def causal_conv_silu(
     bias, before = None if bias is None else bias.to(dtype), None if before is None else before.to(dtype)
     with torch.autocast(x.device.type, enabled=False):
         if kernel == "native":
-            y = ops.conv(wide, weight, bias, before, starts)
+            y = conv_ops.conv(wide, weight, bias, before, starts)
         else:
             y = reference_conv(wide, weight, bias, before, starts)
     return y.to(x.dtype)
@@ -93,7 +93,7 @@ def conv_silu_step(state: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None
     on_device = choice.kernel == "triton" and steppable_on_device(state, x, weight, bias)
     if on_device or (choice.kernel == "native" and steppable(state, x, weight, bias)):
         out = torch.empty_like(x, memory_format=torch.contiguous_format)
-        ops.conv_step(state, x, weight, bias, out)
+        decode_ops.conv_step(state, x, weight, bias, out)
         return out
     state.copy_(torch.cat([state[:, :, 1:], x.unsqueeze(-1).to(state.dtype)], dim=-1))
     y = (state.to(dtype) * weight.to(dtype)).sum(-1)

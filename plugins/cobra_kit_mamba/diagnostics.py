@@ -30,5 +30,5 @@ def _libraries(compiler: Compiler | None) -> Diagnosis:
     own = [name for name in names if name.startswith(keys)] if keys else []
     size = sum(path.stat().st_size for path in folder.glob("*.so") if path.is_file()) if names else 0
     others = len(names) - len(own)
-    found = f"{len(own)} for this machine, {others} of other machines, compilers or versions, {size / 1e6:.1f} MB"
-    return Diagnosis("compiled kernels", f"{folder}: {found}" if names else f"{folder}: none yet")
+    summary = f"{len(own)} for this machine, {others} of other machines, compilers or versions, {size / 1e6:.1f} MB"
+    return Diagnosis("compiled kernels", f"{folder}: {summary}" if names else f"{folder}: none yet")

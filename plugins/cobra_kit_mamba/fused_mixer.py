@@ -6,7 +6,7 @@ lie, and their gradients are written side by side. Taken apart, autograd would j
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,7 +14,41 @@ from torch import Tensor
 from cobra_kit_mamba import native_calls as calls
 from cobra_kit_mamba.decay import decay_rates
 from cobra_kit_mamba.native_calls import ScanGradients, ScanInputs
-from cobra_kit_mamba.ops import library
+from cobra_kit_mamba.operators import library
+
+
+class MixerInputs(NamedTuple):
+    """What the operator reads, in the order of its schema.
+
+    Attributes:
+        xz: What `in_proj` says, `[b s 2*d]`.
+        conv_weight: `[d 4]`.
+        conv_bias: `[d]`.
+        x_proj: `[rank+2*n d]`.
+        dt_proj: `[d rank]`.
+        dt_bias: `[d]`.
+        A_log: `[d n]`.
+        D: `[d]`.
+        starts: `[b s]`, where segments begin, or None.
+    """
+
+    xz: Tensor
+    conv_weight: Tensor
+    conv_bias: Tensor
+    x_proj: Tensor
+    dt_proj: Tensor
+    dt_bias: Tensor
+    A_log: Tensor
+    D: Tensor
+    starts: Tensor | None
+
+    def for_scan(self, u: Tensor, selected: Tensor, dt: Tensor) -> ScanInputs:
+        """Returns what the scan reads, B and C where they lie in `selected`."""
+        d_state, z = self.A_log.shape[1], self.xz.chunk(2, dim=-1)[1]
+        B, C = selected[..., -2 * d_state : -d_state], selected[..., -d_state:]
+        A = decay_rates(self.A_log, self.A_log.dtype)
+        return ScanInputs(u, dt, A, B, C, self.D, z, self.dt_bias, self.starts)
+
 
 _INPUTS = (
     "Tensor xz, Tensor conv_weight, Tensor conv_bias, Tensor x_proj, Tensor dt_proj, Tensor dt_bias, Tensor A_log, "
@@ -28,73 +62,29 @@ _INPUTS = (
     device_types="cpu",
     schema=f"({_INPUTS}, bool keep) -> (Tensor, Tensor, Tensor, Tensor, Tensor)",
 )
-def mixer(
-    xz: Tensor,
-    conv_weight: Tensor,
-    conv_bias: Tensor,
-    x_proj: Tensor,
-    dt_proj: Tensor,
-    dt_bias: Tensor,
-    A_log: Tensor,
-    D: Tensor,
-    starts: Tensor | None,
-    keep: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+def mixer(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Returns the mixed tokens, and what the backward pass needs: inputs of the scan and, with `keep`, its states.
 
     Args:
-        xz: What `in_proj` says, `[b s 2*d]`.
-        conv_weight: `[d 4]`.
-        conv_bias: `[d]`.
-        x_proj: `[rank+2*n d]`.
-        dt_proj: `[d rank]`.
-        dt_bias: `[d]`.
-        A_log: `[d n]`.
-        D: `[d]`.
-        starts: `[b s]`, where segments begin, or None.
-        keep: Whether there will be a backward pass.
+        *arguments: `MixerInputs`, and `keep`: whether there will be a backward pass.
     """
-    x, z = xz.chunk(2, dim=-1)
-    u = calls.conv_forward(library(), x, conv_weight, conv_bias, None, starts)
-    selected = u @ x_proj.t()
-    dt = selected[..., : dt_proj.shape[1]] @ dt_proj.t()
-    inputs = _scan_inputs(u, dt, selected, z, dt_bias, A_log, D, starts)
-    y, _, kept = calls.scan_forward(library(), inputs, None, keep=keep)
+    inputs, keep = MixerInputs(*arguments[:-1]), arguments[-1]
+    x, _ = inputs.xz.chunk(2, dim=-1)
+    u = calls.conv_forward(library(), x, inputs.conv_weight, inputs.conv_bias, None, inputs.starts)
+    selected = u @ inputs.x_proj.t()
+    dt = selected[..., : inputs.dt_proj.shape[1]] @ inputs.dt_proj.t()
+    y, _, kept = calls.scan_forward(library(), inputs.for_scan(u, selected, dt), None, keep=keep)
     return y, u, selected, dt, kept
 
 
-def _scan_inputs(
-    u: Tensor,
-    dt: Tensor,
-    selected: Tensor,
-    z: Tensor,
-    dt_bias: Tensor,
-    A_log: Tensor,
-    D: Tensor,
-    starts: Tensor | None,
-) -> ScanInputs:
-    d_state = A_log.shape[1]
-    B, C = selected[..., -2 * d_state : -d_state], selected[..., -d_state:]
-    return ScanInputs(u, dt, decay_rates(A_log, A_log.dtype), B, C, D, z, dt_bias, starts)
-
-
 @mixer.register_fake
-def _(
-    xz: Tensor,
-    conv_weight: Tensor,
-    conv_bias: Tensor,
-    x_proj: Tensor,
-    dt_proj: Tensor,
-    dt_bias: Tensor,
-    A_log: Tensor,
-    D: Tensor,
-    starts: Tensor | None,
-    keep: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+def _(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    inputs, keep = MixerInputs(*arguments[:-1]), arguments[-1]
+    xz, d_state = inputs.xz, inputs.A_log.shape[1]
     rows, length, wide = xz.shape
     y = xz.new_empty(rows, length, wide // 2)
-    kept = calls.kept_shape(rows, length, wide // 2, A_log.shape[1], library().cobra_lanes()) if keep else 0
-    selected = xz.new_empty(rows, length, x_proj.shape[0])
+    kept = calls.kept_shape(rows, length, wide // 2, d_state, library().cobra_lanes()) if keep else 0
+    selected = xz.new_empty(rows, length, inputs.x_proj.shape[0])
     return y, torch.empty_like(y), selected, torch.empty_like(y), xz.new_empty(kept)
 
 
@@ -105,50 +95,41 @@ def _(
     schema=f"({_INPUTS}, Tensor u, Tensor selected, Tensor dt, Tensor kept, Tensor grad_y) -> "
     "(Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
 )
-def mixer_backward(
-    xz: Tensor,
-    conv_weight: Tensor,
-    conv_bias: Tensor,
-    x_proj: Tensor,
-    dt_proj: Tensor,
-    dt_bias: Tensor,
-    A_log: Tensor,
-    D: Tensor,
-    starts: Tensor | None,
-    u: Tensor,
-    selected: Tensor,
-    dt: Tensor,
-    kept: Tensor,
-    grad_y: Tensor,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Returns the gradients of the first eight inputs of `mixer`."""
-    (x, z), rank, d_state = xz.chunk(2, dim=-1), dt_proj.shape[1], A_log.shape[1]
-    inputs = _scan_inputs(u, dt, selected, z, dt_bias, A_log, D, starts)
-    grad_xz, grad_selected = torch.empty_like(xz), torch.empty_like(selected)
+def mixer_backward(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Returns the gradients of the first eight inputs of `mixer`.
+
+    Args:
+        *arguments: `MixerInputs`, what `mixer` returned beside the mixed tokens, and their gradient.
+    """
+    inputs, (u, selected, dt, kept, grad_y) = MixerInputs(*arguments[:9]), arguments[9:]
+    (x, _), dt_proj = inputs.xz.chunk(2, dim=-1), inputs.dt_proj
+    rank, d_state = dt_proj.shape[1], inputs.A_log.shape[1]
+    for_scan = inputs.for_scan(u, selected, dt)
+    grad_xz, grad_selected = torch.empty_like(inputs.xz), torch.empty_like(selected)
     grad_x, grad_z = grad_xz.chunk(2, dim=-1)
     to = ScanGradients(grad_selected[..., rank : rank + d_state], grad_selected[..., rank + d_state :], grad_z)
-    found = calls.scan_backward(library(), inputs, kept, grad_y, None, to=to)
-    grad_u, grad_dt, grad_A, _, _, grad_D, _, grad_bias, _ = found
+    grad_u, grad_dt, grad_A, _, _, grad_D, _, grad_bias, _ = calls.scan_backward(
+        library(), for_scan, kept, grad_y, None, to=to
+    )
     assert grad_D is not None
     assert grad_bias is not None
     flat_dt, flat_u, flat_selected = grad_dt.flatten(0, 1), grad_u.flatten(0, 1), grad_selected.flatten(0, 1)
     torch.mm(flat_dt, dt_proj, out=flat_selected[:, :rank])
     grad_dt_proj = flat_dt.t() @ selected.flatten(0, 1)[:, :rank]
     grad_x_proj = flat_selected.t() @ u.flatten(0, 1)
-    flat_u.addmm_(flat_selected, x_proj)
+    flat_u.addmm_(flat_selected, inputs.x_proj)  # u reaches the loss twice: through the scan and through the selection
     _, grad_weight, grad_conv_bias, _ = calls.conv_backward(
-        library(), x, conv_weight, conv_bias, None, starts, grad_u, to=grad_x
+        library(), x, inputs.conv_weight, inputs.conv_bias, None, inputs.starts, grad_u, to=grad_x
     )
     assert grad_conv_bias is not None
-    return (
-        *(grad_xz, grad_weight, grad_conv_bias, grad_x_proj, grad_dt_proj, grad_bias),
-        *(grad_A.mul_(inputs.A), grad_D),
-    )
+    # A is -exp(A_log), so its derivative by A_log is A itself.
+    grad_A_log = grad_A.mul_(for_scan.A)
+    return grad_xz, grad_weight, grad_conv_bias, grad_x_proj, grad_dt_proj, grad_bias, grad_A_log, grad_D
 
 
 @mixer_backward.register_fake
-def _(*args: Tensor) -> tuple[Tensor, ...]:
-    return tuple(torch.empty_like(tensor) for tensor in args[:8])
+def _(*arguments: Tensor) -> tuple[Tensor, ...]:
+    return tuple(torch.empty_like(tensor) for tensor in arguments[:8])
 
 
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:

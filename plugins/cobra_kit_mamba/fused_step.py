@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from cobra_kit.interfaces import DecodeState
 from cobra_kit_mamba import native_decode
-from cobra_kit_mamba.ops import library
+from cobra_kit_mamba.operators import library
 from cobra_kit_mamba.selection import choose_norm, compute_dtype
 from cobra_kit_mamba.step_plan import StepPlan, find_plan
 

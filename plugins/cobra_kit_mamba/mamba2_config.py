@@ -1,17 +1,26 @@
 """The sizes of Mamba-2 language models. Imports no torch.
 
-Sizes: `config.json` of the repositories that each class names in `hub_id` (`{"d_model": .., "n_layer": ..,
+Sizes: `config.json` of the repositories that the table below names (`{"d_model": .., "n_layer": ..,
 "vocab_size": 50277, "ssm_cfg": {"layer": "Mamba2"}, "pad_vocab_size_multiple": 16, ..}`); what they leave open is
 the default of `mamba_ssm/modules/mamba2.py`, state-spaces/mamba commit 03a38fb.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from cobra_kit_mamba.config import Depth, MambaFamilyConfig, TemplateName, TokenizerName, VocabSize, Weights, Width
+from cobra_kit_mamba.config import (
+    Depth,
+    MambaFamilyConfig,
+    TemplateName,
+    TokenizerName,
+    VocabSize,
+    Weights,
+    Width,
+    published,
+)
 
 
 class MambaTwoConfig(MambaFamilyConfig):
@@ -78,41 +87,12 @@ class MambaTwoTinyConfig(MambaTwoConfig):
         return cls()
 
 
-class MambaTwo130mConfig(MambaTwoConfig):
-    """state-spaces/mamba2-130m."""
-
-    hub_id: ClassVar[str | None] = "state-spaces/mamba2-130m"
-    d_model: Width = 768
-    n_layer: Depth = 24
+def _mamba2(name: str, repository: str, d_model: int, n_layer: int) -> type[Any]:
+    return published(MambaTwoConfig, name, repository, d_model=d_model, n_layer=n_layer)
 
 
-class MambaTwo370mConfig(MambaTwoConfig):
-    """state-spaces/mamba2-370m."""
-
-    hub_id: ClassVar[str | None] = "state-spaces/mamba2-370m"
-    d_model: Width = 1024
-    n_layer: Depth = 48
-
-
-class MambaTwo780mConfig(MambaTwoConfig):
-    """state-spaces/mamba2-780m."""
-
-    hub_id: ClassVar[str | None] = "state-spaces/mamba2-780m"
-    d_model: Width = 1536
-    n_layer: Depth = 48
-
-
-class MambaTwo1300mConfig(MambaTwoConfig):
-    """state-spaces/mamba2-1.3b."""
-
-    hub_id: ClassVar[str | None] = "state-spaces/mamba2-1.3b"
-    d_model: Width = 2048
-    n_layer: Depth = 48
-
-
-class MambaTwo2700mConfig(MambaTwoConfig):
-    """state-spaces/mamba2-2.7b."""
-
-    hub_id: ClassVar[str | None] = "state-spaces/mamba2-2.7b"
-    d_model: Width = 2560
-    n_layer: Depth = 64
+MambaTwo130mConfig = _mamba2("MambaTwo130mConfig", "state-spaces/mamba2-130m", 768, 24)
+MambaTwo370mConfig = _mamba2("MambaTwo370mConfig", "state-spaces/mamba2-370m", 1024, 48)
+MambaTwo780mConfig = _mamba2("MambaTwo780mConfig", "state-spaces/mamba2-780m", 1536, 48)
+MambaTwo1300mConfig = _mamba2("MambaTwo1300mConfig", "state-spaces/mamba2-1.3b", 2048, 48)
+MambaTwo2700mConfig = _mamba2("MambaTwo2700mConfig", "state-spaces/mamba2-2.7b", 2560, 64)

@@ -190,8 +190,8 @@ def _find(module: str, name: str, extension: str | None, package: str) -> Peer:
         return Peer(None, f"{package} lacks {error.name}", f"build {package} again, from source, with nvcc")
     except Exception as error:  # an extension for another torch or CUDA may raise anything
         first = str(error).splitlines()[0] if str(error) else ""
-        said = f"{type(error).__name__}: {first}" if first else type(error).__name__
-        return Peer(None, f"{package} does not load ({said})", f"build {package} again, from source, with nvcc")
+        text = f"{type(error).__name__}: {first}" if first else type(error).__name__
+        return Peer(None, f"{package} does not load ({text})", f"build {package} again, from source, with nvcc")
     return Peer(function)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from cobra_kit.errors import WeightsError
+from cobra_kit.interfaces import PretrainedFile
 from cobra_kit.weights import hub_folder, load_into, load_tensors
 from cobra_kit_mamba.config import MambaFamilyConfig
 from cobra_kit_mamba.published import check_published
@@ -37,6 +38,13 @@ def load_published(model: nn.Module, config: MambaFamilyConfig) -> None:
     if path.is_dir():
         check_published(_read_config(path), config, where=str(path / "config.json"))
     load_into(model, own_names(load_tensors(path)), source=str(path))
+
+
+def pretrained_files(config: MambaFamilyConfig) -> tuple[PretrainedFile, ...]:
+    """Returns what `load_published` would read, without fetching it; nothing where nothing is published."""
+    if config.weights == "hub":
+        return tuple(PretrainedFile(config.hub_id, name) for name in config.hub_files) if config.hub_id else ()
+    return () if config.weights in ("none", "packaged") else (PretrainedFile(None, config.weights),)
 
 
 def own_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

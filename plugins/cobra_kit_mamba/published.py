@@ -20,21 +20,21 @@ _Compared = Iterator[tuple[str, object, object]]
 _NO_LIMIT = [0.0, float("inf")]
 
 
-def check_published(found: Mapping[str, Any], config: MambaFamilyConfig, *, where: str) -> None:
+def check_published(published: Mapping[str, Any], config: MambaFamilyConfig, *, where: str) -> None:
     """Checks that a published model is of the generation and the sizes that a component describes.
 
     Raises:
         WeightsError: It is another model, or differs; one message names every key.
     """
     wanted = "mamba2" if isinstance(config, MambaTwoConfig) else "mamba"
-    kind = _kind(found, where)
+    kind = _kind(published, where)
     if kind != wanted:
         raise WeightsError(
-            f"holds a model of the type {_described(found, kind)}, and this component is of the type {wanted}",
+            f"holds a model of the type {_described(published, kind)}, and this component is of the type {wanted}",
             where=where,
             hint="Give a folder with a Mamba-2 model." if wanted == "mamba2" else "Give a folder with a Mamba-1 model.",
         )
-    compared = _transformers(found, config) if "model_type" in found else _state_spaces(found, config)
+    compared = _transformers(published, config) if "model_type" in published else _state_spaces(published, config)
     differing = [f"{key} is {there!r} there, {here!r} here" for key, there, here in compared if there != here]
     if differing:
         raise WeightsError(
@@ -44,14 +44,14 @@ def check_published(found: Mapping[str, Any], config: MambaFamilyConfig, *, wher
         )
 
 
-def _kind(found: Mapping[str, Any], where: str) -> str:
+def _kind(published: Mapping[str, Any], where: str) -> str:
     """Returns the `model_type` that a file has or, in state-spaces' form, would have."""
-    if "model_type" in found:
-        return str(found["model_type"])
-    if "d_model" in found and "n_layer" in found:
-        layer = _mixer(found).get("layer", "Mamba1")
+    if "model_type" in published:
+        return str(published["model_type"])
+    if "d_model" in published and "n_layer" in published:
+        layer = _mixer(published).get("layer", "Mamba1")
         return {"Mamba1": "mamba", "Mamba2": "mamba2"}.get(layer, str(layer))
-    keys = ", ".join(sorted(found)) or "none"
+    keys = ", ".join(sorted(published)) or "none"
     raise WeightsError(
         f"describes no language model: it has neither `model_type` nor `d_model` and `n_layer` (its keys: {keys})",
         where=where,
@@ -59,27 +59,27 @@ def _kind(found: Mapping[str, Any], where: str) -> str:
     )
 
 
-def _described(found: Mapping[str, Any], kind: str) -> str:
-    architectures = found.get("architectures") or []
+def _described(published: Mapping[str, Any], kind: str) -> str:
+    architectures = published.get("architectures") or []
     return f"{kind} ({', '.join(map(str, architectures))})" if architectures else kind
 
 
-def _mixer(found: Mapping[str, Any]) -> Mapping[str, Any]:
-    mixer = found.get("ssm_cfg") or {}
+def _mixer(published: Mapping[str, Any]) -> Mapping[str, Any]:
+    mixer = published.get("ssm_cfg") or {}
     return mixer if isinstance(mixer, Mapping) else {}
 
 
-def _state_spaces(found: Mapping[str, Any], config: MambaFamilyConfig) -> _Compared:
-    yield "d_model", found.get("d_model"), config.d_model
-    yield "n_layer", found.get("n_layer"), config.n_layer
-    vocab_size, multiple = found.get("vocab_size", 50277), found.get("pad_vocab_size_multiple", 8)
+def _state_spaces(published: Mapping[str, Any], config: MambaFamilyConfig) -> _Compared:
+    yield "d_model", published.get("d_model"), config.d_model
+    yield "n_layer", published.get("n_layer"), config.n_layer
+    vocab_size, multiple = published.get("vocab_size", 50277), published.get("pad_vocab_size_multiple", 8)
     if config.padded_vocab_size is not None:
         yield "vocab_size, padded,", -(-vocab_size // multiple) * multiple, config.padded_vocab_size
-    yield "rms_norm", found.get("rms_norm", True), True
-    yield "residual_in_fp32", found.get("residual_in_fp32", True), config.residual_in_fp32
-    yield "d_intermediate", found.get("d_intermediate", 0), 0
-    yield "attn_layer_idx", found.get("attn_layer_idx", []), []
-    mixer = _mixer(found)
+    yield "rms_norm", published.get("rms_norm", True), True
+    yield "residual_in_fp32", published.get("residual_in_fp32", True), config.residual_in_fp32
+    yield "d_intermediate", published.get("d_intermediate", 0), 0
+    yield "attn_layer_idx", published.get("attn_layer_idx", []), []
+    mixer = _mixer(published)
     yield "ssm_cfg.expand", mixer.get("expand", 2), config.expand
     yield "ssm_cfg.d_conv", mixer.get("d_conv", 4), config.d_conv
     if isinstance(config, MambaTwoConfig):
@@ -93,27 +93,27 @@ def _state_spaces(found: Mapping[str, Any], config: MambaFamilyConfig) -> _Compa
         yield "ssm_cfg.dt_rank", _rank(mixer.get("dt_rank", "auto"), config.d_model), config.resolved_dt_rank
 
 
-def _transformers(found: Mapping[str, Any], config: MambaFamilyConfig) -> _Compared:
+def _transformers(published: Mapping[str, Any], config: MambaFamilyConfig) -> _Compared:
     second = isinstance(config, MambaTwoConfig)
-    yield "hidden_size", found.get("hidden_size", 4096 if second else 768), config.d_model
-    yield "num_hidden_layers", found.get("num_hidden_layers", 64 if second else 32), config.n_layer
+    yield "hidden_size", published.get("hidden_size", 4096 if second else 768), config.d_model
+    yield "num_hidden_layers", published.get("num_hidden_layers", 64 if second else 32), config.n_layer
     if config.padded_vocab_size is not None:
-        yield "vocab_size", found.get("vocab_size", 32768 if second else 50280), config.padded_vocab_size
-    yield "state_size", found.get("state_size", 128 if second else 16), config.d_state
-    yield "expand", found.get("expand", 2), config.expand
-    yield "conv_kernel", found.get("conv_kernel", 4), config.d_conv
-    yield "layer_norm_epsilon", found.get("layer_norm_epsilon", 1e-5), config.norm_eps
-    yield "residual_in_fp32", found.get("residual_in_fp32", True), config.residual_in_fp32
-    yield "hidden_act", found.get("hidden_act", "silu"), "silu"
-    yield "use_bias", found.get("use_bias", False), False
-    yield "use_conv_bias", found.get("use_conv_bias", True), True
+        yield "vocab_size", published.get("vocab_size", 32768 if second else 50280), config.padded_vocab_size
+    yield "state_size", published.get("state_size", 128 if second else 16), config.d_state
+    yield "expand", published.get("expand", 2), config.expand
+    yield "conv_kernel", published.get("conv_kernel", 4), config.d_conv
+    yield "layer_norm_epsilon", published.get("layer_norm_epsilon", 1e-5), config.norm_eps
+    yield "residual_in_fp32", published.get("residual_in_fp32", True), config.residual_in_fp32
+    yield "hidden_act", published.get("hidden_act", "silu"), "silu"
+    yield "use_bias", published.get("use_bias", False), False
+    yield "use_conv_bias", published.get("use_conv_bias", True), True
     if isinstance(config, MambaTwoConfig):
-        yield "num_heads", found.get("num_heads", 128), config.n_heads
-        yield "head_dim", found.get("head_dim", 64), config.head_dim
-        yield "n_groups", found.get("n_groups", 8), config.n_groups
-        yield "time_step_limit", [_number(v) for v in found.get("time_step_limit", _NO_LIMIT)], _NO_LIMIT
+        yield "num_heads", published.get("num_heads", 128), config.n_heads
+        yield "head_dim", published.get("head_dim", 64), config.head_dim
+        yield "n_groups", published.get("n_groups", 8), config.n_groups
+        yield "time_step_limit", [_number(v) for v in published.get("time_step_limit", _NO_LIMIT)], _NO_LIMIT
     elif isinstance(config, MambaConfig):
-        rank = _rank(found.get("time_step_rank", "auto"), config.d_model)
+        rank = _rank(published.get("time_step_rank", "auto"), config.d_model)
         yield "time_step_rank", rank, config.resolved_dt_rank
 
 

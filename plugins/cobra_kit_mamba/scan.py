@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cobra_kit.errors import ShapeError
-from cobra_kit_mamba import ops
+from cobra_kit_mamba import decode_ops, scan_ops
 from cobra_kit_mamba.decay import decay_rates, finite_rates
+from cobra_kit_mamba.native_calls import ScanInputs
 from cobra_kit_mamba.peers import Asked, peer_scan
 from cobra_kit_mamba.scan_chunked import chunked_scan
 from cobra_kit_mamba.scan_meta import meta_scan
@@ -89,7 +90,7 @@ def selective_scan(
         ShapeError: The shapes do not belong together.
         KernelError: `COBRA_KIT_MAMBA_KERNEL` asks for a kernel that cannot be had.
     """
-    _check_shapes(u, dt, A, B, C, D, z, dt_bias, initial_state, starts)
+    _check_shapes(ScanInputs(u, dt, A, B, C, D, z, dt_bias, starts), initial_state)
     given = [t for t in (u, dt, A, B, C, D, z, dt_bias, initial_state) if t is not None]
     dtype = compute_dtype(*(tensor.dtype for tensor in given))
     needs_grad = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in given)
@@ -98,7 +99,7 @@ def selective_scan(
     choice = choose_scan(u.device, dtype, A.shape[1], asked)
     kernel = "chunked" if u.numel() == 0 else choice.kernel  # nothing to do is nothing to hand to a kernel
     if kernel == "triton":
-        y, state, _ = ops.scan(u, dt, A, B, C, D, z, dt_bias, initial_state, starts, needs_grad)
+        y, state, _ = scan_ops.scan(u, dt, A, B, C, D, z, dt_bias, initial_state, starts, needs_grad)
         return (y, state) if return_state else y
     if kernel == "mamba_ssm":
         y, state = peer_scan(u, dt, A, B, C, D, z, dt_bias)
@@ -106,7 +107,7 @@ def selective_scan(
     needed = u.to(dtype), dt.to(dtype), finite_rates(A.to(dtype)), B.to(dtype), C.to(dtype)
     optional = _to(D, dtype), _to(z, dtype), _to(dt_bias, dtype), _to(initial_state, dtype)
     if kernel == "native":
-        y, state, _ = ops.scan(*needed, *optional, starts, needs_grad)
+        y, state, _ = scan_ops.scan(*needed, *optional, starts, needs_grad)
     elif u.is_meta:
         y, state = meta_scan(*needed, *optional)
     else:
@@ -147,14 +148,14 @@ def selective_step(
         ShapeError: The shapes do not belong together.
         KernelError: `COBRA_KIT_MAMBA_KERNEL` asks for a kernel that cannot be had.
     """
-    _check_step(state, u, dt, A, B, C, D, z, dt_bias)
     given = (u, dt, A, B, C, D, z, dt_bias)
+    _check_step(state, ScanInputs(*given))
     dtypes = tuple(tensor.dtype for tensor in (state, *given))
     choice = choose_step(u.device, compute_dtype(*dtypes), d_state=A.shape[1], asked=Asked(dtypes))
     on_device = choice.kernel == "triton" and steppable_on_device(state, *given)
     if on_device or (choice.kernel == "native" and steppable(state, *given)):
         out = torch.empty_like(u, memory_format=torch.contiguous_format)
-        ops.scan_step(state, *given, out, log_A)
+        decode_ops.scan_step(state, *given, out, log_A)
         return out
     dtype = state.dtype
     A = decay_rates(A, dtype) if log_A else finite_rates(A.to(dtype))
@@ -168,43 +169,37 @@ def _to(tensor: Tensor | None, dtype: torch.dtype) -> Tensor | None:
     return None if tensor is None else tensor.to(dtype)
 
 
-def _check_shapes(
-    u: Tensor,
-    dt: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    dt_bias: Tensor | None,
-    initial_state: Tensor | None,
-    starts: Tensor | None,
-) -> None:
+def _check_shapes(inputs: ScanInputs, initial_state: Tensor | None) -> None:
+    u, A = inputs.u, inputs.A
     if u.dim() != 3 or A.dim() != 2:
         raise ShapeError(f"the scan takes u [b s d] and A [d n], not {list(u.shape)} and {list(A.shape)}")
     (rows, length, channels), d_state = u.shape, A.shape[1]
     expected: dict[str, tuple[Tensor | None, tuple[int, ...]]] = {
-        "dt": (dt, (rows, length, channels)),
+        "dt": (inputs.dt, (rows, length, channels)),
         "A": (A, (channels, d_state)),
-        "B": (B, (rows, length, d_state)),
-        "C": (C, (rows, length, d_state)),
-        "D": (D, (channels,)),
-        "z": (z, (rows, length, channels)),
-        "dt_bias": (dt_bias, (channels,)),
+        "B": (inputs.B, (rows, length, d_state)),
+        "C": (inputs.C, (rows, length, d_state)),
+        "D": (inputs.D, (channels,)),
+        "z": (inputs.z, (rows, length, channels)),
+        "dt_bias": (inputs.dt_bias, (channels,)),
         "initial_state": (initial_state, (rows, channels, d_state)),
-        "starts": (starts, (rows, length)),
+        "starts": (inputs.starts, (rows, length)),
     }
     check_shapes("the scan", "u", u.device, expected)
 
 
-def _check_step(
-    state: Tensor, u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, z: Tensor, dt_bias: Tensor
-) -> None:
+def _check_step(state: Tensor, inputs: ScanInputs) -> None:
+    u, A = inputs.u, inputs.A
     if u.dim() != 2 or A.dim() != 2:
         raise ShapeError(f"a step of the scan takes u [b d] and A [d n], not {list(u.shape)} and {list(A.shape)}")
     (rows, channels), d_state = u.shape, A.shape[1]
     wide, narrow, each = (rows, channels), (rows, d_state), (channels,)
     expected: dict[str, tuple[Tensor | None, tuple[int, ...]]] = {"state": (state, (rows, channels, d_state))}
-    expected |= {"dt": (dt, wide), "A": (A, (channels, d_state)), "B": (B, narrow), "C": (C, narrow)}
-    expected |= {"D": (D, each), "z": (z, wide), "dt_bias": (dt_bias, each)}
+    expected |= {
+        "dt": (inputs.dt, wide),
+        "A": (A, (channels, d_state)),
+        "B": (inputs.B, narrow),
+        "C": (inputs.C, narrow),
+    }
+    expected |= {"D": (inputs.D, each), "z": (inputs.z, wide), "dt_bias": (inputs.dt_bias, each)}
     check_shapes("the scan's step", "u", u.device, expected)

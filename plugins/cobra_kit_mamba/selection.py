@@ -233,19 +233,19 @@ def _choose(
     if wanted == "chunked":
         return Choice(None, f"{SWITCH}=chunked", f"unset {SWITCH}")
     if wanted == "native" or (wanted == "auto" and device.type == "cpu"):
-        found = _native(native)
+        choice = _native(native)
     elif wanted == "mamba_ssm" and not own_only:
-        found = Choice(None, *peer) if peer is not None else _peer()
+        choice = Choice(None, *peer) if peer is not None else _peer()
     else:
-        found = _peer() if peer is None and not own_only and wanted == "auto" else _triton(device, triton, peer)
-    if found.kernel == "chunked" and wanted != "auto" and not (own_only and wanted == "mamba_ssm"):
+        choice = _peer() if peer is None and not own_only and wanted == "auto" else _triton(device, triton, peer)
+    if choice.kernel == "chunked" and wanted != "auto" and not (own_only and wanted == "mamba_ssm"):
         title = {"native": "the C kernels", "mamba_ssm": "mamba_ssm's kernels"}.get(wanted, "the Triton kernels")
         hint = f"unset {SWITCH} to fall back to {'plain PyTorch' if wanted != 'mamba_ssm' else 'what fits'}"
         raise KernelError(
-            f"{SWITCH}={wanted}, but {title} cannot be used: {found.reason}",
-            hint=f"{found.remedy}, or {hint}" if found.remedy else hint,
+            f"{SWITCH}={wanted}, but {title} cannot be used: {choice.reason}",
+            hint=f"{choice.remedy}, or {hint}" if choice.remedy else hint,
         )
-    return found
+    return choice
 
 
 def _native(obstacle: Obstacle | None) -> Choice:

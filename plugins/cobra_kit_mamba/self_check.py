@@ -58,8 +58,8 @@ def _scan(library: ctypes.CDLL, random: Random, starts: Tensor) -> Results:
     with torch.enable_grad():
         theirs = chunked_scan(u, dt, A, B, C, D, z, bias, initial, starts)
     expected = torch.autograd.grad(theirs, leaves, weights)
-    found = [gradient for gradient in gradients if gradient is not None]
-    return (y, last, *found), (*(t.detach() for t in theirs), *expected)
+    present = [gradient for gradient in gradients if gradient is not None]
+    return (y, last, *present), (*(t.detach() for t in theirs), *expected)
 
 
 def _conv(library: ctypes.CDLL, random: Random, starts: Tensor) -> Results:

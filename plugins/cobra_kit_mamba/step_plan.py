@@ -51,7 +51,7 @@ class StepPlan:
     """
 
     parameters: list[Tensor] = field(default_factory=list)
-    found: list[Any] = field(default_factory=list)
+    objects: list[Any] = field(default_factory=list)
     places: list[tuple[Mapping[str, Any], str]] = field(default_factory=list)
     hooks: list[Mapping[int, Any]] = field(default_factory=list)
     eps: float = 0.0
@@ -65,15 +65,15 @@ class StepPlan:
         return (
             self.obstacle is None
             and not any(self.hooks)
-            and all(map(operator.is_, [place.get(name) for place, name in self.places], self.found))
+            and all(map(operator.is_, [place.get(name) for place, name in self.places], self.objects))
             and [(tensor.data_ptr(), tensor.numel()) for tensor in tensors] == self.memory
             and all([tensor.dtype is torch.float32 and tensor.is_contiguous() for tensor in tensors])
         )
 
-    def note(self, place: Mapping[str, Any], name: str, found: Any) -> None:
+    def note(self, place: Mapping[str, Any], name: str, value: Any) -> None:
         """Remembers what was found at a place."""
         self.places.append((place, name))
-        self.found.append(found)
+        self.objects.append(value)
 
     def fits(self, embeddings: Tensor, tensors: Sequence[Tensor], lengths: Tensor) -> bool:
         """Returns whether the operator can take the embeddings and the state: dense, of the right sizes."""
@@ -127,39 +127,39 @@ def _find_modules(
         path = prefix + name
         parent, _, child = path.rpartition(".")
         place = modules[parent]._modules
-        found = place.get(child)
-        if found is None or type(found) is not kind:
-            raise _Obstacle(f"{path} is of the class {type(found).__name__}, not {kind.__name__}")
-        if any(hooks_of(found)):
+        module = place.get(child)
+        if module is None or type(module) is not kind:
+            raise _Obstacle(f"{path} is of the class {type(module).__name__}, not {kind.__name__}")
+        if any(hooks_of(module)):
             raise _Obstacle(f"{path} has hooks")
-        if "forward" in found.__dict__:
+        if "forward" in module.__dict__:
             raise _Obstacle(f"the forward of {path} was replaced")
-        if isinstance(found, RMSNorm):
-            plan.eps = plan.eps or found.eps
-            if found.eps != plan.eps:
+        if isinstance(module, RMSNorm):
+            plan.eps = plan.eps or module.eps
+            if module.eps != plan.eps:
                 raise _Obstacle(f"{path} has another eps than the norms before it")
-            plan.note(found.__dict__, "eps", found.eps)
-        modules[path] = found
-        plan.note(place, child, found)
-        plan.hooks += hooks_of(found)
+            plan.note(module.__dict__, "eps", module.eps)
+        modules[path] = module
+        plan.note(place, child, module)
+        plan.hooks += hooks_of(module)
 
 
 def _find_parameters(plan: StepPlan, modules: Mapping[str, nn.Module], prefix: str, wanted: Sequence[str]) -> None:
     for path in (prefix + name for name in wanted):
         parent, _, name = path.rpartition(".")
         place = modules[parent]._parameters
-        found = place.get(name)
-        if found is None:
+        tensor = place.get(name)
+        if tensor is None:
             raise _Obstacle(f"{path} is missing")
-        if type(found) not in (nn.Parameter, Tensor):
-            raise _Obstacle(f"{path} is of the class {type(found).__name__}")
-        if found.dtype is not torch.float32:
-            raise _Obstacle(f"{path} is {str(found.dtype).removeprefix('torch.')}, not float32")
-        if not found.is_cpu or not found.is_contiguous():
+        if type(tensor) not in (nn.Parameter, Tensor):
+            raise _Obstacle(f"{path} is of the class {type(tensor).__name__}")
+        if tensor.dtype is not torch.float32:
+            raise _Obstacle(f"{path} is {str(tensor.dtype).removeprefix('torch.')}, not float32")
+        if not tensor.is_cpu or not tensor.is_contiguous():
             raise _Obstacle(f"{path} does not lie in the processor's memory without gaps")
-        plan.note(place, name, found)
-        plan.parameters.append(found)
-        plan.memory.append((found.data_ptr(), found.numel()))
+        plan.note(place, name, tensor)
+        plan.parameters.append(tensor)
+        plan.memory.append((tensor.data_ptr(), tensor.numel()))
     for path in (prefix + name for name in ABSENT if prefix != "norm_f."):
         parent, _, name = path.rpartition(".")
         place = modules[parent]._parameters

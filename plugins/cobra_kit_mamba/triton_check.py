@@ -85,8 +85,8 @@ def _norm(device: torch.device, random: Random, starts: Tensor) -> Compared:
         summed = leaves[0] + added
         theirs = summed, F.rms_norm(summed, weight.shape, leaves[1], _EPS)
     expected = torch.autograd.grad(theirs, leaves, grads)
-    for found, other in zip((total, y, *ours), (*(t.detach() for t in theirs), *expected), strict=True):
-        yield "norm", found, other
+    for result, other in zip((total, y, *ours), (*(t.detach() for t in theirs), *expected), strict=True):
+        yield "norm", result, other
 
 
 def _step(device: torch.device, random: Random, starts: Tensor) -> Compared:

@@ -51,7 +51,8 @@ def _load(device: torch.device) -> Loaded:
         from cobra_kit_mamba.triton_kernels.device import interpreted
     except Exception as error:  # a broken installation may raise anything
         return _without(
-            f"Triton cannot be imported ({_said(error)})", "install the package triton of the version that torch names"
+            f"Triton cannot be imported ({_error_text(error)})",
+            "install the package triton of the version that torch names",
         )
     if device.type == "cpu" and not interpreted():
         return Loaded(False, "Triton was imported before TRITON_INTERPRET was set", "set it before Python starts")
@@ -72,22 +73,22 @@ def _check_apart(device: torch.device) -> tuple[str, str] | None:
     """Runs the self-check in a thread of its own: inference mode, autocast and streams are per thread."""
     from cobra_kit_mamba.triton_check import check
 
-    found: list[tuple[str, str] | None] = []
+    obstacles: list[tuple[str, str] | None] = []
 
     def run() -> None:
         try:
             wrong = check(device)
-            found.append(None if wrong is None else (wrong, "update triton, and report this"))
+            obstacles.append(None if wrong is None else (wrong, "update triton, and report this"))
         except Exception as error:
             remedy = "see that a C compiler is installed (CC names it) and the folder of TRITON_CACHE_DIR is writable"
-            found.append((f"the Triton kernels cannot be compiled or launched ({_said(error)})", remedy))
+            obstacles.append((f"the Triton kernels cannot be compiled or launched ({_error_text(error)})", remedy))
 
     thread = threading.Thread(target=run, name="cobra-kit-triton-check")
     thread.start()
     thread.join()
-    return found[0]
+    return obstacles[0]
 
 
-def _said(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[-1]}" if lines else type(error).__name__

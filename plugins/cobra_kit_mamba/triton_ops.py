@@ -1,4 +1,4 @@
-"""The Triton kernels as kernels of the operators in `ops.py`, for CUDA: one operator, one gradient, two devices.
+"""The Triton kernels as CUDA kernels of the operators in `*_ops.py`: one operator, one gradient, two devices.
 
 Nothing is kept for the backward pass of the scan, which computes the states again: `kept` is empty.
 """
@@ -10,8 +10,9 @@ from typing import Any
 
 from torch import Tensor
 
-from cobra_kit_mamba import ops
+from cobra_kit_mamba import conv_ops, decode_ops, norm_ops, scan_ops
 from cobra_kit_mamba.native_calls import ScanInputs
+from cobra_kit_mamba.operators import empty_for_none
 
 _lock = Lock()
 _registered = False
@@ -33,38 +34,33 @@ def _register() -> None:
     devices = ["cuda", "cpu"] if interpreted() else ["cuda"]
 
     # The arguments and results are those of the operator's schema.
-    @ops.scan.register_kernel(devices)
+    @scan_ops.scan.register_kernel(devices)
     def _(*given: Any) -> tuple[Tensor, Tensor, Tensor]:
         u, dt, A, B, C, D, z, dt_bias, initial_state, starts, _ = given
         inputs = ScanInputs(u, dt, A, B, C, D, z, dt_bias, starts)
         return *scan_calls.scan_forward(inputs, initial_state), u.new_empty(0)
 
-    @ops.scan_backward.register_kernel(devices)
+    @scan_ops.scan_backward.register_kernel(devices)
     def _(*given: Any) -> tuple[Tensor, ...]:
         u, dt, A, B, C, D, z, dt_bias, initial_state, starts, _, grad_y, grad_last = given
         inputs = ScanInputs(u, dt, A, B, C, D, z, dt_bias, starts)
-        return _none_empty(u, scan_calls.scan_backward(inputs, grad_y, grad_last, initial_state))
+        return empty_for_none(u, scan_calls.scan_backward(inputs, grad_y, grad_last, initial_state))
 
-    @ops.scan_step.register_kernel(devices)
+    @decode_ops.scan_step.register_kernel(devices)
     def _(state: Tensor, *given: Any) -> None:
         # The dispatcher leaves out what equals the schema's default.
         tensors, out, log_A = given[:8], given[8], bool(given[9:] and given[9])
         calls.scan_step(state, ScanInputs(*tensors), out, log_A=log_A)
 
-    @ops.conv_backward.register_kernel(devices)
+    @conv_ops.conv_backward.register_kernel(devices)
     def _(*given: Any) -> tuple[Tensor, ...]:
-        return _none_empty(given[0], calls.conv_backward(*given))
+        return empty_for_none(given[0], calls.conv_backward(*given))
 
-    @ops.norm.register_kernel(devices)
+    @norm_ops.norm.register_kernel(devices)
     def _(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
         return calls.norm_forward(x, None, weight, eps)[1:]
 
-    ops.conv.register_kernel(devices)(calls.conv_forward)
-    ops.conv_step.register_kernel(devices)(calls.conv_step)
-    ops.add_norm.register_kernel(devices)(calls.norm_forward)
-    ops.norm_backward.register_kernel(devices)(calls.norm_backward)
-
-
-def _none_empty(like: Tensor, gradients: tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
-    """Operators return tensors, never None."""
-    return tuple(like.new_empty(0) if gradient is None else gradient for gradient in gradients)
+    conv_ops.conv.register_kernel(devices)(calls.conv_forward)
+    decode_ops.conv_step.register_kernel(devices)(calls.conv_step)
+    norm_ops.add_norm.register_kernel(devices)(calls.norm_forward)
+    norm_ops.norm_backward.register_kernel(devices)(calls.norm_backward)

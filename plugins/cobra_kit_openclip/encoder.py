@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from cobra_kit.errors import ShapeError
-from cobra_kit.interfaces import TokenShape, VisionEncoder, VisualTokens
+from cobra_kit.interfaces import PretrainedFile, TokenShape, VisionEncoder, VisualTokens
 from cobra_kit_openclip.config import OpenClipConfig
 from cobra_kit_openclip.models import describe, published_rule
 from cobra_kit_openclip.preprocess import KEY, Pixels
-from cobra_kit_openclip.pretrained import load_visual, weights_file
+from cobra_kit_openclip.pretrained import load_visual, pretrained_files, weights_file
 from cobra_kit_openclip.tower import anatomy_of, build_visual, features, pixels_of, running_blocks
 
 
@@ -34,9 +34,9 @@ class OpenClipEncoder(VisionEncoder):
     def preprocess(cls, config: OpenClipConfig) -> Pixels:
         """Returns the callable that prepares one RGB picture, with the statistics that open_clip lists."""
         described = describe(config)
-        how = published_rule(config) if config.resize == "published" else config.resize
+        rule = published_rule(config) if config.resize == "published" else config.resize
         shape = cls.max_shape(config)
-        return Pixels(pixels_of(config), how, described.mean, described.std, described.interpolation, shape)
+        return Pixels(pixels_of(config), rule, described.mean, described.std, described.interpolation, shape)
 
     @classmethod
     def max_shape(cls, config: OpenClipConfig) -> TokenShape:
@@ -64,6 +64,11 @@ class OpenClipEncoder(VisionEncoder):
         path = weights_file(self.config)
         if path is not None:
             load_visual(self.visual, self.anatomy, path)
+
+    @classmethod
+    def pretrained_files(cls, config: OpenClipConfig) -> tuple[PretrainedFile, ...]:
+        """Returns the files that `weights` names, without fetching them; of alternatives the preferred one."""
+        return pretrained_files(config)
 
     def unused_parameters(self) -> Mapping[str, int]:
         """Returns the parameters of the last block and of what pools and projects, which never run."""

@@ -80,8 +80,8 @@ def published_rule(config: OpenClipConfig) -> ResizeRule:
 def _describe(model: str, pretrained: str | None, component: str) -> Description:
     from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 
-    found = _from_file(expanded(model), component) if model.endswith(".json") else _built_in(model, component)
-    settings, prepared = found
+    loaded = _from_file(expanded(model), component) if model.endswith(".json") else _built_in(model, component)
+    settings, prepared = loaded
     published = _published(model, pretrained, component)
     pixels = merge_preprocess_dict(merge_preprocess_dict(PreprocessCfg(), prepared), published)
     return Description(
@@ -131,15 +131,15 @@ def _published(model: str, pretrained: str | None, component: str) -> dict[str, 
 
     if pretrained is None:
         return {}
-    found: dict[str, Any] = open_clip.get_pretrained_cfg(model, pretrained)
-    if not found:
+    published: dict[str, Any] = open_clip.get_pretrained_cfg(model, pretrained)
+    if not published:
         tags = open_clip.list_pretrained_tags_by_model(model)
         raise RecipeError(
             f"open_clip {open_clip.__version__} has no weights {pretrained!r} of {model}",
             where=f"{component}: pretrained",
             hint=f"Its tags: {', '.join(tags)}." if tags else "None are published: set pretrained: null.",
         )
-    return found
+    return published
 
 
 def _nearest(model: str, names: list[str]) -> str:

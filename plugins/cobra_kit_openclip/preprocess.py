@@ -23,7 +23,7 @@ class Pixels:
 
     Args:
         pixels: (height, width) of the input.
-        how: The resize rule; letterbox bars take the mean colour.
+        resize_rule: One of the three; letterbox bars take the mean colour.
         mean: Mean of red, green and blue, pixels in 0..1.
         std: Standard deviation of red, green and blue.
         interpolation: The filter that resizes.
@@ -31,7 +31,7 @@ class Pixels:
     """
 
     pixels: tuple[int, int]
-    how: ResizeRule
+    resize_rule: ResizeRule
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     interpolation: Interpolation
@@ -44,5 +44,5 @@ class Pixels:
             image: An RGB picture.
         """
         fill = mean_colour(self.mean)
-        resized = resize(image, self.pixels, self.how, fill=fill, interpolation=self.interpolation)
+        resized = resize(image, self.pixels, self.resize_rule, fill=fill, interpolation=self.interpolation)
         return PreparedImage({KEY: to_tensor(resized, self.mean, self.std)}, self.shape)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from cobra_kit.errors import WeightsError
 from cobra_kit.files import expanded
+from cobra_kit.interfaces import PretrainedFile
 from cobra_kit.weights import hub_file, load_into, load_tensors
 from cobra_kit_openclip.config import OpenClipConfig
 from cobra_kit_openclip.models import describe
@@ -36,6 +37,23 @@ def weights_file(config: OpenClipConfig) -> Path | None:
     check_declared(config, path)
     # A folder of the hub may hold a timm tower beside the whole CLIP; open_clip's own file goes first.
     return next((path / name for name in _FILES if (path / name).is_file()), path)
+
+
+def pretrained_files(config: OpenClipConfig) -> tuple[PretrainedFile, ...]:
+    """Returns what `weights_file` would find, without fetching it; of alternatives the preferred one.
+
+    Raises:
+        RecipeError: open_clip knows no such model or tag.
+    """
+    if config.weights == "none":
+        return ()
+    if config.weights != "hub":
+        return (PretrainedFile(None, str(expanded(config.weights))),)
+    published = describe(config).hub
+    if published is None:
+        return ()
+    repository, names = _hub_files(published)
+    return (PretrainedFile(repository, names[0]),)
 
 
 def check_declared(config: OpenClipConfig, path: Path) -> None:
@@ -105,9 +123,14 @@ def _from_hub(config: OpenClipConfig) -> Path:
     if published is None:
         hint = "Name the tag of its published weights (pretrained), a checkpoint's path, or weights: none (random)."
         raise WeightsError(f"no published weights of {config.model} are known", where=where, hint=hint)
-    repository, _, file = published.rpartition("/")
-    names = (f"{Path(file).stem}.safetensors", file) if file else _FILES
+    repository, names = _hub_files(published)
     return hub_file(repository, names, where=where)
+
+
+def _hub_files(published: str) -> tuple[str, tuple[str, ...]]:
+    """Returns the repository and the names to look for, the preferred one first; see `Description.hub`."""
+    repository, _, file = published.rpartition("/")
+    return repository, (f"{Path(file).stem}.safetensors", file) if file else _FILES
 
 
 def _fit_clip_positions(tensors: Mapping[str, Tensor], visual: nn.Module) -> dict[str, Tensor]:

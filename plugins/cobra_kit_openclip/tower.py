@@ -125,10 +125,10 @@ def _timm_anatomy(trunk: Any) -> Anatomy | None:
 
 def features(visual: nn.Module, layer: int, images: Tensor) -> Tensor:
     """Returns the patch tokens `[k n width]` of a block: no class or register tokens, no final norm."""
-    found: dict[str, list[Tensor]] = visual.forward_intermediates(  # type: ignore[operator]  # open_clip has no types
+    outputs: dict[str, list[Tensor]] = visual.forward_intermediates(  # type: ignore[operator]  # open_clip has no types
         images, indices=[layer], stop_early=True, intermediates_only=True, output_fmt="NLC"
     )
-    return found["image_intermediates"][0]
+    return outputs["image_intermediates"][0]
 
 
 def running_blocks(visual: nn.Module, anatomy: Anatomy) -> Sequence[nn.Module]:

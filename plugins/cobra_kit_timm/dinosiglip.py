@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from cobra_kit.errors import ShapeError
-from cobra_kit.interfaces import TokenShape, VisionEncoder, VisualTokens
+from cobra_kit.interfaces import PretrainedFile, TokenShape, VisionEncoder, VisualTokens
 from cobra_kit_timm.checks import images_of
 from cobra_kit_timm.config import TwoTowersConfig
 from cobra_kit_timm.families import DINOV2, SIGLIP
 from cobra_kit_timm.preprocess import TowerPixels
 from cobra_kit_timm.pretrained import load_tower
-from cobra_kit_timm.sources import two_files
+from cobra_kit_timm.sources import pretrained_files, two_files
 from cobra_kit_timm.tower import Tower
 
 _FAMILIES = (DINOV2, SIGLIP)  # the order of the channels, PAPER.md 1.1 (paper, equation 5)
@@ -69,6 +69,11 @@ class DinoSiglipEncoder(VisionEncoder):
         if files is not None:
             load_tower(self.dinov2, files[0])
             load_tower(self.siglip, files[1])
+
+    @classmethod
+    def pretrained_files(cls, config: TwoTowersConfig) -> tuple[PretrainedFile, ...]:
+        """Returns the files that `weights` names, without fetching them; of alternatives the preferred one."""
+        return pretrained_files(config, *_FAMILIES)
 
     def unused_parameters(self) -> Mapping[str, int]:
         """Returns the parameters of both last blocks and of SigLIP's pooling head, which never run."""

@@ -8,13 +8,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from cobra_kit.interfaces import TokenShape, VisionEncoder, VisualTokens
+from cobra_kit.interfaces import PretrainedFile, TokenShape, VisionEncoder, VisualTokens
 from cobra_kit_timm.checks import images_of
 from cobra_kit_timm.config import TowerConfig
 from cobra_kit_timm.families import DINOV2, SIGLIP, Family
 from cobra_kit_timm.preprocess import TowerPixels
 from cobra_kit_timm.pretrained import load_tower
-from cobra_kit_timm.sources import one_file
+from cobra_kit_timm.sources import one_file, pretrained_files
 from cobra_kit_timm.tower import Tower
 
 
@@ -54,6 +54,11 @@ class OneTowerEncoder(VisionEncoder):
         path = one_file(self.config, self.family)
         if path is not None:
             load_tower(self.tower, path)
+
+    @classmethod
+    def pretrained_files(cls, config: TowerConfig) -> tuple[PretrainedFile, ...]:
+        """Returns the files that `weights` names, without fetching them; of alternatives the preferred one."""
+        return pretrained_files(config, cls.family)
 
     def unused_parameters(self) -> Mapping[str, int]:
         """Returns the parameters of the last block and of the pooling head, which never run."""

@@ -37,6 +37,8 @@ class Family:
 
 # Names: cobra/models/backbones/vision/dinosiglip_vit.py at 4b81082. Statistics and bicubic resizing: the `mean`, `std`
 # and `interpolation` of timm 1.0.31's default_cfgs for `.webli` and `.lvd142m`; a test compares them with timm's.
+# By which rule SigLIP and DINOv2 resize is no property of a family but the setting `resize` (`config.EncoderConfig`):
+# naive by default, which is Cobra's `resize-naive` (PAPER.md 1.2).
 SIGLIP = Family("siglip", "vit_so400m_patch14_siglip_384", "webli", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 DINOV2 = Family(
     "dino",

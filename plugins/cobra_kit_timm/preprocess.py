@@ -22,13 +22,13 @@ class TowerPixels:
     Args:
         families: The towers, in order.
         pixels: (height, width) of the input.
-        how: The resize rule; letterbox bars take the mean colour of the tower.
+        resize_rule: `resize` of the config; letterbox bars take the mean colour of the tower.
         shape: The tokens that the encoder will return.
     """
 
     families: tuple[Family, ...]
     pixels: tuple[int, int]
-    how: ResizeRule
+    resize_rule: ResizeRule
     shape: TokenShape
 
     def __call__(self, image: Image) -> PreparedImage:
@@ -40,6 +40,7 @@ class TowerPixels:
         tensors = {}
         for family in self.families:
             fill = mean_colour(family.mean)
-            resized = resize(image, self.pixels, self.how, fill=fill, interpolation=family.interpolation)
+            rule, interpolation = self.resize_rule, family.interpolation
+            resized = resize(image, self.pixels, rule, fill=fill, interpolation=interpolation)
             tensors[family.key] = to_tensor(resized, family.mean, family.std)
         return PreparedImage(tensors, self.shape)

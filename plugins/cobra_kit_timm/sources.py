@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cobra_kit.errors import WeightsError
 from cobra_kit.files import expanded
+from cobra_kit.interfaces import PretrainedFile
 from cobra_kit.weights import hub_file
 from cobra_kit_timm.config import EncoderConfig
 from cobra_kit_timm.families import DINOV2, SIGLIP, Family
@@ -40,6 +41,22 @@ def two_files(config: EncoderConfig) -> tuple[Path, Path] | None:
     return _one_of_two(config, DINOV2), _one_of_two(config, SIGLIP)
 
 
+def pretrained_files(config: EncoderConfig, *families: Family) -> tuple[PretrainedFile, ...]:
+    """Returns what `one_file` or `two_files` would find, without fetching it; of alternatives the preferred one.
+
+    Args:
+        config: Of the encoder.
+        *families: Those of its towers, in order.
+    """
+    if config.weights == "none" or (config.weights == "hub" and _is_tiny(config)):
+        return ()
+    if config.weights == "hub":
+        return tuple(PretrainedFile(hub_repository(family), _HUB_FILES[0]) for family in families)
+    if config.weights == "packaged":
+        return tuple(PretrainedFile(None, str(_packaged(family))) for family in families)
+    return (PretrainedFile(None, str(expanded(config.weights))),)
+
+
 def hub_repository(family: Family) -> str:
     """Returns the hub repository of a family's published weights, as timm's own table names it."""
     from timm.models import get_pretrained_cfg
@@ -50,18 +67,25 @@ def hub_repository(family: Family) -> str:
 def _provided(config: EncoderConfig, family: Family) -> Path | None:
     """Returns the file that `hub` or `packaged` stands for; None where `weights` is a path."""
     where = f"{config.component}: weights: {config.weights}"
-    tiny = config.component.partition("/")[2] == "tiny"
     if config.weights == "hub":
-        if tiny:
+        if _is_tiny(config):
             hint = "Use weights: packaged (comes with the plugin), none (random), or the path of a checkpoint."
             raise WeightsError("no weights of the tiny encoders are published", where=where, hint=hint)
         return hub_file(hub_repository(family), _HUB_FILES, where=where)
     if config.weights == "packaged":
-        if not tiny:
+        if not _is_tiny(config):
             hint = "Use weights: hub (published), none (random), or the path of a checkpoint."
             raise WeightsError("only the tiny encoders come with weights", where=where, hint=hint)
-        return PACKAGED / f"{_NAMES[family.key]}_tiny.safetensors"
+        return _packaged(family)
     return None
+
+
+def _is_tiny(config: EncoderConfig) -> bool:
+    return config.component.partition("/")[2] == "tiny"
+
+
+def _packaged(family: Family) -> Path:
+    return PACKAGED / f"{_NAMES[family.key]}_tiny.safetensors"
 
 
 def _one_of_two(config: EncoderConfig, family: Family) -> Path:
@@ -78,12 +102,12 @@ def _one_of_two(config: EncoderConfig, family: Family) -> Path:
     if not folder.is_dir():
         hint = f"Give a folder that holds, of each tower, one of: {_choices()}."
         raise WeightsError(f"weights of two towers come from a folder, and {folder} is none", where=where, hint=hint)
-    found = next((folder / name for name in names if (folder / name).exists()), None)
-    if found is None:
+    path = next((folder / name for name in names if (folder / name).exists()), None)
+    if path is None:
         raise WeightsError(
             f"{folder} holds no weights of {names[1]}", where=where, hint=f"Looked for {', '.join(names)}."
         )
-    return found
+    return path
 
 
 def _choices() -> str:

@@ -168,7 +168,7 @@ def _read_config(file: Path) -> dict[str, Any]:
 def _problems(built: PreTrainedConfig) -> Iterator[str]:
     from transformers import AutoModelForCausalLM
 
-    def said(name: str) -> Any:
+    def setting(name: str) -> Any:
         return getattr(built, name, None)
 
     if type(built) not in AutoModelForCausalLM._model_mapping:
@@ -178,18 +178,18 @@ def _problems(built: PreTrainedConfig) -> Iterator[str]:
     parts = sorted(built.sub_configs)
     if parts:
         yield f"its config holds others, as that of several models in one ({', '.join(parts)})"
-    elif not isinstance(said("num_attention_heads"), int):
+    elif not isinstance(setting("num_attention_heads"), int):
         yield "its layers have no number of attention heads in common"
-    other = sorted({kind for kind in said("layer_types") or () if kind != "full_attention"})
+    other = sorted({kind for kind in setting("layer_types") or () if kind != "full_attention"})
     if other:
         yield f"it has layers of other kinds than full attention ({', '.join(other)})"
-    elif not said("layer_types") and said("sliding_window") and said("use_sliding_window") is not False:
-        yield f"its attention sees the last {said('sliding_window')} tokens only"
-    if said("alibi"):
+    elif not setting("layer_types") and setting("sliding_window") and setting("use_sliding_window") is not False:
+        yield f"its attention sees the last {setting('sliding_window')} tokens only"
+    if setting("alibi"):
         yield "its attention takes distances for positions (ALiBi)"
-    if said("kv_lora_rank"):
+    if setting("kv_lora_rank"):
         yield "its keys and values are compressed (latent attention)"
-    growing = sorted(set(_rope_types(said("rope_parameters"))) & set(_GROWING_ROPE))
+    growing = sorted(set(_rope_types(setting("rope_parameters"))) & set(_GROWING_ROPE))
     if growing:
         yield f"its rotary frequencies depend on the longest row of a batch ({', '.join(growing)})"
 

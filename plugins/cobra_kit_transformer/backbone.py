@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from cobra_kit.errors import PluginError, WeightsError
 from cobra_kit.files import expanded
-from cobra_kit.interfaces import TextCodec
+from cobra_kit.interfaces import PretrainedFile, TextCodec
 from cobra_kit.weights import load_into, load_tensors
 from cobra_kit_transformer.config import TransformerTinyConfig
 from cobra_kit_transformer.decoder import CacheShape, DecoderBackbone
@@ -106,6 +106,12 @@ class GptNeoxBackbone(DecoderBackbone):
             )
         path = expanded(weights)
         load_into(self, load_tensors(path), source=str(path))
+
+    @classmethod
+    def pretrained_files(cls, config: TransformerTinyConfig) -> tuple[PretrainedFile, ...]:
+        """Returns the file that `weights` names; on the hub there is none."""
+        weights = config.weights
+        return () if weights in ("none", "hub") else (PretrainedFile(None, str(expanded(weights))),)
 
     def blocks(self) -> Sequence[nn.Module]:
         """Returns the decoder layers."""

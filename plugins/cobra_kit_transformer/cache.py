@@ -1,192 +1,66 @@
-"""Keys and values of earlier tokens, kept in the core's `DecodeState` and handed to transformers as its cache.
+"""The keys and values of a core's `DecodeState` as a cache of transformers. Imports transformers.
 
-transformers' own caches keep one length for the whole batch; here every row has its own, so that rows of different
-lengths can be prefilled together, padded on the right, and stepped together. Attention reads the slots up to the
-longest row and no further, so a step costs in proportion to what was seen, not to what the state has room for.
+transformers' own caches keep one length for the whole batch and make their own tensors; here every row has a length
+of its own, and the tensors are the state's. `slots.py` says which of them a pass writes and reads.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from typing import Any
 
-import torch
 from torch import Tensor
+from transformers.cache_utils import Cache, CacheLayerMixin
 
-from cobra_kit.errors import ShapeError
-from cobra_kit.interfaces import DecodeState
+from cobra_kit_transformer.slots import Slots
 
 
-class StateCache(ABC):
-    """One pass over `s` new tokens per row.
-
-    It is what transformers' attention asks of a cache: `update`, and what its masks ask: the sizes. The state's
-    tensors are written in place and keep their addresses; no gradient flows through them.
+class StateLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers has no types
+    """One layer's keys and values, which the state has made and keeps.
 
     Args:
-        state: `k.N`, `v.N` of `[b heads max_length head_dim]`, and `lengths` `[b]`.
-        positions: Where the new tokens stand in their rows, `[b s]`.
-        seen: Slots that attention reads, the new tokens' included.
+        keys: `[b heads max_length head_dim]`, written in place; `values` likewise.
+        values: See `keys`.
+        slots: Which of them this pass writes and reads.
     """
 
-    is_compileable = False
+    supports_early_init = False  # there is nothing to make
 
-    def __init__(self, state: DecodeState, positions: Tensor, seen: int) -> None:
-        self.state = state
-        self.positions = positions
-        self.seen = seen
+    def __init__(self, keys: Tensor, values: Tensor, slots: Slots) -> None:
+        super().__init__()
+        self.keys, self.values, self._slots = keys, values, slots
+        self.is_initialized = True
 
-    def mask(self) -> Tensor | None:
-        """Returns which slots a token sees, bool `[b 1 s seen]`; None where plain causal attention sees the same."""
-        return torch.arange(self.seen, device=self.positions.device) <= self.positions[:, None, :, None]
+    def lazy_initialization(self, *_: Any) -> None:
+        """Is never asked: the tensors are there."""
+        raise NotImplementedError
 
-    @abstractmethod
-    def update(self, keys: Tensor, values: Tensor, layer: int, *_: object, **__: object) -> tuple[Tensor, Tensor]:
-        """Stores the new keys and values `[b heads s head_dim]` of a layer and returns all that attention reads."""
+    def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        """Stores the new keys and values `[b heads s head_dim]` and returns all that attention reads."""
+        return self._slots.store(self.keys, key_states), self._slots.store(self.values, value_states)
 
-    @abstractmethod
-    def advance(self) -> None:
-        """Counts the new tokens, once every layer has stored them."""
-
-    def get_query_offset(self, _: int | None = None) -> int:
-        """Returns where the new tokens begin among the slots; asked where there is no mask."""
-        return self.seen - self.positions.shape[1]
-
-    def get_seq_length(self, _: int | None = None) -> int:
+    def get_seq_length(self) -> int:
         """Returns the slots before the new tokens; asked where there is no mask."""
-        return self.get_query_offset()
+        return self._slots.seen - self._slots.positions.shape[1]
 
-    def get_mask_sizes(self, _: int, __: int | None = None) -> tuple[int, int]:
+    def get_mask_sizes(self, _: Any) -> tuple[int, int]:
         """Returns the number of slots and the first one; asked where there is no mask."""
-        return self.seen, 0
+        return self._slots.seen, 0
+
+    def get_max_length(self) -> int:
+        """Returns the slots that there are."""
+        return int(self.keys.shape[2])
+
+    get_max_cache_shape = get_max_length  # its name before transformers 5.24, abstract there
 
 
-class FirstPass(StateCache):
-    """Prompts into an empty state: plain causal attention among the new tokens, no mask.
-
-    Args:
-        state: Empty.
-        count: New tokens per row, padding included, `s`.
-        lengths: Real new tokens per row, on the host.
-    """
-
-    def __init__(self, state: DecodeState, count: int, lengths: Sequence[int]) -> None:
-        _check_room(state, max(lengths, default=0))
-        slots = torch.arange(count, device=state.lengths.device)
-        super().__init__(state, slots.expand(len(lengths), -1), count)
-        self._lengths = torch.tensor(lengths, dtype=state.lengths.dtype).to(slots.device, non_blocking=True)
-        self._padding = None
-        if any(length < count for length in lengths):
-            self._padding = (slots >= self._lengths[:, None])[:, None, :, None]
-
-    def mask(self) -> Tensor | None:
-        """Returns None: right padding comes after every real token."""
-        return None
-
-    def update(self, keys: Tensor, values: Tensor, layer: int, *_: object, **__: object) -> tuple[Tensor, Tensor]:
-        """Stores the new keys and values; attention reads them as they came."""
-        for name, new in ((f"k.{layer}", keys), (f"v.{layer}", values)):
-            kept = self.state.tensors[name]
-            room = min(new.shape[2], kept.shape[2])  # padding may reach beyond the end
-            real = new.detach() if self._padding is None else new.detach().masked_fill(self._padding, 0.0)
-            kept[:, :, :room].copy_(real[:, :, :room])
-        return keys, values
-
-    def advance(self) -> None:
-        """Counts the new tokens."""
-        self.state.lengths.copy_(self._lengths)
-
-
-class NextPass(StateCache):
-    """More tokens for rows that have some, `new_lengths` real ones per row.
+class StateCache(Cache):  # type: ignore[misc]  # as above
+    """What transformers' decoders take for their cache, for one pass: made anew each time, over the same tensors.
 
     Args:
-        state: Of rows of any lengths.
-        count: New tokens per row, padding included, `s`.
-        new_lengths: Real new tokens per row, `[b]`.
+        slots: Those of the pass.
     """
 
-    def __init__(self, state: DecodeState, count: int, new_lengths: Tensor) -> None:
-        lengths = state.lengths.long()
-        self._max_length = state.tensors["k.0"].shape[2]
-        _check_room(state, int((lengths + new_lengths).max()) if len(lengths) else 0)
-        super().__init__(state, lengths[:, None] + torch.arange(count, device=lengths.device), self._max_length)
-        self._new_lengths = new_lengths
-        source = torch.arange(self._max_length, device=lengths.device) - lengths[:, None]
-        self._written = ((source >= 0) & (source < new_lengths[:, None]))[:, None, :, None]
-        self._source = source.clamp(0, count - 1)[:, None, :, None]  # [b 1 max_length 1]: which new token a slot takes
-
-    def update(self, keys: Tensor, values: Tensor, layer: int, *_: object, **__: object) -> tuple[Tensor, Tensor]:
-        """Stores the new keys and values and returns all slots."""
-        return self._store(f"k.{layer}", keys), self._store(f"v.{layer}", values)
-
-    def advance(self) -> None:
-        """Counts the new tokens."""
-        self.state.lengths.add_(self._new_lengths)
-
-    def _store(self, name: str, new: Tensor) -> Tensor:
-        kept = self.state.tensors[name]
-        source = self._source.expand(-1, kept.shape[1], -1, kept.shape[3])
-        kept.copy_(torch.where(self._written, new.detach().to(kept.dtype).gather(2, source), kept))
-        return kept.to(new.dtype)
-
-
-class Step(StateCache):
-    """One token for every row, without a sync on a GPU.
-
-    Args:
-        state: Of rows of any lengths. Where nobody keeps `used`, a GPU reads all slots.
-
-    Raises:
-        ShapeError: A row would outgrow the state. On a GPU only `used` says so.
-    """
-
-    def __init__(self, state: DecodeState) -> None:
-        self._max_length = state.tensors["k.0"].shape[2]
-        lengths = state.lengths
-        self._slot: int | None = None  # the one that all rows write, where that is known
-        if looks_are_free(lengths.device) and len(lengths):
-            longest = int(lengths.max())
-            _check_room(state, longest + 1)
-            seen = longest + 1
-            if int(lengths.min()) == longest:
-                self._slot = longest
-        else:
-            seen = self._max_length if state.used is None else min(state.used + 1, self._max_length)
-        super().__init__(state, lengths.long()[:, None], seen)
-        self._index = self.positions[:, None, :, None]
-
-    def mask(self) -> Tensor | None:
-        """Returns None where every row sees every slot that is read."""
-        return None if self._slot is not None else super().mask()
-
-    def update(self, keys: Tensor, values: Tensor, layer: int, *_: object, **__: object) -> tuple[Tensor, Tensor]:
-        """Stores the new keys and values and returns the slots in use."""
-        return self._store(f"k.{layer}", keys), self._store(f"v.{layer}", values)
-
-    def advance(self) -> None:
-        """Counts the new token."""
-        self.state.lengths.add_(1)
-
-    def _store(self, name: str, new: Tensor) -> Tensor:
-        kept = self.state.tensors[name]
-        values = new.detach().to(kept.dtype)
-        if self._slot is not None:
-            kept[:, :, self._slot : self._slot + 1].copy_(values)
-        else:
-            kept.scatter_(2, self._index.expand(-1, kept.shape[1], -1, kept.shape[3]), values)
-        return kept[:, :, : self.seen].to(new.dtype)
-
-
-def looks_are_free(device: torch.device) -> bool:
-    """Returns whether reading a value on the host waits for nothing."""
-    return device.type == "cpu"
-
-
-def _check_room(state: DecodeState, longest: int) -> None:
-    room = state.tensors["k.0"].shape[2]
-    if longest > room:
-        raise ShapeError(
-            f"a row of {longest} tokens does not fit a decode state of {room}",
-            hint="Make the state with new_state(max_length = prompt + visual + new tokens).",
-        )
+    def __init__(self, slots: Slots) -> None:
+        tensors = slots.state.tensors
+        layers = range(len(tensors) // 2)
+        super().__init__(layers=[StateLayer(tensors[f"k.{layer}"], tensors[f"v.{layer}"], slots) for layer in layers])

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from cobra_kit.errors import ShapeError
 from cobra_kit.interfaces import Backbone, DecodeState, FusedSequence, KernelReport, LayoutBatch
 from cobra_kit_transformer.architecture import cache_argument
-from cobra_kit_transformer.cache import FirstPass, NextPass, StateCache, Step
+from cobra_kit_transformer.slots import FirstPass, NextPass, Slots, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,20 +131,22 @@ class DecoderBackbone(Backbone):
         hidden: Tensor = self.decoder(inputs_embeds=embeddings, use_cache=False, **extra).last_hidden_state
         return hidden
 
-    def _run_cached(self, embeddings: Tensor, cache: StateCache) -> Tensor:
+    def _run_cached(self, embeddings: Tensor, slots: Slots) -> Tensor:
+        from cobra_kit_transformer.cache import StateCache  # here, for the tokenizer's sake: it needs no transformers
+
         hidden: Tensor = self.decoder(
             inputs_embeds=embeddings,
-            attention_mask=self._mask(cache, embeddings.dtype),
-            position_ids=cache.positions,
+            attention_mask=self._mask(slots, embeddings.dtype),
+            position_ids=slots.positions,
             use_cache=True,
-            **{cache_argument(type(self.decoder).forward): cache},
+            **{cache_argument(type(self.decoder).forward): StateCache(slots)},
         ).last_hidden_state
-        cache.advance()
+        slots.advance()
         return hidden
 
-    def _mask(self, cache: StateCache, dtype: torch.dtype) -> Tensor | None:
+    def _mask(self, slots: Slots, dtype: torch.dtype) -> Tensor | None:
         """Returns the mask in the form that attention takes: fused attention knows booleans, plain products add."""
-        seen = cache.mask()
+        seen = slots.mask()
         if seen is None or self.attention == "sdpa":
             return seen
         return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill_(~seen, torch.finfo(dtype).min)

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from cobra_kit.errors import PluginError
-from cobra_kit.interfaces import TextCodec
+from cobra_kit.interfaces import PretrainedFile, TextCodec
 from cobra_kit_transformer.architecture import sentence, source_of, transformers_config
 from cobra_kit_transformer.causal import CausalBackbone
-from cobra_kit_transformer.checkpoint import load_checkpoint
+from cobra_kit_transformer.checkpoint import load_checkpoint, pretrained_files
 from cobra_kit_transformer.hf_config import DecoderConfig
 from cobra_kit_transformer.initialise import initialise
 from cobra_kit_transformer.proof import prove
@@ -67,7 +67,12 @@ class HfBackbone(CausalBackbone):
         Raises:
             WeightsError: They are missing, damaged, or do not fit.
         """
-        load_checkpoint(self)
+        load_checkpoint(self, self.config)
+
+    @classmethod
+    def pretrained_files(cls, config: DecoderConfig) -> tuple[PretrainedFile, ...]:
+        """Returns the files that `weights` names, without fetching them; of alternatives the preferred one."""
+        return pretrained_files(config)
 
     def blocks(self) -> Sequence[nn.Module]:
         """Returns the decoder layers."""

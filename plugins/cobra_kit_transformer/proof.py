@@ -214,7 +214,7 @@ class Comparison:
         first = self.copy(_rows([row[:length] for row, length in rows]), state)
         state.used = max(_LENGTHS)
         second = self.copy(_rows([row[length : length + _MORE] for row, length in rows]), state)
-        got = [[one[:length], two] for one, two, length in zip(first, second, _LENGTHS, strict=True)]
+        got = [[start[:length], more] for start, more, length in zip(first, second, _LENGTHS, strict=True)]
         for step in range(_STEPS):
             state.used = max(_LENGTHS) + _MORE + step
             tokens = torch.stack([row[length + _MORE + step] for row, length in rows])

@@ -109,4 +109,4 @@ def _steps(step: Any) -> list[dict[str, Any]]:
     if not isinstance(step, dict):
         return []
     inner = step.get("normalizers") or step.get("pretokenizers") or []
-    return [step, *(found for one in inner for found in _steps(one))]
+    return [step, *(below for nested in inner for below in _steps(nested))]

@@ -17,6 +17,7 @@ def norm_forward(
     here = d < width
     s = tl.load(x + r * s_x + d, here, 0.0)
     if HAS_ADDED:
+        # Rounded before it is normed: the residual stream goes on with the rounded sum, as it does block by block.
         s = (s.to(tl.float32) + tl.load(added + r * s_added + d, here, 0.0).to(tl.float32)).to(s.dtype)
         tl.store(total + r * width + d, s, here)
     wide = s.to(tl.float32)
@@ -48,5 +49,5 @@ def norm_backward(
         if HAS_TOTAL:
             out += tl.load(grad_total + r * s_grad + d, ok, 0.0).to(tl.float32)
         tl.store(dx + r * width + d, out.to(dx.dtype.element_ty), ok)
-        sum_weight += g * s * scale
+        sum_weight += g * s * scale  # a sum per program, added up outside: atomics would change with every run
     tl.store(dweight + p * width + d, sum_weight, here)

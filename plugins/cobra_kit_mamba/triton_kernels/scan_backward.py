@@ -166,6 +166,7 @@ def gradients(
             tl.store(at_A, so_far + tl.sum(grad_rate, 0), is_channel)
         ut = tl.load(u + at_u, here, 0.0).to(tl.float32)
         slope = sigmoid(raw)
+        # Where x is 0, sum_A is 0 too: the 1 only keeps 0 / 0 out.
         grad_dt = sum_B * ut * slope + sum_A * (slope / tl.where(x == 0.0, 1.0, x))
         grad_u = sum_B * x
         if HAS_D:

@@ -17,6 +17,7 @@ import triton.language as tl
 from cobra_kit_mamba.triton_kernels.elementwise import finite_rate, place, row, silu, softplus
 
 LOG2E = tl.constexpr(1.4426950408889634)
+"""Decays are taken as 2 ** (x * LOG2E): the GPU has an instruction for 2 ** x, none for e ** x."""
 
 _LOOSE = ["s_vd", "s_ud", "s_dtd", "s_zd", "s_yd", "s_Ad", "s_An", "s_sd", "s_hd", "s_ld", "s_ln", "s_0d"]
 _LOOSE += ["length", "chunk", "chunks"]
@@ -33,7 +34,7 @@ def local_states(
 ):  # fmt: skip
     """Pass 1. states: `[b chunks n d]`, sums: `[b chunks d]`; one program per row, chunk and block of channels."""
     b, c, block = place(blocks, chunks)
-    d = (block * BLOCK_D + tl.arange(0, BLOCK_D)).to(tl.int64)
+    d = (block * BLOCK_D + tl.arange(0, BLOCK_D)).to(tl.int64)  # offsets of large batches do not fit 32 bits
     n = tl.arange(0, BLOCK_N)
     is_channel = d < channels
     is_state = n < d_state
@@ -52,6 +53,7 @@ def local_states(
         for j in tl.static_range(GROUP):
             t = first + t0 + j
             here = t < length
+            # Minus infinity for what is not there: its softplus is 0, and such a token leaves the state as it is.
             x = tl.load(dt + t * s_dtt, is_channel & here, float("-inf")).to(tl.float32) + shift
             x = softplus(x)
             ut = tl.load(u + t * s_ut, is_channel & here, 0.0).to(tl.float32)

@@ -34,7 +34,7 @@ def scan_step(
     x = softplus(x)
     ut = tl.load(u + b * s_ub + d * s_ud, is_channel, 0.0).to(tl.float32)
     rate = tl.load(A + d[:, None] * s_Ad + n[None, :] * s_An, both, 0.0).to(tl.float32)
-    if LOG_A:
+    if LOG_A:  # models keep the logarithm; taken here, it costs no kernel of its own
         rate = -tl.exp(rate)
     rate = finite_rate(rate)
     Bt = tl.load(B + b * s_Bb + n * s_Bn, is_state, 0.0).to(tl.float32)

@@ -68,7 +68,7 @@ def check_decays(
     starts = torch.rand(b, s, generator=g) < 0.1
     weights = [torch.randn(b, s, d, generator=g), torch.randn(b, d, n, generator=g)]
 
-    def found(scan: Callable[[dict[str, Tensor]], tuple[Tensor, Tensor]], to: dict[str, Any]) -> dict[str, Tensor]:
+    def results(scan: Callable[[dict[str, Tensor]], tuple[Tensor, Tensor]], to: dict[str, Any]) -> dict[str, Tensor]:
         leaves = {name: tensor.to(**to).requires_grad_() for name, tensor in given.items()}
         outputs = scan(leaves)
         grads = torch.autograd.grad(outputs, list(leaves.values()), [weight.to(**to) for weight in weights])
@@ -78,8 +78,8 @@ def check_decays(
         plain, initial = [x[name] for name in NAMES[:8]], x["initial_state"]
         return selective_scan(*plain, initial_state=initial, starts=starts.to(device), return_state=True)
 
-    exact = found(lambda x: recurrence(x, starts), {"dtype": torch.float64})
-    for name, value in found(ours, {"device": device}).items():
+    exact = results(lambda x: recurrence(x, starts), {"dtype": torch.float64})
+    for name, value in results(ours, {"device": device}).items():
         assert value.isfinite().all(), name
         size = exact[name].abs().max().clamp(min=1.0)
         assert (value.cpu().double() - exact[name]).abs().max() <= 1e-4 * size, name

@@ -129,8 +129,8 @@ def test_a_compiler_that_fails_later(
     monkeypatch.setattr(native_build, "_COMPILE_SECONDS", 1.0)
     monkeypatch.setenv("CC", str(script(tmp_path / "mycc", f'[ "$1" = --version ] && echo mycc 9 && exit\n{text}')))
     begin = time.monotonic()
-    found = native._load()
-    assert (found.library, found.reason[: len(reason)]) == (None, reason)
+    loaded = native._load()
+    assert (loaded.library, loaded.reason[: len(reason)]) == (None, reason)
     assert time.monotonic() - begin < 50, "one that hangs is not tried again"
     assert len(caplog.messages) == 1
     assert list((tmp_path / "cache" / "mamba").iterdir()) == []
@@ -198,10 +198,10 @@ def test_disks_that_are_all_full(
 ) -> None:
     monkeypatch.setenv("CC", str(script(tmp_path / "mycc", "echo mycc 9")))
     monkeypatch.setattr(native_build, "_compile", raising(FULL))
-    found = native._load()
+    loaded = native._load()
     reason = "No space left on device"
-    assert found.reason == f"there is nowhere to compile: {tmp_path}/cache/mamba: {reason}; elsewhere: {reason}"
-    assert found.remedy == "set COBRA_KIT_CACHE to a folder that can be written, with 1 MB to spare"
+    assert loaded.reason == f"there is nowhere to compile: {tmp_path}/cache/mamba: {reason}; elsewhere: {reason}"
+    assert loaded.remedy == "set COBRA_KIT_CACHE to a folder that can be written, with 1 MB to spare"
     assert len(caplog.messages) == 1
 
 
@@ -250,11 +250,11 @@ def test_an_unknown_instruction_set_is_refused(monkeypatch: pytest.MonkeyPatch) 
 @needs_compiler
 def test_a_held_instruction_set_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(compilers.ISA_SWITCH, "plain")
-    found = native._load()
-    assert found.library is not None
-    assert found.library.cobra_lanes() == 8
-    assert found.reason.endswith(", held to plain by COBRA_KIT_MAMBA_ISA")
-    assert found.remedy == "unset COBRA_KIT_MAMBA_ISA"
-    told = {diagnosis.what: diagnosis for diagnosis in native_kernels()}
-    assert told["instruction set"].found == "plain, by COBRA_KIT_MAMBA_ISA"
-    assert "1 for this machine" in told["compiled kernels"].found
+    loaded = native._load()
+    assert loaded.library is not None
+    assert loaded.library.cobra_lanes() == 8
+    assert loaded.reason.endswith(", held to plain by COBRA_KIT_MAMBA_ISA")
+    assert loaded.remedy == "unset COBRA_KIT_MAMBA_ISA"
+    diagnoses = {diagnosis.what: diagnosis for diagnosis in native_kernels()}
+    assert diagnoses["instruction set"].found == "plain, by COBRA_KIT_MAMBA_ISA"
+    assert "1 for this machine" in diagnoses["compiled kernels"].found

@@ -134,5 +134,5 @@ def test_a_model_with_any_decays_prefills_steps_and_learns(kernel: str, config: 
 def compare(model: MambaLanguageModel, embeddings: Tensor, expected: Tensor, state) -> None:  # type: ignore[no-untyped-def]
     """Steps through the tokens; the first row is whole, so its outputs are those of the prefill."""
     for t in range(embeddings.shape[1]):
-        found = model.step(embeddings[:, t], state)
-        torch.testing.assert_close(found[0], expected[0, t], rtol=1e-4, atol=1e-4)
+        stepped = model.step(embeddings[:, t], state)
+        torch.testing.assert_close(stepped[0], expected[0, t], rtol=1e-4, atol=1e-4)

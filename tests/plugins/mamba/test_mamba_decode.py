@@ -98,9 +98,9 @@ def test_equals_the_plain_step(width: int, expand: int, d_state: int, rank: int,
         reference = plain(exact_model, embeddings.double(), exact)
         pairs = {"y": (y, expected, reference)}
         pairs |= {name: (ours.tensors[name], theirs.tensors[name], exact.tensors[name]) for name in ours.tensors}
-        for name, (found, same, true) in pairs.items():
+        for name, (ours, same, true) in pairs.items():
             # The plain step's own distance from the truth, where a norm of one channel magnifies rounding.
-            assert relative_error(found, true) <= max(EXACT, 5 * relative_error(same, true)), name
+            assert relative_error(ours, true) <= max(EXACT, 5 * relative_error(same, true)), name
     assert torch.equal(ours.lengths, theirs.lengths)
 
 
@@ -125,10 +125,10 @@ def test_threads_change_nothing_beyond_rounding(threads: int) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        found = model.step(random(2, 200), states[1])
+        stepped = model.step(random(2, 200), states[1])
     finally:
         torch.set_num_threads(before)
-    assert relative_error(found, expected) <= EXACT
+    assert relative_error(stepped, expected) <= EXACT
     for name, tensor in states[0].tensors.items():
         assert relative_error(states[1].tensors[name], tensor) <= EXACT, name
 
@@ -142,15 +142,15 @@ def test_threads_of_python_may_step_at_once() -> None:
         return torch.stack([model.step(token + seed, state) for token in tokens])
 
     expected = [decode(seed) for seed in range(6)]
-    found: dict[int, Tensor] = {}
-    threads = [threading.Thread(target=lambda seed=i: found.update({seed: decode(seed)})) for i in range(6)]
+    decoded: dict[int, Tensor] = {}
+    threads = [threading.Thread(target=lambda seed=i: decoded.update({seed: decode(seed)})) for i in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     # Equal bits: a model so small takes one thread of OpenMP, and each step is the same call as before.
     assert 3 * 96 * 192 < 1 << 18  # the size from which decode.c shares the work
-    assert all(torch.equal(found[i], expected[i]) for i in range(6))
+    assert all(torch.equal(decoded[i], expected[i]) for i in range(6))
 
 
 def test_it_allocates_the_result_and_nothing_else(model: MambaBackbone) -> None:
@@ -194,10 +194,10 @@ def test_bad_values_stay_in_their_row(model: MambaBackbone, bad: float, where: s
     expected = model.step(embeddings, good)
     embeddings = embeddings.clone()
     (embeddings if where == "token" else state.tensors["ssm.0"])[4] = bad
-    found = model.step(embeddings, state)
+    stepped = model.step(embeddings, state)
     others = [0, 1, 2, 3, 5]  # equal bits: the same call; rows share what is read of the weights, and no sum
-    assert torch.equal(found[others], expected[others])
-    assert not found[4].isfinite().all()
+    assert torch.equal(stepped[others], expected[others])
+    assert not stepped[4].isfinite().all()
 
 
 def test_tokens_need_not_lie_dense(model: MambaBackbone) -> None:
@@ -227,9 +227,9 @@ def test_a_wrapped_projection_is_called(model: MambaBackbone, name: str, caplog:
     mixer = model.get_submodule("backbone.layers.1.mixer")
     setattr(mixer, name, Doubled(mixer.get_submodule(name)))
     for _ in range(2):
-        found = model.step(embeddings, random_state(model, 1))
-    assert torch.equal(found, plain(model, embeddings, random_state(model, 1)))  # both are the plain step
-    assert relative_error(found, before) > 1e-3
+        stepped = model.step(embeddings, random_state(model, 1))
+    assert torch.equal(stepped, plain(model, embeddings, random_state(model, 1)))  # both are the plain step
+    assert relative_error(stepped, before) > 1e-3
     assert caplog.messages == [
         "Mamba decodes block by block, slower than in one call: "
         f"layers.1.mixer.{name} is of the class Doubled, not Linear"
@@ -254,8 +254,8 @@ def test_a_hook_on_what_a_step_would_pass_by_is_called_on_rows_of_one_token(mode
     before = model.step(embeddings, random_state(model, 2))
     module = model.backbone.get_submodule(path)
     handle = module.register_forward_pre_hook(lambda _, inputs: shapes.append(list(inputs[0].shape)))
-    found = model.step(embeddings, random_state(model, 2))
-    assert relative_error(found, before) < 1e-5
+    stepped = model.step(embeddings, random_state(model, 2))
+    assert relative_error(stepped, before) < 1e-5
     assert len(shapes) == 1
     assert shapes[0][0] == 2
     handle.remove()
@@ -298,9 +298,9 @@ def test_a_change_of_the_model_is_seen(model: MambaBackbone, change) -> None:  #
     embeddings = random(1, 128)
     before = model.step(embeddings, random_state(model, 1))
     change(model)
-    found = model.step(embeddings, random_state(model, 1))
-    assert relative_error(found, plain(model, embeddings, random_state(model, 1))) <= 2e-6
-    assert change is _half or relative_error(found, before) > 1e-4
+    stepped = model.step(embeddings, random_state(model, 1))
+    assert relative_error(stepped, plain(model, embeddings, random_state(model, 1))) <= 2e-6
+    assert change is _half or relative_error(stepped, before) > 1e-4
 
 
 def test_bfloat16_weights_take_the_plain_step(model: MambaBackbone, caplog: pytest.LogCaptureFixture) -> None:

@@ -110,9 +110,9 @@ def test_place_of_the_cache(
 def test_first_use_compiles_and_the_second_does_not(cache: Path, caplog: pytest.LogCaptureFixture) -> None:
     (library,) = files(cache)  # nothing half made is left beside it
     made = library.stat().st_mtime_ns
-    found = native._load()
-    assert found.library is not None
-    assert found.reason.startswith("compiled by ")
+    loaded = native._load()
+    assert loaded.library is not None
+    assert loaded.reason.startswith("compiled by ")
     assert files(cache) == [library]
     assert library.stat().st_mtime_ns == made
     assert lines(caplog) == []
@@ -145,9 +145,9 @@ def test_what_the_compiler_says_is_quoted(
     compiler: Callable[[str], None], empty: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     compiler('[ "$1" = --version ] && echo mycc 9 && exit 0\necho "scan.c:1: out of luck" >&2\nexit 1')
-    found = native._load()
-    assert found.library is None
-    assert found.reason == "mycc 9 failed: scan.c:1: out of luck"
+    loaded = native._load()
+    assert loaded.library is None
+    assert loaded.reason == "mycc 9 failed: scan.c:1: out of luck"
     assert len(lines(caplog)) == 1
     assert files(empty) == []
 
@@ -155,9 +155,9 @@ def test_what_the_compiler_says_is_quoted(
 @needs_compiler
 def test_a_compiler_without_openmp_gives_one_thread(compiler: Callable[[str], None]) -> None:
     compiler(f'case "$*" in *-fopenmp*) echo no openmp >&2; exit 1;; esac\nexec {COMPILER} "$@"')
-    found = native._load()
-    assert found.library is not None
-    assert ", without OpenMP: one thread" in found.reason
+    loaded = native._load()
+    assert loaded.library is not None
+    assert ", without OpenMP: one thread" in loaded.reason
 
 
 @needs_compiler
@@ -168,9 +168,9 @@ def test_a_library_that_crashes_is_never_loaded(compiler: Callable[[str], None],
         f'for a in "$@"; do case "$a" in *smoke.c) printf \'{crash}\' > "$a";; esac; done\n'
         f'exec {COMPILER} "$@"'
     )
-    found = native._load()
-    assert found.library is None
-    assert found.reason.startswith("the compiled library does not run (exit status -6")
+    loaded = native._load()
+    assert loaded.library is None
+    assert loaded.reason.startswith("the compiled library does not run (exit status -6")
     assert files(empty) == []
 
 
@@ -217,18 +217,18 @@ def test_a_cache_that_cannot_be_made_costs_a_line(
 def test_a_read_only_cache_costs_a_line(empty: Path, caplog: pytest.LogCaptureFixture) -> None:
     (empty / "mamba").mkdir(parents=True)
     (empty / "mamba").chmod(stat.S_IRUSR | stat.S_IXUSR)
-    found = native._load()
+    loaded = native._load()
     (empty / "mamba").chmod(stat.S_IRWXU)
-    assert found.library is not None
+    assert loaded.library is not None
     assert "cannot be written (Permission denied)" in lines(caplog)[0]
 
 
 @needs_compiler
 def test_a_read_only_cache_that_holds_the_library_is_used(cache: Path, caplog: pytest.LogCaptureFixture) -> None:
     (cache / "mamba").chmod(stat.S_IRUSR | stat.S_IXUSR)
-    found = native._load()
+    loaded = native._load()
     (cache / "mamba").chmod(stat.S_IRWXU)
-    assert found.library is not None
+    assert loaded.library is not None
     assert lines(caplog) == []
 
 
@@ -276,17 +276,17 @@ def test_wrong_numbers_fall_back_with_one_line(
     right = getattr(native_calls, call)
 
     def wrong(*args: Any, **more: Any) -> Any:
-        found = right(*args, **more)
-        return found * factor if isinstance(found, Tensor) else (found[0] * factor, *found[1:])
+        value = right(*args, **more)
+        return value * factor if isinstance(value, Tensor) else (value[0] * factor, *value[1:])
 
     monkeypatch.setattr(native_calls, call, wrong)
-    found = native._load()
-    assert found.library is None
+    loaded = native._load()
+    assert loaded.library is None
     assert re.fullmatch(
-        rf"the C {name} failed its self-check: relative error (nan|inf|\d\.\de-0\d), allowed 1e-05", found.reason
+        rf"the C {name} failed its self-check: relative error (nan|inf|\d\.\de-0\d), allowed 1e-05", loaded.reason
     )
     (line,) = lines(caplog)
-    assert line.startswith(f"Mamba runs without its C kernels, several times slower: {found.reason}. Remedy: ")
+    assert line.startswith(f"Mamba runs without its C kernels, several times slower: {loaded.reason}. Remedy: ")
 
 
 @needs_compiler
@@ -322,10 +322,10 @@ def test_self_check_depends_on_nothing_around_it(cache: Path) -> None:
     before = torch.get_rng_state()
     try:
         with torch.inference_mode(), torch.device("meta"), torch.autocast("cpu", dtype=torch.bfloat16):
-            found = native._load()
+            loaded = native._load()
     finally:
         torch.set_default_dtype(torch.float32)
-    assert found.library is not None, found.reason
+    assert loaded.library is not None, loaded.reason
     assert torch.equal(torch.get_rng_state(), before)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mamba_checks import EXACT, NAMES, build, relative_error, scan_inputs, sequence, with_state
 from torch import Tensor
 
-from cobra_kit_mamba import fused_mixer, ops
+from cobra_kit_mamba import conv_ops, decode_ops, fused_mixer, norm_ops, scan_ops
 from cobra_kit_mamba.block import RMSNorm
 from cobra_kit_mamba.config import MambaTinyConfig
 from cobra_kit_mamba.conv import causal_conv_silu, conv_silu_step
@@ -53,26 +53,28 @@ RULES = ("test_schema", "test_autograd_registration", "test_faketensor")
 def test_operators_keep_torch_s_rules() -> None:
     inputs = [x.requires_grad_() for x in with_state(scan_inputs(2, 19, 20, 5))]
     starts = random_starts(2, 19)
-    y, state, kept = ops.scan(*inputs, starts, True)
+    y, state, kept = scan_ops.scan(*inputs, starts, True)
     plain = [x.detach() for x in inputs[:8]]
-    torch.library.opcheck(ops.scan, (*inputs, starts, True), test_utils=RULES)
+    torch.library.opcheck(scan_ops.scan, (*inputs, starts, True), test_utils=RULES)
     torch.library.opcheck(
-        ops.scan_backward, (*plain, inputs[8].detach(), starts, kept, y.detach(), state.detach()), test_utils=RULES
+        scan_ops.scan_backward, (*plain, inputs[8].detach(), starts, kept, y.detach(), state.detach()), test_utils=RULES
     )
     x, weight, bias, before = (t.requires_grad_() for t in randoms((2, 9, 20), (20, 4), (20,), (2, 3, 20)))
-    torch.library.opcheck(ops.conv, (x, weight, bias, before, starts[:, :9]), test_utils=RULES)
+    torch.library.opcheck(conv_ops.conv, (x, weight, bias, before, starts[:, :9]), test_utils=RULES)
     torch.library.opcheck(
-        ops.conv_backward, (x.detach(), weight.detach(), None, None, None, x.detach()), test_utils=RULES
+        conv_ops.conv_backward, (x.detach(), weight.detach(), None, None, None, x.detach()), test_utils=RULES
     )
-    torch.library.opcheck(ops.norm, (x, bias, 1e-5), test_utils=RULES)
-    torch.library.opcheck(ops.add_norm, (x, x.detach().clone(), bias, 1e-5), test_utils=RULES)
+    torch.library.opcheck(norm_ops.norm, (x, bias, 1e-5), test_utils=RULES)
+    torch.library.opcheck(norm_ops.add_norm, (x, x.detach().clone(), bias, 1e-5), test_utils=RULES)
     torch.library.opcheck(
         fused_mixer.mixer, (*(t.requires_grad_() for t in mixer_inputs()), starts[:, :9], True), test_utils=RULES
     )
-    one = [t[:, 0].contiguous() if t.dim() == 3 else t for t in plain]
-    torch.library.opcheck(ops.scan_step, (randoms((2, 20, 5))[0], *one, torch.empty(2, 20)), test_utils=RULES)
+    token = [t[:, 0].contiguous() if t.dim() == 3 else t for t in plain]
+    torch.library.opcheck(decode_ops.scan_step, (randoms((2, 20, 5))[0], *token, torch.empty(2, 20)), test_utils=RULES)
     past = randoms((2, 20, 4))[0]
-    torch.library.opcheck(ops.conv_step, (past, one[0], weight.detach(), None, torch.empty(2, 20)), test_utils=RULES)
+    torch.library.opcheck(
+        decode_ops.conv_step, (past, token[0], weight.detach(), None, torch.empty(2, 20)), test_utils=RULES
+    )
 
 
 def test_tracing_gives_the_same_gradients() -> None:
@@ -82,7 +84,7 @@ def test_tracing_gives_the_same_gradients() -> None:
 
 def test_a_gradient_of_a_gradient_is_refused() -> None:
     x, weight, bias = (t.requires_grad_() for t in randoms((1, 5, 8), (8, 4), (8,)))
-    (grad,) = torch.autograd.grad(ops.conv(x, weight, bias, None, None).square().sum(), x, create_graph=True)
+    (grad,) = torch.autograd.grad(conv_ops.conv(x, weight, bias, None, None).square().sum(), x, create_graph=True)
     with pytest.raises(RuntimeError, match="no autograd formula was registered"):
         grad.sum().backward()
 
@@ -94,7 +96,7 @@ def test_scan_forgets_at_starts(kernel: str, shape: tuple[int, int, int, int]) -
     g = torch.Generator().manual_seed(2)
     weights = [torch.randn(size, generator=g) for size in (shape[:3], (shape[0], *shape[2:]))]
 
-    def found(scan, dtype: torch.dtype) -> dict[str, Tensor]:
+    def results(scan, dtype: torch.dtype) -> dict[str, Tensor]:
         leaves = [x.to(dtype).requires_grad_() for x in inputs]
         outputs = scan(leaves)
         grads = torch.autograd.grad(outputs, leaves, [w.to(dtype) for w in weights])
@@ -103,8 +105,8 @@ def test_scan_forgets_at_starts(kernel: str, shape: tuple[int, int, int, int]) -
     def ours(x: list[Tensor]) -> tuple[Tensor, Tensor]:
         return selective_scan(*x[:8], initial_state=x[8], starts=starts, return_state=True)
 
-    exact = found(lambda x: sequential_scan(*x[:8], initial_state=x[8], starts=starts), torch.float64)
-    for name, value in found(ours, torch.float32).items():
+    exact = results(lambda x: sequential_scan(*x[:8], initial_state=x[8], starts=starts), torch.float64)
+    for name, value in results(ours, torch.float32).items():
         assert relative_error(value, exact[name]) <= EXACT, name
 
 
@@ -114,12 +116,12 @@ def test_convolution_of_any_shape_with_a_past_and_segments(b: int, s: int, d: in
     inputs = randoms((b, s, d), (d, 4), (d,), (b, 3, d), (b, s, d), seed=seed)
     starts, weight = random_starts(b, s, seed), inputs.pop()
 
-    def found(conv, dtype: torch.dtype) -> list[Tensor]:
+    def results(conv, dtype: torch.dtype) -> list[Tensor]:
         leaves = [x.to(dtype).requires_grad_() for x in inputs]
         y = conv(*leaves, starts)
         return [y, *torch.autograd.grad(y, leaves, weight.to(dtype))]
 
-    for ours, exact in zip(found(ops.conv, torch.float32), found(reference_conv, torch.float64), strict=True):
+    for ours, exact in zip(results(conv_ops.conv, torch.float32), results(reference_conv, torch.float64), strict=True):
         torch.testing.assert_close(ours.double(), exact, rtol=1e-5, atol=1e-5)
 
 
@@ -162,7 +164,7 @@ def test_norm_keeps_nan_in_its_row() -> None:
     x, weight, grad = randoms((4, 32), (32,), (4, 32))
     x[2, 5] = math.nan
     x.requires_grad_()
-    y, _ = ops.norm(x, weight, 1e-5)
+    y, _ = norm_ops.norm(x, weight, 1e-5)
     y.backward(grad)
     for tensor in (y, x.grad):
         assert tensor[2].isnan().all()
@@ -218,11 +220,11 @@ def test_threads_change_no_gradient_beyond_rounding(threads: int) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)  # more than there are rows: the channels are split
     try:
-        found = gradients()
+        grads = gradients()
     finally:
         torch.set_num_threads(before)
-    for ours, one in zip(found, expected, strict=True):
-        assert relative_error(ours, one) <= EXACT
+    for ours, theirs in zip(grads, expected, strict=True):
+        assert relative_error(ours, theirs) <= EXACT
 
 
 def test_a_very_long_row() -> None:

@@ -12,7 +12,7 @@ from mamba_checks import EXACT, relative_error, results, scan_inputs, with_state
 from torch import Tensor
 
 from cobra_kit.errors import KernelError, ShapeError
-from cobra_kit_mamba import ops
+from cobra_kit_mamba import scan_ops
 from cobra_kit_mamba.native import load_native
 from cobra_kit_mamba.scan import selective_scan, selective_step
 from cobra_kit_mamba.scan_chunked import chunked_scan
@@ -32,7 +32,7 @@ def chunked(*inputs: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def native(*inputs: Tensor) -> tuple[Tensor, Tensor]:
-    y, state, _ = ops.scan(*[*inputs, None][:9], None, torch.is_grad_enabled())
+    y, state, _ = scan_ops.scan(*[*inputs, None][:9], None, torch.is_grad_enabled())
     return y, state
 
 
@@ -50,10 +50,10 @@ def test_reference_is_the_equations() -> None:
         h = math.exp(step * A) * h + step * u * B
         expected.append((C * h + D * u) * z / (1 + math.exp(-z)))
     seq = torch.full((1, 2, 1), 1.0, dtype=torch.float64)
-    one = torch.ones(1, dtype=torch.float64)
+    unit = torch.ones(1, dtype=torch.float64)
     initial = torch.full((1, 1, 1), 0.25, dtype=torch.float64)
     y, state = sequential_scan(
-        u * seq, dt * seq, A * one[None], B * seq, C * seq, D * one, z * seq, bias * one, initial_state=initial
+        u * seq, dt * seq, A * unit[None], B * seq, C * seq, D * unit, z * seq, bias * unit, initial_state=initial
     )
     assert y.flatten().tolist() == pytest.approx(expected, rel=1e-14)
     assert state.item() == pytest.approx(h, rel=1e-14)

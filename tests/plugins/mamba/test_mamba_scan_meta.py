@@ -19,4 +19,4 @@ def test_shapes_gradients_and_flops() -> None:
         y.sum().backward()
     assert (y.shape, state.shape) == ((2, 5, 8), (2, 8, 4))
     assert counter.get_total_flops() == (FORWARD_FLOPS + BACKWARD_FLOPS) * 2 * 5 * 8 * 4
-    assert all(one.grad is not None and one.grad.shape == one.shape for one in (u, dt, z, A, B, C))
+    assert all(leaf.grad is not None and leaf.grad.shape == leaf.shape for leaf in (u, dt, z, A, B, C))

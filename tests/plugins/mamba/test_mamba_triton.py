@@ -66,8 +66,8 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[[tuple[int, int]], None]:
 
 
 def forget_peers() -> None:
-    for found in (peers.scan_function, peers.conv_function, peers.dual_function):
-        found.cache_clear()
+    for function in (peers.scan_function, peers.conv_function, peers.dual_function):
+        function.cache_clear()
 
 
 @pytest.fixture(autouse=True)

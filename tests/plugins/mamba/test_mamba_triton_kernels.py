@@ -21,7 +21,7 @@ from torch import Tensor
 
 from cobra_kit.errors import ShapeError
 from cobra_kit.interfaces import FusedSequence
-from cobra_kit_mamba import ops, selection
+from cobra_kit_mamba import conv_ops, decode_ops, norm_ops, scan_ops, selection
 from cobra_kit_mamba.config import MambaTinyConfig
 from cobra_kit_mamba.conv import causal_conv_silu, conv_silu_step
 from cobra_kit_mamba.conv_reference import reference_conv
@@ -102,8 +102,8 @@ def compare(
         return sequential_scan(*x[:8], initial_state=x[8] if carried else None, starts=starts)
 
     expected = all_of(exact, [x.double() for x in inputs[:last]], weights)
-    for name, found in all_of(ours, on_device(*inputs[:last]), weights).items():
-        assert relative_error(found.cpu(), expected[name]) <= tolerance, name
+    for name, gradient in all_of(ours, on_device(*inputs[:last]), weights).items():
+        assert relative_error(gradient.cpu(), expected[name]) <= tolerance, name
 
 
 @pytest.mark.parametrize("shape", [(2, 21, 11, 3), (1, 19, 8, 16), (2, 1, 3, 1)], ids=str)
@@ -134,13 +134,13 @@ def test_optional_inputs(left_out: tuple[int, ...]) -> None:
     kept = [i for i in range(8) if i not in left_out]
     grad = torch.randn(1, 11, 5, generator=torch.Generator().manual_seed(1))
 
-    def found(scan: Callable[..., Tensor], device: torch.device, dtype: torch.dtype) -> list[Tensor]:
+    def results(scan: Callable[..., Tensor], device: torch.device, dtype: torch.dtype) -> list[Tensor]:
         leaves = {i: inputs[i].to(device, dtype).requires_grad_() for i in kept}
         y = scan(*(leaves.get(i) for i in range(8)))
         return [y, *torch.autograd.grad(y, list(leaves.values()), grad.to(y))]
 
-    exact = found(lambda *x: sequential_scan(*x)[0], torch.device("cpu"), torch.float64)
-    for ours, theirs in zip(found(selective_scan, DEVICE, torch.float32), exact, strict=True):
+    exact = results(lambda *x: sequential_scan(*x)[0], torch.device("cpu"), torch.float64)
+    for ours, theirs in zip(results(selective_scan, DEVICE, torch.float32), exact, strict=True):
         assert relative_error(ours.cpu(), theirs) <= EXACT
 
 
@@ -181,8 +181,8 @@ def test_half_precision_is_computed_in_float32(dtype: torch.dtype) -> None:
     grad = torch.randn(y.shape, generator=torch.Generator().manual_seed(1)).to(dtype)
     ours = torch.autograd.grad(y, given, grad.to(DEVICE))
     theirs = torch.autograd.grad(expected, exact, grad.double())
-    for name, found, wanted in zip(NAMES, ours, theirs, strict=True):
-        assert relative_error(found.cpu(), wanted) <= rounding(found.dtype), name
+    for name, gradient, wanted in zip(NAMES, ours, theirs, strict=True):
+        assert relative_error(gradient.cpu(), wanted) <= rounding(gradient.dtype), name
 
 
 def test_extreme_time_steps_stay_finite() -> None:
@@ -273,12 +273,12 @@ def test_only_one_of_the_two_outputs_has_a_gradient() -> None:
     exact = [x.detach().double().cpu().requires_grad_() for x in inputs]
     ours = selective_scan(*inputs[:8], initial_state=inputs[8], return_state=True)
     theirs = sequential_scan(*exact[:8], initial_state=exact[8])
-    (found,) = torch.autograd.grad(ours[1].square().sum(), inputs[8], retain_graph=True)
+    (gradient,) = torch.autograd.grad(ours[1].square().sum(), inputs[8], retain_graph=True)
     (wanted,) = torch.autograd.grad(theirs[1].square().sum(), exact[8], retain_graph=True)
-    assert relative_error(found.cpu(), wanted) <= EXACT
-    (found,) = torch.autograd.grad(ours[0].square().sum(), inputs[1])
+    assert relative_error(gradient.cpu(), wanted) <= EXACT
+    (gradient,) = torch.autograd.grad(ours[0].square().sum(), inputs[1])
     (wanted,) = torch.autograd.grad(theirs[0].square().sum(), exact[1])
-    assert relative_error(found.cpu(), wanted) <= EXACT
+    assert relative_error(gradient.cpu(), wanted) <= EXACT
 
 
 def test_the_backward_pass_gives_the_same_bits_every_time() -> None:
@@ -324,8 +324,8 @@ def test_with_the_block_sizes_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     exact = [t.requires_grad_() for t in exact]
     y, expected = causal_conv_silu(*leaves, None), reference_conv(*exact, None)
     assert relative_error(y, expected) <= EXACT
-    found = torch.autograd.grad(y, leaves, grad), torch.autograd.grad(expected, exact, grad.double())
-    assert all(relative_error(ours, theirs) <= EXACT for ours, theirs in zip(*found, strict=True))
+    both = torch.autograd.grad(y, leaves, grad), torch.autograd.grad(expected, exact, grad.double())
+    assert all(relative_error(ours, theirs) <= EXACT for ours, theirs in zip(*both, strict=True))
 
 
 needs_gpu = pytest.mark.skipif(INTERPRETED, reason="needs a GPU: too large for the interpreter")
@@ -428,14 +428,14 @@ def test_convolution_equals_the_reference(taps: int, how: str) -> None:
     starts = random_starts(2, 13, taps, 0.3) if how in ("segments", "both") else None
     grad = torch.randn(2, 13, 11, generator=g)
 
-    def found(conv: Callable[..., Tensor], device: torch.device, dtype: torch.dtype) -> list[Tensor]:
+    def results(conv: Callable[..., Tensor], device: torch.device, dtype: torch.dtype) -> list[Tensor]:
         leaves = [x.to(device, dtype).requires_grad_() for x in inputs]
         past = leaves[3] if len(leaves) > 3 else None
         y = conv(*leaves[:3], past, None if starts is None else starts.to(device))
         return [y, *torch.autograd.grad(y, leaves, grad.to(y))]
 
-    exact = found(reference_conv, torch.device("cpu"), torch.float64)
-    for ours, theirs in zip(found(causal_conv_silu, DEVICE, torch.float32), exact, strict=True):
+    exact = results(reference_conv, torch.device("cpu"), torch.float64)
+    for ours, theirs in zip(results(causal_conv_silu, DEVICE, torch.float32), exact, strict=True):
         assert relative_error(ours.cpu(), theirs) <= EXACT
 
 
@@ -468,14 +468,14 @@ def test_norm_equals_torch(stored: torch.dtype, width: int) -> None:
     added, weight = added.to(stored), weight.to(stored)
     grads = [torch.randn(2, 7, width, generator=g), torch.randn(2, 7, width, generator=g).to(stored)]
     leaves = [t.to(DEVICE).requires_grad_() for t in (x, added, weight)]
-    total, y, _ = ops.add_norm(*leaves, 1e-5)
+    total, y, _ = norm_ops.add_norm(*leaves, 1e-5)
     assert (total.dtype, y.dtype) == (torch.float32, stored)
-    found = torch.autograd.grad([total, y], leaves, [g.to(DEVICE) for g in grads])
+    gradients = torch.autograd.grad([total, y], leaves, [g.to(DEVICE) for g in grads])
     exact = [t.double().requires_grad_() for t in (x, added, weight)]
     summed = exact[0] + exact[1]
     normed = F.rms_norm(summed, (width,), exact[2], 1e-5)
     wanted = torch.autograd.grad([summed, normed], exact, [g.double() for g in grads])
-    for ours, theirs in zip((total, y, *found), (summed, normed, *wanted), strict=True):
+    for ours, theirs in zip((total, y, *gradients), (summed, normed, *wanted), strict=True):
         assert relative_error(ours.cpu(), theirs) <= rounding(ours.dtype)
 
 
@@ -490,16 +490,18 @@ def test_operators_keep_torch_s_rules() -> None:
     inputs[0], inputs[6] = inputs[0].bfloat16(), inputs[6].bfloat16()
     starts = random_starts(1, 5).to(DEVICE)
     rules = RULES[:2] if INTERPRETED else RULES  # the CPU's fake kernel says what C keeps
-    y, state, kept = ops.scan(*inputs, starts, True)
+    y, state, kept = scan_ops.scan(*inputs, starts, True)
     assert kept.numel() == 0
-    torch.library.opcheck(ops.scan, (*(x.requires_grad_() for x in inputs), starts, True), test_utils=rules)
+    torch.library.opcheck(scan_ops.scan, (*(x.requires_grad_() for x in inputs), starts, True), test_utils=rules)
     plain = [x.detach() for x in inputs]
-    torch.library.opcheck(ops.scan_backward, (*plain, starts, kept, y.detach(), state.detach()), test_utils=RULES)
+    torch.library.opcheck(scan_ops.scan_backward, (*plain, starts, kept, y.detach(), state.detach()), test_utils=RULES)
     x, weight = plain[1], torch.randn(4, 4, device=DEVICE)
-    torch.library.opcheck(ops.conv, (x.requires_grad_(), weight, None, None, starts), test_utils=RULES)
-    torch.library.opcheck(ops.add_norm, (x, plain[0], torch.ones(4, device=DEVICE), 1e-5), test_utils=RULES)
-    one = [t[:, 0].contiguous() if t.dim() == 3 else t for t in plain[:8]]
-    torch.library.opcheck(ops.scan_step, (plain[8].clone(), *one, torch.empty_like(one[0])), test_utils=RULES)
+    torch.library.opcheck(conv_ops.conv, (x.requires_grad_(), weight, None, None, starts), test_utils=RULES)
+    torch.library.opcheck(norm_ops.add_norm, (x, plain[0], torch.ones(4, device=DEVICE), 1e-5), test_utils=RULES)
+    token = [t[:, 0].contiguous() if t.dim() == 3 else t for t in plain[:8]]
+    torch.library.opcheck(
+        decode_ops.scan_step, (plain[8].clone(), *token, torch.empty_like(token[0])), test_utils=RULES
+    )
 
 
 def test_a_model_runs_on_them_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,8 +67,8 @@ def test_traffic_by_hand() -> None:
     read = wide * (2 + 4 + 2) + 2 * 2 * narrow + 4 * (5120 * 16 + 2 * 5120)
     forward = scan_forward_traffic(x)
     assert forward.least == forward.moved == read + 2 * wide + 4 * state
-    one = scan_forward_traffic(inputs(1, 800, 5120, 16))
-    assert 1.5 * one.least < one.moved < 4 * one.least  # it pays for filling the GPU
+    traffic = scan_forward_traffic(inputs(1, 800, 5120, 16))
+    assert 1.5 * traffic.least < traffic.moved < 4 * traffic.least  # it pays for filling the GPU
     backward = scan_backward_traffic(x)
     assert backward.least == 2 * read + 2 * wide + 4 * state
     assert backward.moved > backward.least

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
 
 LOADED = """
 import os, time, torch
-from cobra_kit_mamba.ops import library
+from cobra_kit_mamba.operators import library
 torch.set_num_threads(2)
 torch.ones(1000, 1000) @ torch.ones(1000, 1000)
 before = len(os.listdir("/proc/self/task"))
@@ -45,6 +45,6 @@ def test_who_has_said_how_to_wait_is_obeyed() -> None:
 
 
 def test_one_thread_waits_for_nobody_until_there_are_two() -> None:
-    one = LOADED.replace("set_num_threads(2)", "set_num_threads(1)")
-    assert sleeping_threads(one) == 0
-    assert sleeping_threads(one.replace("time.sleep", "torch.set_num_threads(2); library(); time.sleep")) >= 2
+    script = LOADED.replace("set_num_threads(2)", "set_num_threads(1)")
+    assert sleeping_threads(script) == 0
+    assert sleeping_threads(script.replace("time.sleep", "torch.set_num_threads(2); library(); time.sleep")) >= 2

@@ -82,10 +82,10 @@ class TestEveryMlp:
             state: dict[str, torch.Tensor] = projector.state_dict()
             return state
 
-        one, again, other = filled(1), filled(1), filled(2)
-        assert all(value.isfinite().all() for value in one.values())
-        assert all(torch.equal(one[name], again[name]) for name in one)
-        assert not any(torch.equal(one[name], other[name]) for name in one)
+        first, again, other = filled(1), filled(1), filled(2)
+        assert all(value.isfinite().all() for value in first.values())
+        assert all(torch.equal(first[name], again[name]) for name in first)
+        assert not any(torch.equal(first[name], other[name]) for name in first)
 
     def test_without_a_generator_torchs_own_is_used(self, cls: type[Any], config: Any) -> None:
         projector = cls(config, in_width=5, max_shape=GRID, out_width=7)

@@ -48,14 +48,14 @@ def theirs(model: str, tag: str) -> Settings:
 
 
 def test_there_are_pairs_of_every_kind() -> None:
-    said = {
+    answers = {
         (
             open_clip.get_pretrained_cfg(model, tag).get("quick_gelu"),
             open_clip.get_model_config(model).get("quick_gelu"),
         )
         for model, tag in PAIRS
     }
-    assert said == {(True, None), (None, None), (None, True), (True, True)}
+    assert answers == {(True, None), (None, None), (None, True), (True, True)}
 
 
 @pytest.mark.filterwarnings("ignore:QuickGELU mismatch")
@@ -106,6 +106,6 @@ def test_what_a_tag_leaves_open_is_the_default(monkeypatch: pytest.MonkeyPatch) 
 
     tag = {**open_clip.get_pretrained_cfg("ViT-B-32", "openai"), "mean": None, "resize_mode": None}
     monkeypatch.setitem(pretrained._PRETRAINED["ViT-B-32"], "open", tag)
-    found = describe(AnyConfig(model="ViT-B-32", pretrained="open"))
-    assert found.mean == (0.48145466, 0.4578275, 0.40821073)
-    assert found.resize_mode == "shortest"
+    description = describe(AnyConfig(model="ViT-B-32", pretrained="open"))
+    assert description.mean == (0.48145466, 0.4578275, 0.40821073)
+    assert description.resize_mode == "shortest"

@@ -87,9 +87,9 @@ def test_the_published_rules() -> None:
     clip, siglip = OpenClipEncoder.preprocess(ClipL336Config()), OpenClipEncoder.preprocess(So400m384Config())
     assert clip.mean == (0.48145466, 0.4578275, 0.40821073)
     assert siglip.mean == siglip.std == (0.5, 0.5, 0.5)
-    assert OpenClipEncoder.preprocess(ClipL336Config(resize="published")).how == "crop"
-    assert OpenClipEncoder.preprocess(So400m384Config(resize="published")).how == "naive"
-    assert clip.how == siglip.how == "naive"
+    assert OpenClipEncoder.preprocess(ClipL336Config(resize="published")).resize_rule == "crop"
+    assert OpenClipEncoder.preprocess(So400m384Config(resize="published")).resize_rule == "naive"
+    assert clip.resize_rule == siglip.resize_rule == "naive"
 
 
 @pytest.mark.parametrize("how", ["naive", "crop", "letterbox", "published"])

@@ -198,9 +198,9 @@ def test_configs_and_preparation_are_picklable(
     prepare = encoder_class.preprocess(config)
     copy = pickle.loads(pickle.dumps(prepare))
     picture = pictures(1)[0]
-    one, two = prepare(picture), copy(picture)
-    assert one.shape == two.shape
-    assert all(torch.equal(one.tensors[key], two.tensors[key]) for key in one.tensors)
+    first, second = prepare(picture), copy(picture)
+    assert first.shape == second.shape
+    assert all(torch.equal(first.tensors[key], second.tensors[key]) for key in first.tensors)
 
 
 @tiny

@@ -56,15 +56,15 @@ def test_they_are_the_default_and_do_not_depend_on_the_seed() -> None:
     images = {key: torch.rand(2, 3, 64, 64) for key in ("siglip", "dino")}
     both = DinoSiglipTinyConfig()
     shapes = (DinoSiglipEncoder.max_shape(both),) * 2
-    one, two = (build(DinoSiglipEncoder, both, seed)(images, shapes).values for seed in (0, 1))
-    check_same(one, two)
+    first, second = (build(DinoSiglipEncoder, both, seed)(images, shapes).values for seed in (0, 1))
+    check_same(first, second)
     halves = [
         build(Dinov2Encoder, Dinov2TinyConfig())(images, shapes).values,
         build(SiglipEncoder, SiglipTinyConfig())(images, shapes).values,
     ]
-    check_same(one, torch.cat(halves, dim=-1))
+    check_same(first, torch.cat(halves, dim=-1))
     random = build(DinoSiglipEncoder, DinoSiglipTinyConfig(weights="none"))(images, shapes).values
-    assert not torch.allclose(one, random)
+    assert not torch.allclose(first, random)
 
 
 @pytest.mark.parametrize("size", [32, (64, 48), 96])

@@ -161,8 +161,8 @@ def test_weights_from_files(tmp_path: Path) -> None:
     both = build(DinoSiglipEncoder, DinoSiglipTinyConfig(weights=str(tmp_path)))
     for name, value in source.state_dict().items():
         assert torch.equal(value, both.state_dict()[name]), name
-    one = build(SiglipEncoder, SiglipTinyConfig(weights=str(tmp_path / "siglip.safetensors")))
-    assert torch.equal(one.get_parameter("tower.vit.pos_embed"), source.get_parameter("siglip.vit.pos_embed"))
+    single = build(SiglipEncoder, SiglipTinyConfig(weights=str(tmp_path / "siglip.safetensors")))
+    assert torch.equal(single.get_parameter("tower.vit.pos_embed"), source.get_parameter("siglip.vit.pos_embed"))
 
 
 def test_positions_are_resampled_as_timm_does(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from cobra_kit._plugins import default_registry
 from cobra_kit.errors import ShapeError, WeightsError
 from cobra_kit.interfaces import DecodeState, FusedSequence
 from cobra_kit.weights import load_tensors, save_tensors
-from cobra_kit_transformer import cache
+from cobra_kit_transformer import slots
 from cobra_kit_transformer.backbone import GptNeoxBackbone
 from cobra_kit_transformer.config import TransformerTinyConfig
 from cobra_kit_transformer.gpt_neox import gpt_neox_config
@@ -99,9 +99,9 @@ def test_no_token_sees_a_later_one() -> None:
     (row,) = rows_of([10])
     changed = row.clone()
     changed[6:] = torch.randn(4, 128)
-    one, two = full(backbone, row), full(backbone, changed)
-    close(one[:6], two[:6])
-    assert not torch.allclose(one[6:], two[6:], atol=1e-2)
+    before, after = full(backbone, row), full(backbone, changed)
+    close(before[:6], after[:6])
+    assert not torch.allclose(before[6:], after[6:], atol=1e-2)
 
 
 @torch.no_grad()
@@ -123,7 +123,7 @@ def test_stepping_equals_the_full_pass(config: TransformerTinyConfig) -> None:
     prompt = sequence([row[:length] for row, length in zip(rows, prompts, strict=True)])
     logits = backbone.logits(backbone(prompt, state))
     assert state.lengths.tolist() == prompts
-    got = [[one[:length]] for one, length in zip(logits, prompts, strict=True)]
+    got = [[outputs[:length]] for outputs, length in zip(logits, prompts, strict=True)]
     for number in range(steps):
         embeddings = torch.stack([row[length + number] for row, length in zip(rows, prompts, strict=True)])
         stepped = backbone.logits(backbone.step(embeddings, state))
@@ -208,7 +208,7 @@ def test_with_and_without_looks_at_the_lengths_steps_are_the_same(
     config: TransformerTinyConfig, lengths: list[int], looks: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As the core calls it, `used` on the host; without looks as on a GPU, where `used` may be too much."""
-    monkeypatch.setattr(cache, "looks_are_free", lambda device: looks)
+    monkeypatch.setattr(slots, "looks_are_free", lambda device: looks)
     backbone = build(config)
     rows = rows_of([length + 4 for length in lengths])
     state = backbone.new_state(len(rows), 64, device=CPU, dtype=torch.float32)
@@ -223,7 +223,7 @@ def test_with_and_without_looks_at_the_lengths_steps_are_the_same(
     for number in range(4):
         state.used = max(lengths) + number + (0 if looks else 9)
         token = torch.stack([row[length + number] for row, length in zip(rows, lengths, strict=True)])
-        expected = torch.stack([one[length + number] for one, length in zip(alone, lengths, strict=True)])
+        expected = torch.stack([outputs[length + number] for outputs, length in zip(alone, lengths, strict=True)])
         close(backbone.step(token, state), expected)
 
 
@@ -295,9 +295,9 @@ def test_reset_fills_everything_and_repeats() -> None:
         backbone.reset_parameters(torch.Generator().manual_seed(7))
     for kind in ("named_parameters", "named_buffers"):
         pairs = zip(getattr(first, kind)(), getattr(second, kind)(), strict=True)
-        for (name, one), (_, two) in pairs:
-            assert torch.isfinite(one).all(), name
-            assert torch.equal(one, two), name
+        for (name, tensor), (_, again) in pairs:
+            assert torch.isfinite(tensor).all(), name
+            assert torch.equal(tensor, again), name
     other = build(seed=8)
     assert not torch.equal(other.embed(torch.arange(4)), first.embed(torch.arange(4)))
 

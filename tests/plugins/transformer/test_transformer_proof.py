@@ -19,7 +19,6 @@ from transformers import AutoConfig, AutoModelForCausalLM, Mamba2Config
 from cobra_kit.errors import PluginError, ShapeError
 from cobra_kit_transformer import proof
 from cobra_kit_transformer.architecture import transformers_config
-from cobra_kit_transformer.cache import Step
 from cobra_kit_transformer.causal import CausalBackbone
 from cobra_kit_transformer.config import TransformerTinyConfig
 from cobra_kit_transformer.decoder import DecoderBackbone
@@ -33,6 +32,7 @@ from cobra_kit_transformer.hf_config import (
     Vicuna7bConfig,
 )
 from cobra_kit_transformer.shrink import WINDOW, parameters_of, shrink
+from cobra_kit_transformer.slots import Step
 
 SMALL = {
     "vocab_size": 97,

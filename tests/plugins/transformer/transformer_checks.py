@@ -76,4 +76,4 @@ def check_contract(backbone: Backbone, width: int) -> None:
     for number in range(steps):
         token = torch.stack([row[length + number] for row, length in zip(rows, prompts, strict=True)])
         stepped = backbone.logits(backbone.step(token, state))
-        close(stepped, torch.stack([one[length + number] for one, length in zip(alone, prompts, strict=True)]))
+        close(stepped, torch.stack([outputs[length + number] for outputs, length in zip(alone, prompts, strict=True)]))
