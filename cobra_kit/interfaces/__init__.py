@@ -14,7 +14,15 @@ of the whole batch, s fused length, d width, h w pixels.
 
 from __future__ import annotations
 
-from cobra_kit.interfaces.components import Backbone, Component, FusionScheme, KernelReport, Projector, VisionEncoder
+from cobra_kit.interfaces.components import (
+    Backbone,
+    Component,
+    FusionScheme,
+    KernelReport,
+    PretrainedFile,
+    Projector,
+    VisionEncoder,
+)
 from cobra_kit.interfaces.decode_state import DecodeState
 from cobra_kit.interfaces.layout import EXTRA, IGNORE_INDEX, TEXT, VISUAL, FusedSequence, Layout, LayoutBatch, TextRow
 from cobra_kit.interfaces.text import PromptTemplate, TemplateSegment, TextCodec, Tokenizer
@@ -32,6 +40,7 @@ __all__ = [
     "Layout",
     "LayoutBatch",
     "PreparedImage",
+    "PretrainedFile",
     "Projector",
     "PromptTemplate",
     "TEXT",

@@ -27,6 +27,21 @@ class KernelReport:
     remedy: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class PretrainedFile:
+    """A file that a component's weights come from.
+
+    Attributes:
+        repository: The hub repository, `owner/name`; None for a local file.
+        file: Its path in the repository, or an `fnmatch` pattern on such paths; of a local file, its path.
+        revision: Branch, tag or commit of the repository; None: the main branch.
+    """
+
+    repository: str | None
+    file: str
+    revision: str | None = None
+
+
 class Component(nn.Module, ABC):
     """What the four kinds share.
 
@@ -48,6 +63,15 @@ class Component(nn.Module, ABC):
         Raises:
             WeightsError: The weights cannot be found, read, or do not fit.
         """
+
+    @classmethod
+    def pretrained_files(cls, config: Any) -> tuple[PretrainedFile, ...]:
+        """Returns the files that `load_pretrained` reads for this config, without fetching or building anything.
+
+        So what a recipe would download is known before memory and network are spent on it. The default: none. A
+        component whose `load_pretrained` does something names its files here too.
+        """
+        return ()
 
     def unused_parameters(self) -> Mapping[str, int]:
         """Returns how many parameters never run, by what they belong to, such as a head that a checkpoint brings."""
