@@ -31,6 +31,7 @@ FROZEN = {
         "Layout",
         "LayoutBatch",
         "PreparedImage",
+        "PretrainedFile",
         "Projector",
         "PromptTemplate",
         "TEXT",
@@ -42,6 +43,7 @@ FROZEN = {
         "VISUAL",
         "VisionEncoder",
         "VisualTokens",
+        "full_precision",
     },
     "cobra_kit.model": {
         "Batch",
