@@ -40,7 +40,7 @@ def component_table() -> str:
 def recipe_table() -> str:
     """Returns every packaged recipe with its title."""
     rows = [(f"`{name}`", load_recipe(path).title) for name, path in sorted(builtin_recipes().items())]
-    rows += [(f"`{one.name}`", f"{one.title}: not built, {one.reason}") for one in NOT_BUILT]
+    rows += [(f"`{recipe.name}`", f"{recipe.title}: not built, {recipe.reason}") for recipe in NOT_BUILT]
     return markdown_table(("recipe", "what it is"), rows)
 
 
@@ -67,16 +67,16 @@ def results(name: str) -> str:
     file = RESULTS / f"{name}.json"
     if not file.exists():
         return f"Not measured yet: `python benchmarks/{name}.py --out {file.relative_to(ROOT).as_posix()}`."
-    found = json.loads(file.read_text(encoding="utf-8"))
-    machine = found["machine"]
+    record = json.loads(file.read_text(encoding="utf-8"))
+    machine = record["machine"]
     versions = ", ".join(f"{key} {machine[key]}" for key in ("torch", "transformers", "mambapy") if key in machine)
-    head = f"`{found['command']}` on {found['date']}: {machine['processor']}, {machine['cores']} cores, {versions}; "
-    head += f"the machine's load at the end was {machine['load']}. {' '.join(found['notes'])}"
-    claims = [(claim["what"], *_reached(claim)) for claim in found["claims"]]
-    names = sorted({key for row in found["timings"] for key in row} - {"comparison", "contestant", *_FIGURES})
+    head = f"`{record['command']}` on {record['date']}: {machine['processor']}, {machine['cores']} cores, {versions}; "
+    head += f"the machine's load at the end was {machine['load']}. {' '.join(record['notes'])}"
+    claims = [(claim["what"], *_reached(claim)) for claim in record["claims"]]
+    names = sorted({key for row in record["timings"] for key in row} - {"comparison", "contestant", *_FIGURES})
     rows = [
         (row["comparison"], row["contestant"], *(str(row.get(key, "")) for key in names), *_milliseconds(row))
-        for row in found["timings"]
+        for row in record["timings"]
     ]
     tables = [head, markdown_table(("what", "reached", "goal", "met"), claims)]
     if rows:

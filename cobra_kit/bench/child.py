@@ -57,8 +57,8 @@ def child_peaks(subject: Subject, dtype: str, settings: Settings) -> dict[str, P
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
         raise CobraError(f"measuring the memory of {subject.name} failed: {last}", hint="Leave it out: --no-memory.")
-    found: dict[str, dict[str, int]] = json.loads(done.stdout.splitlines()[-1])
-    return {size: Peak(**peak) for size, peak in found.items()}
+    peaks: dict[str, dict[str, int]] = json.loads(done.stdout.splitlines()[-1])
+    return {size: Peak(**peak) for size, peak in peaks.items()}
 
 
 def measured(asked: dict[str, Any]) -> dict[str, dict[str, int]]:
@@ -82,17 +82,17 @@ def measured(asked: dict[str, Any]) -> dict[str, dict[str, int]]:
     model = build(subject, device=cpu, dtype=dtype_named(asked["dtype"], cpu), weights=settings.weights)
     cases = list(cases_of(subject.name, asked["dtype"], model, settings))
     cases[0].measure()  # what only the first call needs is no one size's
-    found = {}
+    peaks = {}
     for case in cases:
         give_back_freed()
         before = _kilobytes("VmRSS")
         _RESET.write_text(_RESET_PEAK)
         case.measure()
         total = _kilobytes("VmHWM")
-        one = case.prompt
-        size = f"{one.batch.num_rows} {one.text_tokens} {one.visual_tokens}"
-        found[size] = asdict(Peak(total * 1024, max(0, total - before) * 1024))
-    return found
+        prompt = case.prompt
+        size = f"{prompt.batch.num_rows} {prompt.text_tokens} {prompt.visual_tokens}"
+        peaks[size] = asdict(Peak(total * 1024, max(0, total - before) * 1024))
+    return peaks
 
 
 def give_back_freed() -> None:

@@ -49,7 +49,7 @@ def _plots(found: BenchResult) -> Markup:
             zero=True,
             bounds=_bounds(crossings),
         )
-        figures.append(figure(f"ms per token, {setting}", plot, "; ".join(one.words for one in crossings) or None))
+        figures.append(figure(f"ms per token, {setting}", plot, "; ".join(one.sentence for one in crossings) or None))
     names = list(dict.fromkeys(one.subject for one in found.measurements))
     return join([legend(names), grid_of(figures)]) if figures else Markup()
 

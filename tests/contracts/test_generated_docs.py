@@ -31,7 +31,7 @@ def test_results_come_from_their_file(monkeypatch, tmp_path):
     growth = {"what": "growth", "value": 4.0, "unit": "%", "goal": 5, "at_least": False}
     error = {"what": "error", "value": 3.14e-7, "unit": "", "goal": None, "at_least": False}
     row = {"comparison": "a step", "contestant": "ours", "median_ms": 1.5, "best_ms": 1.25, "calls": 7, "threads": 2}
-    found = {
+    record = {
         "command": "python benchmarks/one.py",
         "date": "2026-11-30",
         "machine": {"processor": "a processor", "cores": 2, "load": 0.1, "torch": "2.14"},
@@ -40,7 +40,7 @@ def test_results_come_from_their_file(monkeypatch, tmp_path):
         "timings": [row],
     }
     monkeypatch.setattr(generate, "RESULTS", tmp_path)
-    (tmp_path / "one.json").write_text(json.dumps(found))
+    (tmp_path / "one.json").write_text(json.dumps(record))
     text = generate.results("one")
     assert "`python benchmarks/one.py` on 2026-11-30: a processor, 2 cores, torch 2.14; the machine's load" in text
     assert "| theirs takes longer | 1.25 x | at least 1.5 x | no |" in text
