@@ -17,9 +17,9 @@ from statistics import median
 from typing import Any
 
 from cobra_kit.data.scenes.annotators import agreement
+from cobra_kit.data.scenes.benchmark_prompts import Benchmark, prompt, reply
 from cobra_kit.data.scenes.dataset import SceneDataset
 from cobra_kit.data.scenes.held_out import BENCHMARKS
-from cobra_kit.data.scenes.prompts import Benchmark, prompt, reply
 from cobra_kit.data.scenes.vocabulary import PICTURE, Split
 
 MIN_IOU = 0.5
