@@ -11,6 +11,7 @@ from typing import cast
 
 from pydantic import BaseModel
 
+from cobra_kit._plugins import call_component
 from cobra_kit.data.sources import offered_benchmarks, source_settings
 from cobra_kit.errors import CobraError
 from cobra_kit.estimate.datasets import BY_SETTING
@@ -19,6 +20,7 @@ from cobra_kit.interfaces import Backbone, Component
 from cobra_kit.model import VisionLanguageModel
 from cobra_kit.paper import COLUMN_LABELS, column_label, paper_table
 from cobra_kit.recipe import Recipe, ResolvedRecipe
+from cobra_kit.recipe.parts import ResolvedPart
 from cobra_kit.weights.hub import HubRequest, noted_requests
 
 
@@ -89,7 +91,7 @@ def missing_weights(model: VisionLanguageModel, resolved: ResolvedRecipe) -> lis
         part = resolved.parts[kind]
         name, weights = part.component.qualified, getattr(part.config, "weights", "none")
         if weights == "hub":
-            requests = _weights_requests(cast("Component", module), part.config)
+            requests = _weights_requests(part, cast("Component", module))
             wanted |= dict.fromkeys(requests, f"weights of {name}")
             if not requests:
                 missing.append(Missing(f"weights of {name}: from the hub, it does not say which", ()))
@@ -113,15 +115,15 @@ def _command(request: HubRequest) -> str:
     return shlex.join(words)
 
 
-def _weights_requests(component: Component, config: object) -> list[HubRequest]:
+def _weights_requests(part: ResolvedPart, module: Component) -> list[HubRequest]:
     """Returns what a component's weights want of the hub: what it names, else the repository `hub_id` of its config."""
     patterns: dict[tuple[str, str | None], list[str]] = {}
-    for file in component.pretrained_files(config):
+    for file in call_component(part.component, module.pretrained_files, part.config):
         if file.repository is not None:
             patterns.setdefault((file.repository, file.revision), []).append(file.file)
     if patterns:
         return [HubRequest(name, tuple(files), revision) for (name, revision), files in patterns.items()]
-    hub_id = getattr(config, "hub_id", None)
+    hub_id = getattr(part.config, "hub_id", None)
     return [HubRequest(hub_id)] if isinstance(hub_id, str) else []
 
 

@@ -47,7 +47,7 @@ class Asked:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.batches: list[list[str]] = []
-        monkeypatch.setattr(predictions, "_answer", self)
+        monkeypatch.setattr(predictions, "_answer_batch", self)
 
     def __call__(
         self, model: object, asked: Any, pictures: object, max_new_tokens: int, precision: object
