@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -56,3 +58,18 @@ def test_what_was_not_measured_says_so(monkeypatch):
 
     text = generate.results("nothing")
     assert text == "Not measured yet: `python benchmarks/nothing.py --out benchmarks/results/nothing.json`."
+
+
+def test_the_map_of_rooms_notices_a_room_without_a_layer(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    import generate
+
+    assert "| `trials` | Trials that are never lost nor doubled" in generate.room_table()
+    (tmp_path / "cobra_kit" / "attic").mkdir(parents=True)
+    (tmp_path / "cobra_kit" / "attic" / "__init__.py").touch()
+    (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
+    monkeypatch.setattr(generate, "ROOT", tmp_path)
+    with pytest.raises(SystemExit, match=r"in no layer of pyproject\.toml: attic"):
+        generate.room_table()
+    with pytest.raises(SystemExit, match=r"JOURNEY names what is not there: cli/run\.py"):
+        generate.journey_table()
