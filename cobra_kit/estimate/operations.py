@@ -35,11 +35,11 @@ class OperationCounter:
         self._mode = _Operations()
 
     def __enter__(self) -> OperationCounter:
-        self._mode.__enter__()
+        self._mode.__enter__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self._mode.__exit__(*error)
+        self._mode.__exit__(*error)  # type: ignore[no-untyped-call]
 
     @property
     def elementwise(self) -> int:

@@ -13,7 +13,7 @@ _CHOICES = ("Yes", "No")
 
 
 def _text(question: Answered) -> QuestionScore:
-    """The first sentence, commas dropped, split on blanks: a "No", "no" or "not" means no, all else yes."""
+    """Reads the first sentence, commas dropped, split on blanks: a "No", "no" or "not" means no, all else yes."""
     words = predicted_text(question, TEXT.name).split(".")[0].replace(",", "").split(" ")
     return _scored(question, "no" if {"No", "no", "not"} & set(words) else "yes", TEXT.name)
 
@@ -24,7 +24,7 @@ def _first_token(question: Answered) -> QuestionScore:
 
 
 def _exact(question: Answered) -> QuestionScore:
-    """Anything but yes or no, after lower-casing and stripping, is wrong and counts as neither.
+    """Takes the answer as it is, lower-cased and stripped: anything but yes or no is wrong and counts as neither.
 
     lmms-eval prints the share of yes among the labels as its yes ratio; here it is that of the answers.
     """

@@ -63,7 +63,7 @@ def parse_minigpt4_box(text: str) -> Box | None:
 
 
 def _cobra(question: Answered) -> QuestionScore:
-    """The true box is in parts of the picture, rounded to two decimals as the harness's index has it."""
+    """Compares in parts of the picture, the true box rounded to two decimals as the harness's index has it."""
     x1, y1, x2, y2 = _true_box(question, COBRA.name)
     width, height = _picture_size(question, COBRA.name)
     truth = (round(x1 / width, 2), round(y1 / height, 2), round(x2 / width, 2), round(y2 / height, 2))
@@ -72,7 +72,7 @@ def _cobra(question: Answered) -> QuestionScore:
 
 
 def _minigpt4(question: Answered) -> QuestionScore:
-    """In pixels, each box one pixel larger, and the overlap must exceed one half."""
+    """Compares in pixels, each box one pixel larger; the overlap must exceed one half."""
     truth = _true_box(question, MINIGPT4.name)
     width, height = _picture_size(question, MINIGPT4.name)
     parts = parse_minigpt4_box(predicted_text(question, MINIGPT4.name))

@@ -9,7 +9,7 @@ from cobra_kit.statistics.scores import QuestionScore
 
 
 def _official(question: Answered) -> QuestionScore:
-    """Where all annotators agree, nothing is normalised: against ten "no", "No." scores 0."""
+    """Normalises nothing where all annotators agree: against ten "no", "No." scores 0."""
     answers = tuple(normalize.strip_space(answer) for answer in human_answers(question, OFFICIAL.name))
     prediction = normalize.strip_space(predicted_text(question, OFFICIAL.name))
     # The evaluator looks at the answers before it strips them.
@@ -20,7 +20,7 @@ def _official(question: Answered) -> QuestionScore:
 
 
 def _lavis(question: Answered) -> QuestionScore:
-    """The prediction is always normalised; the answers lose punctuation only, and only if they differ."""
+    """Normalises the prediction always; takes punctuation off the answers, and only if they differ."""
     answers = human_answers(question, LAVIS.name)
     if len(set(answers)) > 1:
         answers = tuple(normalize.punctuation(answer) for answer in answers)
@@ -28,7 +28,7 @@ def _lavis(question: Answered) -> QuestionScore:
 
 
 def _evalai(question: Answered) -> QuestionScore:
-    """LLaVA's submissions: the official rule on a prediction that went through the EvalAI processor first."""
+    """Applies the official rule to a prediction that went through the EvalAI processor first, as LLaVA's did."""
     answers = tuple(normalize.strip_space(answer) for answer in human_answers(question, EVALAI.name))
     prediction = normalize.evalai(predicted_text(question, EVALAI.name))
     if len(set(question.answers)) > 1:
