@@ -150,8 +150,8 @@ def measure(report: Report, work: str, rounds: int, spin: str) -> None:
             times: Times = {name: [] for name in contestants}
             with place():
                 for turn in range(rounds + 1):
-                    for name, one in contestants.items():
-                        taken = one.turn()
+                    for name, contestant in contestants.items():
+                        taken = contestant.turn()
                         if turn:  # the first one warms up
                             times[name].append(taken)
             report.add(f"{work} {beside}", times)
@@ -160,8 +160,8 @@ def measure(report: Report, work: str, rounds: int, spin: str) -> None:
             what = f"time of {slow} over {fast}, {work} {beside}"
             report.claim(Claim(what, ratio(times, slow, fast), goal=goal, at_least=False))
     finally:
-        for one in contestants.values():
-            one.end()
+        for contestant in contestants.values():
+            contestant.end()
 
 
 def main() -> None:

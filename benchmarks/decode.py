@@ -67,8 +67,8 @@ def our_transformer(parameters: int) -> GptNeoxBackbone:
         )
 
     with torch.device("meta"):
-        one, two = count(of(1)), count(of(2))
-    model = of(1 + round((parameters - one) / (two - one)))
+        one_wide, two_wide = count(of(1)), count(of(2))
+    model = of(1 + round((parameters - one_wide) / (two_wide - one_wide)))
     model.reset_parameters(torch.Generator().manual_seed(0))
     return model.eval()
 

@@ -39,10 +39,10 @@ def describe(report: Report, device: torch.device, *, dry: bool) -> None:
     if dry:
         report.notes.append("DRY RUN: tiny sizes, to see that everything runs. These numbers say nothing.")
     if device.type == "cuda":
-        found = torch.cuda.get_device_properties(device)
+        gpu = torch.cuda.get_device_properties(device)
         report.notes.append(
-            f"{found.name}, {found.total_memory / 1e9:.0f} GB, {found.multi_processor_count} multiprocessors, "
-            f"compute capability {found.major}.{found.minor}, CUDA {torch.version.cuda}"
+            f"{gpu.name}, {gpu.total_memory / 1e9:.0f} GB, {gpu.multi_processor_count} multiprocessors, "
+            f"compute capability {gpu.major}.{gpu.minor}, CUDA {torch.version.cuda}"
         )
     else:
         report.notes.append("No GPU: on the CPU.")

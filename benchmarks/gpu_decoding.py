@@ -33,9 +33,9 @@ def decoding(report: Report, device: torch.device, dry: bool) -> None:
     with_graph = bench(subjects, settings, recipe=recipe, profile=profile, report=print)
     plainly = replace(settings, graphs="never", repeats=2 if dry else 3)
     without = bench(subjects, plainly, recipe=recipe, profile=profile, report=print)
-    for found in (with_graph, without):
-        for one in found.measurements:
-            _add(report, one)
+    for result in (with_graph, without):
+        for measurement in result.measurements:
+            _add(report, measurement)
     mamba, transformer = _by_subject(with_graph, subjects)
     plain_mamba, _ = _by_subject(without, subjects)
     report.claim(
@@ -90,19 +90,19 @@ def transformers_generate(
     return (long - short) / (new - 1) / 1e3
 
 
-def _by_subject(found: BenchResult, subjects: list[Subject]) -> list[Measurement]:
-    by_name = {one.subject: one for one in found.measurements}
-    missing = [one for one in subjects if one.name not in by_name]
+def _by_subject(result: BenchResult, subjects: list[Subject]) -> list[Measurement]:
+    by_name = {measurement.subject: measurement for measurement in result.measurements}
+    missing = [subject for subject in subjects if subject.name not in by_name]
     if missing:
-        raise RuntimeError(f"not measured: {', '.join(f'{one.name}: {one.reason}' for one in found.not_run)}")
-    return [by_name[one.name] for one in subjects]
+        raise RuntimeError(f"not measured: {', '.join(f'{case.name}: {case.reason}' for case in result.not_run)}")
+    return [by_name[subject.name] for subject in subjects]
 
 
-def _add(report: Report, one: Measurement) -> None:
-    how = f"graph ({one.graph_reason})" if one.graph else f"no graph ({one.graph_reason})"
+def _add(report: Report, run: Measurement) -> None:
+    how = f"graph ({run.graph_reason})" if run.graph else f"no graph ({run.graph_reason})"
     report.note(
-        f"decoding: {one.subject}, {one.dtype}, context {one.context}, {one.new_tokens} tokens, {how}: "
-        f"first token {1e3 * one.first_token.median:.1f} ms, step {1e3 * one.step.median:.3f} ms, "
-        f"{one.decode_rate:.1f} tokens/s after the first, {one.paper_rate:.1f} as the paper counts, "
-        f"{100 * one.share:.1f} % of the bandwidth, {one.traffic.total / 1e9:.2f} GB per step"
+        f"decoding: {run.subject}, {run.dtype}, context {run.context}, {run.new_tokens} tokens, {how}: "
+        f"first token {1e3 * run.first_token.median:.1f} ms, step {1e3 * run.step.median:.3f} ms, "
+        f"{run.decode_rate:.1f} tokens/s after the first, {run.paper_rate:.1f} as the paper counts, "
+        f"{100 * run.share:.1f} % of the bandwidth, {run.traffic.total / 1e9:.2f} GB per step"
     )

@@ -35,13 +35,13 @@ def kernels(report: Report, device: torch.device, dry: bool) -> None:
     """Checks and times the scan and the convolution."""
     bandwidth = measure_bandwidth(device, size=1 << 22 if dry else None).best
     report.notes.append(f"kernels: bandwidth {bandwidth / 1e9:,.0f} GB/s, {CALLS} calls per measured turn")
-    found = [kernel for kernel in KERNELS if _usable(report, kernel, device)]
-    for kernel in found:
+    usable = [kernel for kernel in KERNELS if _usable(report, kernel, device)]
+    for kernel in usable:
         _check(report, kernel, device)
     _check_conv(report, device)
     shape = SMALL if dry else PREFILL
     for dtype in (torch.bfloat16, torch.float32):
-        _time_scan(report, found, shape, dtype, device, bandwidth)
+        _time_scan(report, usable, shape, dtype, device, bandwidth)
     _time_conv(report, shape, device, bandwidth)
 
 
@@ -105,7 +105,7 @@ def _check_conv(report: Report, device: torch.device) -> None:
 
 def _time_scan(
     report: Report,
-    found: list[str],
+    kernels: list[str],
     shape: tuple[int, int, int, int],
     dtype: torch.dtype,
     device: torch.device,
@@ -113,8 +113,8 @@ def _time_scan(
 ) -> None:
     inputs, name = scan_inputs(shape, dtype, device), str(dtype).removeprefix("torch.")
     trained = {key: tensor.clone().requires_grad_() for key, tensor in inputs.items()}
-    forward = {kernel: _repeated(kernel, partial(_forward, inputs), device) for kernel in found}
-    both = {kernel: _repeated(kernel, partial(_both, trained), device) for kernel in found}
+    forward = {kernel: _repeated(kernel, partial(_forward, inputs), device) for kernel in kernels}
+    both = {kernel: _repeated(kernel, partial(_both, trained), device) for kernel in kernels}
     least = _least_bytes(inputs)
     for title, contestants, moved in (
         ("scan forward", forward, least[0]),
@@ -125,12 +125,12 @@ def _time_scan(
         times = take_turns(contestants, 5)
         report.add(f"{title}, {shape}, {CALLS} calls", times, dtype=name)
         floor = moved / bandwidth * 1e3
-        for kernel in found:
+        for kernel in kernels:
             taken = statistics.median(times[kernel]) / CALLS
             goal = 2.0 if (kernel, title, dtype) == ("triton", "scan forward", torch.bfloat16) else None
             what = f"{title} {shape} {name}, {kernel}: its time against {moved / 1e6:.1f} MB at the bandwidth"
             report.claim(Claim(what, taken / floor, goal=goal, at_least=False))
-        if {"triton", "mamba_ssm"} <= set(found):
+        if {"triton", "mamba_ssm"} <= set(kernels):
             report.claim(Claim(f"{title} {name}, triton against mamba_ssm", ratio(times, "triton", "mamba_ssm")))
 
 

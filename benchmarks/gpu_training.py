@@ -13,7 +13,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from cobra_kit.bench.models import build
 from cobra_kit.bench.subjects import Subject, subjects_of
-from cobra_kit.estimate.counting import Row, count_pass
+from cobra_kit.estimate.counting import RowShape, count_pass
 from cobra_kit.estimate.hardware import HARDWARE
 from cobra_kit.model import Batch, VisionLanguageModel, compose
 from cobra_kit.model.placement import place
@@ -98,7 +98,7 @@ def _flops(subject: Subject, rows: int, tokens: int, batch: Batch) -> float:
     """Returns the FLOPs of a step, counted on the meta device, the frozen encoder's included."""
     model = compose(subject.resolved, device="meta")
     text = tokens - model.image_tokens().num_tokens
-    shape = Row(text_tokens=text, supervised=min(text, len(batch.targets) // rows))
+    shape = RowShape(text_tokens=text, supervised=min(text, len(batch.targets) // rows))
     return count_pass(model, subject.resolved, TRAINED, shape, rows=rows, dtype=torch.bfloat16).step_flops
 
 
@@ -107,16 +107,16 @@ def _peak(device: torch.device) -> float | None:
     if device.type != "cuda":
         return None
     name = torch.cuda.get_device_name(device).lower()
-    return next((one.peak_flops for key, one in HARDWARE.items() if key in name), None)
+    return next((hardware.peak_flops for key, hardware in HARDWARE.items() if key in name), None)
 
 
 def _profile(report: Report, step, device: torch.device) -> None:
     """Notes where the time of one step goes."""
     activities = [ProfilerActivity.CUDA if device.type == "cuda" else ProfilerActivity.CPU]
-    with profile(activities=activities) as found:
+    with profile(activities=activities) as recorded:
         step()
     spent: Counter[str] = Counter()
-    for event in found.key_averages():
+    for event in recorded.key_averages():
         spent[event.key] += event.self_device_time_total if device.type == "cuda" else event.self_cpu_time_total
     total = spent.total() or 1
     for name, microseconds in spent.most_common(12):

@@ -99,8 +99,8 @@ def forward_and_backward(report: Report, shape: tuple[int, int, int], d_state: i
     exact = outputs(lambda *x: sequential_scan(*x)[0], [x.double() for x in inputs], weights.double())
     errors: dict[str, tuple[float, str]] = {}
     for name, scan in scans.items():  # also the warm-up
-        found = zip(("y", *NAMES), outputs(scan, inputs, weights), exact, strict=True)
-        errors[name] = max((float((a - e).abs().max() / e.abs().max()), label) for label, a, e in found)
+        compared = zip(("y", *NAMES), outputs(scan, inputs, weights), exact, strict=True)
+        errors[name] = max((float((a - e).abs().max() / e.abs().max()), label) for label, a, e in compared)
 
     calls = {name: partial(outputs, scan, inputs, weights) for name, scan in scans.items()}
     times = take_turns(calls, rounds, clock_for(threads))
@@ -154,9 +154,9 @@ def peak_memory(report: Report) -> None:
     outputs(lambda *x: scan_ops.scan(*x, None, None, True)[0], scan_inputs(1, 8, 8, 16), torch.ones(1, 8, 8))
     inputs, weights = scan_inputs(4, 1024, 1024, 16), torch.ones(4, 1024, 1024)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    found = outputs(lambda *x: scan_ops.scan(*x, None, None, True)[0], inputs, weights)
+    tensors = outputs(lambda *x: scan_ops.scan(*x, None, None, True)[0], inputs, weights)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / 1e6
-    held = sum(tensor.nbytes for tensor in found) / 1e6
+    held = sum(tensor.nbytes for tensor in tensors) / 1e6
     what = f"growth of the process at (4, 1024, 1024), {held:.0f} MB of it outputs and gradients"
     report.claim(Claim(what, grown, "MB", 130, at_least=False))
 

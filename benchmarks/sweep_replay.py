@@ -52,7 +52,7 @@ class Recorded:
 def read_grid(folder: Path) -> list[Recorded]:
     """Returns every point of a finished grid."""
     study, _ = stored_trials(folder)
-    found = []
+    grid = []
     for trial in study.get_trials(deepcopy=False):
         if trial.state.name != "COMPLETE":
             raise SystemExit(f"trial {trial.number} is {trial.state.name}: the grid is not finished")
@@ -61,8 +61,8 @@ def read_grid(folder: Path) -> list[Recorded]:
         looks = {line["step"]: line["validation"]["mean"] for line in lines if "validation" in line}
         entries = json.loads((place / "scores.json").read_text())["val"]
         scores = {name: list(read_scores(place / entry["file"])) for name, entry in entries.items()}
-        found.append(Recorded(dict(trial.params), looks, float(trial.values[0]), scores))
-    return found
+        grid.append(Recorded(dict(trial.params), looks, float(trial.values[0]), scores))
+    return grid
 
 
 def replay(grid: list[Recorded], recipe: Any, seed: int, trials: int) -> tuple[Recorded, int, int]:
@@ -75,8 +75,8 @@ def replay(grid: list[Recorded], recipe: Any, seed: int, trials: int) -> tuple[R
         study.sampler = make_sampler(seeded, number)
         trial = study.ask()
         values = suggest(trial, section.space)
-        point = next(one for one in grid if one.params == values)
-        if any(one.params == values for one in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))):
+        point = next(recorded for recorded in grid if recorded.params == values)
+        if any(known.params == values for known in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))):
             study.tell(trial, point.value)
             continue
         for step, accuracy in sorted(point.looks.items()):
@@ -89,7 +89,7 @@ def replay(grid: list[Recorded], recipe: Any, seed: int, trials: int) -> tuple[R
         else:
             steps += point.steps
             study.tell(trial, point.value)
-    return next(one for one in grid if one.params == study.best_trial.params), steps, pruned
+    return next(recorded for recorded in grid if recorded.params == study.best_trial.params), steps, pruned
 
 
 def lower_end(best: Recorded) -> float:
@@ -99,10 +99,10 @@ def lower_end(best: Recorded) -> float:
     """
     halves = []
     for scores in best.scores.values():
-        one = align([scores])
-        found = bootstrap_mean(one.scores[0], one.clusters)
-        assert found.low is not None
-        halves.append(found.value - found.low)
+        aligned = align([scores])
+        interval = bootstrap_mean(aligned.scores[0], aligned.clusters)
+        assert interval.low is not None
+        halves.append(interval.value - interval.low)
     return best.value - math.sqrt(sum(half**2 for half in halves)) / len(halves)
 
 
@@ -118,8 +118,8 @@ def main() -> None:
     recipe = load_recipe(wanted.recipe)
     assert recipe.sweep is not None
     grid = read_grid(wanted.grid)
-    best = max(grid, key=lambda one: one.value)
-    whole, low = sum(one.steps for one in grid), lower_end(best)
+    best = max(grid, key=lambda recorded: recorded.value)
+    whole, low = sum(recorded.steps for recorded in grid), lower_end(best)
     seeds = []
     for seed in range(wanted.seeds):
         winner, steps, pruned = replay(grid, recipe, seed, wanted.trials or recipe.sweep.trials)
@@ -133,10 +133,10 @@ def main() -> None:
                 "inside": winner.value >= low,
             }
         )
-    good = sum(one["inside"] and one["share_of_the_grid_s_steps"] <= 0.5 for one in seeds)
+    good = sum(replayed["inside"] and replayed["share_of_the_grid_s_steps"] <= 0.5 for replayed in seeds)
     report = {
         "grid": {"points": len(grid), "steps": whole, "best": best.params, "value": best.value, "lower_end": low},
-        "values": sorted((round(one.value, 4) for one in grid), reverse=True),
+        "values": sorted((round(recorded.value, 4) for recorded in grid), reverse=True),
         "seeds": seeds,
         "inside_with_half_the_steps": f"{good} of {len(seeds)}",
     }

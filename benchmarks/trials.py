@@ -43,10 +43,10 @@ def worker(folder: Path, url: str | None, name: str, seconds: float) -> None:
         time.sleep(seconds)
         return [x]
 
-    one = board(folder, url, name)
+    queue = board(folder, url, name)
     print("ready", flush=True)
     sys.stdin.readline()  # imports are not what is measured
-    work(one, objective, poll_seconds=0.1)
+    work(queue, objective, poll_seconds=0.1)
 
 
 def main() -> None:
@@ -63,9 +63,9 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as text:
         folder, name = Path(text), f"benchmark-{time.time_ns()}"
-        one = board(folder, wanted.storage, name)
+        queue = board(folder, wanted.storage, name)
         started = time.perf_counter()
-        one.provide([TrialSpec(f"p{number}") for number in range(wanted.trials)])
+        queue.provide([TrialSpec(f"p{number}") for number in range(wanted.trials)])
         recorded = time.perf_counter() - started
         more = ["--storage", wanted.storage] if wanted.storage else []
         command = [sys.executable, __file__, "--seconds", str(wanted.seconds), *more, "--worker", text, name]
@@ -79,7 +79,7 @@ def main() -> None:
             process.stdin.flush()
         codes = [process.wait() for process in workers]
         seconds = time.perf_counter() - started
-        states = Counter(trial.state.name for trial in one.trials())
+        states = Counter(trial.state.name for trial in queue.trials())
         ran = Counter((folder / "runs").read_text().split())
         overhead = seconds * wanted.processes / wanted.trials - wanted.seconds
         report = {
@@ -90,8 +90,8 @@ def main() -> None:
             "seconds_to_record": round(recorded, 2),
             "exit_codes": codes,
             "lost": wanted.trials - states["COMPLETE"],
-            "doubled": sum(count - 1 for count in ran.values()) + len(one.trials()) - wanted.trials,
-            "named_twice": len(one.trials()) - len({trial.user_attrs[NAME] for trial in one.trials()}),
+            "doubled": sum(count - 1 for count in ran.values()) + len(queue.trials()) - wanted.trials,
+            "named_twice": len(queue.trials()) - len({trial.user_attrs[NAME] for trial in queue.trials()}),
             "overhead_seconds_per_trial": round(overhead, 4),
             f"share_of_a_trial_of_{_LONG_TRIAL:g}_s": round(overhead / _LONG_TRIAL, 5),
         }

@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from cobra_kit import _moved
+
 if TYPE_CHECKING:
     from cobra_kit.errors import CobraError
     from cobra_kit.model import VisionLanguageModel, compose
@@ -40,12 +42,14 @@ __all__ = [
     "run",
 ]
 
+_moved.install()
+
 
 def __getattr__(name: str) -> Any:
     """Returns a public name, importing its module on first use (PEP 562)."""
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'cobra_kit' has no attribute {name!r}")
+    return _moved.moved_name(__name__, name)
 
 
 def __dir__() -> list[str]:

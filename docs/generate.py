@@ -6,11 +6,13 @@ With `--check` nothing is written; the exit status is 1 where a page differs fro
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -40,7 +42,7 @@ def component_table() -> str:
 def recipe_table() -> str:
     """Returns every packaged recipe with its title."""
     rows = [(f"`{name}`", load_recipe(path).title) for name, path in sorted(builtin_recipes().items())]
-    rows += [(f"`{one.name}`", f"{one.title}: not built, {one.reason}") for one in NOT_BUILT]
+    rows += [(f"`{recipe.name}`", f"{recipe.title}: not built, {recipe.reason}") for recipe in NOT_BUILT]
     return markdown_table(("recipe", "what it is"), rows)
 
 
@@ -67,21 +69,97 @@ def results(name: str) -> str:
     file = RESULTS / f"{name}.json"
     if not file.exists():
         return f"Not measured yet: `python benchmarks/{name}.py --out {file.relative_to(ROOT).as_posix()}`."
-    found = json.loads(file.read_text(encoding="utf-8"))
-    machine = found["machine"]
+    record = json.loads(file.read_text(encoding="utf-8"))
+    machine = record["machine"]
     versions = ", ".join(f"{key} {machine[key]}" for key in ("torch", "transformers", "mambapy") if key in machine)
-    head = f"`{found['command']}` on {found['date']}: {machine['processor']}, {machine['cores']} cores, {versions}; "
-    head += f"the machine's load at the end was {machine['load']}. {' '.join(found['notes'])}"
-    claims = [(claim["what"], *_reached(claim)) for claim in found["claims"]]
-    names = sorted({key for row in found["timings"] for key in row} - {"comparison", "contestant", *_FIGURES})
+    head = f"`{record['command']}` on {record['date']}: {machine['processor']}, {machine['cores']} cores, {versions}; "
+    head += f"the machine's load at the end was {machine['load']}. {' '.join(record['notes'])}"
+    claims = [(claim["what"], *_reached(claim)) for claim in record["claims"]]
+    names = sorted({key for row in record["timings"] for key in row} - {"comparison", "contestant", *_FIGURES})
     rows = [
         (row["comparison"], row["contestant"], *(str(row.get(key, "")) for key in names), *_milliseconds(row))
-        for row in found["timings"]
+        for row in record["timings"]
     ]
     tables = [head, markdown_table(("what", "reached", "goal", "met"), claims)]
     if rows:
         tables.append(markdown_table(("what was timed", "by", *names, "median ms", "best ms", "calls"), rows))
     return "\n\n".join(tables)
+
+
+JOURNEY = (
+    "cli/run.py",
+    "cli/run_action.py",
+    "recipe/load.py",
+    "study/plan/study_plan.py",
+    "study/execution/run_study.py",
+    "trials/worker.py",
+    "study/execution/run_trial.py",
+    "model/composition.py",
+    "train/run.py",
+    "train/loop.py",
+    "train/step.py",
+)
+"""The files that a run goes through until weights change, in order."""
+
+_NO_ROOMS = {"__init__", "__main__", "_moved"}
+
+
+def room_table() -> str:
+    """Returns every room in the order of the layers, with what its docstring says.
+
+    Raises:
+        SystemExit: A room stands in no layer.
+    """
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (layers,) = (
+        contract["layers"] for contract in settings["tool"]["importlinter"]["contracts"] if contract["type"] == "layers"
+    )
+    levels = [[name.strip(" ()") for name in re.split(r"[|:]", layer)] for layer in layers]
+    placed = {name for level in levels for name in level}
+    folder = ROOT / "cobra_kit"
+    rooms = {path.stem for path in folder.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    if homeless := sorted(rooms - placed - _NO_ROOMS):
+        raise SystemExit(f"in no layer of pyproject.toml: {', '.join(homeless)}")
+    rows = [
+        (str(number), f"`{name}`", _first_sentence(_source(folder / name)))
+        for number, level in enumerate(levels, start=1)
+        for name in level
+        if name in rooms  # a layer may keep a place for a room that is still to come
+    ]
+    return markdown_table(("layer", "room", "what it holds"), rows)
+
+
+def plugin_table() -> str:
+    """Returns the import packages of the first-party plugins."""
+    folders = sorted(path.parent for path in (ROOT / "plugins").glob("*/__init__.py"))
+    rows = [(f"`{path.name}`", _first_sentence(path / "__init__.py")) for path in folders]
+    return markdown_table(("package", "what it offers"), rows)
+
+
+def journey_table() -> str:
+    """Returns the files of `JOURNEY` with what each does.
+
+    Raises:
+        SystemExit: One of them is not there.
+    """
+    files = [ROOT / "cobra_kit" / name for name in JOURNEY]
+    if gone := [name for name, file in zip(JOURNEY, files, strict=True) if not file.exists()]:
+        raise SystemExit(f"JOURNEY names what is not there: {', '.join(gone)}")
+    rows = [
+        (str(number), f"`{name}`", _first_sentence(file))
+        for number, (name, file) in enumerate(zip(JOURNEY, files, strict=True), start=1)
+    ]
+    return markdown_table(("", "file", "what it does"), rows)
+
+
+def _source(room: Path) -> Path:
+    return room / "__init__.py" if room.is_dir() else room.with_suffix(".py")
+
+
+def _first_sentence(file: Path) -> str:
+    """Returns the first sentence of a module's docstring, as a table takes it."""
+    text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+    return re.split(r"(?<=\.)\s", " ".join(text.partition("\n\n")[0].split()), maxsplit=1)[0].replace("|", "\\|")
 
 
 def _reached(claim: dict[str, Any]) -> tuple[str, str, str]:
@@ -120,6 +198,9 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "help report": lambda: command_help("report"),
     "help reproduce": lambda: command_help("reproduce"),
     "help sweep": lambda: command_help("sweep"),
+    "rooms": room_table,
+    "plugin packages": plugin_table,
+    "journey": journey_table,
     "results contention": lambda: results("contention"),
     "results decode": lambda: results("decode"),
     "results scan": lambda: results("scan"),

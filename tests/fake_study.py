@@ -10,7 +10,7 @@ from typing import Any
 import miniature
 
 from cobra_kit.data.sources import open_source
-from cobra_kit.evaluate.score import Scored
+from cobra_kit.evaluate.score import BenchmarkScore
 from cobra_kit.files import write_json
 from cobra_kit.recipe import load_recipe
 from cobra_kit.statistics import QuestionScore
@@ -55,7 +55,7 @@ def _write_run(place: Path, run: RunPlan, plan: StudyPlan, hostile: bool) -> Non
     write_results(place, "test", _scored(source.benchmarks("test"), plan.arms.index(run.arm), hostile))
 
 
-def _scored(benchmarks: Mapping[str, Any], arm: int, hostile: bool) -> dict[str, Scored]:
+def _scored(benchmarks: Mapping[str, Any], arm: int, hostile: bool) -> dict[str, BenchmarkScore]:
     found = {}
     for name, one in benchmarks.items():
         scores = [
@@ -70,7 +70,7 @@ def _scored(benchmarks: Mapping[str, Any], arm: int, hostile: bool) -> dict[str,
             )
             for index, (question, group) in enumerate(zip(one.questions, one.groups, strict=True))
         ]
-        found[name] = Scored(
+        found[name] = BenchmarkScore(
             benchmark=name,
             rule=one.rule,
             floor=one.floor,

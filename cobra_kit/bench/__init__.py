@@ -1,8 +1,8 @@
 """Latency, memory and scaling of one model or of several side by side.
 
     _, subjects = subjects_of("ablation_backbone")
-    found = bench(subjects, Settings(prompt_tokens=(64, 1024)), recipe="ablation_backbone")
-    found.measurements[0].step.median    # seconds per token
+    result = bench(subjects, Settings(prompt_tokens=(64, 1024)), recipe="ablation_backbone")
+    result.measurements[0].step.median    # seconds per token
 
 Nothing here needs the command line's packages. Importing this package imports no torch.
 """

@@ -62,11 +62,11 @@ def measure_bandwidth(device: torch.device, *, size: int | None = None) -> Bandw
     """
     size = size or _buffer_bytes(device)
     count = max(1, size // 4 // _COLUMNS) * _COLUMNS
-    one, two, out = (torch.full((count,), float(value), device=device) for value in (1, 2, 3))
-    matrix, vector = one.view(-1, _COLUMNS), two[:_COLUMNS]
+    first, second, out = (torch.full((count,), float(value), device=device) for value in (1, 2, 3))
+    matrix, vector = first.view(-1, _COLUMNS), second[:_COLUMNS]
     passes: tuple[tuple[Callable[[], object], int], ...] = (
-        (lambda: out.copy_(one), 2),
-        (lambda: torch.add(one, two, alpha=3.0, out=out), 3),
+        (lambda: out.copy_(first), 2),
+        (lambda: torch.add(first, second, alpha=3.0, out=out), 3),
         (lambda: torch.mv(matrix, vector), 1),
     )
     copy, triad, read = (

@@ -48,8 +48,10 @@ class Case:
     @property
     def name(self) -> str:
         """Returns what tells it from other cases."""
-        one = self.prompt
-        return f"{self.subject}, {self.dtype}, {one.batch.num_rows} x ({one.text_tokens} + {one.visual_tokens})"
+        prompt = self.prompt
+        return (
+            f"{self.subject}, {self.dtype}, {prompt.batch.num_rows} x ({prompt.text_tokens} + {prompt.visual_tokens})"
+        )
 
     def measure(self) -> list[float]:
         """Returns the seconds to the first token, and from there to the last."""
@@ -69,23 +71,23 @@ class Case:
 
     def traffic(self) -> Traffic:
         """Returns what a step must move halfway through the answer."""
-        one = self.prompt
-        backbone = one.model.backbone
-        dtype = backbone.embed(one.batch.text_ids[:1]).dtype
-        return traffic(backbone, rows=one.batch.num_rows, context=one.context + self.new_tokens // 2, dtype=dtype)
+        prompt = self.prompt
+        backbone = prompt.model.backbone
+        dtype = backbone.embed(prompt.batch.text_ids[:1]).dtype
+        return traffic(backbone, rows=prompt.batch.num_rows, context=prompt.context + self.new_tokens // 2, dtype=dtype)
 
     def result(self, taken: list[list[float]]) -> Measurement:
         """Returns what repeated measurements say; `taken` is what `measure` returned, at least once."""
-        one = self.prompt
+        prompt = self.prompt
         step = spread([rest / (self.new_tokens - 1) for _, rest in taken])
         return Measurement(
             subject=self.subject,
             dtype=self.dtype,
-            batch=one.batch.num_rows,
-            text_tokens=one.text_tokens,
-            visual_tokens=one.visual_tokens,
+            batch=prompt.batch.num_rows,
+            text_tokens=prompt.text_tokens,
+            visual_tokens=prompt.visual_tokens,
             encoded=self.encoded,
-            context=one.context,
+            context=prompt.context,
             new_tokens=self.new_tokens,
             first_token=spread([first for first, _ in taken]),
             step=step,

@@ -48,8 +48,8 @@ def child_peaks(subject: Subject, dtype: str, settings: Settings) -> dict[str, P
     if done.returncode != 0:
         last = last_line(done.stderr, f"exit status {done.returncode}")
         raise CobraError(f"measuring the memory of {subject.name} failed: {last}", hint="Leave it out: --no-memory.")
-    found: dict[str, dict[str, int]] = json.loads(done.stdout.splitlines()[-1])
-    return {size: Peak(**peak) for size, peak in found.items()}
+    peaks: dict[str, dict[str, int]] = json.loads(done.stdout.splitlines()[-1])
+    return {size: Peak(**peak) for size, peak in peaks.items()}
 
 
 def measured(asked: dict[str, Any]) -> dict[str, dict[str, int]]:
@@ -73,7 +73,7 @@ def measured(asked: dict[str, Any]) -> dict[str, dict[str, int]]:
     model = build(subject, device=cpu, dtype=dtype_named(asked["dtype"], cpu), weights=settings.weights)
     cases = list(cases_of(subject.name, asked["dtype"], model, settings))
     cases[0].measure()  # what only the first call needs is no one size's
-    found = {}
+    peaks = {}
     for case in cases:
         give_back_freed()
         before = _resident()
@@ -81,10 +81,10 @@ def measured(asked: dict[str, Any]) -> dict[str, dict[str, int]]:
             raise _silent_system()
         case.measure()
         total = _resident(peak=True)
-        one = case.prompt
-        size = f"{one.batch.num_rows} {one.text_tokens} {one.visual_tokens}"
-        found[size] = asdict(Peak(total, max(0, total - before)))
-    return found
+        prompt = case.prompt
+        size = f"{prompt.batch.num_rows} {prompt.text_tokens} {prompt.visual_tokens}"
+        peaks[size] = asdict(Peak(total, max(0, total - before)))
+    return peaks
 
 
 def give_back_freed() -> None:

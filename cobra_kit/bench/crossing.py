@@ -35,7 +35,7 @@ class Crossover:
     largest: int
 
     @property
-    def words(self) -> str:
+    def sentence(self) -> str:
         """Returns the verdict as a sentence."""
         less = f"less time per token than {self.growing}"
         if self.verdict == "crosses":

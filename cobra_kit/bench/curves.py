@@ -15,12 +15,12 @@ def curves(measurements: Sequence[Measurement]) -> dict[str, dict[str, list[tupl
     A context reached with a picture and one reached with text alone stand on one curve: to a backbone they are the
     same.
     """
-    found: dict[str, dict[str, list[tuple[int, float]]]] = {}
-    for one in measurements:
-        rows = "1 row" if one.batch == 1 else f"{one.batch} rows"
-        curve = found.setdefault(f"{one.dtype}, {rows}", {}).setdefault(one.subject, [])
-        curve.append((one.context, one.step.median))
-    return {setting: {name: sorted(curve) for name, curve in own.items()} for setting, own in found.items()}
+    by_setting: dict[str, dict[str, list[tuple[int, float]]]] = {}
+    for measurement in measurements:
+        rows = "1 row" if measurement.batch == 1 else f"{measurement.batch} rows"
+        curve = by_setting.setdefault(f"{measurement.dtype}, {rows}", {}).setdefault(measurement.subject, [])
+        curve.append((measurement.context, measurement.step.median))
+    return {setting: {name: sorted(curve) for name, curve in own.items()} for setting, own in by_setting.items()}
 
 
 def crossovers(measurements: Sequence[Measurement]) -> dict[str, Crossover]:
@@ -29,13 +29,13 @@ def crossovers(measurements: Sequence[Measurement]) -> dict[str, Crossover]:
     Two models of one kind have no crossing to look for: what differs between their curves is their size, or noise.
     Keys read `float32, 1 row: mamba, transformer`.
     """
-    growing = {one.subject for one in measurements if one.traffic.cache}
-    found: dict[str, Crossover] = {}
+    growing = {measurement.subject for measurement in measurements if measurement.traffic.cache}
+    crossings: dict[str, Crossover] = {}
     for setting, own in curves(measurements).items():
-        for one, other in product(own, own):
-            if one in growing or other not in growing:
+        for constant, other in product(own, own):
+            if constant in growing or other not in growing:
                 continue
-            crossing = crossover(one, own[one], other, own[other])
+            crossing = crossover(constant, own[constant], other, own[other])
             if crossing is not None:
-                found[f"{setting}: {one}, {other}"] = crossing
-    return found
+                crossings[f"{setting}: {constant}, {other}"] = crossing
+    return crossings

@@ -42,14 +42,14 @@ class Need:
 
 def needs(subjects: Sequence[Subject], settings: Settings, device: torch.device) -> list[Need]:
     """Returns what every subject takes in its hardest case: the longest prompts of the largest batch."""
-    found = []
+    all_needs = []
     for subject in subjects:
         try:
             each = [_need(subject, settings, device, dtype_named(name, device)) for name in settings.dtypes]
-            found.append(Need(subject.name, tuple(each)))
+            all_needs.append(Need(subject.name, tuple(each)))
         except CobraError as error:
-            found.append(Need(subject.name, problem=error.message))
-    return found
+            all_needs.append(Need(subject.name, problem=error.message))
+    return all_needs
 
 
 def free_memory(device: torch.device) -> int | None:
@@ -59,27 +59,27 @@ def free_memory(device: torch.device) -> int | None:
     return available_memory()
 
 
-def fits(found: Iterable[Need], device: torch.device) -> bool:
+def fits(all_needs: Iterable[Need], device: torch.device) -> bool:
     """Returns whether subjects fit side by side; where the system does not say how much is free, they do."""
     free = free_memory(device)
-    return free is None or together(one for need in found for one in need.each) <= FITS * free
+    return free is None or together(each for need in all_needs for each in need.each) <= FITS * free
 
 
-def refuse_what_does_not_fit(found: Sequence[Need], device: torch.device, *, laptop: str | None) -> None:
+def refuse_what_does_not_fit(all_needs: Sequence[Need], device: torch.device, *, laptop: str | None) -> None:
     """Checks that all subjects fit together: they stand side by side, so that rounds can alternate.
 
     Args:
-        found: Their needs.
+        all_needs: Of every subject.
         device: Where they would run.
         laptop: The command that measures the same at a small size, or None.
 
     Raises:
         WeightsError: They do not fit; the text names what each takes and what is there.
     """
-    if fits(found, device):
+    if fits(all_needs, device):
         return
-    total = together(one for need in found for one in need.each)
-    each = ", ".join(f"{one.subject} {gigabytes(one.total)}" for one in found)
+    total = together(each for need in all_needs for each in need.each)
+    each = ", ".join(f"{need.subject} {gigabytes(need.total)}" for need in all_needs)
     hints = ["A smaller --dtype (bfloat16 takes half of float32), shorter prompts or a smaller --batch take less."]
     if laptop is not None:
         hints.append(f"At a size for this machine: {laptop}")
@@ -99,7 +99,7 @@ def least_seconds(need: Need, settings: Settings, bandwidth: float) -> float:
         bandwidth: Bytes per second.
     """
     steps = (1 + settings.warmup + settings.repeats) * settings.new_tokens
-    return steps * sum(one.weights for one in need.each) / bandwidth
+    return steps * sum(dtype_need.weights for dtype_need in need.each) / bandwidth
 
 
 def _need(subject: Subject, settings: Settings, device: torch.device, dtype: torch.dtype) -> InferenceNeed:

@@ -102,7 +102,7 @@ def _check_weights(subject: Subject) -> None:
         )
     missing = missing_weights(compose(resolved, device="meta"), resolved)
     if missing:
-        remedies = [remedy for one in missing for remedy in one.remedies]
+        remedies = [remedy for thing in missing for remedy in thing.remedies]
         raise WeightsError(
             f"{subject.name}: {missing[0].what} is not on this machine",
             where="--weights recipe",

@@ -16,32 +16,32 @@ KIND, SCHEMA = "cobra-kit bench", 1
 """What the file is; the number rises with every change that readers must know of."""
 
 
-def to_plain(found: BenchResult) -> dict[str, Any]:
+def to_plain(result: BenchResult) -> dict[str, Any]:
     """Returns a bench as plain data: seconds, bytes, bytes per second, tokens per second; unrounded."""
     return {
         "kind": KIND,
         "schema": SCHEMA,
-        "statement": found.statement,
-        "recipe": found.recipe,
-        "profile": found.profile,
-        "weights": found.settings.weights,
-        "settings": asdict(found.settings),
-        "repeats": found.repeats,
-        "side_by_side": found.side_by_side,
-        "interrupted": found.interrupted,
-        "session": session(found.device),
-        "bandwidth": {**asdict(found.bandwidth), "best": found.bandwidth.best},
-        "cache": found.cache,
-        "memory_how": found.memory_how,
+        "statement": result.statement,
+        "recipe": result.recipe,
+        "profile": result.profile,
+        "weights": result.settings.weights,
+        "settings": asdict(result.settings),
+        "repeats": result.repeats,
+        "side_by_side": result.side_by_side,
+        "interrupted": result.interrupted,
+        "session": session(result.device),
+        "bandwidth": {**asdict(result.bandwidth), "best": result.bandwidth.best},
+        "cache": result.cache,
+        "memory_how": result.memory_how,
         "subjects": {
-            name: {"components": dict(parts), "stand_in_tokenizer": name in found.tokenizers}
-            for name, parts in found.components.items()
+            name: {"components": dict(parts), "stand_in_tokenizer": name in result.tokenizers}
+            for name, parts in result.components.items()
         },
-        "kernels": {name: [asdict(group) for group in groups] for name, groups in found.kernels.items()},
-        "measurements": [_measurement(one) for one in found.measurements],
-        "crossovers": {name: {**asdict(one), "words": one.words} for name, one in found.crossovers.items()},
-        "paper": {name: {"tokens_per_s": rate, "total_s": total} for name, (rate, total) in found.paper.items()},
-        "not_run": [asdict(one) for one in found.not_run],
+        "kernels": {name: [asdict(group) for group in groups] for name, groups in result.kernels.items()},
+        "measurements": [_measurement(entry) for entry in result.measurements],
+        "crossovers": {name: {**asdict(entry), "words": entry.sentence} for name, entry in result.crossovers.items()},
+        "paper": {name: {"tokens_per_s": rate, "total_s": total} for name, (rate, total) in result.paper.items()},
+        "not_run": [asdict(entry) for entry in result.not_run],
     }
 
 
@@ -62,22 +62,22 @@ def check_folder(folder: Path) -> None:
         ) from error
 
 
-def write_record(found: BenchResult, folder: Path) -> Path:
+def write_record(result: BenchResult, folder: Path) -> Path:
     """Writes `bench.json` into an existing folder, whole or not at all, and returns its path.
 
     Raises:
         CobraError: It cannot be written.
     """
     path = folder / FILE
-    write_json(path, to_plain(found))
+    write_json(path, to_plain(result))
     return path
 
 
-def _measurement(one: Measurement) -> dict[str, Any]:
+def _measurement(measurement: Measurement) -> dict[str, Any]:
     return {
-        **asdict(one),
-        "traffic_total": one.traffic.total,
-        "prefill_tokens_per_s": one.prefill_rate,
-        "decode_tokens_per_s": one.decode_rate,
-        "all_tokens_by_whole_time_per_s": one.paper_rate,
+        **asdict(measurement),
+        "traffic_total": measurement.traffic.total,
+        "prefill_tokens_per_s": measurement.prefill_rate,
+        "decode_tokens_per_s": measurement.decode_rate,
+        "all_tokens_by_whole_time_per_s": measurement.paper_rate,
     }

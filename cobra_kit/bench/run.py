@@ -72,11 +72,11 @@ def bench(
     device = device_named(settings.device)
     for name in settings.dtypes:
         dtype_named(name, device)
-    found = needs(subjects, settings, device)
-    for one in found:
-        if one.problem is not None:
-            raise CobraError(f"{one.subject} cannot be built: {one.problem}")
-    refuse_what_does_not_fit(found, device, laptop=laptop)
+    all_needs = needs(subjects, settings, device)
+    for need in all_needs:
+        if need.problem is not None:
+            raise CobraError(f"{need.subject} cannot be built: {need.problem}")
+    refuse_what_does_not_fit(all_needs, device, laptop=laptop)
     report(f"measuring the memory bandwidth of {device}")
     bandwidth = measure_bandwidth(device)
     gathered = Gathered()
@@ -158,7 +158,7 @@ def finished(
         tokenizers=tuple(gathered.tokenizers),
         bandwidth=bandwidth,
         cache=cache_bytes() if device.type == "cpu" else None,
-        measurements=tuple(with_share(one, bandwidth.best) for one in gathered.measurements),
+        measurements=tuple(with_share(measurement, bandwidth.best) for measurement in gathered.measurements),
         crossovers=crossovers(gathered.measurements),
         not_run=(*gathered.not_run, *not_run),
         paper=paper or {},
@@ -169,9 +169,9 @@ def finished(
     )
 
 
-def with_share(one: Measurement, bandwidth: float) -> Measurement:
+def with_share(measurement: Measurement, bandwidth: float) -> Measurement:
     """Returns a measurement with the share it reached of a bandwidth, bytes per second."""
-    return replace(one, share=one.traffic.total / one.step.median / bandwidth)
+    return replace(measurement, share=measurement.traffic.total / measurement.step.median / bandwidth)
 
 
 def _note(subject: Subject, dtype: str, model: VisionLanguageModel, gathered: Gathered) -> None:
@@ -209,13 +209,13 @@ def _add_peaks(subjects: Sequence[Subject], settings: Settings, gathered: Gather
             report(f"measuring the memory of {subject.name} in {dtype}")
             peaks = child_peaks(subject, dtype, settings)
             gathered.measurements = [
-                replace(one, peak=peaks.get(size_key(one)))
-                if (one.subject, one.dtype) == (subject.name, dtype)
-                else one
-                for one in gathered.measurements
+                replace(measurement, peak=peaks.get(size_key(measurement)))
+                if (measurement.subject, measurement.dtype) == (subject.name, dtype)
+                else measurement
+                for measurement in gathered.measurements
             ]
 
 
-def size_key(one: Measurement) -> str:
+def size_key(measurement: Measurement) -> str:
     """Returns the size of a measurement, as the process that measures memory names it."""
-    return f"{one.batch} {one.text_tokens} {one.visual_tokens}"
+    return f"{measurement.batch} {measurement.text_tokens} {measurement.visual_tokens}"

@@ -102,11 +102,11 @@ def numbers(text: str, option: str) -> tuple[int, ...]:
     Raises:
         CobraError: Something else stands there.
     """
-    found = dict.fromkeys(word.strip() for word in text.split(","))
-    for word in found:
+    words = dict.fromkeys(word.strip() for word in text.split(","))
+    for word in words:
         if not _NUMBER.fullmatch(word):
             raise CobraError(f"{word!r} is no whole number", where=option, hint="For example 64,256,1024.")
-    return tuple(dict.fromkeys(int(word) for word in found))
+    return tuple(dict.fromkeys(int(word) for word in words))
 
 
 def image_numbers(text: str) -> tuple[int | None, ...]:

@@ -44,16 +44,20 @@ def subjects_of(
         PluginError: A component is not there.
     """
     loaded = load_recipe(recipe, profile=profile, overrides=overrides)
-    found = _models(loaded)
+    subjects = _models(loaded)
     if against is not None:
         backbone = _backbone_named(against)
         if backbone is not None:
             beside = load_recipe(recipe, profile=profile, overrides=[*overrides, f"model.backbone.use={backbone}"])
-            own = found if loaded.ablation is not None else [Subject(one.backbone, one.resolved) for one in found]
-            found = [*own, Subject(backbone, resolve(beside))]
+            own = (
+                subjects
+                if loaded.ablation is not None
+                else [Subject(subject.backbone, subject.resolved) for subject in subjects]
+            )
+            subjects = [*own, Subject(backbone, resolve(beside))]
         else:
-            found += _models(load_recipe(against, profile=profile))
-    return loaded, _apart(found)
+            subjects += _models(load_recipe(against, profile=profile))
+    return loaded, _apart(subjects)
 
 
 def _models(loaded: Recipe) -> list[Subject]:
@@ -83,9 +87,9 @@ def _backbone_named(name: str) -> str | None:
 def _apart(subjects: Sequence[Subject]) -> list[Subject]:
     """Returns the subjects with names that tell them apart."""
     counts: dict[str, int] = {}
-    found = []
-    for one in subjects:
-        counts[one.name] = counts.get(one.name, 0) + 1
-        name = one.name if counts[one.name] == 1 else f"{one.name} ({counts[one.name]})"
-        found.append(Subject(name, one.resolved))
-    return found
+    apart = []
+    for subject in subjects:
+        counts[subject.name] = counts.get(subject.name, 0) + 1
+        name = subject.name if counts[subject.name] == 1 else f"{subject.name} ({counts[subject.name]})"
+        apart.append(Subject(name, subject.resolved))
+    return apart

@@ -56,12 +56,12 @@ class Systems:
     @property
     def printed(self) -> dict[str, tuple[float, float]]:
         """Returns per system the (tokens per second, seconds) that the paper prints."""
-        found = {}
+        figures = {}
         for name, row in self.table.rows.items():
             rate, total = row.number("tokens_per_s"), row.number("total_s")
             if rate is not None and total is not None:
-                found[name] = (rate, total)
-        return found
+                figures[name] = (rate, total)
+        return figures
 
 
 def systems_of(name: str, profile: str | None = None, overrides: Sequence[str] = ()) -> Systems:
@@ -86,7 +86,7 @@ def systems_of(name: str, profile: str | None = None, overrides: Sequence[str] =
             except CobraError as error:
                 without.append(NotRun(row, " ".join(str(error).split())))
         else:
-            reasons = [one.reason for one in NOT_BUILT if one.name == _NOT_BUILT.get(row)]
+            reasons = [system.reason for system in NOT_BUILT if system.name == _NOT_BUILT.get(row)]
             without.append(NotRun(row, reasons[0] if reasons else "no recipe has its parts"))
     return Systems(table, chosen, tuple(subjects), tuple(without))
 
@@ -104,14 +104,14 @@ def bench_systems(
     for name in settings.dtypes:
         dtype_named(name, device)
     report(f"counting what {len(systems.subjects)} systems need")
-    found = {one.subject: one for one in needs(systems.subjects, settings, device)}
+    all_needs = {need.subject: need for need in needs(systems.subjects, settings, device)}
     bandwidth = measure_bandwidth(device)
-    reasons = {name: _why_not(one, settings, device, bandwidth.best) for name, one in found.items()}
+    reasons = {name: _why_not(need, settings, device, bandwidth.best) for name, need in all_needs.items()}
     not_run = [NotRun(name, reason) for name, reason in reasons.items() if reason is not None]
-    fitting = [one for one in systems.subjects if reasons[one.name] is None]
-    side_by_side = fits([found[one.name] for one in fitting], device)
+    fitting = [subject for subject in systems.subjects if reasons[subject.name] is None]
+    side_by_side = fits([all_needs[subject.name] for subject in fitting], device)
     gathered = Gathered()
-    for group in [fitting] if side_by_side else [[one] for one in fitting]:
+    for group in [fitting] if side_by_side else [[subject] for subject in fitting]:
         if group and not gathered.interrupted:
             measure_together(group, settings, device, gathered, report)
     return finished(
@@ -133,11 +133,11 @@ def is_table(name: str) -> bool:
 
 
 def _latency_table(name: str) -> PaperTable:
-    tables = [paper_table(one) for one in paper_table_names()]
-    latency = {f"{PREFIX}table{one.number}": one for one in tables if one.measures == "latency"}
+    tables = [paper_table(name) for name in paper_table_names()]
+    latency = {f"{PREFIX}table{table.number}": table for table in tables if table.measures == "latency"}
     if name in latency:
         return latency[name]
-    others = {f"{PREFIX}table{one.number}" for one in tables if one.number is not None}
+    others = {f"{PREFIX}table{table.number}" for table in tables if table.number is not None}
     hint = f"`cobra-kit reproduce {name}` is about scores." if name in others else "`cobra-kit reproduce` has the rest."
     raise CobraError(f"no speeds in {name!r}: they are in {' and '.join(latency)}", hint=hint)
 
@@ -147,12 +147,12 @@ def _resolved(recipe: str, arm: str | None, profile: str, overrides: Sequence[st
     return resolve(loaded) if arm is None else resolve_arms(loaded)[arm]
 
 
-def _why_not(one: Need, settings: Settings, device: torch.device, bandwidth: float) -> str | None:
-    if one.problem is not None:
-        return f"it cannot be built here: {one.problem}"
-    if not fits([one], device):
-        return f"needs {gigabytes(one.total)} of memory, {gigabytes(free_memory(device) or 0)} are free"
-    taken = least_seconds(one, settings, bandwidth)
+def _why_not(need: Need, settings: Settings, device: torch.device, bandwidth: float) -> str | None:
+    if need.problem is not None:
+        return f"it cannot be built here: {need.problem}"
+    if not fits([need], device):
+        return f"needs {gigabytes(need.total)} of memory, {gigabytes(free_memory(device) or 0)} are free"
+    taken = least_seconds(need, settings, bandwidth)
     if taken > LONGEST:
         rounds = 1 + settings.warmup + settings.repeats
         return (

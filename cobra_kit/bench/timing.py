@@ -89,14 +89,14 @@ def rounds(
         repeats: Rounds that count.
         report: Called with (rounds done, rounds in all).
     """
-    found: dict[str, list[list[float]]] = {name: [] for name in cases}
+    seconds: dict[str, list[list[float]]] = {name: [] for name in cases}
     try:
         for number in range(warmup + repeats):
             report(number, warmup + repeats)
             for name, measure in cases.items():
                 taken = measure()
                 if number >= warmup:
-                    found[name].append(taken)
+                    seconds[name].append(taken)
     except KeyboardInterrupt:
-        return Rounds(found, interrupted=True)
-    return Rounds(found, interrupted=False)
+        return Rounds(seconds, interrupted=True)
+    return Rounds(seconds, interrupted=False)

@@ -51,7 +51,7 @@ def _plots(found: BenchResult) -> Markup:
             zero=True,
             bounds=_bounds(crossings),
         )
-        figures.append(Figure(f"ms per token, {setting}", plot, "; ".join(one.words for one in crossings)))
+        figures.append(Figure(f"ms per token, {setting}", plot, "; ".join(one.sentence for one in crossings)))
     names = list(dict.fromkeys(one.subject for one in found.measurements))
     return figures_block(figures, legend=names)
 

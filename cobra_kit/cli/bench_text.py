@@ -50,7 +50,7 @@ def tables(found: BenchResult, width: int) -> list[str]:
 
 
 def _crossings(found: BenchResult, width: int) -> list[str]:
-    told = [f"{name.partition(':')[0]}: {one.words}" for name, one in found.crossovers.items()]
+    told = [f"{name.partition(':')[0]}: {one.sentence}" for name, one in found.crossovers.items()]
     return ["", *(columns.paragraph(text, indent="", limit=width) for text in told)] if told else []
 
 

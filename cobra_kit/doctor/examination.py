@@ -71,8 +71,8 @@ class Examination:
                 helped[group.remedy] = helped.get(group.remedy, 0) + group.count
         if helped:
             return max(helped, key=helped.__getitem__)
-        others = [one.diagnosis.remedy for one in self.diagnoses if not one.diagnosis.broken]
-        return next((one for one in (*others, self.cache.remedy) if one is not None), None)
+        others = [named.diagnosis.remedy for named in self.diagnoses if not named.diagnosis.broken]
+        return next((remedy for remedy in (*others, self.cache.remedy) if remedy is not None), None)
 
 
 def examine(
@@ -101,7 +101,7 @@ def examine(
     broken = plugin_problems(registry)
     problem = torch_problem()
     models: list[ModelKernels] = []
-    found: tuple[Gpu, ...] = ()
+    devices: tuple[Gpu, ...] = ()
     if problem is None:
         from cobra_kit.doctor.kernels import models_asked
 
@@ -114,16 +114,18 @@ def examine(
             if recipe is not None:
                 raise
             broken.append(f"{DEFAULT_RECIPE}: {' '.join(str(error).split())}")  # nobody asked for it: show the rest
-        found = gpus()
+        devices = gpus()
         broken += [f"kernels of {model.name}: {model.problem}" for model in models if model.problem]
     else:
         broken.append(problem)
     looked = diagnoses(registry)  # after the kernels: asking for them may have compiled some
-    broken += [f"{one.plugin}: {one.diagnosis.what}: {one.diagnosis.found}" for one in looked if one.diagnosis.broken]
+    broken += [
+        f"{named.plugin}: {named.diagnosis.what}: {named.diagnosis.found}" for named in looked if named.diagnosis.broken
+    ]
     return Examination(
         versions={"cobra-kit": __version__, "python": platform.python_version(), **package_versions(PACKAGES)},
         machine=_machine(problem is None),
-        gpus=found,
+        gpus=devices,
         cuda=(_cuda_build() if problem is None else None, driver_version()),
         settings={name: _shown(name, value) for name, value in sorted(os.environ.items()) if name.startswith(_PREFIX)},
         cache=cache_folder(),
@@ -162,8 +164,8 @@ def _machine(with_torch: bool) -> tuple[tuple[str, str], ...]:
 def _cuda_build() -> str | None:
     import torch
 
-    found: Any = torch.version.cuda
-    return found if isinstance(found, str) else None
+    version: Any = torch.version.cuda
+    return version if isinstance(version, str) else None
 
 
 def _shown(name: str, value: str) -> str:

@@ -60,11 +60,11 @@ def _of_recipe(recipe: str, profile: str | None, overrides: Sequence[str]) -> li
     """Returns the backbones of a recipe, those of all its arms, equal ones once."""
     loaded = load_recipe(recipe, profile=profile, overrides=overrides)
     arms = resolve_arms(loaded) if loaded.ablation is not None else {"model": resolve(loaded)}
-    found: dict[str, tuple[Component, Any]] = {}
+    parts: dict[str, tuple[Component, Any]] = {}
     for resolved in arms.values():
         part = resolved.parts["backbone"]
-        found.setdefault(f"{part.component.qualified} {part.config!r}", (part.component, part.config))
-    return list(found.values())
+        parts.setdefault(f"{part.component.qualified} {part.config!r}", (part.component, part.config))
+    return list(parts.values())
 
 
 def _default_config(component: Component) -> Any:

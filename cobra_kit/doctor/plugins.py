@@ -34,10 +34,10 @@ def plugin_problems(registry: Registry) -> list[str]:
 def diagnoses(registry: Registry) -> list[PluginDiagnosis]:
     """Calls what plugins declared for the doctor; one that fails is a diagnosis too, and stops nothing."""
     return [
-        PluginDiagnosis(record.plugin, one)
+        PluginDiagnosis(record.plugin, diagnosis)
         for record in registry.records
         for spec in record.diagnostics
-        for one in _called(record, spec)
+        for diagnosis in _called(record, spec)
     ]
 
 
@@ -45,10 +45,10 @@ def _called(record: PluginRecord, spec: DiagnosticSpec) -> Iterator[Diagnosis]:
     try:
         look = import_reference(spec.target, title=f"cannot import {spec.target}")
         with stdout_to_stderr():
-            found = list(look())
-        if wrong := [one for one in found if not isinstance(one, Diagnosis)]:
+            diagnoses = list(look())
+        if wrong := [diagnosis for diagnosis in diagnoses if not isinstance(diagnosis, Diagnosis)]:
             raise PluginError(f"{spec.target} returned a {type(wrong[0]).__name__}, expected Diagnosis objects")
     except (Exception, SystemExit) as error:
         yield Diagnosis(spec.name, f"failed: {one_line(error)}", broken=True)
         return
-    yield from found
+    yield from diagnoses

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from traceback import walk_tb
 
 import torch
 from torch import Tensor, nn
@@ -17,9 +18,11 @@ from cobra_kit.model.placement import place
 from cobra_kit.model.summary import count_parameters
 from cobra_kit.recipe import ResolvedRecipe
 
+_AUTOCAST = torch.autocast.__init__.__code__
+
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class RowShape:
     """The shape of one training row.
 
     Args:
@@ -157,7 +160,7 @@ def count_pass(
     model: VisionLanguageModel,
     resolved: ResolvedRecipe,
     trains: Collection[str],
-    row: Row,
+    row: RowShape,
     *,
     rows: int,
     dtype: torch.dtype,
@@ -181,16 +184,24 @@ def count_pass(
     for kind, module in model.parts().items():
         module.train(kind in trains)
     try:
-        counted = _counted(model, resolved, trains, row, rows)
-    except CobraError as error:
-        counted = _approximated(model, row, rows, error.message)
-    except (RuntimeError, NotImplementedError, TypeError, ValueError, AssertionError) as error:
-        counted = _approximated(model, row, rows, f"{type(error).__name__}: {first_line(error)}")
-    return counted
+        return _counted(model, resolved, trains, row, rows)
+    except (CobraError, RuntimeError, NotImplementedError, TypeError, ValueError, AssertionError) as error:
+        return _approximated(model, row, rows, _reason(error))
+
+
+def _reason(error: Exception) -> str:
+    """Returns why a part did not run on the meta device, as a text of one line."""
+    # A message of ours names the part whose error it carries as its cause.
+    reason = error.message if isinstance(error, CobraError) else f"{type(error).__name__}: {first_line(error)}"
+    raised = error.__cause__ or error
+    # torch says "unsupported scalarType" here, which leads an author nowhere near the line that is to change.
+    if any(frame.f_code is _AUTOCAST for frame, _ in walk_tb(raised.__traceback__)):
+        reason += " (torch.autocast refuses the meta device; cobra_kit.interfaces.full_precision does not)"
+    return reason
 
 
 def _counted(
-    model: VisionLanguageModel, resolved: ResolvedRecipe, trains: Collection[str], row: Row, rows: int
+    model: VisionLanguageModel, resolved: ResolvedRecipe, trains: Collection[str], row: RowShape, rows: int
 ) -> PassCount:
     encoder_flops, group = 0, None
     if row.images:
@@ -230,7 +241,7 @@ def _counted(
     )
 
 
-def _approximated(model: VisionLanguageModel, row: Row, rows: int, reason: str) -> PassCount:
+def _approximated(model: VisionLanguageModel, row: RowShape, rows: int, reason: str) -> PassCount:
     model.zero_grad(set_to_none=True)
     parameters = {kind: count_parameters(module) for kind, module in model.parts().items()}
     visual = model.image_tokens().num_tokens * row.images

@@ -38,8 +38,8 @@ class Hardware:
 
 
 HARDWARE = {
-    one.name: one
-    for one in (
+    hardware.name: hardware
+    for hardware in (
         Hardware("a100", "A100-80GB", 312e12, 80 * 10**9, "NVIDIA A100 80GB SXM datasheet", 2.45),
         Hardware("h100", "H100", 989.4e12, 80 * 10**9, "NVIDIA H100 SXM datasheet", 4.76),
         Hardware("h200", "H200", 989.4e12, 141 * 10**9, "NVIDIA H200 SXM datasheet", 6.35),
@@ -57,8 +57,8 @@ def check_names(names: Sequence[str]) -> tuple[str, ...]:
     Raises:
         CobraError: A name is unknown.
     """
-    found = dict.fromkeys(name.strip().lower() for name in names)
-    for name in found:
+    known = dict.fromkeys(name.strip().lower() for name in names)
+    for name in known:
         if name not in NAMES:
             raise CobraError(f"no hardware named {name!r}", where="--hardware", hint=suggest(name, NAMES, what="known"))
-    return tuple(found) or NAMES
+    return tuple(known) or NAMES

@@ -13,7 +13,7 @@ says nothing about such a model."""
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class RunCost:
     """What a training takes on some devices.
 
     Args:
@@ -25,7 +25,7 @@ class Cost:
     price: float
 
 
-def cost(flops: float, hardware: Hardware, devices: int, *, price: float | None = None) -> Cost:
+def cost(flops: float, hardware: Hardware, devices: int, *, price: float | None = None) -> RunCost:
     """Returns hours and price of so much computing.
 
     Args:
@@ -35,4 +35,4 @@ def cost(flops: float, hardware: Hardware, devices: int, *, price: float | None 
         price: Dollars per device and hour; None: the hardware's.
     """
     hours = flops / (devices * hardware.peak_flops * implied_utilisation()) / 3600
-    return Cost(hours, hours * devices * (hardware.price if price is None else price))
+    return RunCost(hours, hours * devices * (hardware.price if price is None else price))

@@ -15,7 +15,6 @@ from torch.utils._pytree import tree_leaves
 from cobra_kit.errors import CobraError
 from cobra_kit.estimate.batches import image_group, shape_batch
 from cobra_kit.estimate.counting import count_model
-from cobra_kit.estimate.operations import autocast_on_meta
 from cobra_kit.model import VisionLanguageModel, calls
 from cobra_kit.model.placement import module_bytes, part_dtypes, place
 from cobra_kit.recipe import ResolvedRecipe
@@ -46,9 +45,9 @@ class InferenceNeed:
 def together(needs: Iterable[InferenceNeed]) -> int:
     """Returns the most bytes held at a time by models that stand side by side, filled and run one after another."""
     listed = list(needs)
-    states = sum(one.state for one in listed)
-    passing = max((one.answering - one.state for one in listed), default=0)
-    return sum(one.weights for one in listed) + max(states + passing, *(one.filling for one in listed), 0)
+    states = sum(need.state for need in listed)
+    passing = max((need.answering - need.state for need in listed), default=0)
+    return sum(need.weights for need in listed) + max(states + passing, *(need.filling for need in listed), 0)
 
 
 def inference_need(
@@ -96,7 +95,7 @@ def _passing(model: VisionLanguageModel, resolved: ResolvedRecipe, rows: int, te
         group = image_group(resolved, rows)
         batch = shape_batch(model, resolved, rows=rows, text_tokens=text_tokens, supervised=0, images=1, group=group)
         live = _Live()
-        with torch.no_grad(), autocast_on_meta(), live:
+        with torch.no_grad(), live:
             calls.hidden_states(model, model.fuse(batch))
     except (CobraError, RuntimeError, NotImplementedError, TypeError, ValueError, AssertionError):
         return None  # a part that does not run on the meta device

@@ -49,11 +49,6 @@ class Footprint:
         return self.weights + self.gradients + self.optimiser + (self.activations or 0)
 
     @property
-    def words(self) -> str:
-        """Returns how it is set up, in words."""
-        return f"{self.sharding}, checkpointed" if self.checkpointed else self.sharding
-
-    @property
     def can_be_trained(self) -> bool:
         """Returns whether the trainer can set a stage up like this: in one process, and keeping all it computed."""
         return self.sharding == SHARDINGS[0] and not self.checkpointed
@@ -83,7 +78,7 @@ def smallest_that_fits(count: PassCount, memory: int, *, most: int = 1024) -> in
     """Returns on how many devices (a power of two) full sharding with checkpointing fits; None where on none."""
     devices = 1
     while devices <= most:
-        if any(one.fits(memory) for one in footprints(count, devices, mixed=True)):
+        if any(footprint.fits(memory) for footprint in footprints(count, devices, mixed=True)):
             return devices
         devices *= 2
     return None

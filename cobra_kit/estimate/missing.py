@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import shlex
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import cast
 
 from pydantic import BaseModel
 
+from cobra_kit._plugins import call_component
 from cobra_kit.data.sources import offered_benchmarks, source_settings
 from cobra_kit.errors import CobraError
 from cobra_kit.estimate.datasets import BY_SETTING
@@ -20,6 +20,8 @@ from cobra_kit.interfaces import Backbone, Component
 from cobra_kit.model import VisionLanguageModel
 from cobra_kit.paper import COLUMN_LABELS, column_label, paper_table
 from cobra_kit.recipe import Recipe, ResolvedRecipe
+from cobra_kit.recipe.parts import ResolvedPart
+from cobra_kit.weights.hub import HubRequest, noted_requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,12 @@ def missing_packages(resolved: ResolvedRecipe) -> list[Missing]:
 
 def missing_data(recipe: Recipe) -> list[Missing]:
     """Returns the files and folders that the data source's settings name and that are not there."""
-    found = []
+    missing = []
     for name, path in _paths(source_settings(recipe)):
         if not expanded(path).exists():
-            links = [f"{one.what}: {one.link}" for one in BY_SETTING.get(name, ())]
-            found.append(Missing(f"data.{name}: {path} is not there", tuple(links or ("Give its path.",))))
-    return found
+            links = [f"{download.what}: {download.link}" for download in BY_SETTING.get(name, ())]
+            missing.append(Missing(f"data.{name}: {path} is not there", tuple(links or ("Give its path.",))))
+    return missing
 
 
 def missing_benchmarks(recipe: Recipe) -> list[Missing]:
@@ -77,50 +79,52 @@ def missing_benchmarks(recipe: Recipe) -> list[Missing]:
 def missing_weights(model: VisionLanguageModel, resolved: ResolvedRecipe) -> list[Missing]:
     """Returns the weights and tokenizers that are neither packaged, nor files that are there, nor in the hub's cache.
 
-    Nothing is fetched and nothing is loaded: components are asked for their weights while the hub's client only takes
-    down what they want of it.
+    Nothing is fetched and nothing is loaded: a component says which files its weights come from.
 
     Args:
         model: On the meta device.
         resolved: What it was composed from.
     """
-    found: list[Missing] = []
-    wanted: dict[_Request, str] = {}
+    missing: list[Missing] = []
+    wanted: dict[HubRequest, str] = {}
     for kind, module in model.parts().items():
         part = resolved.parts[kind]
         name, weights = part.component.qualified, getattr(part.config, "weights", "none")
         if weights == "hub":
-            asked = _asked_of_hub(cast("Component", module).load_pretrained) or _declared(part.config)
-            wanted |= dict.fromkeys(asked, f"weights of {name}")
-            if not asked:
-                found.append(Missing(f"weights of {name}: from the hub, it does not say which", ()))
+            requests = _weights_requests(part, cast("Component", module))
+            wanted |= dict.fromkeys(requests, f"weights of {name}")
+            if not requests:
+                missing.append(Missing(f"weights of {name}: from the hub, it does not say which", ()))
         elif weights not in ("none", "packaged") and not expanded(str(weights)).exists():
-            found.append(Missing(f"weights of {name}: {weights} is not there", ("Give the path of a file or folder.",)))
-    found += _tokenizer(resolved, wanted)
+            remedy = ("Give the path of a file or folder.",)
+            missing.append(Missing(f"weights of {name}: {weights} is not there", remedy))
+    missing += _tokenizer(resolved, wanted)
     for request, what in wanted.items():
         if not _cached(request):
-            found.append(Missing(f"{what}: {request.repository}", (request.command(),)))
-    return found
+            missing.append(Missing(f"{what}: {request.repository}", (_command(request),)))
+    return missing
 
 
-class _Request(NamedTuple):
-    """Files of a hub repository."""
-
-    repository: str
-    patterns: tuple[str, ...]
-
-    def command(self) -> str:
-        """Returns the command that fetches them."""
-        words = ["hf", "download", self.repository]
-        for pattern in self.patterns:
-            words += ["--include", pattern]
-        return shlex.join(words)
+def _command(request: HubRequest) -> str:
+    """Returns the command that fetches what is wanted."""
+    words = ["hf", "download", request.repository]
+    if request.revision is not None:
+        words += ["--revision", request.revision]
+    for pattern in request.patterns:
+        words += ["--include", pattern]
+    return shlex.join(words)
 
 
-def _declared(config: object) -> list[_Request]:
-    """Returns the repository that a config names as `hub_id`, where asking for the weights told nothing."""
-    hub_id = getattr(config, "hub_id", None)
-    return [_Request(hub_id, ())] if isinstance(hub_id, str) else []
+def _weights_requests(part: ResolvedPart, module: Component) -> list[HubRequest]:
+    """Returns what a component's weights want of the hub: what it names, else the repository `hub_id` of its config."""
+    patterns: dict[tuple[str, str | None], list[str]] = {}
+    for file in call_component(part.component, module.pretrained_files, part.config):
+        if file.repository is not None:
+            patterns.setdefault((file.repository, file.revision), []).append(file.file)
+    if patterns:
+        return [HubRequest(name, tuple(files), revision) for (name, revision), files in patterns.items()]
+    hub_id = getattr(part.config, "hub_id", None)
+    return [HubRequest(hub_id)] if isinstance(hub_id, str) else []
 
 
 def _paths(settings: BaseModel) -> Iterator[tuple[str, Path]]:
@@ -130,76 +134,39 @@ def _paths(settings: BaseModel) -> Iterator[tuple[str, Path]]:
             yield name, value
 
 
-def _tokenizer(resolved: ResolvedRecipe, wanted: dict[_Request, str]) -> list[Missing]:
+def _tokenizer(resolved: ResolvedRecipe, wanted: dict[HubRequest, str]) -> list[Missing]:
     """Adds what the backbone's tokenizer wants of the hub, or returns why there is none."""
     part = resolved.parts["backbone"]
     backbone = cast("type[Backbone]", part.component.load_class())
     name = part.component.qualified
-    problems: list[CobraError] = []
-
-    def ask() -> None:
+    problem: CobraError | None = None
+    # Of a stranger's component any error may come; only ours say what is missing.
+    with noted_requests() as requests, suppress(Exception):
         try:
             backbone.text_codec(part.config)
         except CobraError as error:
-            problems.append(error)
-            raise
-
-    asked = _asked_of_hub(ask)
-    for request in asked:
+            problem = error
+    for request in requests:
         wanted.setdefault(request, f"tokenizer of {name}")
-    if asked or not problems:
+    if requests or problem is None:
         return []
-    hint = tuple((problems[0].hint or "").splitlines())
-    return [Missing(f"tokenizer of {name}: {problems[0].message}", hint)]
+    hint = tuple((problem.hint or "").splitlines())
+    return [Missing(f"tokenizer of {name}: {problem.message}", hint)]
 
 
-def _asked_of_hub(ask: Callable[[], object]) -> list[_Request]:
-    """Returns what `ask` wants of the hub; what it does with empty files is ignored."""
-    with tempfile.TemporaryDirectory() as folder, _recording(Path(folder)) as asked:
-        # Of a stranger's component, on files without content, any error may come.
-        with suppress(Exception):
-            ask()
-        return list(dict.fromkeys(asked))
-
-
-@contextmanager
-def _recording(folder: Path) -> Iterator[list[_Request]]:
-    """Replaces the hub's download by one that notes what is wanted and gives empty files."""
-    import huggingface_hub
-
-    asked: list[_Request] = []
-    original = huggingface_hub.snapshot_download
-
-    def snapshot_download(repo_id: str, *args: Any, **options: Any) -> str:
-        patterns = options.get("allow_patterns") or ()
-        patterns = (patterns,) if isinstance(patterns, str) else tuple(patterns)
-        asked.append(_Request(repo_id, patterns))
-        place = folder / repo_id.replace("/", "--")
-        place.mkdir(exist_ok=True)
-        for pattern in patterns:
-            file = place / pattern.replace("*", "x")
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.touch()
-        return str(place)
-
-    huggingface_hub.snapshot_download = snapshot_download  # type: ignore[assignment]  # put back below
-    try:
-        yield asked
-    finally:
-        huggingface_hub.snapshot_download = original
-
-
-def _cached(request: _Request) -> bool:
+def _cached(request: HubRequest) -> bool:
     from huggingface_hub import snapshot_download
 
-    wanted = list(request.patterns) or None
+    wanted, revision = list(request.patterns) or None, request.revision
     try:
-        folder = Path(snapshot_download(request.repository, allow_patterns=wanted, local_files_only=True))
+        folder = Path(
+            snapshot_download(request.repository, revision=revision, allow_patterns=wanted, local_files_only=True)
+        )
     except Exception:  # the client raises its HTTP library's errors beside its own
         return False
     return all(any(folder.glob(pattern)) for pattern in request.patterns)
 
 
-def by_what(found: Sequence[Missing]) -> Mapping[str, Missing]:
+def by_what(missing: Sequence[Missing]) -> Mapping[str, Missing]:
     """Returns the same, each thing once: arms that share a part lack it once."""
-    return {one.what: one for one in found}
+    return {thing.what: thing for thing in missing}

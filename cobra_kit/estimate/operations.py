@@ -8,8 +8,7 @@ nobody here has seen is counted too, in the pass it really makes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -34,16 +33,13 @@ class OperationCounter:
 
     def __init__(self) -> None:
         self._mode = _Operations()
-        self._stack = ExitStack()
 
     def __enter__(self) -> OperationCounter:
-        self._stack = ExitStack()
-        for context in (autocast_on_meta(), self._mode):
-            self._stack.enter_context(context)
+        self._mode.__enter__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self._stack.close()
+    def __exit__(self, *error: Any) -> None:
+        self._mode.__exit__(*error)  # type: ignore[no-untyped-call]
 
     @property
     def elementwise(self) -> int:
@@ -73,24 +69,6 @@ class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch 
         elif torch.Tag.pointwise in func.tags and isinstance(out, Tensor):
             self.elementwise += out.numel()
         return out
-
-
-@contextmanager
-def autocast_on_meta() -> Iterator[None]:
-    """Lets parts switch autocast off around sensitive maths (`torch.autocast(x.device.type, enabled=False)`).
-
-    torch refuses that for the meta device, where there is nothing to switch off.
-    """
-    original = torch.autocast
-
-    def autocast(device_type: str, *args: Any, **kwargs: Any) -> Any:
-        return nullcontext() if device_type == "meta" else original(device_type, *args, **kwargs)
-
-    torch.autocast = autocast  # type: ignore[assignment, misc]  # put back below
-    try:
-        yield
-    finally:
-        torch.autocast = original  # type: ignore[misc]
 
 
 class SavedTensors:
@@ -162,8 +140,7 @@ def never_run(module: nn.Module, run: Callable[[], Tensor]) -> list[str]:
     wanted = {name: p.requires_grad for name, p in module.named_parameters()}
     module.requires_grad_(True)
     try:
-        with autocast_on_meta():
-            run().sum().backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        run().sum().backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         return [name for name, parameter in module.named_parameters() if parameter.grad is None]
     finally:
         for name, parameter in module.named_parameters():

@@ -26,14 +26,14 @@ class Sample:
         times: Per split how many times as many pictures the recipe has.
         drawing_seconds: For each picture of the recipe that is still to be drawn.
         to_draw: How many those are.
-        words: What the sample is, for notes.
+        label: What the sample is, for notes.
     """
 
     source: DataSource
     times: Mapping[str, float]
     drawing_seconds: float
     to_draw: int
-    words: str
+    label: str
 
 
 @contextmanager
@@ -77,5 +77,5 @@ def _drawn(recipe: Recipe, folder: Path) -> Sample:
         times={split: sizes[split] / taken[split] if taken[split] else 0.0 for split in sizes},
         drawing_seconds=drawing,
         to_draw=0 if there else sum(sizes.values()),
-        words=f"{taken['train']:,} of {params.train:,} drawn pictures",
+        label=f"{taken['train']:,} of {params.train:,} drawn pictures",
     )

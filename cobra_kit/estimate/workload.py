@@ -13,7 +13,7 @@ from cobra_kit.data.rows import DataSource, TrainingRow
 from cobra_kit.data.sources import source_settings
 from cobra_kit.errors import CobraError, TextError
 from cobra_kit.estimate.calibration import TEXT_TOKENS
-from cobra_kit.estimate.counting import Row
+from cobra_kit.estimate.counting import RowShape
 from cobra_kit.estimate.datasets import ROW_COUNTS
 from cobra_kit.estimate.sample import Sample
 from cobra_kit.interfaces import VisionEncoder
@@ -60,7 +60,7 @@ class Workload:
     micro_batch: int
     rows: int
     pictures: int
-    row: Row
+    row: RowShape
     basis: str
 
     def row_tokens(self, image_tokens: int) -> int:
@@ -104,7 +104,7 @@ def workload(
         rows, pictures, basis = assumed.rows, min(pictures, assumed.rows), f"{basis}; --rows"
     if assumed.text_tokens is not None:
         supervised = max(1, round(assumed.text_tokens * row.supervised / max(1, row.text_tokens)))
-        row, basis = Row(assumed.text_tokens, supervised, row.images), f"{basis}; --text-tokens"
+        row, basis = RowShape(assumed.text_tokens, supervised, row.images), f"{basis}; --text-tokens"
     per_epoch = math.ceil(rows / settings.batch_size)
     steps = settings.steps or math.ceil((settings.epochs or 0) * per_epoch)
     return Workload(
@@ -119,7 +119,7 @@ def workload(
     )
 
 
-def _assumed(recipe: Recipe, captions: bool, text_only: bool) -> tuple[int, int, Row, str]:
+def _assumed(recipe: Recipe, captions: bool, text_only: bool) -> tuple[int, int, RowShape, str]:
     """Returns rows, pictures, the row and the words for data that are not here: the paper's."""
     own_file = captions and getattr(source_settings(recipe), "captions", None) is not None
     rows = ROW_COUNTS["captions" if own_file else "rows"]
@@ -127,7 +127,7 @@ def _assumed(recipe: Recipe, captions: bool, text_only: bool) -> tuple[int, int,
     supervised = text if captions else text // 2
     images = 0 if text_only else 1
     words = f"assumed, for the data are not here: {rows:,} rows (the paper's), {text} text tokens each"
-    return rows, rows * images, Row(text, supervised, images), words
+    return rows, rows * images, RowShape(text, supervised, images), words
 
 
 def _rows(source: DataSource, captions: bool, text_only: bool) -> Sequence[TrainingRow]:
@@ -140,7 +140,9 @@ def _pictures(source: DataSource) -> int:
     return len(source.picture_ids("train"))
 
 
-def _measured(rows: Sequence[TrainingRow], resolved: ResolvedRecipe, captions: bool, sample: Sample) -> tuple[Row, str]:
+def _measured(
+    rows: Sequence[TrainingRow], resolved: ResolvedRecipe, captions: bool, sample: Sample
+) -> tuple[RowShape, str]:
     """Returns the mean row, and where it comes from."""
     step = max(1, len(rows) // _LOOKED_AT)
     some = rows[::step]
@@ -149,8 +151,8 @@ def _measured(rows: Sequence[TrainingRow], resolved: ResolvedRecipe, captions: b
         processor = processor_of(resolved)
     except CobraError:
         text = round(sum(_bytes(row, captions) for row in some) / _BYTES_PER_TOKEN / max(1, len(some)))
-        words = f"{sample.words}; the tokenizer is not here: {_BYTES_PER_TOKEN} bytes of text per token assumed"
-        return Row(max(2, text), max(1, text if captions else text // 2), images), words
+        words = f"{sample.label}; the tokenizer is not here: {_BYTES_PER_TOKEN} bytes of text per token assumed"
+        return RowShape(max(2, text), max(1, text if captions else text // 2), images), words
     shape = _encoder(resolved).max_shape(resolved.parts["vision_encoder"].config)
     text_tokens = supervised = unfit = 0
     for row in some:
@@ -165,8 +167,8 @@ def _measured(rows: Sequence[TrainingRow], resolved: ResolvedRecipe, captions: b
         text_tokens += len(prepared.text.ids)
         supervised += prepared.num_supervised
     count = max(1, len(some) - unfit)
-    return Row(max(2, round(text_tokens / count)), max(1, round(supervised / count)), images), (
-        f"measured on {sample.words}"
+    return RowShape(max(2, round(text_tokens / count)), max(1, round(supervised / count)), images), (
+        f"measured on {sample.label}"
     )
 
 

@@ -83,8 +83,8 @@ def predict(
     with evaluating(model):
         while len(lines) < len(asked):
             start = len(lines) // batch_size * batch_size
-            told = _answer(model, asked[start : start + batch_size], pictures, max_new_tokens, precision)
-            new = [{**line, **({"precision": computed} if computed else {})} for line in told[len(lines) - start :]]
+            answers = _answer_batch(model, asked[start : start + batch_size], pictures, max_new_tokens, precision)
+            new = [{**line, **({"precision": computed} if computed else {})} for line in answers[len(lines) - start :]]
             append_json_lines(file, new)
             lines += new
             report(Progress(task=benchmark.name, done=len(lines), total=len(asked), unit="questions"))
@@ -116,7 +116,7 @@ def answer(
         lines = [
             line
             for start in range(0, len(asked), batch_size)
-            for line in _answer(model, asked[start : start + batch_size], pictures, max_new_tokens, precision)
+            for line in _answer_batch(model, asked[start : start + batch_size], pictures, max_new_tokens, precision)
         ]
     return [Prediction(**line) for line in lines]
 
@@ -125,7 +125,7 @@ _Asked = tuple[Question, str]
 """A question and the picture to show with it."""
 
 
-def _answer(
+def _answer_batch(
     model: VisionLanguageModel,
     asked: Sequence[_Asked],
     pictures: Pictures,
@@ -136,14 +136,14 @@ def _answer(
     lines: dict[int, dict[str, Any]] = {}
     for choices in dict.fromkeys(tuple(question.choices) for question, _ in asked):  # a plugin may give lists
         places = [place for place, (question, _) in enumerate(asked) if tuple(question.choices) == choices]
-        said_here = _say(model, [asked[place] for place in places], choices, pictures, max_new_tokens, precision)
-        for place, said in zip(places, said_here, strict=True):
+        answers = _answer_alike(model, [asked[place] for place in places], choices, pictures, max_new_tokens, precision)
+        for place, answer in zip(places, answers, strict=True):
             question, picture = asked[place]
-            lines[place] = {"question_id": question.question_id, "picture": picture, **said}
+            lines[place] = {"question_id": question.question_id, "picture": picture, **answer}
     return [lines[place] for place in range(len(asked))]
 
 
-def _say(
+def _answer_alike(
     model: VisionLanguageModel,
     asked: Sequence[_Asked],
     choices: tuple[str, ...],
@@ -159,12 +159,12 @@ def _say(
     batch = processor.collate(rows, for_generation=True).to(model.device)
     if not choices:
         tokenizer = processor.codec.tokenizer
-        found = generate_ids(
+        generated = generate_ids(
             model, batch, max_new_tokens=max_new_tokens, stop_ids=[tokenizer.eos_id], precision=precision
         )
         return [
             {"text": tokenizer.decode(ids).strip(), **({"cut": True} if len(ids) >= max_new_tokens else {})}
-            for ids in found
+            for ids in generated
         ]
     with torch.no_grad():
         where = f"question {asked[0][0].question_id}"

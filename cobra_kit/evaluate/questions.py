@@ -29,7 +29,11 @@ def check_questions(benchmarks: Mapping[str, Benchmark], pictures: Collection[st
     known = frozenset(pictures)
     for name, benchmark in benchmarks.items():
         ids = Counter(question.question_id for question in benchmark.questions)
-        wrong = [(one, error) for one in benchmark.questions if (error := _problem(one, ids, known, codec)) is not None]
+        wrong = [
+            (question, error)
+            for question in benchmark.questions
+            if (error := _problem(question, ids, known, codec)) is not None
+        ]
         if wrong:
             question, error = wrong[0]
             raise DataError(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class BenchmarkScore:
     """A benchmark's result.
 
     Args:
@@ -70,7 +70,7 @@ class Scored:
         }
 
 
-def score(benchmark: Benchmark, predictions: Sequence[Prediction]) -> Scored:
+def score(benchmark: Benchmark, predictions: Sequence[Prediction]) -> BenchmarkScore:
     """Returns the scores of a benchmark.
 
     Args:
@@ -101,7 +101,7 @@ def score(benchmark: Benchmark, predictions: Sequence[Prediction]) -> Scored:
         )
     ]
     scores = rule.score(answered)
-    return Scored(
+    return BenchmarkScore(
         benchmark=benchmark.name,
         rule=rule.name,
         floor=benchmark.floor,
@@ -141,8 +141,8 @@ def _annotation(annotation: object, question_id: str, benchmark: str) -> dict[st
 def write_scores(path: Path, scores: Sequence[QuestionScore]) -> None:
     """Writes one line per question, whole or not at all; the folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = "".join(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in scores)
-    write_bytes(path, lines.encode("utf-8", "backslashreplace"))  # as store.json_bytes; a score may be NaN
+    lines = "".join(json.dumps(asdict(scored), ensure_ascii=False) + "\n" for scored in scores)
+    write_bytes(path, lines.encode("utf-8", "backslashreplace"))  # as files.json_bytes; a score may be NaN
 
 
 def read_scores(path: Path) -> list[QuestionScore]:

@@ -39,25 +39,25 @@ class Validator:
         batch_size: int = 64,
     ) -> None:
         share = max(1, questions // max(1, len(benchmarks)))
-        self.benchmarks = {name: some_questions(one, share, seed) for name, one in benchmarks.items()}
+        self.benchmarks = {name: some_questions(benchmark, share, seed) for name, benchmark in benchmarks.items()}
         self._pictures, self._max_new_tokens, self._batch_size = pictures, max_new_tokens, batch_size
         self.latest: dict[str, Sequence[QuestionScore]] = {}
         """The single questions' scores of the last call, per benchmark."""
 
     def __call__(self, model: VisionLanguageModel) -> dict[str, float]:
         """Returns each benchmark's main number and their `mean`, 0 to 1."""
-        found = {name: self._accuracy(model, one) for name, one in self.benchmarks.items()}
-        return {**found, MEAN: sum(found.values()) / len(found)}
+        accuracies = {name: self._accuracy(model, benchmark) for name, benchmark in self.benchmarks.items()}
+        return {**accuracies, MEAN: sum(accuracies.values()) / len(accuracies)}
 
     def _accuracy(self, model: VisionLanguageModel, benchmark: Benchmark) -> float:
-        said = answer(
+        predictions = answer(
             model,
             benchmark.questions,
             self._pictures,
             max_new_tokens=self._max_new_tokens,
             batch_size=self._batch_size,
         )
-        scored = score(benchmark, said)
+        scored = score(benchmark, predictions)
         self.latest[benchmark.name] = scored.scores
         main = next(iter(scored.summary.values()))
         return 0.0 if main is None else main

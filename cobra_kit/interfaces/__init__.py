@@ -25,6 +25,7 @@ from cobra_kit.interfaces.components import (
 )
 from cobra_kit.interfaces.decode_state import DecodeState
 from cobra_kit.interfaces.layout import EXTRA, IGNORE_INDEX, TEXT, VISUAL, FusedSequence, Layout, LayoutBatch, TextRow
+from cobra_kit.interfaces.precision import full_precision
 from cobra_kit.interfaces.text import PromptTemplate, TemplateSegment, TextCodec, Tokenizer
 from cobra_kit.interfaces.tokens import PreparedImage, TokenShape, VisualTokens
 
@@ -52,4 +53,5 @@ __all__ = [
     "VISUAL",
     "VisionEncoder",
     "VisualTokens",
+    "full_precision",
 ]

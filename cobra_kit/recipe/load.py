@@ -15,6 +15,7 @@ from cobra_kit.recipe.merge import merge
 from cobra_kit.recipe.overrides import apply_overrides
 from cobra_kit.recipe.parts import check_parts
 from cobra_kit.recipe.problems import problem, raise_problems
+from cobra_kit.recipe.renamed import with_new_keys
 from cobra_kit.recipe.replaced import Replaced, other_data, remark, replaced_settings
 from cobra_kit.recipe.schema import Recipe
 from cobra_kit.recipe.tree import Node
@@ -102,7 +103,7 @@ def _read(file: RecipeSource) -> Node:
         raise RecipeError(
             f"expected keys and values, such as 'title: ...', found {format_node(tree)}", where=str(tree.origin)
         )
-    return tree
+    return with_new_keys(tree)
 
 
 def _profiles(tree: Node) -> dict[str, Node]:

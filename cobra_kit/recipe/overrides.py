@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from cobra_kit.errors import RecipeError
 from cobra_kit.recipe.merge import join, merge
+from cobra_kit.recipe.renamed import with_new_keys
 from cobra_kit.recipe.tree import Node, Origin, from_plain
 from cobra_kit.recipe.yaml_reader import parse_yaml
 
@@ -26,7 +27,7 @@ def apply_overrides(tree: Node, texts: Sequence[str]) -> Node:
     Raises:
         RecipeError: A text has no `=`, an empty key, or a value that is not YAML.
     """
-    changes = join(_change(tree, text) for text in texts)
+    changes = join(with_new_keys(_change(tree, text)) for text in texts)
     return tree if changes is None else merge(tree, changes)
 
 

@@ -2,12 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from cobra_kit.errors import WeightsError
 from cobra_kit.weights.listing import listed
+
+
+@dataclass(frozen=True, slots=True)
+class HubRequest:
+    """Files that are wanted of a hub repository.
+
+    Args:
+        repository: `owner/name`.
+        patterns: `fnmatch` patterns on paths in the repository; none: all files.
+        revision: Branch, tag or commit; None: the main branch.
+    """
+
+    repository: str
+    patterns: tuple[str, ...] = ()
+    revision: str | None = None
+
+
+_noted: ContextVar[list[HubRequest] | None] = ContextVar("cobra_kit_hub_requests", default=None)
+
+
+@contextmanager
+def noted_requests() -> Iterator[list[HubRequest]]:
+    """Yields what `hub_folder` and `hub_file` are asked for within the block, where they fetch nothing and raise.
+
+    A context variable: what other threads ask for meanwhile is fetched as ever.
+    """
+    requests: list[HubRequest] = []
+    token = _noted.set(requests)
+    try:
+        yield requests
+    finally:
+        _noted.reset(token)
 
 
 def hub_folder(repository: str, *, patterns: Sequence[str], revision: str | None = None, where: str) -> Path:
@@ -26,6 +61,11 @@ def hub_folder(repository: str, *, patterns: Sequence[str], revision: str | None
     Raises:
         WeightsError: No network, no such repository, one that needs a login, an incomplete download.
     """
+    requests = _noted.get()
+    if requests is not None:
+        requests.append(HubRequest(repository, tuple(patterns), revision))
+        raise WeightsError(f"{_wanted(repository, patterns, revision)}, but nothing is fetched here", where=where)
+
     from huggingface_hub import snapshot_download
 
     try:

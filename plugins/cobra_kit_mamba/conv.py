@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cobra_kit.errors import ShapeError
+from cobra_kit.interfaces import full_precision
 from cobra_kit_mamba import conv_ops, decode_ops
 from cobra_kit_mamba.conv_reference import reference_conv
 from cobra_kit_mamba.peers import Asked, peer_conv
@@ -55,7 +56,7 @@ def causal_conv_silu(
         return peer_conv(x, weight, bias, before, starts)
     wide, weight = x.to(dtype), weight.to(dtype)
     bias, before = None if bias is None else bias.to(dtype), None if before is None else before.to(dtype)
-    with torch.autocast(x.device.type, enabled=False):
+    with full_precision(x.device):
         if kernel == "native":
             y = conv_ops.conv(wide, weight, bias, before, starts)
         else:

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cobra_kit.interfaces import full_precision
 from cobra_kit_mamba.called import called_conv, called_conv_step, is_plain
 from cobra_kit_mamba.conv import causal_conv_silu, conv_silu_step
 from cobra_kit_mamba.decay import decay_rates
@@ -110,7 +111,7 @@ class Mamba2Mixer(nn.Module):
         z, inputs, dt = torch.split(projected, self.sizes, dim=-1)
         dtype = compute_dtype(dt.dtype)
         if dt.dtype != dtype and is_plain(self.in_proj, nn.Linear):
-            with torch.autocast(hidden.device.type, enabled=False):
+            with full_precision(hidden.device):
                 dt = F.linear(hidden.to(dtype), self.in_proj.weight[-self.sizes[2] :].to(dtype))
         return z, inputs, dt
 

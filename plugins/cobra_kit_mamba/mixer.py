@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cobra_kit.interfaces import full_precision
 from cobra_kit_mamba import fused_mixer
 from cobra_kit_mamba.called import called_conv, called_conv_step, is_plain
 from cobra_kit_mamba.config import MambaConfig
@@ -125,7 +126,7 @@ class MambaMixer(nn.Module):
             called: Tensor = self.dt_proj(low)
             return called.to(compute_dtype(called.dtype)), None, B, C
         dtype = compute_dtype(low.dtype, self.dt_proj.weight.dtype)
-        with torch.autocast(x.device.type, enabled=False):
+        with full_precision(x.device):
             dt = F.linear(low.to(dtype), self.dt_proj.weight.to(dtype))
         return dt, self.dt_proj.bias, B, C
 

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cobra_kit.errors import ShapeError
+from cobra_kit.interfaces import full_precision
 from cobra_kit_mamba import decode_ops, scan_ops
 from cobra_kit_mamba.decay import decay_rates, finite_rates
 from cobra_kit_mamba.native_calls import ScanInputs
@@ -111,7 +112,7 @@ def selective_scan(
     elif u.is_meta:
         y, state = meta_scan(*needed, *optional)
     else:
-        with torch.autocast(u.device.type, enabled=False):
+        with full_precision(u.device):
             y, state = chunked_scan(*needed, *optional, starts)
     y = y.to(u.dtype)
     return (y, state) if return_state else y

@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from cobra_kit.interfaces import full_precision
+
 CHUNK = 16
 """Tokens of a chunk. At (8, 256, 512) 8 takes as long, 32 a fifth longer: a chunk's states leave the cache. The kept
 states take d_state / CHUNK times the memory of u."""
@@ -103,7 +105,7 @@ class _ChunkedScan(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         # Half-precision matrix products would lose what the forward took care to keep.
-        with torch.autocast(grads[0].device.type, enabled=False):
+        with full_precision(grads[0].device):
             return None, *_backward(ctx.starts, *ctx.saved_tensors, *grads), None
 
 

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cobra_kit.interfaces import full_precision
 from cobra_kit_mamba.decay import finite_rates
 from cobra_kit_mamba.peers import Asked, peer_dual
 from cobra_kit_mamba.selection import choose_dual, compute_dtype
@@ -41,7 +42,7 @@ def state_space_dual(
     asked = Asked((x.dtype,), segments=starts is not None, carried=initial_state is not None)
     if x.numel() > 0 and choose_dual(x.device, asked).kernel == "mamba_ssm":
         return peer_dual(x, dt, A, B, C, D, dt_bias, initial_state, starts)
-    with torch.autocast(x.device.type, enabled=False):
+    with full_precision(x.device):
         wide, dt, A, B, C, D, dt_bias = (tensor.to(dtype) for tensor in given)
         rows, length, heads, width = wide.shape
         shape = (rows, heads, width, B.shape[3])

@@ -24,9 +24,9 @@ cobra_kit.compose("cobra_tiny")
 bandwidth._buffer_bytes = lambda device: 1 << 20
 _, subjects = bench.subjects_of("ablation_backbone")
 quick = bench.Settings(prompt_tokens=(4,), new_tokens=2, repeats=1, warmup=0, memory=False, device="cpu")
-found = bench.bench(subjects, quick, recipe="ablation_backbone")
-bench.to_plain(found)
-print(len(found.measurements))
+result = bench.bench(subjects, quick, recipe="ablation_backbone")
+bench.to_plain(result)
+print(len(result.measurements))
 """
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from cobra_kit._plugins import Component, Registry
-from cobra_kit.interfaces import TokenShape
+from cobra_kit.interfaces import PretrainedFile, TokenShape
 
 TOY = Path(__file__).parents[1] / "toy_plugin.py"
 COMPONENTS = Registry.discover(files=[TOY]).components()
@@ -74,6 +74,12 @@ def test_published_names_are_one_to_one_with_the_tensors(component):
     published = module.published_names()
     assert set(published) == set(module.state_dict())
     assert len(set(published.values())) == len(published)
+
+
+@pytest.mark.parametrize("component", FINISHED, ids=named)
+def test_the_files_of_its_weights_are_named_without_building_anything(component):
+    files = component.load_class().pretrained_files(component.load_config().tiny())
+    assert all(isinstance(file, PretrainedFile) for file in files)
 
 
 @pytest.mark.parametrize("component", COMPONENTS[:1], ids=named)

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -31,7 +33,7 @@ def test_results_come_from_their_file(monkeypatch, tmp_path):
     growth = {"what": "growth", "value": 4.0, "unit": "%", "goal": 5, "at_least": False}
     error = {"what": "error", "value": 3.14e-7, "unit": "", "goal": None, "at_least": False}
     row = {"comparison": "a step", "contestant": "ours", "median_ms": 1.5, "best_ms": 1.25, "calls": 7, "threads": 2}
-    found = {
+    record = {
         "command": "python benchmarks/one.py",
         "date": "2026-11-30",
         "machine": {"processor": "a processor", "cores": 2, "load": 0.1, "torch": "2.14"},
@@ -40,7 +42,7 @@ def test_results_come_from_their_file(monkeypatch, tmp_path):
         "timings": [row],
     }
     monkeypatch.setattr(generate, "RESULTS", tmp_path)
-    (tmp_path / "one.json").write_text(json.dumps(found))
+    (tmp_path / "one.json").write_text(json.dumps(record))
     text = generate.results("one")
     assert "`python benchmarks/one.py` on 2026-11-30: a processor, 2 cores, torch 2.14; the machine's load" in text
     assert "| theirs takes longer | 1.25 x | at least 1.5 x | no |" in text
@@ -56,3 +58,18 @@ def test_what_was_not_measured_says_so(monkeypatch):
 
     text = generate.results("nothing")
     assert text == "Not measured yet: `python benchmarks/nothing.py --out benchmarks/results/nothing.json`."
+
+
+def test_the_map_of_rooms_notices_a_room_without_a_layer(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    import generate
+
+    assert "| `trials` | Trials that are never lost nor doubled" in generate.room_table()
+    (tmp_path / "cobra_kit" / "attic").mkdir(parents=True)
+    (tmp_path / "cobra_kit" / "attic" / "__init__.py").touch()
+    (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
+    monkeypatch.setattr(generate, "ROOT", tmp_path)
+    with pytest.raises(SystemExit, match=r"in no layer of pyproject\.toml: attic"):
+        generate.room_table()
+    with pytest.raises(SystemExit, match=r"JOURNEY names what is not there: cli/run\.py"):
+        generate.journey_table()

@@ -43,6 +43,7 @@ FROZEN = {
         "VISUAL",
         "VisionEncoder",
         "VisualTokens",
+        "full_precision",
     },
     "cobra_kit.model": {
         "Batch",

@@ -19,17 +19,17 @@ def test_the_gpu_benchmark_runs_dry(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "benchmarks" / "gpu.py"), "--dry", "--out", str(out)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900, cwd=tmp_path, env=dict(os.environ))
     assert done.returncode == 0, done.stderr[-2000:]
-    found = json.loads(out.read_text())
-    assert any("DRY RUN" in note for note in found["notes"])
-    told = " ".join(claim["what"] for claim in found["claims"])
+    record = json.loads(out.read_text())
+    assert any("DRY RUN" in note for note in record["notes"])
+    claims = " ".join(claim["what"] for claim in record["claims"])
     for words in (
         "worst error of output and gradients",
         "share of the memory bandwidth",
         "generate",
         "tokens/s (image",
     ):
-        assert words in told
-    assert not [note for note in found["notes"] if "failed" in note]
+        assert words in claims
+    assert not [note for note in record["notes"] if "failed" in note]
 
 
 def test_without_a_gpu_it_says_how_to_try_it() -> None:

@@ -10,13 +10,15 @@
 Which file is which:
 `vocabulary` what there is; `layout`, `sampling`, `splits` scenes and the splits that own them;
 `drawing`, `glyphs`, `dense`, `captions` what a scene looks like and says;
-`questions/` one file per ability; `balance`, `rows`, `held_out`, `annotators`, `forms`, `prompts` questions
-into files; `generation`, `pictures`, `worker`, `crew`, `write`, `cache`, `dataset` files on disk;
+`questions/` one file per ability; `benchmark_prompts` the wording of each benchmark; `balance`, `rows`, `held_out`,
+`annotators`, `file_formats` questions into files; `generation`, `pictures`, `worker`, `drawing_pool`, `write`, `cache`,
+`dataset` files on disk;
 `oracle` floors and ceilings.
 """
 
 from __future__ import annotations
 
+from cobra_kit.data.scenes.benchmark_prompts import Benchmark, prompt, reply
 from cobra_kit.data.scenes.cache import cache_key
 from cobra_kit.data.scenes.captions import caption
 from cobra_kit.data.scenes.dataset import SceneDataset, scenes_dataset
@@ -27,7 +29,6 @@ from cobra_kit.data.scenes.held_out import BENCHMARKS
 from cobra_kit.data.scenes.layout import Scene
 from cobra_kit.data.scenes.oracle import ScoreBounds, reach
 from cobra_kit.data.scenes.params import SceneParams
-from cobra_kit.data.scenes.prompts import Benchmark, prompt, reply
 from cobra_kit.data.scenes.vocabulary import SPLITS, Split
 from cobra_kit.files import user_cache
 

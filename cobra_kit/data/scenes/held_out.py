@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cobra_kit.data.scenes.balance import Balancer
+from cobra_kit.data.scenes.benchmark_prompts import Benchmark
 from cobra_kit.data.scenes.layout import Scene
-from cobra_kit.data.scenes.prompts import Benchmark
 from cobra_kit.data.scenes.questions import ASK, Ability, Question
 from cobra_kit.data.scenes.questions.presence import Negatives, held_out_presence
 from cobra_kit.data.scenes.splits import picture_rng

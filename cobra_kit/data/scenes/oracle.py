@@ -3,7 +3,7 @@
 The floor is a text-only oracle: for the exact words of a prompt it gives the answer that the training rows
 give most often to these words, and for words it never saw the most frequent one. It is scored by the
 benchmark's rule on the held-out questions. The ceiling is the best score that any answers can have, given
-annotators who disagree. DisagreementExample also lifts the floor of open questions a little above one in the number of
+annotators who disagree. Disagreement also lifts the floor of open questions a little above one in the number of
 answers: a split vote gives something to wrong answers.
 """
 
@@ -17,9 +17,9 @@ from statistics import median
 from typing import Any
 
 from cobra_kit.data.scenes.annotators import agreement
+from cobra_kit.data.scenes.benchmark_prompts import Benchmark, prompt, reply
 from cobra_kit.data.scenes.dataset import SceneDataset
 from cobra_kit.data.scenes.held_out import BENCHMARKS
-from cobra_kit.data.scenes.prompts import Benchmark, prompt, reply
 from cobra_kit.data.scenes.vocabulary import PICTURE, Split
 
 MIN_IOU = 0.5

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from cobra_kit.data.scenes.prompts import Style
+from cobra_kit.data.scenes.benchmark_prompts import Style
 from cobra_kit.data.scenes.questions import ABILITIES, MAX_LEVEL, Ability
 from cobra_kit.data.scenes.vocabulary import SPLITS, Split
 from cobra_kit.errors import CobraError

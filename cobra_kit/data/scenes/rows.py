@@ -7,11 +7,11 @@ from random import Random
 from typing import Any
 
 from cobra_kit.data.scenes.balance import Balancer
+from cobra_kit.data.scenes.benchmark_prompts import prompt, reply
 from cobra_kit.data.scenes.held_out import benchmark_of
 from cobra_kit.data.scenes.layout import Scene
 from cobra_kit.data.scenes.names import image_name, image_stem
 from cobra_kit.data.scenes.params import SceneParams
-from cobra_kit.data.scenes.prompts import prompt, reply
 from cobra_kit.data.scenes.questions import ABILITIES, ASK, Ability, Question
 from cobra_kit.data.scenes.questions.box import box_text
 from cobra_kit.data.scenes.splits import picture_rng

@@ -16,14 +16,14 @@ from typing import Any
 from PIL.Image import Image
 
 from cobra_kit.data.rows import Benchmark, HeldOutSplit, Question, Split, TextForm, TrainingRow
+from cobra_kit.data.scenes.benchmark_prompts import Benchmark as Form
+from cobra_kit.data.scenes.benchmark_prompts import prompt, reply
 from cobra_kit.data.scenes.cache import cache_key
 from cobra_kit.data.scenes.captions import caption
 from cobra_kit.data.scenes.dataset import SceneDataset, scenes_dataset
 from cobra_kit.data.scenes.names import image_name
 from cobra_kit.data.scenes.oracle import ScoreBounds, reach
 from cobra_kit.data.scenes.params import SceneParams
-from cobra_kit.data.scenes.prompts import Benchmark as Form
-from cobra_kit.data.scenes.prompts import prompt, reply
 from cobra_kit.data.scenes.texts import conversations, passages
 from cobra_kit.data.scenes.vocabulary import PICTURE
 from cobra_kit.errors import DataError

@@ -13,12 +13,12 @@ from random import Random
 
 from cobra_kit.data.rows import TrainingRow
 from cobra_kit.data.scenes.balance import Balancer
+from cobra_kit.data.scenes.benchmark_prompts import prompt, reply
 from cobra_kit.data.scenes.captions import caption
 from cobra_kit.data.scenes.held_out import benchmark_of
 from cobra_kit.data.scenes.layout import Scene
 from cobra_kit.data.scenes.names import image_stem
 from cobra_kit.data.scenes.params import SceneParams
-from cobra_kit.data.scenes.prompts import prompt, reply
 from cobra_kit.data.scenes.questions import Ability
 from cobra_kit.data.scenes.questions.presence import absent
 from cobra_kit.data.scenes.rows import SLACK, choose_questions

@@ -71,7 +71,7 @@ class Rule:
         """
         if isinstance(answered, str | bytes | Mapping) or not isinstance(answered, Iterable):
             raise ArgumentError(f"expected a list of answered questions, got {kind_of(answered)}", where=self.name)
-        return [self.score_one(_checked(one, self.name)) for one in answered]
+        return [self.score_one(_checked(question, self.name)) for question in answered]
 
     def summary(self, scores: Sequence[QuestionScore]) -> Summary:
         """Returns the benchmark's numbers, the one to report first; None where a number is not defined.
@@ -102,12 +102,14 @@ def by_group(scores: Sequence[QuestionScore]) -> dict[str, list[QuestionScore]]:
     return groups
 
 
-def _checked(one: Answered, rule: str) -> Answered:
-    item: object = one
+def _checked(question: Answered, rule: str) -> Answered:
+    item: object = question
     if not isinstance(item, Answered):
         raise ArgumentError(f"expected answered questions, got {kind_of(item)} among them", where=rule)
     for name in ("question_id", "picture", "group"):
-        value = getattr(one, name)
+        value = getattr(question, name)
         if not isinstance(value, str):
-            raise CobraError(f"question {one.question_id!r}: {name} must be a text, not {kind_of(value)}", where=rule)
-    return one
+            raise CobraError(
+                f"question {question.question_id!r}: {name} must be a text, not {kind_of(value)}", where=rule
+            )
+    return question

@@ -31,10 +31,12 @@ def _cobra_form(text: str) -> str:
 
 
 def _equality(name: str, form: Callable[[str], str]) -> Callable[[Answered], QuestionScore]:
-    def score_one(one: Answered) -> QuestionScore:
-        answer = human_answers(one, name, exactly=1)[0]
-        prediction = form(predicted_text(one, name))
-        return QuestionScore(one.question_id, one.picture, float(prediction == answer), prediction, answer, one.group)
+    def score_one(question: Answered) -> QuestionScore:
+        answer = human_answers(question, name, exactly=1)[0]
+        prediction = form(predicted_text(question, name))
+        return QuestionScore(
+            question.question_id, question.picture, float(prediction == answer), prediction, answer, question.group
+        )
 
     return score_one
 

@@ -12,36 +12,36 @@ from cobra_kit.statistics.scores import QuestionScore
 _CHOICES = ("Yes", "No")
 
 
-def _text(one: Answered) -> QuestionScore:
-    """The first sentence, commas dropped, split on blanks: a "No", "no" or "not" means no, all else yes."""
-    words = predicted_text(one, TEXT.name).split(".")[0].replace(",", "").split(" ")
-    return _scored(one, "no" if {"No", "no", "not"} & set(words) else "yes", TEXT.name)
+def _text(question: Answered) -> QuestionScore:
+    """Reads the first sentence, commas dropped, split on blanks: a "No", "no" or "not" means no, all else yes."""
+    words = predicted_text(question, TEXT.name).split(".")[0].replace(",", "").split(" ")
+    return _scored(question, "no" if {"No", "no", "not"} & set(words) else "yes", TEXT.name)
 
 
-def _first_token(one: Answered) -> QuestionScore:
-    choice, share = choose(one, _CHOICES, FIRST_TOKEN.name)
-    return _scored(one, choice.lower(), FIRST_TOKEN.name, share)
+def _first_token(question: Answered) -> QuestionScore:
+    choice, share = choose(question, _CHOICES, FIRST_TOKEN.name)
+    return _scored(question, choice.lower(), FIRST_TOKEN.name, share)
 
 
-def _exact(one: Answered) -> QuestionScore:
-    """Anything but yes or no, after lower-casing and stripping, is wrong and counts as neither.
+def _exact(question: Answered) -> QuestionScore:
+    """Takes the answer as it is, lower-cased and stripped: anything but yes or no is wrong and counts as neither.
 
     lmms-eval prints the share of yes among the labels as its yes ratio; here it is that of the answers.
     """
-    return _scored(one, predicted_text(one, EXACT.name).lower().strip(), EXACT.name)
+    return _scored(question, predicted_text(question, EXACT.name).lower().strip(), EXACT.name)
 
 
-def _scored(one: Answered, prediction: str, rule: str, confidence: float | None = None) -> QuestionScore:
-    answer = human_answers(one, rule, exactly=1)[0].lower().strip()
+def _scored(question: Answered, prediction: str, rule: str, confidence: float | None = None) -> QuestionScore:
+    answer = human_answers(question, rule, exactly=1)[0].lower().strip()
     if answer not in {"yes", "no"}:
-        raise CobraError(f"question {one.question_id!r} is labelled {answer!r}, not yes or no", where=rule)
+        raise CobraError(f"question {question.question_id!r} is labelled {answer!r}, not yes or no", where=rule)
     return QuestionScore(
-        question_id=one.question_id,
-        picture=one.picture,
+        question_id=question.question_id,
+        picture=question.picture,
         score=float(prediction == answer),
         prediction=prediction,
         answer=answer,
-        group=one.group,
+        group=question.group,
         confidence=confidence,
     )
 

@@ -62,32 +62,32 @@ def parse_minigpt4_box(text: str) -> Box | None:
     return x1, y1, x2, y2
 
 
-def _cobra(one: Answered) -> QuestionScore:
-    """The true box is in parts of the picture, rounded to two decimals as the harness's index has it."""
-    x1, y1, x2, y2 = _true_box(one, COBRA.name)
-    width, height = _picture_size(one, COBRA.name)
+def _cobra(question: Answered) -> QuestionScore:
+    """Compares in parts of the picture, the true box rounded to two decimals as the harness's index has it."""
+    x1, y1, x2, y2 = _true_box(question, COBRA.name)
+    width, height = _picture_size(question, COBRA.name)
     truth = (round(x1 / width, 2), round(y1 / height, 2), round(x2 / width, 2), round(y2 / height, 2))
-    box = parse_unit_box(predicted_text(one, COBRA.name))
-    return _scored(one, box, truth, right=box is not None and iou(box, truth) >= 0.5)
+    box = parse_unit_box(predicted_text(question, COBRA.name))
+    return _scored(question, box, truth, right=box is not None and iou(box, truth) >= 0.5)
 
 
-def _minigpt4(one: Answered) -> QuestionScore:
-    """In pixels, each box one pixel larger, and the overlap must exceed one half."""
-    truth = _true_box(one, MINIGPT4.name)
-    width, height = _picture_size(one, MINIGPT4.name)
-    parts = parse_minigpt4_box(predicted_text(one, MINIGPT4.name))
+def _minigpt4(question: Answered) -> QuestionScore:
+    """Compares in pixels, each box one pixel larger; the overlap must exceed one half."""
+    truth = _true_box(question, MINIGPT4.name)
+    width, height = _picture_size(question, MINIGPT4.name)
+    parts = parse_minigpt4_box(predicted_text(question, MINIGPT4.name))
     box = (parts[0] * width, parts[1] * height, parts[2] * width, parts[3] * height) if parts else None
-    return _scored(one, box, truth, right=box is not None and iou(box, truth, pixel=1) > 0.5)
+    return _scored(question, box, truth, right=box is not None and iou(box, truth, pixel=1) > 0.5)
 
 
-def _scored(one: Answered, box: Box | None, truth: Box, *, right: bool) -> QuestionScore:
+def _scored(question: Answered, box: Box | None, truth: Box, *, right: bool) -> QuestionScore:
     return QuestionScore(
-        question_id=one.question_id,
-        picture=one.picture,
+        question_id=question.question_id,
+        picture=question.picture,
         score=float(right),
         prediction=_written(box) if box else _UNREADABLE,
         answer=_written(truth),
-        group=one.group,
+        group=question.group,
     )
 
 
@@ -97,30 +97,30 @@ def summarize(scores: Sequence[QuestionScore]) -> Summary:
     return {"accuracy": mean(scores), "unreadable": unreadable / len(scores)}
 
 
-def _true_box(one: Answered, rule: str) -> Box:
-    if one.box is None:
-        raise CobraError(f"question {one.question_id!r} has no true box", where=rule)
-    if finite_numbers(one.box, 4) is None:
+def _true_box(question: Answered, rule: str) -> Box:
+    if question.box is None:
+        raise CobraError(f"question {question.question_id!r} has no true box", where=rule)
+    if finite_numbers(question.box, 4) is None:
         raise CobraError(
-            f"question {one.question_id!r} has the true box {one.box!r}, the rule needs four finite numbers",
+            f"question {question.question_id!r} has the true box {question.box!r}, the rule needs four finite numbers",
             where=rule,
             hint="boxes are x, y, width, height in pixels",
         )
-    x, y, width, height = one.box
+    x, y, width, height = question.box
     if not (width > 0 and height > 0):
         raise CobraError(
-            f"question {one.question_id!r} has a true box without area: width {width}, height {height}",
+            f"question {question.question_id!r} has a true box without area: width {width}, height {height}",
             where=rule,
             hint="boxes are x, y, width, height in pixels",
         )
     return x, y, x + width, y + height
 
 
-def _picture_size(one: Answered, rule: str) -> tuple[int, int]:
-    sides = finite_numbers(one.picture_size, 2)
+def _picture_size(question: Answered, rule: str) -> tuple[int, int]:
+    sides = finite_numbers(question.picture_size, 2)
     if sides is None or min(sides) <= 0 or any(side != int(side) for side in sides):
         raise CobraError(
-            f"question {one.question_id!r} needs its picture's width and height, got {one.picture_size!r}",
+            f"question {question.question_id!r} needs its picture's width and height, got {question.picture_size!r}",
             where=rule,
             hint="both are whole numbers of pixels above 0",
         )

@@ -14,17 +14,17 @@ from cobra_kit.statistics.scores import QuestionScore
 ANNOTATORS = 10
 
 
-def _m4c(one: Answered) -> QuestionScore:
-    given = human_answers(one, M4C.name, exactly=ANNOTATORS)
+def _m4c(question: Answered) -> QuestionScore:
+    given = human_answers(question, M4C.name, exactly=ANNOTATORS)
     answers = tuple(normalize.evalai(answer) for answer in given)
-    prediction = normalize.evalai(predicted_text(one, M4C.name))
+    prediction = normalize.evalai(predicted_text(question, M4C.name))
     return QuestionScore(
-        question_id=one.question_id,
-        picture=one.picture,
+        question_id=question.question_id,
+        picture=question.picture,
         score=normalize.leave_one_out(prediction, answers),
         prediction=prediction,
         answer=max(answers, key=answers.count),
-        group=one.group,
+        group=question.group,
     )
 
 

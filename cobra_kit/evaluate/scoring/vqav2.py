@@ -8,43 +8,43 @@ from cobra_kit.evaluate.scoring.checks import human_answers, predicted_text
 from cobra_kit.statistics.scores import QuestionScore
 
 
-def _official(one: Answered) -> QuestionScore:
-    """Where all annotators agree, nothing is normalised: against ten "no", "No." scores 0."""
-    answers = tuple(normalize.strip_space(answer) for answer in human_answers(one, OFFICIAL.name))
-    prediction = normalize.strip_space(predicted_text(one, OFFICIAL.name))
+def _official(question: Answered) -> QuestionScore:
+    """Normalises nothing where all annotators agree: against ten "no", "No." scores 0."""
+    answers = tuple(normalize.strip_space(answer) for answer in human_answers(question, OFFICIAL.name))
+    prediction = normalize.strip_space(predicted_text(question, OFFICIAL.name))
     # The evaluator looks at the answers before it strips them.
-    if len(set(one.answers)) > 1:
+    if len(set(question.answers)) > 1:
         answers = tuple(normalize.vqa(answer) for answer in answers)
         prediction = normalize.vqa(prediction)
-    return _scored(one, prediction, answers)
+    return _scored(question, prediction, answers)
 
 
-def _lavis(one: Answered) -> QuestionScore:
-    """The prediction is always normalised; the answers lose punctuation only, and only if they differ."""
-    answers = human_answers(one, LAVIS.name)
+def _lavis(question: Answered) -> QuestionScore:
+    """Normalises the prediction always; takes punctuation off the answers, and only if they differ."""
+    answers = human_answers(question, LAVIS.name)
     if len(set(answers)) > 1:
         answers = tuple(normalize.punctuation(answer) for answer in answers)
-    return _scored(one, normalize.vqa(normalize.strip_space(predicted_text(one, LAVIS.name))), answers)
+    return _scored(question, normalize.vqa(normalize.strip_space(predicted_text(question, LAVIS.name))), answers)
 
 
-def _evalai(one: Answered) -> QuestionScore:
-    """LLaVA's submissions: the official rule on a prediction that went through the EvalAI processor first."""
-    answers = tuple(normalize.strip_space(answer) for answer in human_answers(one, EVALAI.name))
-    prediction = normalize.evalai(predicted_text(one, EVALAI.name))
-    if len(set(one.answers)) > 1:
+def _evalai(question: Answered) -> QuestionScore:
+    """Applies the official rule to a prediction that went through the EvalAI processor first, as LLaVA's did."""
+    answers = tuple(normalize.strip_space(answer) for answer in human_answers(question, EVALAI.name))
+    prediction = normalize.evalai(predicted_text(question, EVALAI.name))
+    if len(set(question.answers)) > 1:
         answers = tuple(normalize.vqa(answer) for answer in answers)
         prediction = normalize.vqa(prediction)
-    return _scored(one, prediction, answers)
+    return _scored(question, prediction, answers)
 
 
-def _scored(one: Answered, prediction: str, answers: tuple[str, ...]) -> QuestionScore:
+def _scored(question: Answered, prediction: str, answers: tuple[str, ...]) -> QuestionScore:
     return QuestionScore(
-        question_id=one.question_id,
-        picture=one.picture,
+        question_id=question.question_id,
+        picture=question.picture,
         score=normalize.leave_one_out(prediction, answers),
         prediction=prediction,
         answer=max(answers, key=answers.count),
-        group=one.group,
+        group=question.group,
     )
 
 

@@ -14,20 +14,20 @@ from cobra_kit.statistics.scores import QuestionScore
 _CHOICES = ("True", "False")
 
 
-def _first_token(one: Answered) -> QuestionScore:
-    choice, share = choose(one, _CHOICES, FIRST_TOKEN.name)
-    answer = human_answers(one, FIRST_TOKEN.name, exactly=1)[0]
+def _first_token(question: Answered) -> QuestionScore:
+    choice, share = choose(question, _CHOICES, FIRST_TOKEN.name)
+    answer = human_answers(question, FIRST_TOKEN.name, exactly=1)[0]
     if answer not in _CHOICES:
         raise CobraError(
-            f"question {one.question_id!r} is labelled {answer!r}, not True or False", where=FIRST_TOKEN.name
+            f"question {question.question_id!r} is labelled {answer!r}, not True or False", where=FIRST_TOKEN.name
         )
     return QuestionScore(
-        question_id=one.question_id,
-        picture=one.picture,
+        question_id=question.question_id,
+        picture=question.picture,
         score=float(choice == answer),
         prediction=choice,
         answer=answer,
-        group=one.group,
+        group=question.group,
         confidence=share,
     )
 

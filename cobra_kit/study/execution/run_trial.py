@@ -14,7 +14,7 @@ from cobra_kit.evaluate.control import shuffled_pictures
 from cobra_kit.evaluate.precision import apply_precision
 from cobra_kit.evaluate.predict import check_choices, predict
 from cobra_kit.evaluate.questions import check_questions
-from cobra_kit.evaluate.score import Scored, score
+from cobra_kit.evaluate.score import BenchmarkScore, score
 from cobra_kit.evaluate.validation import Validator
 from cobra_kit.events import Event, Message, Progress, Reporter, for_arm
 from cobra_kit.model import VisionLanguageModel, compose
@@ -212,7 +212,7 @@ def _evaluate(
     asked = shared.benchmarks(run, split)
     benchmarks = readable(asked, pictures, report)
     counted = _Counted(benchmarks, what, report)
-    scored: dict[str, Scored] = {}
+    scored: dict[str, BenchmarkScore] = {}
     for name, benchmark in benchmarks.items():
         said = predict(
             model,
@@ -233,7 +233,7 @@ def _evaluate(
     write_results(place, what, scored)
 
 
-def _tell_cut_answers(scored: Mapping[str, Scored], what: str, most: int, report: Reporter) -> None:
+def _tell_cut_answers(scored: Mapping[str, BenchmarkScore], what: str, most: int, report: Reporter) -> None:
     cut = [f"{name} {one.cut_answers:,} of {len(one.scores):,}" for name, one in scored.items() if one.cut_answers]
     if cut:
         report(Message(text=f"{what}: answers cut at {most} new tokens (evaluate.max_new_tokens): {', '.join(cut)}"))

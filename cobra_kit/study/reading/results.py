@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from cobra_kit.data.rows import HeldOutSplit
 from cobra_kit.errors import CobraError
-from cobra_kit.evaluate.score import Scored, mean_choice_mass, read_scores, write_scores
+from cobra_kit.evaluate.score import BenchmarkScore, mean_choice_mass, read_scores, write_scores
 from cobra_kit.files import read_json_lines, write_json, write_text
 from cobra_kit.report import (
     AblationTable,
@@ -94,7 +94,7 @@ def read_summaries(run_folder: Path, what: str) -> dict[str, float]:
     return {name: float(value) for name, value in main.items() if value is not None}
 
 
-def write_results(run_folder: Path, what: str, scored: Mapping[str, Scored]) -> None:
+def write_results(run_folder: Path, what: str, scored: Mapping[str, BenchmarkScore]) -> None:
     """Writes the scores of a condition: those of questions first, then the summary that says they are complete."""
     for name, one in scored.items():
         write_scores(run_folder / _score_file(what, name), one.scores)

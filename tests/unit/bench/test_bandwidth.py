@@ -8,10 +8,10 @@ from cobra_kit.bench.bandwidth import Bandwidth, measure_bandwidth
 
 
 def test_each_kind_is_measured_over_a_buffer_of_the_size():
-    found = measure_bandwidth(torch.device("cpu"), size=1 << 20)
-    assert min(found.copy, found.triad, found.read) > 0
-    assert found.best == max(found.copy, found.triad, found.read)
-    assert found.buffer == 1 << 20
+    bandwidth = measure_bandwidth(torch.device("cpu"), size=1 << 20)
+    assert min(bandwidth.copy, bandwidth.triad, bandwidth.read) > 0
+    assert bandwidth.best == max(bandwidth.copy, bandwidth.triad, bandwidth.read)
+    assert bandwidth.buffer == 1 << 20
     assert measure_bandwidth(torch.device("cpu"), size=1).buffer == 4096 * 4  # never nothing
 
 

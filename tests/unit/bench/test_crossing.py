@@ -10,33 +10,33 @@ from cobra_kit.bench.crossing import crossover
 
 
 def test_between_two_points():
-    found = crossover("mamba", [(100, 2.0), (200, 2.0)], "pythia", [(100, 1.0), (200, 5.0)])
-    assert found is not None
-    assert found.context == pytest.approx(125)
-    assert found.words == "mamba needs less time per token than pythia from 125 tokens of context on"
+    crossing = crossover("mamba", [(100, 2.0), (200, 2.0)], "pythia", [(100, 1.0), (200, 5.0)])
+    assert crossing is not None
+    assert crossing.context == pytest.approx(125)
+    assert crossing.sentence == "mamba needs less time per token than pythia from 125 tokens of context on"
 
 
 def test_already_at_the_smallest():
-    found = crossover("mamba", [(64, 1.0), (256, 1.0)], "pythia", [(64, 1.5), (256, 2.0)])
-    assert found is not None
-    assert found.context is None
-    assert found.words == (
+    crossing = crossover("mamba", [(64, 1.0), (256, 1.0)], "pythia", [(64, 1.5), (256, 2.0)])
+    assert crossing is not None
+    assert crossing.context is None
+    assert crossing.sentence == (
         "mamba needs less time per token than pythia already at the smallest context measured, 64 tokens (up to 256)"
     )
 
 
 def test_not_reached():
-    found = crossover("mamba", [(64, 3.0), (4096, 3.0)], "pythia", [(64, 1.0), (4096, 2.9)])
-    assert found is not None
-    assert found.words == (
+    crossing = crossover("mamba", [(64, 3.0), (4096, 3.0)], "pythia", [(64, 1.0), (4096, 2.9)])
+    assert crossing is not None
+    assert crossing.sentence == (
         "not reached: mamba does not need less time per token than pythia up to 4,096 tokens of context"
     )
 
 
 def test_the_last_crossing_counts():
-    found = crossover("m", [(1, 2.0), (2, 1.0), (3, 3.0), (4, 1.0)], "t", [(n, 2.0) for n in (1, 2, 3, 4)])
-    assert found is not None
-    assert found.context == pytest.approx(3.5)
+    crossing = crossover("m", [(1, 2.0), (2, 1.0), (3, 3.0), (4, 1.0)], "t", [(n, 2.0) for n in (1, 2, 3, 4)])
+    assert crossing is not None
+    assert crossing.context == pytest.approx(3.5)
 
 
 def test_one_shared_context_is_no_curve():
@@ -50,9 +50,9 @@ def test_one_shared_context_is_no_curve():
 )
 def test_from_the_crossing_on_the_constant_one_is_faster(points):
     points.sort()
-    found = crossover("m", [(n, a) for n, a, _ in points], "t", [(n, b) for n, _, b in points])
-    assert found is not None
-    if found.verdict == "crosses":
-        assert points[0][0] <= found.context <= points[-1][0]
-        assert all(a < b for n, a, b in points if n > found.context)
-    assert (found.verdict == "never") == (points[-1][1] >= points[-1][2])
+    crossing = crossover("m", [(n, a) for n, a, _ in points], "t", [(n, b) for n, _, b in points])
+    assert crossing is not None
+    if crossing.verdict == "crosses":
+        assert points[0][0] <= crossing.context <= points[-1][0]
+        assert all(a < b for n, a, b in points if n > crossing.context)
+    assert (crossing.verdict == "never") == (points[-1][1] >= points[-1][2])

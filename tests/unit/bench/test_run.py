@@ -31,50 +31,54 @@ def arms() -> list[Subject]:
 
 
 def test_arms_side_by_side(arms: list[Subject]) -> None:
-    told: list[str] = []
-    found = bench(arms, QUICK, recipe="ablation_backbone", profile="laptop", report=told.append)
-    assert [(one.subject, one.context) for one in found.measurements] == [
+    lines: list[str] = []
+    result = bench(arms, QUICK, recipe="ablation_backbone", profile="laptop", report=lines.append)
+    assert [(measurement.subject, measurement.context) for measurement in result.measurements] == [
         ("mamba", 4),
         ("mamba", 24),
         ("transformer", 4),
         ("transformer", 24),
     ]
-    for one in found.measurements:
-        assert 0 < one.step.low <= one.step.median <= one.step.high
-        assert one.total.median == pytest.approx(one.first_token.median + 2 * one.step.median, rel=0.5)
-        assert one.share == pytest.approx(one.traffic.total / one.step.median / found.bandwidth.best)
-        assert not one.graph
-        assert one.peak is None
-    (name,) = found.crossovers
+    for measurement in result.measurements:
+        assert 0 < measurement.step.low <= measurement.step.median <= measurement.step.high
+        assert measurement.total.median == pytest.approx(
+            measurement.first_token.median + 2 * measurement.step.median, rel=0.5
+        )
+        assert measurement.share == pytest.approx(
+            measurement.traffic.total / measurement.step.median / result.bandwidth.best
+        )
+        assert not measurement.graph
+        assert measurement.peak is None
+    (name,) = result.crossovers
     assert name == "float32, 1 row: mamba, transformer"
-    assert found.crossovers[name].constant == "mamba"
-    assert "random weights" in found.statement
-    assert found.kernels["mamba, float32"][0].count == 2
-    assert any("bandwidth" in line for line in told)
+    assert result.crossovers[name].constant == "mamba"
+    assert "random weights" in result.statement
+    assert result.kernels["mamba, float32"][0].count == 2
+    assert any("bandwidth" in line for line in lines)
 
 
 def test_a_record_is_plain_json_with_what_it_depends_on(arms: list[Subject]) -> None:
-    found = bench(arms[:1], QUICK, recipe="ablation_backbone", profile="laptop")
-    plain = json.loads(json.dumps(to_plain(found), allow_nan=False))
+    result = bench(arms[:1], QUICK, recipe="ablation_backbone", profile="laptop")
+    plain = json.loads(json.dumps(to_plain(result), allow_nan=False))
     assert (plain["kind"], plain["schema"], plain["weights"]) == ("cobra-kit bench", 1, "random")
     assert torch.__version__.startswith(plain["session"]["packages"]["torch"])
     assert {"git_commit", "processor", "threads"} <= set(plain["session"])
     assert plain["bandwidth"]["best"] == max(plain["bandwidth"][kind] for kind in ("copy", "triad", "read"))
-    one = plain["measurements"][0]
-    assert one["decode_tokens_per_s"] == pytest.approx(1 / one["step"]["median"])
+    measurement = plain["measurements"][0]
+    assert measurement["decode_tokens_per_s"] == pytest.approx(1 / measurement["step"]["median"])
     assert plain["kernels"]["mamba, float32"][0]["layers"].startswith("backbone.layers.0-1")
 
 
 def test_the_papers_protocol_answers_with_every_token() -> None:
     _, subjects = subjects_of("cobra_tiny")
     settings = replace(QUICK, protocol="cobra", new_tokens=256, repeats=1)
-    (one,) = bench(subjects, settings, recipe="cobra_tiny").measurements
-    assert (one.visual_tokens, one.new_tokens, one.batch) == (64, 256, 1)
-    assert one.encoded
-    assert one.text_tokens > 5
-    assert one.context == one.text_tokens + 64
-    assert one.paper_rate == pytest.approx(256 / one.total.median)
-    assert one.paper_rate < one.decode_rate
+    (measurement,) = bench(subjects, settings, recipe="cobra_tiny").measurements
+    assert (measurement.visual_tokens, measurement.new_tokens, measurement.batch) == (64, 256, 1)
+    assert measurement.encoded
+    assert measurement.text_tokens > 5
+    assert measurement.context == measurement.text_tokens + 64
+    assert measurement.paper_rate == pytest.approx(256 / measurement.total.median)
+    assert measurement.paper_rate < measurement.decode_rate
 
 
 def test_stop_tokens_end_nothing(arms: list[Subject], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,10 +115,10 @@ def test_a_stranger_s_parts_are_measured_too(tmp_path: Path) -> None:
     recipe = tmp_path / "toy.yaml"
     recipe.write_text(RECIPE)
     _, subjects = subjects_of(str(recipe))
-    found = bench(subjects, replace(QUICK, image_tokens=(None,), memory=True), recipe="toy")
-    assert len(found.measurements) == 2
-    for one in found.measurements:  # the process that measures memory found the plugin too
-        assert one.peak is None or 0 <= one.peak.above_weights < one.peak.total
+    result = bench(subjects, replace(QUICK, image_tokens=(None,), memory=True), recipe="toy")
+    assert len(result.measurements) == 2
+    for measurement in result.measurements:  # the process that measures memory found the plugin too
+        assert measurement.peak is None or 0 <= measurement.peak.above_weights < measurement.peak.total
 
 
 def test_memory_of_a_longer_prompt_is_more(arms: list[Subject]) -> None:
@@ -137,10 +141,10 @@ def test_ctrl_c_keeps_what_was_measured(arms: list[Subject], monkeypatch: pytest
         return original(self)
 
     monkeypatch.setattr(Case, "measure", measure)
-    found = bench(arms, replace(QUICK, memory=True), recipe="ablation_backbone")
-    assert found.interrupted
-    assert [one.step.count for one in found.measurements] == [2, 2, 1, 1]
-    assert found.repeats == 1
+    result = bench(arms, replace(QUICK, memory=True), recipe="ablation_backbone")
+    assert result.interrupted
+    assert [measurement.step.count for measurement in result.measurements] == [2, 2, 1, 1]
+    assert result.repeats == 1
 
 
 def test_ctrl_c_before_anything_was_measured(arms: list[Subject], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,11 +192,11 @@ def test_weights_of_the_recipe(arms: list[Subject], monkeypatch: pytest.MonkeyPa
 
 
 def test_against(arms: list[Subject]) -> None:
-    _, found = subjects_of("cobra_tiny", against="transformer/tiny")
-    assert [one.name for one in found] == ["mamba/tiny", "transformer/tiny"]
-    assert found[1].backbone == "transformer/tiny"
-    _, found = subjects_of("ablation_backbone", against="cobra_tiny")
-    assert [one.name for one in found] == ["mamba", "transformer", "cobra_tiny"]
+    _, subjects = subjects_of("cobra_tiny", against="transformer/tiny")
+    assert [subject.name for subject in subjects] == ["mamba/tiny", "transformer/tiny"]
+    assert subjects[1].backbone == "transformer/tiny"
+    _, subjects = subjects_of("ablation_backbone", against="cobra_tiny")
+    assert [subject.name for subject in subjects] == ["mamba", "transformer", "cobra_tiny"]
     with pytest.raises(PluginError) as caught:
         subjects_of("cobra_tiny", against="transformer/tyni")
     assert "--against: neither a recipe nor a backbone is named 'transformer/tyni'" in str(caught.value)
@@ -209,14 +213,14 @@ def test_a_tokenizer_that_is_not_here_is_stood_in_for(monkeypatch: pytest.Monkey
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     changes = ["model.backbone={use: mamba/130m, d_model: 64, n_layer: 2}"]
     _, subjects = subjects_of("cobra_tiny", overrides=changes)
-    found = bench(subjects, replace(QUICK, protocol="cobra", new_tokens=4), recipe="cobra_tiny")
-    assert found.tokenizers == ("cobra_tiny",)
-    assert found.measurements[0].traffic.weights > 50280 * 64 * 4
+    result = bench(subjects, replace(QUICK, protocol="cobra", new_tokens=4), recipe="cobra_tiny")
+    assert result.tokenizers == ("cobra_tiny",)
+    assert result.measurements[0].traffic.weights > 50280 * 64 * 4
 
 
 def test_table_3_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = systems_of("paper.table3", "laptop")
-    assert [one.name for one in chosen.subjects] == [
+    assert [subject.name for subject in chosen.subjects] == [
         "LLaVA-Phi",
         "MobileVLM v2",
         "Cobra-3.5B",
@@ -224,22 +228,22 @@ def test_table_3_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
         "Cobra-8B",
     ]
     settings = replace(QUICK, protocol="cobra", new_tokens=4, repeats=1)
-    found = bench_systems(chosen, settings)
-    assert {one.subject for one in found.measurements} == {one.name for one in chosen.subjects}
-    assert [one.name for one in found.not_run] == ["MoE-LLaVA"]
-    assert found.paper["Cobra-3.5B"] == (166.47, 1.54)
-    visual = {one.subject: one.visual_tokens for one in found.measurements}
+    result = bench_systems(chosen, settings)
+    assert {measurement.subject for measurement in result.measurements} == {subject.name for subject in chosen.subjects}
+    assert [system.name for system in result.not_run] == ["MoE-LLaVA"]
+    assert result.paper["Cobra-3.5B"] == (166.47, 1.54)
+    visual = {measurement.subject: measurement.visual_tokens for measurement in result.measurements}
     assert visual["Cobra-3.5B"] == 4 * visual["Cobra-LDPv2-3.5B"]
-    assert found.side_by_side
+    assert result.side_by_side
 
 
 def test_table_3_where_nothing_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "available_memory", lambda: 10**9)
     chosen = systems_of("paper.table3")
     smaller = replace(chosen, subjects=chosen.subjects[1:2])  # counting one of them takes seconds
-    found = bench_systems(smaller, replace(QUICK, protocol="cobra", new_tokens=256))
-    assert not found.measurements
-    (large, without) = found.not_run
+    result = bench_systems(smaller, replace(QUICK, protocol="cobra", new_tokens=256))
+    assert not result.measurements
+    (large, without) = result.not_run
     assert large.name == "MobileVLM v2"
     assert large.reason == "needs 12.4 GB of memory, 1.0 GB are free"
     assert "experts" in without.reason
@@ -247,15 +251,15 @@ def test_table_3_where_nothing_fits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_table_3_where_it_would_take_hours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(systems, "LONGEST", 0.0)
-    found = bench_systems(systems_of("paper.table3", "laptop"), replace(QUICK, protocol="cobra", new_tokens=256))
-    assert all("minutes here at the least: 256 tokens, 3 times" in one.reason for one in found.not_run[:5])
+    result = bench_systems(systems_of("paper.table3", "laptop"), replace(QUICK, protocol="cobra", new_tokens=256))
+    assert all("minutes here at the least: 256 tokens, 3 times" in system.reason for system in result.not_run[:5])
 
 
 def test_a_system_whose_parts_are_not_installed_is_not_run() -> None:
     configure(enabled=False)
     chosen = systems_of("paper.table3", "laptop")
     assert chosen.subjects == ()
-    assert all("no vision encoder named" in one.reason for one in chosen.not_run if one.name != "MoE-LLaVA")
+    assert all("no vision encoder named" in system.reason for system in chosen.not_run if system.name != "MoE-LLaVA")
 
 
 def test_other_tables_have_no_speeds() -> None:
@@ -266,13 +270,13 @@ def test_other_tables_have_no_speeds() -> None:
 
 
 def test_systems_that_do_not_fit_together_come_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(systems, "fits", lambda found, device: len(list(found)) == 1)
-    found = bench_systems(
+    monkeypatch.setattr(systems, "fits", lambda all_needs, device: len(list(all_needs)) == 1)
+    result = bench_systems(
         replace(systems_of("paper.table3", "laptop"), not_run=()),
         replace(QUICK, protocol="cobra", new_tokens=4, repeats=1),
     )
-    assert len(found.measurements) == 5
-    assert not found.side_by_side
+    assert len(result.measurements) == 5
+    assert not result.side_by_side
 
 
 def test_out_of_memory_leaves_the_others(arms: list[Subject], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,6 +288,6 @@ def test_out_of_memory_leaves_the_others(arms: list[Subject], monkeypatch: pytes
         original(self)
 
     monkeypatch.setattr(cases.DecodeSession, "prefill", prefill)
-    found = bench(arms[:1], QUICK, recipe="ablation_backbone")
-    assert [one.context for one in found.measurements] == [4]
-    assert [(one.name, one.reason) for one in found.not_run] == [("mamba, float32, 1 x (24 + 0)", "out of memory")]
+    result = bench(arms[:1], QUICK, recipe="ablation_backbone")
+    assert [measurement.context for measurement in result.measurements] == [4]
+    assert [(case.name, case.reason) for case in result.not_run] == [("mamba, float32, 1 x (24 + 0)", "out of memory")]

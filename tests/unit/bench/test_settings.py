@@ -9,7 +9,7 @@ from cobra_kit.errors import CobraError
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "complaint"),
     [
         ({"protocol": "cobr"}, "--protocol: no protocol named 'cobr'"),
         ({"weights": "pretrained"}, "--weights: no weights named 'pretrained'"),
@@ -24,10 +24,10 @@ from cobra_kit.errors import CobraError
         ({"dtypes": ()}, "--dtype: nothing is given"),
     ],
 )
-def test_what_is_refused(wrong, said):
+def test_what_is_refused(wrong, complaint):
     with pytest.raises(CobraError) as caught:
         Settings(**wrong)
-    assert said in str(caught.value)
+    assert complaint in str(caught.value)
 
 
 def test_numbers_of_an_option():

@@ -17,10 +17,10 @@ def test_cases_take_turns_and_warm_up_does_not_count():
 
         return measure
 
-    found = rounds({"a": case("a"), "b": case("b")}, warmup=1, repeats=2)
+    result = rounds({"a": case("a"), "b": case("b")}, warmup=1, repeats=2)
     assert order == ["a", "b"] * 3
-    assert found.values == {"a": [[3.0], [5.0]], "b": [[4.0], [6.0]]}
-    assert not found.interrupted
+    assert result.values == {"a": [[3.0], [5.0]], "b": [[4.0], [6.0]]}
+    assert not result.interrupted
 
 
 def test_ctrl_c_keeps_what_was_measured():
@@ -33,15 +33,15 @@ def test_ctrl_c_keeps_what_was_measured():
             raise KeyboardInterrupt
         return [1.0]
 
-    found = rounds({"a": measure, "b": measure}, warmup=0, repeats=5)
-    assert found.interrupted
-    assert {name: len(taken) for name, taken in found.values.items()} == {"a": 2, "b": 1}
+    result = rounds({"a": measure, "b": measure}, warmup=0, repeats=5)
+    assert result.interrupted
+    assert {name: len(taken) for name, taken in result.values.items()} == {"a": 2, "b": 1}
 
 
 def test_spread():
-    one = spread([4.0, 1.0, 3.0, 2.0, 5.0])
-    assert (one.median, one.low, one.high, one.count) == (3.0, 2.0, 4.0, 5)
+    seconds = spread([4.0, 1.0, 3.0, 2.0, 5.0])
+    assert (seconds.median, seconds.low, seconds.high, seconds.count) == (3.0, 2.0, 4.0, 5)
     assert spread([2.0]).low == 2.0
-    rate = one.inverse(12.0)
+    rate = seconds.inverse(12.0)
     assert (rate.low, rate.median, rate.high) == pytest.approx((3.0, 4.0, 6.0))
-    assert one.scaled(10).high == 40.0
+    assert seconds.scaled(10).high == 40.0

@@ -14,27 +14,27 @@ from cobra_kit.bench.traffic import traffic
 def models():
     _, subjects = subjects_of("ablation_backbone")
     cpu = torch.device("cpu")
-    return {one.name: build(one, device=cpu, dtype=torch.float32, weights="random") for one in subjects}
+    return {subject.name: build(subject, device=cpu, dtype=torch.float32, weights="random") for subject in subjects}
 
 
 def test_mamba_moves_its_weights_once_and_its_state_twice(models):
     backbone = models["mamba"].backbone
-    found = traffic(backbone, rows=3, context=500, dtype=torch.float32)
+    moved = traffic(backbone, rows=3, context=500, dtype=torch.float32)
     weights = sum(p.numel() * 4 for p in backbone.parameters())  # the head is the embedding: read whole
     config = models["mamba"].recipe.parts["backbone"].config
     state = config.n_layer * config.d_inner * (config.d_state + config.d_conv) * 4
-    assert found.weights == weights
-    assert found.cache == 0
-    assert found.state == pytest.approx(2 * 3 * state, rel=0.05)
-    assert found == traffic(backbone, rows=3, context=5, dtype=torch.float32)
+    assert moved.weights == weights
+    assert moved.cache == 0
+    assert moved.state == pytest.approx(2 * 3 * state, rel=0.05)
+    assert moved == traffic(backbone, rows=3, context=5, dtype=torch.float32)
 
 
 def test_a_transformer_reads_its_cache(models):
     backbone = models["transformer"].backbone
     size = backbone.cache_shape
-    found = traffic(backbone, rows=2, context=99, dtype=torch.float32)
-    assert found.state == 0
-    assert found.cache == 2 * 2 * size.layers * size.heads * size.head_dim * 100 * 4
+    moved = traffic(backbone, rows=2, context=99, dtype=torch.float32)
+    assert moved.state == 0
+    assert moved.cache == 2 * 2 * size.layers * size.heads * size.head_dim * 100 * 4
 
 
 def test_a_table_that_only_looks_up_is_not_read(models):

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from cobra_kit.errors import PluginError
 from cobra_kit.estimate import calibration
-from cobra_kit.estimate.counting import ModelCount, PassCount, Row, count_model, count_pass
+from cobra_kit.estimate.counting import ModelCount, PassCount, RowShape, count_model, count_pass
 from cobra_kit.estimate.operations import OperationCounter, SavedTensors, never_run
+from cobra_kit.interfaces import VisualTokens, full_precision
 from cobra_kit.model import VisionLanguageModel
 from cobra_kit.recipe import ResolvedRecipe, load_recipe, resolve
 
@@ -44,13 +45,13 @@ def test_flops_of_cobra_3b_are_those_counted_by_hand(
     full_size: tuple[ResolvedRecipe, VisionLanguageModel, ModelCount],
 ) -> None:
     resolved, model, _ = full_size
-    one = count_pass(model, resolved, LANGUAGE, Row(100, 40), rows=2, dtype=torch.bfloat16)
-    assert one.approximate is None
+    count = count_pass(model, resolved, LANGUAGE, RowShape(100, 40), rows=2, dtype=torch.bfloat16)
+    assert count.approximate is None
     encoder, projector, language = calibration.cobra_3b_forward(100, 40, 729)
-    assert one.encoder_flops / 2 == pytest.approx(encoder, rel=0.005)
-    assert one.forward_flops / 2 == pytest.approx(projector + language, rel=0.005)
-    assert one.step_flops / 2 == pytest.approx(calibration.cobra_3b_flops(100, 40) - encoder, rel=0.005)
-    assert (one.trainable, one.frozen) == (2_816_135_168, 731_940_928)
+    assert count.encoder_flops / 2 == pytest.approx(encoder, rel=0.005)
+    assert count.forward_flops / 2 == pytest.approx(projector + language, rel=0.005)
+    assert count.step_flops / 2 == pytest.approx(calibration.cobra_3b_flops(100, 40) - encoder, rel=0.005)
+    assert (count.trainable, count.frozen) == (2_816_135_168, 731_940_928)
 
 
 def test_ldpv2_leaves_196_tokens() -> None:
@@ -89,11 +90,11 @@ def test_attention_counts() -> None:
 
 def test_a_part_may_switch_autocast_off() -> None:
     x = torch.empty(3, device="meta")
-    with OperationCounter() as counter, torch.autocast(x.device.type, enabled=False):
+    with OperationCounter() as counter, full_precision(x.device):
         _ = x + 1
     assert counter.total == 3
-    with pytest.raises(RuntimeError), torch.autocast("meta"):  # and afterwards torch is as it was
-        pass
+    with torch.autocast("cpu", torch.bfloat16), full_precision(torch.device("cpu")):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
 
 
 def test_what_is_kept_for_the_backward_pass() -> None:
@@ -131,25 +132,25 @@ def tiny() -> tuple[ResolvedRecipe, VisionLanguageModel]:
 
 def counted(trains: tuple[str, ...], rows: int = 2, images: int = 1) -> PassCount:
     resolved, model = tiny()
-    return count_pass(model, resolved, trains, Row(20, 8, images), rows=rows, dtype=torch.float32)
+    return count_pass(model, resolved, trains, RowShape(20, 8, images), rows=rows, dtype=torch.float32)
 
 
 def test_flops_grow_with_rows_and_shrink_with_what_is_frozen() -> None:
-    one, two = counted(LANGUAGE, rows=1), counted(LANGUAGE, rows=2)
-    assert two.step_flops == pytest.approx(2 * one.step_flops, rel=0.01)
+    one_row, two_rows = counted(LANGUAGE, rows=1), counted(LANGUAGE, rows=2)
+    assert two_rows.step_flops == pytest.approx(2 * one_row.step_flops, rel=0.01)
     align, full = counted(("projector",)), counted(("vision_encoder", *LANGUAGE))
-    assert align.backward_flops < two.backward_flops < full.backward_flops
-    assert align.forward_flops == two.forward_flops == full.forward_flops
-    assert full.encoder_flops == two.encoder_flops
+    assert align.backward_flops < two_rows.backward_flops < full.backward_flops
+    assert align.forward_flops == two_rows.forward_flops == full.forward_flops
+    assert full.encoder_flops == two_rows.encoder_flops
     assert full.activations is not None
-    assert two.activations is not None
-    assert full.activations > two.activations
+    assert two_rows.activations is not None
+    assert full.activations > two_rows.activations
 
 
 def test_rows_without_pictures() -> None:
-    one = counted(("backbone",), images=0)
-    assert one.encoder_flops == 0
-    assert one.approximate is None
+    count = counted(("backbone",), images=0)
+    assert count.encoder_flops == 0
+    assert count.approximate is None
 
 
 def test_a_part_that_cannot_run_without_values_is_approximated() -> None:
@@ -162,12 +163,26 @@ def test_a_part_that_cannot_run_without_values_is_approximated() -> None:
         return out
 
     model.projector.forward = forward  # type: ignore[method-assign]
-    one = count_pass(model, resolved, LANGUAGE, Row(20, 8), rows=2, dtype=torch.float32)
-    assert one.approximate is not None
-    assert "item" in one.approximate
-    assert one.activations is None
+    count = count_pass(model, resolved, LANGUAGE, RowShape(20, 8), rows=2, dtype=torch.float32)
+    assert count.approximate is not None
+    assert "item" in count.approximate
+    assert count.activations is None
     parameters = sum(p.numel() for p in model.backbone.parameters())
-    assert one.forward_flops >= 2 * 2 * (64 + 20) * parameters
+    assert count.forward_flops >= 2 * 2 * (64 + 20) * parameters
+
+
+def test_a_stranger_s_autocast_is_approximated_and_told() -> None:
+    resolved, model = tiny()
+    forward = model.projector.forward
+
+    def half(tokens: VisualTokens) -> VisualTokens:
+        with torch.autocast(tokens.values.device.type, enabled=False):
+            return forward(tokens)
+
+    model.projector.forward = half  # type: ignore[method-assign]
+    count = count_pass(model, resolved, LANGUAGE, RowShape(20, 8), rows=2, dtype=torch.float32)
+    assert count.approximate is not None
+    assert "cobra_kit.interfaces.full_precision" in count.approximate
 
 
 def test_an_unfinished_component_is_named() -> None:

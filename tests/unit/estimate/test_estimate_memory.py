@@ -27,7 +27,7 @@ COUNT = PassCount(
 
 
 def test_bytes_by_hand() -> None:
-    ways = {(one.sharding, one.checkpointed): one for one in footprints(COUNT, 8, mixed=True)}
+    ways = {(setup.sharding, setup.checkpointed): setup for setup in footprints(COUNT, 8, mixed=True)}
     assert len(ways) == 6
     none = ways["none", False]
     assert (none.weights, none.gradients, none.optimiser) == (800 * (4 + 2) + 10 * 2, 3200, 6400)
@@ -40,13 +40,17 @@ def test_bytes_by_hand() -> None:
 
 def test_one_device_has_nothing_to_share_and_the_processor_computes_in_float32() -> None:
     ways = footprints(COUNT, 1, mixed=False)
-    assert [one.sharding for one in ways] == ["none", "none"]
+    assert [setup.sharding for setup in ways] == ["none", "none"]
     assert ways[0].weights == 4 * 810
 
 
 def test_how_many_devices_would_do() -> None:
     assert smallest_that_fits(COUNT, 10**6) == 1
-    full = next(one for one in footprints(COUNT, 8, mixed=True) if one.words == "full-shard, checkpointed")
+    full = next(
+        setup
+        for setup in footprints(COUNT, 8, mixed=True)
+        if (setup.sharding, setup.checkpointed) == ("full-shard", True)
+    )
     assert smallest_that_fits(COUNT, round(full.total / 0.9) + 1) == 8
     assert smallest_that_fits(COUNT, 50) is None
 

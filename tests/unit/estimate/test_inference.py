@@ -38,7 +38,7 @@ def test_a_longer_prompt_passes_more_memory():
 
 def test_full_size_costs_no_memory_and_models_share_what_is_needed_for_a_moment():
     resolved = resolve(load_recipe("cobra_3b", profile="paper"))
-    one = inference_need(resolved, device=CPU, dtype=torch.bfloat16, rows=1, text_tokens=64, new_tokens=256)
-    assert 7.0e9 < one.weights < 7.5e9
-    assert together([one]) == one.weights + one.filling
-    assert together([one, one]) == 2 * one.weights + one.filling
+    need = inference_need(resolved, device=CPU, dtype=torch.bfloat16, rows=1, text_tokens=64, new_tokens=256)
+    assert 7.0e9 < need.weights < 7.5e9
+    assert together([need]) == need.weights + need.filling
+    assert together([need, need]) == 2 * need.weights + need.filling

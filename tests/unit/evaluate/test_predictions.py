@@ -46,7 +46,7 @@ class Asked:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.batches: list[list[str]] = []
-        monkeypatch.setattr(predictions, "_answer", self)
+        monkeypatch.setattr(predictions, "_answer_batch", self)
 
     def __call__(
         self, model: object, asked: Any, pictures: object, max_new_tokens: int, precision: object
@@ -110,8 +110,10 @@ def test_answers_to_other_questions_are_refused(asked: Asked, tmp_path: Path) ->
 def test_answers_at_another_precision_are_refused(asked: Asked, tmp_path: Path) -> None:
     """Answers say how exactly they were computed; those of a model as trained say nothing, as ever."""
     int8, trained = tmp_path / "int8.jsonl", tmp_path / "trained.jsonl"
-    assert {one.precision for one in ask(int8, computed="weights int8, state kept")} == {"weights int8, state kept"}
-    assert {one.precision for one in ask(trained)} == {None}
+    assert {prediction.precision for prediction in ask(int8, computed="weights int8, state kept")} == {
+        "weights int8, state kept"
+    }
+    assert {prediction.precision for prediction in ask(trained)} == {None}
     assert "precision" not in trained.read_text()
     with pytest.raises(CobraError, match=r"int8.jsonl:1: .* weights int8, state kept, expected the trained precision"):
         ask(int8)
@@ -171,19 +173,19 @@ def test_every_picture_is_shown_for_another(names: list[str], seed: int) -> None
 
 def test_the_control_asks_with_the_other_picture(asked: Asked, tmp_path: Path) -> None:
     shown = shuffled_pictures([q.picture for q in presence().questions], 1)
-    said = ask(tmp_path / "a.jsonl", shown=shown)
-    assert [one.picture for one in said] == [shown[q.picture] for q in presence().questions]
-    scored = score(presence(), said)
-    assert [one.picture for one in scored.scores] == [q.picture for q in presence().questions]  # the cluster stays
+    predictions = ask(tmp_path / "a.jsonl", shown=shown)
+    assert [prediction.picture for prediction in predictions] == [shown[q.picture] for q in presence().questions]
+    scored = score(presence(), predictions)
+    assert [row.picture for row in scored.scores] == [q.picture for q in presence().questions]  # the cluster stays
 
 
 def test_scores_are_by_the_benchmarks_rule_and_go_to_disk(tmp_path: Path) -> None:
     benchmark = presence()
-    said = [
+    predictions = [
         Prediction(q.question_id, q.picture, "Yes", {"Yes": 0.9 if i in (1, 3, 7) else 0.1, "No": 0.5})
         for i, q in enumerate(benchmark.questions)
     ]
-    scored = score(benchmark, said)
+    scored = score(benchmark, predictions)
     assert (scored.rule, scored.mean_of_groups) == ("pope/first-token", True)
     random, adversarial = 5 / 6, 3 / 4  # q5 and q9 are missed
     assert scored.summary["accuracy"] == pytest.approx((random + adversarial) / 2)
@@ -195,11 +197,11 @@ def test_scores_are_by_the_benchmarks_rule_and_go_to_disk(tmp_path: Path) -> Non
 def test_scores_say_how_probable_the_choices_were() -> None:
     benchmark = presence(4)
     masses = [0.9, 0.1, 0.0, 0.2]
-    said = [
+    predictions = [
         Prediction(q.question_id, q.picture, "Yes", {"Yes": mass / 2, "No": mass / 2})
         for q, mass in zip(benchmark.questions, masses, strict=True)
     ]
-    assert score(benchmark, said).entry("f")["choice_mass"] == pytest.approx(0.3)
+    assert score(benchmark, predictions).entry("f")["choice_mass"] == pytest.approx(0.3)
     words = replace(benchmark, rule="pope/text")
     generated = [Prediction(q.question_id, q.picture, "Yes") for q in words.questions]
     assert score(words, generated).entry("f")["choice_mass"] is None
@@ -273,6 +275,6 @@ def test_questions_that_would_stop_a_run_after_training_are_found_before_it(benc
 
 def test_cut_answers_are_counted() -> None:
     benchmark = presence(4)
-    said = [Prediction(f"q{i}", f"p{i // 2}", "Yes", {"Yes": 0.9, "No": 0.1}, cut=i == 3) for i in range(4)]
-    entry = score(benchmark, said).entry("file")
+    predictions = [Prediction(f"q{i}", f"p{i // 2}", "Yes", {"Yes": 0.9, "No": 0.1}, cut=i == 3) for i in range(4)]
+    entry = score(benchmark, predictions).entry("file")
     assert (entry["questions"], entry["cut_answers"], entry["left_out"]) == (4, 1, 0)

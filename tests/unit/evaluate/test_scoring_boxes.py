@@ -20,8 +20,8 @@ def ask(
     box: Box | None = (100, 50, 200, 100),
     size: tuple[int, int] | None = (400, 200),
 ) -> QuestionScore:
-    one = Answered(question_id="1", picture="p", prediction=prediction, box=box, picture_size=size)
-    return get_rule(rule).score([one])[0]
+    answered = Answered(question_id="1", picture="p", prediction=prediction, box=box, picture_size=size)
+    return get_rule(rule).score([answered])[0]
 
 
 @given(boxes, boxes)

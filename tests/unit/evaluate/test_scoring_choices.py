@@ -19,12 +19,14 @@ from cobra_kit.evaluate.scoring.vsr import roc_auc
 def score(
     rule: str, prediction: str = "", answer: str = "yes", probabilities: Mapping[str, float] | None = None
 ) -> QuestionScore:
-    one = Answered(question_id="1", picture="p", prediction=prediction, answers=(answer,), probabilities=probabilities)
-    return get_rule(rule).score([one])[0]
+    answered = Answered(
+        question_id="1", picture="p", prediction=prediction, answers=(answer,), probabilities=probabilities
+    )
+    return get_rule(rule).score([answered])[0]
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "read"),
     [
         ("No", "no"),
         ("no, there is none", "no"),
@@ -38,8 +40,8 @@ def score(
         ("Yes", "yes"),
     ],
 )
-def test_the_text_rule_of_pope(text: str, said: str) -> None:
-    assert score("pope/text", text).prediction == said
+def test_the_text_rule_of_pope(text: str, read: str) -> None:
+    assert score("pope/text", text).prediction == read
 
 
 @pytest.mark.parametrize(("text", "right"), [("Yes", 1), (" yes\n", 1), ("yes.", 0), ("", 0), ("no", 0)])
@@ -70,8 +72,8 @@ def test_a_label_that_is_no_label_is_refused() -> None:
 
 def made(pairs: list[tuple[str, str]], group: str = "") -> list[QuestionScore]:
     return [
-        QuestionScore(f"{group}{index}", "p", float(said == true), said, true, group)
-        for index, (said, true) in enumerate(pairs)
+        QuestionScore(f"{group}{index}", "p", float(predicted == true), predicted, true, group)
+        for index, (predicted, true) in enumerate(pairs)
     ]
 
 
@@ -109,12 +111,12 @@ def test_auc_is_the_share_of_pairs_in_the_right_order(pairs: list[tuple[float, b
     ]
     above = [confidence for confidence, truth in pairs if truth]
     below = [confidence for confidence, truth in pairs if not truth]
-    found = roc_auc(scores, positive="True")
+    area = roc_auc(scores, positive="True")
     if not above or not below:
-        assert found is None
+        assert area is None
     else:
         wins = sum((a > b) + (a == b) / 2 for a in above for b in below)
-        assert found == pytest.approx(wins / (len(above) * len(below)))
+        assert area == pytest.approx(wins / (len(above) * len(below)))
 
 
 @pytest.mark.parametrize(

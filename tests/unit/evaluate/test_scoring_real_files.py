@@ -31,12 +31,12 @@ def pope_questions(folder: str) -> list[dict[str, Any]]:
 
 
 def llava_on_pope() -> list[Answered]:
-    said = {row["question_id"]: row["text"] for row in rows("pope_llava13b_answers.jsonl")}
+    texts = {row["question_id"]: row["text"] for row in rows("pope_llava13b_answers.jsonl")}
     return [
         Answered(
             question_id=str(row["question_id"]),
             picture=row["image"],
-            prediction=said[row["question_id"]],
+            prediction=texts[row["question_id"]],
             answers=(row["label"],),
             group=row["split"],
         )
@@ -64,22 +64,22 @@ def test_the_two_releases_of_pope_agree_where_both_ask_and_disagree_on_positions
 
 
 def test_the_vqa_fixture_under_two_rules() -> None:
-    said = {row["question_id"]: row["answer"] for row in json.loads(data("vqav2_fixture/results.json").read_text())}
+    texts = {row["question_id"]: row["answer"] for row in json.loads(data("vqav2_fixture/results.json").read_text())}
     annotations = json.loads(data("vqav2_fixture/annotations.json").read_text())["annotations"]
     answered = [
         Answered(
             question_id=str(row["question_id"]),
             picture=str(row["image_id"]),
-            prediction=said[row["question_id"]],
+            prediction=texts[row["question_id"]],
             answers=tuple(answer["answer"] for answer in row["answers"]),
         )
         for row in annotations
     ]
-    found = {
+    accuracies = {
         name: round(100 * (get_rule(name).summary(get_rule(name).score(answered))["accuracy"] or 0), 2)
         for name in ("vqav2/official", "vqav2/lavis")
     }
-    assert found == {"vqav2/official": 56.0, "vqav2/lavis": 76.0}
+    assert accuracies == {"vqav2/official": 56.0, "vqav2/lavis": 76.0}
 
 
 def test_every_textvqa_row_scores_as_the_reference_did() -> None:
@@ -93,18 +93,18 @@ def test_every_textvqa_row_scores_as_the_reference_did() -> None:
         )
         for index, row in enumerate(given)
     ]
-    found = [score.score for score in get_rule("textvqa/m4c").score(answered)]
-    assert found == pytest.approx([row["m4c_score"] for row in given])
+    scores = [score.score for score in get_rule("textvqa/m4c").score(answered)]
+    assert scores == pytest.approx([row["m4c_score"] for row in given])
 
 
 def test_the_gqa_fixture() -> None:
-    said = {row["questionId"]: row["prediction"] for row in json.loads(data("gqa_fixture/pred.json").read_text())}
+    texts = {row["questionId"]: row["prediction"] for row in json.loads(data("gqa_fixture/pred.json").read_text())}
     questions = json.loads(data("gqa_fixture/testdev_questions.json").read_text())
     answered = [
         Answered(
             question_id=key,
             picture=row["imageId"],
-            prediction=said[key],
+            prediction=texts[key],
             answers=(row["answer"],),
             group=answer_type(row["types"]["structural"]),
         )
@@ -117,7 +117,7 @@ def test_the_gqa_fixture() -> None:
 @pytest.mark.parametrize("name", ["refcoco_val.json", "refcocog_val.json"])
 def test_true_boxes_score_as_right_under_both_rules(name: str) -> None:
     """The boxes themselves, written as each model writes them; rounding alone spoils a few thin ones."""
-    found: dict[str, list[QuestionScore]] = {"refcoco/cobra": [], "refcoco/minigpt4": []}
+    by_rule: dict[str, list[QuestionScore]] = {"refcoco/cobra": [], "refcoco/minigpt4": []}
     for index, row in enumerate(json.loads(data(name).read_text())):
         x, y, width, height = row["bbox"]
         parts = (
@@ -131,15 +131,15 @@ def test_true_boxes_score_as_right_under_both_rules(name: str) -> None:
             "refcoco/minigpt4": "{" + "".join(f"<{round(100 * part)}>" for part in parts) + "}",
         }
         for rule, text in written.items():
-            one = Answered(
+            question = Answered(
                 question_id=str(index),
                 picture=row["img_id"],
                 prediction=text,
                 box=(x, y, width, height),
                 picture_size=(row["width"], row["height"]),
             )
-            found[rule] += get_rule(rule).score([one])
-    for rule, scores in found.items():
+            by_rule[rule] += get_rule(rule).score([question])
+    for rule, scores in by_rule.items():
         assert get_rule(rule).summary(scores)["accuracy"] == pytest.approx(1.0, abs=0.001)
 
 

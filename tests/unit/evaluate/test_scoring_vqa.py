@@ -11,8 +11,8 @@ from cobra_kit.evaluate.scoring import Answered, get_rule, normalize
 
 
 def ask(rule: str, prediction: str, answers: list[str]) -> float:
-    one = Answered(question_id="1", picture="p", prediction=prediction, answers=tuple(answers))
-    return get_rule(rule).score([one])[0].score
+    answered = Answered(question_id="1", picture="p", prediction=prediction, answers=tuple(answers))
+    return get_rule(rule).score([answered])[0].score
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def good(rule: Rule) -> Answered:
 
 
 def refused(rule: Rule, **wrong: Any) -> str:
-    for score_all in (lambda one: rule.score([one]), rule.score_one):
+    for score_all in (lambda answered: rule.score([answered]), rule.score_one):
         with pytest.raises(CobraError) as error:
             score_all(replace(good(rule), **wrong))
         assert str(error.value).startswith(f"{rule.name}: question 'q7'")
@@ -70,9 +70,9 @@ def test_human_answers_of_a_wrong_kind(rule: Rule, kind: str) -> None:
 
 @pytest.mark.parametrize("rule", _READS_ANSWERS, ids=lambda rule: rule.name)
 def test_a_list_of_texts_is_as_good_as_a_tuple(rule: Rule) -> None:
-    one = good(rule)
-    listed: Any = list(one.answers)
-    assert rule.score([replace(one, answers=listed)]) == rule.score([one])
+    answered = good(rule)
+    listed: Any = list(answered.answers)
+    assert rule.score([replace(answered, answers=listed)]) == rule.score([answered])
 
 
 @pytest.mark.parametrize("value", [None, 2, 2.0, math.nan, True, b"yes", ["yes"]], ids=repr)
