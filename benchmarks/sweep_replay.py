@@ -24,6 +24,7 @@ from cobra_kit.evaluate.score import read_scores
 from cobra_kit.recipe import load_recipe
 from cobra_kit.statistics import QuestionScore, align, bootstrap_mean
 from cobra_kit.study.reading.status import stored_trials
+from cobra_kit.study.reading.stored_study import read_study
 from cobra_kit.study.search import make_pruner, make_sampler, suggest
 
 
@@ -51,7 +52,7 @@ class Recorded:
 
 def read_grid(folder: Path) -> list[Recorded]:
     """Returns every point of a finished grid."""
-    study, _ = stored_trials(folder)
+    study = stored_trials(read_study(folder))
     found = []
     for trial in study.get_trials(deepcopy=False):
         if trial.state.name != "COMPLETE":

@@ -14,9 +14,10 @@ from cobra_kit.evaluate.score import Scored
 from cobra_kit.files import write_json
 from cobra_kit.recipe import load_recipe
 from cobra_kit.statistics import QuestionScore
-from cobra_kit.study.folder import open_study
+from cobra_kit.study.execution.open_folder import open_study
+from cobra_kit.study.execution.write_results import write_results, write_training
 from cobra_kit.study.plan.study_plan import RunPlan, StudyPlan, make_plan
-from cobra_kit.study.reading.results import Training, write_results, write_training
+from cobra_kit.study.reading.stored_files import Training
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&{}\\%$#_^~|*`\x00\ud800\u202e"
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from cobra_kit.report.view import RunState, RunView, StageCurve
-from cobra_kit.study.reading.results import SPLIT, is_scored, read_training
+from cobra_kit.study.reading.stored_files import SPLIT, is_scored, read_metrics, read_training
 from cobra_kit.study.reading.stored_study import StoredRun, StoredStudy
-
-_METRICS = "metrics.jsonl"
 
 
 def run_views(study: StoredStudy) -> tuple[RunView, ...]:
@@ -38,7 +35,7 @@ def _state(run: RunView) -> str:
 
 
 def _view(run: StoredRun, folder: Path) -> RunView:
-    lines = _lines(folder / _METRICS)
+    lines = read_metrics(folder)
     stages = dict.fromkeys(str(line["stage"]) for line in lines)
     return RunView(
         name=run.name,
@@ -68,20 +65,3 @@ def _curve(stage: str, lines: list[dict[str, Any]]) -> StageCurve:
             if "mean" in (line.get("validation") or {})
         ),
     )
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    """Returns the lines that are whole; a run that is going on may be in the middle of one."""
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return []
-    found = []
-    for line in text.splitlines():
-        try:
-            entry = json.loads(line)
-            _ = entry["stage"], int(entry["step"])
-        except (ValueError, KeyError, TypeError, RecursionError):
-            continue
-        found.append(entry)
-    return found

@@ -13,8 +13,8 @@ from cobra_kit.study.reading.progress import missing, run_views
 from cobra_kit.study.reading.provenance import commands, documents, facts
 from cobra_kit.study.reading.report_images import ReportImages
 from cobra_kit.study.reading.results import study_table
+from cobra_kit.study.reading.search_trials import sweep_view
 from cobra_kit.study.reading.stored_study import StoredRun, StoredStudy, read_study
-from cobra_kit.study.search.view import sweep_view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

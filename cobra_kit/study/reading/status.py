@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,10 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from cobra_kit.errors import CobraError
 from cobra_kit.recipe.sweep import COSTS
-from cobra_kit.study.execution.trial_sources import NOT_EVALUATED, RUN
-from cobra_kit.study.execution.trials import STUDY_NAME
-from cobra_kit.study.folder import MANIFEST
-from cobra_kit.study.search.repeats import REPEATS
+from cobra_kit.study.reading.stored_files import read_metrics
+from cobra_kit.study.reading.stored_study import StoredStudy, read_study
+from cobra_kit.study.trial_attributes import NOT_EVALUATED, REPEATS, RUN, STUDY_NAME
 from cobra_kit.trials import ERROR, INFEASIBLE, NAME, REASON, open_storage
 from cobra_kit.trials.lease import read_lease
 from cobra_kit.trials.storage import HIDDEN, JOURNAL
@@ -123,41 +121,33 @@ def study_status(folder: Path, storage: str | None = None) -> StudyStatus:
     Raises:
         CobraError: There is no study, or its storage cannot be read.
     """
-    study, name = stored_trials(folder, storage)
-    return read_status(study, folder, name)
+    stored = read_study(folder)
+    return read_status(stored_trials(stored, storage), folder, stored.trials_name)
 
 
-def stored_trials(folder: Path, storage: str | None = None) -> tuple[Study, str]:
-    """Returns the trials of the study in a folder, and the study's name.
+def stored_trials(stored: StoredStudy, storage: str | None = None) -> Study:
+    """Returns the trials of a study, as Optuna has them.
 
     Args:
-        folder: Its folder.
+        stored: The study.
         storage: URL of the database; None: as the folder says, which keeps no password.
 
     Raises:
-        CobraError: There is no study, or its storage cannot be read.
+        CobraError: The storage cannot be read, or has no such study.
     """
     import optuna
 
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        name = "-".join(filter(None, (manifest["study"], manifest["profile"])))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise CobraError(
-            "no study here", where=str(folder), hint="Give the folder that cobra-kit run or sweep made."
-        ) from error
-    noted = manifest.get("storage")
+    folder, noted = stored.path, stored.manifest.get("storage")
     if storage is None and noted and HIDDEN not in noted:
         storage = noted
     if storage is None and (noted or not (folder / JOURNAL).exists()):
         raise _no_trials(folder, noted)
-    known = name if storage else STUDY_NAME
+    name = stored.trials_name if storage else STUDY_NAME
     try:
         sampler = optuna.samplers.RandomSampler()  # never asked
-        study = optuna.load_study(study_name=known, storage=open_storage(storage, folder), sampler=sampler)
+        return optuna.load_study(study_name=name, storage=open_storage(storage, folder), sampler=sampler)
     except KeyError as error:
         raise _no_trials(folder, noted) from error
-    return study, name
 
 
 def read_status(study: Study, folder: Path, name: str) -> StudyStatus:
@@ -197,7 +187,7 @@ def _status(trial: FrozenTrial, folder: Path) -> TrialStatus:
     name, state = str(trial.user_attrs[NAME]), state_of(trial)
     running = state == RUNNING
     mark = read_lease(trial.user_attrs) if running else None
-    line = _last_line(folder / "runs" / str(trial.user_attrs.get(RUN, name))) if running else {}
+    line = _last_step(folder / "runs" / str(trial.user_attrs.get(RUN, name))) if running else {}
     step, steps, seconds = line.get("step"), line.get("steps"), line.get("seconds")
     end = trial.datetime_complete or (datetime.now() if running else None)
     return TrialStatus(
@@ -228,13 +218,9 @@ def _note(trial: FrozenTrial) -> str:
     return str(trial.user_attrs.get(ERROR) or trial.user_attrs.get(REASON) or "")
 
 
-def _last_line(run_folder: Path) -> dict[str, Any]:
+def _last_step(run_folder: Path) -> dict[str, Any]:
     """Returns the last line of a run's metrics that tells of training; empty if there is none."""
-    try:
-        lines = (run_folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-        return next(found for line in reversed(lines[-20:]) if "loss" in (found := dict(json.loads(line))))
-    except (OSError, ValueError, TypeError, StopIteration):
-        return {}
+    return next((line for line in reversed(read_metrics(run_folder, last=20)) if "loss" in line), {})
 
 
 def _left(trials: list[TrialStatus]) -> float | None:

@@ -10,7 +10,8 @@ from cobra_kit.errors import CobraError, PluginError, RecipeError, ShapeError
 from cobra_kit.model import VisionLanguageModel, compose
 from cobra_kit.recipe.sweep import COSTS, MEAN, LimitSection, ObjectiveSection
 from cobra_kit.study.plan.study_plan import RunPlan
-from cobra_kit.study.reading.results import condition, read_summaries, read_training
+from cobra_kit.study.reading.results import read_summaries
+from cobra_kit.study.reading.stored_files import condition, read_training
 from cobra_kit.trials import Infeasible
 
 VAL = condition(None, "val")

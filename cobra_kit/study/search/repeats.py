@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from cobra_kit.study.trial_attributes import REPEATS
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
     from optuna.trial import FrozenTrial
-
-REPEATS: Final = "cobra_kit:repeats"
-"""Name of the trial that was finished with the same values."""
 
 
 def finished_before(trial: Trial) -> FrozenTrial | None:

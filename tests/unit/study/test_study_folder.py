@@ -12,7 +12,7 @@ import pytest
 from cobra_kit import files
 from cobra_kit.errors import CobraError
 from cobra_kit.recipe import load_recipe
-from cobra_kit.study.folder import open_study
+from cobra_kit.study.execution.open_folder import open_study
 from cobra_kit.study.plan.study_plan import StudyPlan, make_plan
 
 
@@ -111,7 +111,10 @@ def test_a_file_in_its_place_is_told(plan: StudyPlan, tmp_path: Path) -> None:
 def test_a_damaged_manifest_is_told(plan: StudyPlan, tmp_path: Path) -> None:
     with open_study(tmp_path / "study", plan):
         (tmp_path / "study" / "manifest.json").write_text("{")
-    with pytest.raises(CobraError, match=r"manifest is damaged[\s\S]*--fresh"), open_study(tmp_path / "study", plan):
+    with (
+        pytest.raises(CobraError, match=r"describes the study is damaged[\s\S]*--fresh"),
+        open_study(tmp_path / "study", plan),
+    ):
         pass
 
 

@@ -15,9 +15,9 @@ import cobra_kit
 from cobra_kit.errors import CobraError, RecipeError
 from cobra_kit.recipe import load_recipe
 from cobra_kit.report import AblationTable
-from cobra_kit.study.execution.sweep import open_sweep, trials_of
+from cobra_kit.study.execution.study_queue import WorkerOptions
+from cobra_kit.study.execution.study_session import open_session, trials_of
 from cobra_kit.study.execution.trial_sources import SearchTrials
-from cobra_kit.study.execution.trials import WorkerOptions
 from cobra_kit.study.reading.report import report_view, study_state
 from cobra_kit.study.reading.status import StudyStatus, TrialStatus, study_status
 
@@ -29,7 +29,7 @@ def sweep(
     folder: Path, text: str, *, trials: int | None = None, **crew: Any
 ) -> tuple[AblationTable | None, StudyStatus]:
     path = miniature.write(folder, text, "search")
-    with open_sweep(trials_of(load_recipe(path), trials), folder / "study", WorkerOptions(**crew)) as one:
+    with open_session(trials_of(load_recipe(path), trials), folder / "study", WorkerOptions(**crew)) as one:
         one.work()
         table = one.table() if one.is_finished else None
     return table, study_status(folder / "study")
@@ -197,9 +197,9 @@ def test_a_pruned_trial_stops_there_and_its_reason_is_kept(tmp_path: Path, monke
 def test_pruners_see_every_look_or_every_question(tmp_path: Path, pruner: dict[str, Any]) -> None:
     text = miniature.search(RATES, trials=1, pruner=pruner)
     path = miniature.write(tmp_path, text, "search")
-    with open_sweep(trials_of(load_recipe(path)), tmp_path / "study", WorkerOptions()) as one:
+    with open_session(trials_of(load_recipe(path)), tmp_path / "study", WorkerOptions()) as one:
         one.work()
-        (trial,) = one._board.trials()
+        (trial,) = one._queue.trials()
     looks = 2
     questions = 12
     assert len(trial.intermediate_values) == (looks if pruner["use"] == "median" else looks * questions)
@@ -218,14 +218,14 @@ def test_trials_that_begin_alike_train_that_once(tmp_path: Path) -> None:
 
 def test_run_and_sweep_take_up_each_other_s_ablations(tmp_path: Path) -> None:
     path = miniature.write(tmp_path)
-    with open_sweep(trials_of(load_recipe(path)), tmp_path / "one", WorkerOptions()) as one:
+    with open_session(trials_of(load_recipe(path)), tmp_path / "one", WorkerOptions()) as one:
         one.work()
         swept = one.table()
     before = {file: file.stat().st_mtime_ns for file in (tmp_path / "one" / "runs").glob("*/scores.json")}
     ran = cobra_kit.run(path, out=tmp_path / "one")
     assert miniature.without_times(ran) == miniature.without_times(swept)
     cobra_kit.run(path, out=tmp_path / "two")
-    with open_sweep(trials_of(load_recipe(path)), tmp_path / "two", WorkerOptions()) as other:
+    with open_session(trials_of(load_recipe(path)), tmp_path / "two", WorkerOptions()) as other:
         assert other.work().completed == 0
         assert miniature.without_times(other.table()) == miniature.without_times(ran)
     assert {file: file.stat().st_mtime_ns for file in (tmp_path / "one" / "runs").glob("*/scores.json")} == before

@@ -34,7 +34,7 @@ def sweep_view(study: StoredStudy) -> SweepView | None:
     if not section:
         return None
     try:
-        found, _ = stored_trials(study.path)
+        found = stored_trials(study)
     except CobraError:
         return None
     objectives = tuple(
