@@ -58,14 +58,14 @@ class Evidence:
 
     def of(self, sources: Sequence[Source], column: str) -> list[Found]:
         """Returns the scores of some arms on the benchmarks that a column stands for, comparable ones first."""
-        found = [
-            one
+        scores = [
+            score
             for source in sources
             for study in self._studies
             if study.name == source.study and source.arm in study.arms
-            for one in self._scores(study, source, column)
+            for score in self._scores(study, source, column)
         ]
-        return sorted(found, key=lambda one: not one.comparable)
+        return sorted(scores, key=lambda score: not score.comparable)
 
     @cached_property
     def _studies(self) -> list[StoredStudy]:
@@ -112,5 +112,9 @@ def _changed(study: StoredStudy, recipe: str) -> str:
     except CobraError as error:
         return f"the recipe cannot be read now: {error.message}"
     now: Mapping[str, object] = json.loads(json.dumps(plan.identity()))
-    changed = [one.path for one in differences(dict(study.identity), dict(now)) if not one.path.startswith(_FREE)]
+    changed = [
+        difference.path
+        for difference in differences(dict(study.identity), dict(now))
+        if not difference.path.startswith(_FREE)
+    ]
     return f"settings were changed: {', '.join(changed[:3])}" if changed else ""

@@ -90,7 +90,7 @@ def note_shared_stages(folder: Path, stages: Sequence[SharedStage]) -> None:
         return
     manifest = read_run_manifest(folder)
     assert manifest is not None  # begin_session wrote it
-    manifest["shared_stages"] = {one.result.stage: {"key": one.key, "made_by": one.made_by} for one in stages}
+    manifest["shared_stages"] = {stage.result.stage: {"key": stage.key, "made_by": stage.made_by} for stage in stages}
     write_json(folder / MANIFEST, manifest)
 
 

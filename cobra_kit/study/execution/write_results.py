@@ -20,10 +20,10 @@ def write_training(run_folder: Path, training: Training) -> None:
 
 def write_results(run_folder: Path, what: str, scored: Mapping[str, Scored]) -> None:
     """Writes the scores of a condition: those of questions first, then the summary that says they are complete."""
-    for name, one in scored.items():
-        write_scores(run_folder / _score_file(what, name), one.scores)
+    for name, result in scored.items():
+        write_scores(run_folder / _score_file(what, name), result.scores)
     summary = read_summary(run_folder)
-    summary[what] = {name: one.entry(_score_file(what, name)) for name, one in scored.items()}
+    summary[what] = {name: result.entry(_score_file(what, name)) for name, result in scored.items()}
     write_json(run_folder / SCORES, summary)
 
 

@@ -169,18 +169,18 @@ def make_plan(recipe: Recipe, registry: Registry | None = None) -> StudyPlan:
     ablation = recipe.ablation
     if ablation is None:
         arms = {ONLY_ARM: replace(resolve(recipe, registry), arm=ONLY_ARM)}
-    for one in arms.values():
-        check_sections(one.recipe)
-        check_questions(one.recipe)
+    for resolved in arms.values():
+        check_sections(resolved.recipe)
+        check_questions(resolved.recipe)
     seeds = ablation.seeds if ablation else [recipe.seed]
-    complete = {arm: with_data(one) for arm, one in arms.items()}
+    complete = {arm: with_data(resolved) for arm, resolved in arms.items()}
     return StudyPlan(
         resolved=with_data(resolve(recipe, registry)) if recipe.data else resolve(recipe, registry),
         reference=ablation.reference if ablation else ONLY_ARM,
         runs=tuple(
-            RunPlan(arm, seed, _with_seed(one, seed))
+            RunPlan(arm, seed, _with_seed(resolved, seed))
             for seed in seeds
-            for arm, one in complete.items()
+            for arm, resolved in complete.items()
             if ablation is None or arm not in ablation.not_meaningful
         ),
     )

@@ -17,15 +17,15 @@ def run_views(study: StoredStudy) -> tuple[RunView, ...]:
 
 def missing(study: StoredStudy, finished: StoredStudy | None, runs: tuple[RunView, ...]) -> tuple[str, ...]:
     """Returns what is not done, for a report that is made before the end."""
-    found = [f"{run.name}: {_state(run)}" for run in runs if run.state != "finished"]
+    lines = [f"{run.name}: {_state(run)}" for run in runs if run.state != "finished"]
     if finished is None:
-        return (*found, "no run is finished, so there is no table yet")
+        return (*lines, "no run is finished, so there is no table yet")
     left_out = [arm for arm in study.arms if arm not in finished.arms]
     if left_out:
-        found.append(f"not in the table: {', '.join(left_out)}")
+        lines.append(f"not in the table: {', '.join(left_out)}")
     if study.reference not in finished.arms and len(finished.arms) > 1:
-        found.append(f"the reference {study.reference} is not finished; {finished.reference} stands in for it")
-    return tuple(found)
+        lines.append(f"the reference {study.reference} is not finished; {finished.reference} stands in for it")
+    return tuple(lines)
 
 
 def _state(run: RunView) -> str:

@@ -31,30 +31,30 @@ def facts(study: StoredStudy) -> tuple[tuple[str, str], ...]:
     """Returns (name, value) of what the numbers depend on; several values where runs or sessions differed."""
     manifests = list(study.run_manifests)
     sessions = [session for manifest in manifests for session in manifest.get("sessions", ())]
-    found = [
+    named = [
         ("recipe", study.name),
         ("profile", study.profile),
         ("seeds", ", ".join(map(str, study.seeds))),
         ("created", str(study.manifest.get("created", ""))),
-        ("cobra-kit", _joined([study.manifest.get("cobra_kit"), *(one.get("cobra_kit") for one in sessions)])),
+        ("cobra-kit", _joined([study.manifest.get("cobra_kit"), *(session.get("cobra_kit") for session in sessions)])),
         *((label, _joined([session.get(key) for session in sessions])) for label, key in _SESSION),
         ("packages", _joined([_requirements(session) for session in sessions])),
         ("components", "\n".join(f"{name}: {origin}" for name, origin in _lock(study).items())),
         ("data", _joined([manifest.get("data") for manifest in manifests])),
     ]
-    return tuple((name, value) for name, value in found if value)
+    return tuple((name, value) for name, value in named if value)
 
 
 def commands(study: StoredStudy) -> tuple[Command, ...]:
     """Returns how to run a study again, exactly, and how to draw its report."""
     path = str(study.path)
-    found = []
-    packages = {_requirements(session) for one in study.run_manifests for session in one.get("sessions", ())}
+    listed = []
+    packages = {_requirements(session) for manifest in study.run_manifests for session in manifest.get("sessions", ())}
     if len(packages) == 1 and (wanted := packages.pop()):
-        found.append(Command(purpose="The same versions of what it computes with:", line=f"pip install {wanted}"))
+        listed.append(Command(purpose="The same versions of what it computes with:", line=f"pip install {wanted}"))
     if (changed := _changed(study)) == 0:
         line = shlex.join(["cobra-kit", "run", study.name, *_profile(study), "--out", path])
-        found.append(
+        listed.append(
             Command(
                 purpose="The recipe of that name says the same today. In this folder the command goes on where the "
                 "study stopped; in another it runs the whole study:",
@@ -64,9 +64,9 @@ def commands(study: StoredStudy) -> tuple[Command, ...]:
     differs = f" (the recipe named {study.name} says something else today, in {changed} settings)" if changed else ""
     purpose = f"From the study's own recipe, which stands below and leaves nothing to a default{differs}:"
     again = shlex.join(["cobra-kit", "run", f"{path}/{RECIPE}", "--out", f"{path}-again"])
-    found.append(Command(purpose=purpose, line=again))
-    found.append(Command(purpose="This page again:", line=shlex.join(["cobra-kit", "report", path])))
-    return tuple(found)
+    listed.append(Command(purpose=purpose, line=again))
+    listed.append(Command(purpose="This page again:", line=shlex.join(["cobra-kit", "report", path])))
+    return tuple(listed)
 
 
 def documents(study: StoredStudy) -> tuple[Document, ...]:
@@ -89,8 +89,8 @@ def _profile(study: StoredStudy) -> list[str]:
 
 
 def _lock(study: StoredStudy) -> dict[str, str]:
-    found = study.identity.get("lock", {})
-    return {str(name): str(origin) for name, origin in found.items()} if isinstance(found, dict) else {}
+    lock = study.identity.get("lock", {})
+    return {str(name): str(origin) for name, origin in lock.items()} if isinstance(lock, dict) else {}
 
 
 def _requirements(session: Mapping[str, Any]) -> str:

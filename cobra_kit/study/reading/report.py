@@ -52,12 +52,12 @@ def report_view(state: StudyState, report: Reporter = silent) -> ReportView:
         report: Told about long work, such as drawing pictures again.
     """
     study, table = state.study, state.table
-    disputes: tuple[DisagreementExample, ...] = ()
+    examples: tuple[DisagreementExample, ...] = ()
     pictures_missing = ""
     if table is not None and table.others:
-        album = ReportImages(study, StoredRun(table.reference, table.seeds[0]), report)
-        disputes = disagreements(study, table, album)
-        pictures_missing = album.missing
+        images = ReportImages(study, StoredRun(table.reference, table.seeds[0]), report)
+        examples = disagreements(study, table, images)
+        pictures_missing = images.missing
     return ReportView(
         title=_title(study, table),
         description=str(study.recipe.get("description") or ""),
@@ -65,7 +65,7 @@ def report_view(state: StudyState, report: Reporter = silent) -> ReportView:
         runs=run_views(study),
         sweep=sweep_view(study),
         missing=state.missing,
-        disagreements=disputes,
+        disagreements=examples,
         pictures_missing=pictures_missing,
         facts=facts(study),
         documents=documents(study),

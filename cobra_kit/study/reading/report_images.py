@@ -49,15 +49,18 @@ class ReportImages:
 
     def prompt(self, benchmark: str, question_id: str) -> str:
         """Returns what was asked; empty where the data cannot be opened."""
-        found = self._questions.get(benchmark, {}).get(question_id)
-        return found.prompt if found else ""
+        question = self._questions.get(benchmark, {}).get(question_id)
+        return question.prompt if question else ""
 
     @cached_property
     def _questions(self) -> Mapping[str, Mapping[str, Question]]:
         if self._source is None:
             return {}
         listed = self._source.benchmarks(SPLIT)
-        return {name: {one.question_id: one for one in benchmark.questions} for name, benchmark in listed.items()}
+        return {
+            name: {question.question_id: question for question in benchmark.questions}
+            for name, benchmark in listed.items()
+        }
 
     def _opened(self) -> DataSource | None:
         try:

@@ -22,10 +22,10 @@ def read_summaries(run_folder: Path, what: str) -> dict[str, float]:
     Raises:
         CobraError: The condition is not scored.
     """
-    found = read_summary(run_folder).get(what)
-    if found is None:
+    benchmarks = read_summary(run_folder).get(what)
+    if benchmarks is None:
         raise CobraError(f"{what} is not scored", where=str(run_folder))
-    main = {name: next(iter(entry["summary"].values())) for name, entry in found.items()}
+    main = {name: next(iter(entry["summary"].values())) for name, entry in benchmarks.items()}
     return {name: float(value) for name, value in main.items() if value is not None}
 
 
@@ -122,7 +122,7 @@ def _arm(plan: Studied, folder: StudyFolder, arm: str, summaries: Mapping[str, d
                     masses.setdefault(name, {})[run.seed] = mass
         if (training := read_training(place)) is not None:
             trainings.append(training)
-    rates = [rate for one in trainings if (rate := one.tokens_per_second) is not None]
+    rates = [rate for training in trainings if (rate := training.tokens_per_second) is not None]
     return ArmResult(
         name=arm,
         scores=scores,
@@ -131,8 +131,8 @@ def _arm(plan: Studied, folder: StudyFolder, arm: str, summaries: Mapping[str, d
         control_choice_mass=control_choice_mass,
         image_tokens=trainings[0].image_tokens if trainings else None,
         parameters_trained=trainings[0].parameters_trained if trainings else None,
-        training_seconds=fmean(one.seconds for one in trainings) if trainings else None,
-        shared_seconds=fmean(one.shared_seconds for one in trainings) if trainings else 0.0,
+        training_seconds=fmean(training.seconds for training in trainings) if trainings else None,
+        shared_seconds=fmean(training.shared_seconds for training in trainings) if trainings else 0.0,
         tokens_per_second=fmean(rates) if rates else None,
         finished=frozenset(finished),
     )

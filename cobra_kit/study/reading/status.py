@@ -92,7 +92,7 @@ class StudyStatus:
 
     def count(self, state: str) -> int:
         """Returns how many trials are in a state."""
-        return sum(one.state == state for one in self.trials)
+        return sum(trial.state == state for trial in self.trials)
 
     @property
     def ended(self) -> int:
@@ -103,8 +103,12 @@ class StudyStatus:
     def best(self) -> TrialStatus | None:
         """Returns the trial that is best by the first value, the earliest of equals."""
         sign = -1 if self.directions[0] == "maximize" else 1
-        found = [(sign * one.values[0], one.number, one) for one in self.trials if one.state == COMPLETE and one.values]
-        return min(found)[-1] if found else None
+        ranked = [
+            (sign * trial.values[0], trial.number, trial)
+            for trial in self.trials
+            if trial.state == COMPLETE and trial.values
+        ]
+        return min(ranked)[-1] if ranked else None
 
     def shown(self, values: Sequence[float]) -> str:
         """Returns values with their names; accuracies are in percent."""
@@ -158,13 +162,13 @@ def read_status(study: Study, folder: Path, name: str) -> StudyStatus:
         folder: Its folder.
         name: Its name.
     """
-    latest = {one.user_attrs[NAME]: one for one in study.get_trials(deepcopy=False) if NAME in one.user_attrs}
-    trials = [_status(one, folder) for one in sorted(latest.values(), key=lambda one: one.number)]
+    latest = {trial.user_attrs[NAME]: trial for trial in study.get_trials(deepcopy=False) if NAME in trial.user_attrs}
+    trials = [_status(trial, folder) for trial in sorted(latest.values(), key=lambda trial: trial.number)]
     return StudyStatus(
         study=name,
         folder=str(folder),
         metrics=list(study.metric_names or []),
-        directions=[one.name.lower() for one in study.directions],
+        directions=[direction.name.lower() for direction in study.directions],
         trials=trials,
         seconds_left=_left(trials),
     )
@@ -186,7 +190,7 @@ def state_of(trial: FrozenTrial) -> State:
 def _status(trial: FrozenTrial, folder: Path) -> TrialStatus:
     name, state = str(trial.user_attrs[NAME]), state_of(trial)
     running = state == RUNNING
-    mark = read_lease(trial.user_attrs) if running else None
+    lease = read_lease(trial.user_attrs) if running else None
     line = _last_step(folder / "runs" / str(trial.user_attrs.get(RUN, name))) if running else {}
     step, steps, seconds = line.get("step"), line.get("steps"), line.get("seconds")
     end = trial.datetime_complete or (datetime.now() if running else None)
@@ -199,7 +203,7 @@ def _status(trial: FrozenTrial, folder: Path) -> TrialStatus:
         stage=str(line.get("stage", "")),
         step=step,
         steps=steps,
-        worker=str(mark.owner) if mark else "",
+        worker=str(lease.owner) if lease else "",
         note=_note(trial),
         seconds=(end - trial.datetime_start).total_seconds() if end and trial.datetime_start else None,
         seconds_left=(steps - step) * seconds / step if step and steps and seconds else None,
@@ -224,9 +228,9 @@ def _last_step(run_folder: Path) -> dict[str, Any]:
 
 
 def _left(trials: list[TrialStatus]) -> float | None:
-    took = [one.seconds for one in trials if one.state == COMPLETE and one.seconds]
-    running = [one.seconds or 0.0 for one in trials if one.state == RUNNING]
-    waiting = sum(one.state == WAITING for one in trials)
+    took = [trial.seconds for trial in trials if trial.state == COMPLETE and trial.seconds]
+    running = [trial.seconds or 0.0 for trial in trials if trial.state == RUNNING]
+    waiting = sum(trial.state == WAITING for trial in trials)
     if not took or not running:
         return 0.0 if not waiting and not running else None
     each = median(took)

@@ -71,8 +71,8 @@ class StoredStudy:
     @property
     def identity(self) -> Mapping[str, Any]:
         """Returns what another study must agree with to be the same one."""
-        found: Mapping[str, Any] = self.manifest["identity"]
-        return found
+        identity: Mapping[str, Any] = self.manifest["identity"]
+        return identity
 
     @property
     def trials_name(self) -> str:
@@ -103,8 +103,8 @@ class StoredStudy:
     @property
     def left_out(self) -> Mapping[str, str]:
         """Returns the arms that are not run, with the reason."""
-        found: Mapping[str, str] = self._ablation.get("not_meaningful") or {}
-        return found
+        reasons: Mapping[str, str] = self._ablation.get("not_meaningful") or {}
+        return reasons
 
     def finished(self) -> StoredStudy | None:
         """Returns the part that a table can be made of: arms with a finished run, under seeds they share.
@@ -125,8 +125,8 @@ class StoredStudy:
 
     @property
     def _ablation(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self.recipe.get("ablation") or {}
-        return found
+        section: Mapping[str, Any] = self.recipe.get("ablation") or {}
+        return section
 
 
 def read_study(path: Path) -> StoredStudy:
@@ -158,13 +158,13 @@ def read_study(path: Path) -> StoredStudy:
 
 def list_studies(root: Path) -> list[StoredStudy]:
     """Returns the studies in the folders below `root`, those that can be read, by name."""
-    found = []
+    studies = []
     for manifest in sorted(root.glob(f"*/{MANIFEST}")):
         try:
-            found.append(read_study(manifest.parent))
+            studies.append(read_study(manifest.parent))
         except CobraError:
             continue  # a run's folder, or somebody else's file of that name
-    return found
+    return studies
 
 
 def _hint(path: Path) -> str:

@@ -83,9 +83,9 @@ class PruningCallback:
     def _told_each(self, step: int, validator: Validator) -> None:
         """Reports question by question; equal numbers are the same question after as many looks, in any trial."""
         wanted = validator.latest if self._metric == MEAN else {self._metric: validator.latest[self._metric]}
-        scores = [one for name in sorted(wanted) for one in wanted[name]]
-        for number, one in enumerate(scores):
-            self._tell(question_number(step, number), one.score)
+        scores = [question for name in sorted(wanted) for question in wanted[name]]
+        for number, question in enumerate(scores):
+            self._tell(question_number(step, number), question.score)
 
     def _tell(self, at: int, value: float) -> None:
         if at not in self._known:
