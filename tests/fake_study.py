@@ -57,8 +57,8 @@ def _write_run(place: Path, run: RunPlan, plan: StudyPlan, hostile: bool) -> Non
 
 
 def _scored(benchmarks: Mapping[str, Any], arm: int, hostile: bool) -> dict[str, Scored]:
-    found = {}
-    for name, one in benchmarks.items():
+    scored = {}
+    for name, benchmark in benchmarks.items():
         scores = [
             QuestionScore(
                 question_id=question.question_id,
@@ -69,15 +69,15 @@ def _scored(benchmarks: Mapping[str, Any], arm: int, hostile: bool) -> dict[str,
                 answer="[0.1, 0.2, 0.5, 0.6]" if name == "boxes" else "truth",
                 group=group,
             )
-            for index, (question, group) in enumerate(zip(one.questions, one.groups, strict=True))
+            for index, (question, group) in enumerate(zip(benchmark.questions, benchmark.groups, strict=True))
         ]
-        found[name] = Scored(
+        scored[name] = Scored(
             benchmark=name,
-            rule=one.rule,
-            floor=one.floor,
-            ceiling=one.ceiling,
+            rule=benchmark.rule,
+            floor=benchmark.floor,
+            ceiling=benchmark.ceiling,
             mean_of_groups=False,
             summary={"accuracy": 0.75},
             scores=scores,
         )
-    return found
+    return scored

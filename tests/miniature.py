@@ -104,5 +104,5 @@ def work_on(recipe: str, out: str, storage: str | None = None) -> None:
     from cobra_kit.train import TrainIntervals
 
     pace = TrainIntervals(log_steps=1, save_seconds=0.0)
-    with open_session(trials_of(load_recipe(recipe)), Path(out), WorkerOptions(storage=storage), pace=pace) as one:
-        one.work()
+    with open_session(trials_of(load_recipe(recipe)), Path(out), WorkerOptions(storage=storage), pace=pace) as session:
+        session.work()

@@ -11,7 +11,7 @@ from typing import Literal
 from cobra_kit.paper import PaperTable
 from cobra_kit.report import grid
 from cobra_kit.report.table import SMALL_CHOICE_MASS
-from cobra_kit.reproduce.evidence import Evidence, Found
+from cobra_kit.reproduce.evidence import Evidence, MeasuredScore
 from cobra_kit.reproduce.needs import benchmark_name, needs, offers, plan_of
 from cobra_kit.reproduce.sources import Source, sources_of, table_named
 from cobra_kit.study.plan.study_plan import ONLY_ARM
@@ -156,7 +156,7 @@ def _cell(
     return Cell(column=column, paper=paper, verdict="not run", reason=reason, beside=beside)
 
 
-def _judged(column: str, paper: float, evidence: Found, beside: tuple[Beside, ...]) -> Cell:
+def _judged(column: str, paper: float, evidence: MeasuredScore, beside: tuple[Beside, ...]) -> Cell:
     score = evidence.score
     low = (score.value if score.low is None else score.low) - ROUNDING
     high = (score.value if score.high is None else score.high) + ROUNDING
@@ -172,7 +172,7 @@ def _judged(column: str, paper: float, evidence: Found, beside: tuple[Beside, ..
     )
 
 
-def _unlikely(evidence: Found) -> str:
+def _unlikely(evidence: MeasuredScore) -> str:
     if evidence.choice_mass is None or evidence.choice_mass >= SMALL_CHOICE_MASS:
         return ""
     mass = grid.percent(evidence.choice_mass)
@@ -204,6 +204,6 @@ def _not_run(table: PaperTable, column: str, sources: tuple[Source, ...], lackin
     return f"needs {'; '.join(lacking)}" if lacking else "can be run here: --run"
 
 
-def _beside(evidence: Found) -> Beside:
+def _beside(evidence: MeasuredScore) -> Beside:
     value = evidence.score.value
     return Beside(study=str(evidence.study), why_not=evidence.why_not, benchmark=evidence.benchmark, value=value)

@@ -22,7 +22,7 @@ _FREE = ("lock.", "ablation.seeds", "seed", "profile")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class MeasuredScore:
     """A score and where it is from.
 
     Args:
@@ -56,7 +56,7 @@ class Evidence:
         self._tables: dict[Path, AblationTable | None] = {}
         self._differing: dict[tuple[Path, str], str] = {}
 
-    def of(self, sources: Sequence[Source], column: str) -> list[Found]:
+    def of(self, sources: Sequence[Source], column: str) -> list[MeasuredScore]:
         """Returns the scores of some arms on the benchmarks that a column stands for, comparable ones first."""
         scores = [
             score
@@ -71,13 +71,13 @@ class Evidence:
     def _studies(self) -> list[StoredStudy]:
         return list_studies(self._root)
 
-    def _scores(self, study: StoredStudy, source: Source, column: str) -> list[Found]:
+    def _scores(self, study: StoredStudy, source: Source, column: str) -> list[MeasuredScore]:
         table = self._table(study)
         if table is None or source.arm not in table.arms:
             return []
         why_not = self._why_not(study, source)
         return [
-            Found(
+            MeasuredScore(
                 study=study.path,
                 benchmark=row.benchmark,
                 score=row.scores[source.arm],

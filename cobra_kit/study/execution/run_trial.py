@@ -32,7 +32,7 @@ from cobra_kit.train import STAGES, TrainIntervals, TrainResult, Validate, check
 from cobra_kit.train.memory import peak_bytes, reset_peak
 
 
-class Judge(Protocol):
+class ValidationWatcher(Protocol):
     """Whoever looks at validations and may stop a run."""
 
     def wrap(self, validator: Validator) -> Validate:
@@ -48,7 +48,7 @@ def run_trial(
     control: str | None = None,
     pace: TrainIntervals | None = None,
     split: HeldOutSplit = SPLIT,
-    judge: Judge | None = None,
+    watcher: ValidationWatcher | None = None,
 ) -> None:
     """Does what is missing of a run: training, the answers to the questions, their scores.
 
@@ -59,14 +59,14 @@ def run_trial(
         control: Also ask with wrong pictures; see `evaluate.control`.
         pace: How often to log and save while training.
         split: Which questions: `val` while something is being selected.
-        judge: Told what each validation found; may raise to stop a run that is not worth going on with.
+        watcher: Told what each validation found; may raise to stop a run that is not worth going on with.
 
     Raises:
         CobraError: Something is wrong with data, training, or the disk; what was done stays.
     """
     # What a plugin's code does wrong is told as that plugin's fault.
     with attributed(part.component for part in run.resolved.parts.values()):
-        _TrialRun(run, cache, for_arm(report, run.name), split, pace or TrainIntervals(), judge).do_missing(control)
+        _TrialRun(run, cache, for_arm(report, run.name), split, pace or TrainIntervals(), watcher).do_missing(control)
 
 
 class _TrialRun:
@@ -78,7 +78,7 @@ class _TrialRun:
         report: Told about everything.
         split: Which questions are asked in the end.
         pace: How often to log and save while training.
-        judge: Told what each validation found.
+        watcher: Told what each validation found.
     """
 
     def __init__(
@@ -88,9 +88,9 @@ class _TrialRun:
         report: Reporter,
         split: HeldOutSplit,
         pace: TrainIntervals,
-        judge: Judge | None,
+        watcher: ValidationWatcher | None,
     ) -> None:
-        self._run, self._cache, self._report, self._split, self._judge = run, cache, report, split, judge
+        self._run, self._cache, self._report, self._split, self._watcher = run, cache, report, split, watcher
         self._pace = _validated(pace, run.evaluate.validation)
         self._folder = cache.folder.run(run)
 
@@ -180,7 +180,7 @@ class _TrialRun:
             max_new_tokens=run.evaluate.max_new_tokens,
             batch_size=run.evaluate.batch_size,
         )
-        return validator if self._judge is None else self._judge.wrap(validator)
+        return validator if self._watcher is None else self._watcher.wrap(validator)
 
     def _evaluate(self, model: VisionLanguageModel, precision: Precision, control: str | None) -> None:
         run, what = self._run, condition(control, self._split)

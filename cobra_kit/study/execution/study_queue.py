@@ -34,14 +34,14 @@ class WorkerOptions:
         fail_fast: Stop at the first trial that goes wrong.
         timeout: Seconds after which no further trial is begun.
         device: Where models are: `cpu`, `cuda`, or `auto`: a GPU where torch sees one.
-        terms: How long a silent worker is waited for.
+        heartbeat: How long a silent worker is waited for.
     """
 
     storage: str | None = None
     fail_fast: bool = False
     timeout: float | None = None
     device: str = "cpu"
-    terms: HeartbeatConfig = field(default_factory=HeartbeatConfig)
+    heartbeat: HeartbeatConfig = field(default_factory=HeartbeatConfig)
 
 
 def open_queue(
@@ -73,7 +73,7 @@ def open_queue(
             study.set_metric_names(trials.metrics)
         note_facts(folder, storage=shown(options.storage) if options.storage else None)
     queue = TrialQueue(
-        study, folder.path, options.terms, sampler=trials.sampler, progress_of=partial(_lines_of, folder)
+        study, folder.path, options.heartbeat, sampler=trials.sampler, progress_of=partial(_lines_of, folder)
     )
     queue.provide(trials.points(), retry_failed=retry_failed)
     return queue

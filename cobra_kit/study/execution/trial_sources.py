@@ -249,16 +249,16 @@ class SearchTrials:
         if (earlier := finished_before(held.trial)) is not None:
             held.trial.set_user_attr(REPEATS, str(earlier.user_attrs[NAME]))
             return list(earlier.values)
-        judge = None
+        watcher = None
         validation = run.evaluate.validation
         if sweep.pruner is not None and validation is not None:
             per_question = sweep.pruner.use == PER_QUESTION
             *_, last = run.train.stages()
             metric = sweep.objectives[0].metric
-            judge = PruningCallback(held.trial, metric, last, validation.every_steps, per_question=per_question)
-            report = judge.watching(report)
+            watcher = PruningCallback(held.trial, metric, last, validation.every_steps, per_question=per_question)
+            report = watcher.watching(report)
         check_objectives(self._search.recipe, cache.benchmarks(run, "val"))
-        run_trial(run, cache, report, pace=pace, split="val", judge=judge)
+        run_trial(run, cache, report, pace=pace, split="val", watcher=watcher)
         check_limits(measured_costs(run, cache.folder.run(run)), sweep.limits, measured=True)
         return values_of(run, cache.folder.run(run), sweep.objectives)
 

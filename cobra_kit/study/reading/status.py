@@ -110,7 +110,7 @@ class StudyStatus:
         ]
         return min(ranked)[-1] if ranked else None
 
-    def shown(self, values: Sequence[float]) -> str:
+    def format_values(self, values: Sequence[float]) -> str:
         """Returns values with their names; accuracies are in percent."""
         return "  ".join(f"{name} {_number(name, value)}" for name, value in zip(self.metrics, values, strict=True))
 

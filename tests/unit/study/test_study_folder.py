@@ -78,15 +78,15 @@ def test_without_a_home_a_study_has_the_caches(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", "/dev/null")
     monkeypatch.setattr(files._Fallback, "told", False)
-    told: list[object] = []
-    with open_study(tmp_path / "study", plan, report=told.append):
+    events: list[object] = []
+    with open_study(tmp_path / "study", plan, report=events.append):
         assert files.user_cache() == tmp_path / "study" / "cache"
         files.user_cache().mkdir()
-    assert len(told) == 1
-    assert "cannot be written: caches are in" in str(told[0])
-    with open_study(tmp_path / "study", plan, fresh=True, report=told.append):
+    assert len(events) == 1
+    assert "cannot be written: caches are in" in str(events[0])
+    with open_study(tmp_path / "study", plan, fresh=True, report=events.append):
         assert not (tmp_path / "study" / "cache").exists()
-    assert len(told) == 1
+    assert len(events) == 1
 
 
 @pytest.mark.parametrize("fresh", [False, True])

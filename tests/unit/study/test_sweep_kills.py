@@ -34,9 +34,9 @@ GRID = miniature.search(
 @pytest.mark.slow
 def test_kills_lose_and_double_nothing(tmp_path: Path, context: ForkServerContext) -> None:
     recipe = miniature.write(tmp_path, GRID, "search")
-    with open_session(trials_of(load_recipe(recipe)), tmp_path / "calm", WorkerOptions()) as one:
-        one.work()
-        calm = one.table()
+    with open_session(trials_of(load_recipe(recipe)), tmp_path / "calm", WorkerOptions()) as session:
+        session.work()
+        calm = session.table()
     numbers = random.Random(5)
     out = tmp_path / "killed"
 
@@ -60,9 +60,9 @@ def test_kills_lose_and_double_nothing(tmp_path: Path, context: ForkServerContex
     for worker in workers:
         worker.join()
         assert worker.exitcode == 0
-    with open_session(trials_of(load_recipe(recipe)), out, WorkerOptions()) as one:
-        assert one.work().completed == 0
-        killed = one.table()
+    with open_session(trials_of(load_recipe(recipe)), out, WorkerOptions()) as session:
+        assert session.work().completed == 0
+        killed = session.table()
     assert [trial.state for trial in study_status(out).trials] == ["complete"] * TRIALS
     assert _ended(out) == {number: 1 for number in range(TRIALS)}
     assert miniature.without_times(killed) == miniature.without_times(calm)
