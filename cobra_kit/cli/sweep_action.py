@@ -27,8 +27,8 @@ from cobra_kit.report import AblationTable, table_to_json
 from cobra_kit.study.execution.devices import choose_device, worker_environment
 from cobra_kit.study.execution.run_study import study_path
 from cobra_kit.study.execution.study_queue import WorkerOptions
-from cobra_kit.study.execution.study_session import StudySession, Trials, open_session, trials_of
-from cobra_kit.study.execution.trial_sources import GridTrials, SearchTrials
+from cobra_kit.study.execution.study_session import StudySession, open_session, trials_of
+from cobra_kit.study.execution.trial_sources import GridTrials, SearchTrials, Trials
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _LOOK_SECONDS = 1.0

@@ -103,13 +103,16 @@ def _starting(run: RunPlan, folder: Path) -> float:
 def _pictures(run: RunPlan, model: VisionLanguageModel, sample: Sample, folder: Path) -> tuple[Pictures, float]:
     """Returns some training pictures as the run has them, and the seconds that a picture's features take."""
     names = list(sample.source.picture_ids("train"))[:_PICTURES]
-    frozen = all(STAGES[stage].frozen_encoder for stage in run.train.stages())
-    if not frozen:
+    if not _is_encoder_frozen(run):
         return LivePictures(model, sample.source, names, folder), 0.0
     FeatureCache.of(model, sample.source, names[:8], folder)  # the first call of anything is slow
     started = time.perf_counter()
     pictures = FeatureCache.of(model, sample.source, names, folder)
     return pictures, (time.perf_counter() - started) / max(1, len(names))
+
+
+def _is_encoder_frozen(run: RunPlan) -> bool:
+    return all(STAGES[stage].frozen_encoder for stage in run.train.stages())
 
 
 def _stage_speed(
@@ -163,12 +166,8 @@ def _answering(
     offered = sample.source.benchmarks("test")
     wanted = run.evaluate.benchmarks or tuple(offered)
     names = sample.source.picture_ids("test")
-    frozen = all(STAGES[stage].frozen_encoder for stage in run.train.stages())
-    pictures: Pictures = (
-        FeatureCache.of(model, sample.source, names, folder)
-        if frozen
-        else LivePictures(model, sample.source, names, folder)
-    )
+    opened = FeatureCache.of if _is_encoder_frozen(run) else LivePictures
+    pictures: Pictures = opened(model, sample.source, names, folder)
     precision = apply_precision(model, run.evaluate.precision)
     for name in wanted:
         benchmark = offered.get(name)

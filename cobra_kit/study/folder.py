@@ -22,17 +22,14 @@ class Named(Protocol):
     @property
     def arm(self) -> str:
         """Returns its arm."""
-        ...
 
     @property
     def seed(self) -> int:
         """Returns its seed."""
-        ...
 
     @property
     def name(self) -> str:
         """Returns the name of its folder, such as `mlp-s7`."""
-        ...
 
 
 class StudyFolder:

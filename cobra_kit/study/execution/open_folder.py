@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from cobra_kit import __version__
 from cobra_kit.errors import CobraError
 from cobra_kit.events import Message, Reporter, silent
 from cobra_kit.files import caches_beneath, contents, write_json, write_text
 from cobra_kit.locks import locked
-from cobra_kit.recipe import Difference, Recipe, ResolvedRecipe, differences
+from cobra_kit.recipe import Difference, differences
 from cobra_kit.recipe.diff import MISSING
 from cobra_kit.study.execution.folder_lock import LOCK, held
 from cobra_kit.study.folder import (
@@ -32,6 +32,9 @@ from cobra_kit.study.folder import (
 from cobra_kit.study.reading.stored_files import read_study_manifest
 from cobra_kit.trials.queue import TRIALS_LOCK
 from cobra_kit.trials.storage import JOURNAL
+
+if TYPE_CHECKING:
+    from cobra_kit.study.execution.trial_sources import Plan
 
 _CACHE = "cache"
 _FORM = 1
@@ -53,48 +56,6 @@ _OURS = (
 _SHOWN = 8
 _SETUP_LOCK = ".setup.lock"
 _LOCKS = (LOCK, _SETUP_LOCK, TRIALS_LOCK, FINAL_LOCK)
-
-
-class Plan(Protocol):
-    """What a study folder has to know of a study."""
-
-    @property
-    def name(self) -> str:
-        """Returns the name of the folder, and of the study in a database."""
-        ...
-
-    @property
-    def recipe(self) -> Recipe:
-        """Returns the recipe."""
-        ...
-
-    @property
-    def resolved(self) -> ResolvedRecipe:
-        """Returns it with nothing left to defaults."""
-        ...
-
-    @property
-    def arms(self) -> tuple[str, ...]:
-        """Returns the arms that are known beforehand."""
-        ...
-
-    @property
-    def reference(self) -> str:
-        """Returns the arm that the others are compared with."""
-        ...
-
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        """Returns the seeds."""
-        ...
-
-    def lock(self) -> dict[str, str]:
-        """Returns per component the distribution it came from."""
-        ...
-
-    def identity(self) -> dict[str, Any]:
-        """Returns what must be equal for two processes to work on one study."""
-        ...
 
 
 @contextmanager

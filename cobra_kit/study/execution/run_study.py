@@ -13,10 +13,9 @@ from cobra_kit.events import Reporter, silent
 from cobra_kit.recipe import Recipe, load_recipe
 from cobra_kit.report import AblationTable
 from cobra_kit.study.execution.devices import AUTO
-from cobra_kit.study.execution.open_folder import Plan
 from cobra_kit.study.execution.study_queue import WorkerOptions
 from cobra_kit.study.execution.study_session import open_session
-from cobra_kit.study.execution.trial_sources import GridTrials
+from cobra_kit.study.execution.trial_sources import GridTrials, Plan
 from cobra_kit.study.plan.study_plan import StudyPlan, make_plan
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from cobra_kit._plugins import attributed
 from cobra_kit.data.cuts import MAX_CUT_SHARE
@@ -31,13 +31,8 @@ from cobra_kit.study.reading.stored_files import SPLIT, Training, condition, is_
 from cobra_kit.train import STAGES, TrainIntervals, TrainResult, Validate, check_cut_shares, train_run
 from cobra_kit.train.memory import peak_bytes, reset_peak
 
-
-class ValidationWatcher(Protocol):
-    """Whoever looks at validations and may stop a run."""
-
-    def wrap(self, validator: Validator) -> Validate:
-        """Returns the validator with this listener behind it."""
-        ...
+if TYPE_CHECKING:
+    from cobra_kit.study.search.pruning_callback import PruningCallback
 
 
 def run_trial(
@@ -48,7 +43,7 @@ def run_trial(
     control: str | None = None,
     pace: TrainIntervals | None = None,
     split: HeldOutSplit = SPLIT,
-    watcher: ValidationWatcher | None = None,
+    pruning: PruningCallback | None = None,
 ) -> None:
     """Does what is missing of a run: training, the answers to the questions, their scores.
 
@@ -59,14 +54,14 @@ def run_trial(
         control: Also ask with wrong pictures; see `evaluate.control`.
         pace: How often to log and save while training.
         split: Which questions: `val` while something is being selected.
-        watcher: Told what each validation found; may raise to stop a run that is not worth going on with.
+        pruning: Told what each validation found; may raise to stop a run that is not worth going on with.
 
     Raises:
         CobraError: Something is wrong with data, training, or the disk; what was done stays.
     """
     # What a plugin's code does wrong is told as that plugin's fault.
     with attributed(part.component for part in run.resolved.parts.values()):
-        _TrialRun(run, cache, for_arm(report, run.name), split, pace or TrainIntervals(), watcher).do_missing(control)
+        _TrialRun(run, cache, for_arm(report, run.name), split, pace or TrainIntervals(), pruning).do_missing(control)
 
 
 class _TrialRun:
@@ -78,7 +73,7 @@ class _TrialRun:
         report: Told about everything.
         split: Which questions are asked in the end.
         pace: How often to log and save while training.
-        watcher: Told what each validation found.
+        pruning: Told what each validation found.
     """
 
     def __init__(
@@ -88,9 +83,9 @@ class _TrialRun:
         report: Reporter,
         split: HeldOutSplit,
         pace: TrainIntervals,
-        watcher: ValidationWatcher | None,
+        pruning: PruningCallback | None,
     ) -> None:
-        self._run, self._cache, self._report, self._split, self._watcher = run, cache, report, split, watcher
+        self._run, self._cache, self._report, self._split, self._pruning = run, cache, report, split, pruning
         self._pace = _validated(pace, run.evaluate.validation)
         self._folder = cache.folder.run(run)
 
@@ -180,7 +175,7 @@ class _TrialRun:
             max_new_tokens=run.evaluate.max_new_tokens,
             batch_size=run.evaluate.batch_size,
         )
-        return validator if self._watcher is None else self._watcher.wrap(validator)
+        return validator if self._pruning is None else self._pruning.wrap(validator)
 
     def _evaluate(self, model: VisionLanguageModel, precision: Precision, control: str | None) -> None:
         run, what = self._run, condition(control, self._split)

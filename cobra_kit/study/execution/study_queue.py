@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cobra_kit.errors import CobraError
 from cobra_kit.locks import locked
 from cobra_kit.study.execution.open_folder import check_identity, note_facts
-from cobra_kit.study.execution.trial_sources import TrialSource
+from cobra_kit.study.execution.trial_sources import Trials
 from cobra_kit.study.folder import StudyFolder
 from cobra_kit.study.trial_attributes import STUDY_NAME
 from cobra_kit.trials import HeartbeatConfig, TrialQueue, open_storage, shown
@@ -44,9 +44,7 @@ class WorkerOptions:
     heartbeat: HeartbeatConfig = field(default_factory=HeartbeatConfig)
 
 
-def open_queue(
-    trials: TrialSource, folder: StudyFolder, options: WorkerOptions, *, retry_failed: bool = True
-) -> TrialQueue:
+def open_queue(trials: Trials, folder: StudyFolder, options: WorkerOptions, *, retry_failed: bool = True) -> TrialQueue:
     """Returns the study's trials, recorded on first use.
 
     Args:
@@ -92,7 +90,7 @@ def _count_lines(file: Path) -> int:
         return 0
 
 
-def forget(trials: TrialSource, options: WorkerOptions, folder: Path) -> None:
+def forget(trials: Trials, options: WorkerOptions, folder: Path) -> None:
     """Deletes a study from its database, if it is there; a journal is deleted with its folder."""
     import optuna
 
@@ -100,7 +98,7 @@ def forget(trials: TrialSource, options: WorkerOptions, folder: Path) -> None:
         optuna.delete_study(study_name=trials.plan.name, storage=study._storage)
 
 
-def _check(storage: BaseStorage, name: str, where: str, trials: TrialSource) -> None:
+def _check(storage: BaseStorage, name: str, where: str, trials: Trials) -> None:
     study = _known(storage, name)
     if study is None:
         return

@@ -26,7 +26,7 @@ from cobra_kit.report import AblationTable
 from cobra_kit.study.execution.devices import choose_device
 from cobra_kit.study.execution.open_folder import open_study
 from cobra_kit.study.execution.study_queue import WorkerOptions, forget, open_queue
-from cobra_kit.study.execution.trial_sources import GridTrials, SearchTrials, guarded
+from cobra_kit.study.execution.trial_sources import GridTrials, SearchTrials, Trials, guarded
 from cobra_kit.study.folder import StudyFolder
 from cobra_kit.study.plan.study_plan import make_plan
 from cobra_kit.study.reading.status import StudyStatus, read_status
@@ -38,8 +38,6 @@ from cobra_kit.trials.warnings import suppress_experimental_warnings
 if TYPE_CHECKING:
     from cobra_kit.study.execution.study_cache import StudyCache
     from cobra_kit.train import TrainIntervals
-
-Trials = GridTrials | SearchTrials
 
 
 def trials_of(recipe: Recipe, trials: int | None = None, registry: Registry | None = None) -> Trials:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import fmean
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from cobra_kit.errors import CobraError, RecipeError
 from cobra_kit.events import Reporter, for_arm
 from cobra_kit.recipe.sweep import Direction
-from cobra_kit.study.execution.open_folder import Plan
 from cobra_kit.study.plan.study_plan import RunPlan, StudyPlan
 from cobra_kit.study.search import GRID, grid, make_pruner, make_sampler, suggest
 from cobra_kit.study.search.agree import check_objectives, remarks
@@ -26,56 +25,6 @@ if TYPE_CHECKING:
     from cobra_kit.report import AblationTable
     from cobra_kit.study.execution.study_cache import StudyCache
     from cobra_kit.train import TrainIntervals
-
-
-class TrialSource(Protocol):
-    """How a study's trials are laid down and run."""
-
-    @property
-    def plan(self) -> Plan:
-        """Returns what the study's folder has to know."""
-        ...
-
-    @property
-    def directions(self) -> list[Direction]:
-        """Returns which way is better, per value."""
-        ...
-
-    @property
-    def metrics(self) -> list[str]:
-        """Returns what the values are."""
-        ...
-
-    def points(self) -> list[TrialSpec]:
-        """Returns the trials that are to be run."""
-        ...
-
-    def sampler(self, trial: int) -> BaseSampler:
-        """Returns what suggests the values of a trial, by its number."""
-        ...
-
-    def pruner(self) -> BasePruner:
-        """Returns what stops trials early."""
-        ...
-
-    def run(
-        self, held: LeasedTrial, cache: StudyCache, report: Reporter, pace: TrainIntervals | None
-    ) -> Sequence[float]:
-        """Runs a trial as far as it is not done, and returns its values."""
-        ...
-
-    @property
-    def known_runs(self) -> Sequence[RunPlan] | None:
-        """Returns all runs there will be; None where trials decide that as they come."""
-        ...
-
-    def remarks(self) -> list[str]:
-        """Returns what a user should know beforehand, one line each."""
-        ...
-
-    def table(self, study: Study, cache: StudyCache, report: Reporter, pace: TrainIntervals | None) -> AblationTable:
-        """Does what the table still needs, makes it and writes it."""
-        ...
 
 
 class GridTrials:
@@ -249,16 +198,16 @@ class SearchTrials:
         if (earlier := finished_before(held.trial)) is not None:
             held.trial.set_user_attr(REPEATS, str(earlier.user_attrs[NAME]))
             return list(earlier.values)
-        watcher = None
+        pruning = None
         validation = run.evaluate.validation
         if sweep.pruner is not None and validation is not None:
             per_question = sweep.pruner.use == PER_QUESTION
             *_, last = run.train.stages()
             metric = sweep.objectives[0].metric
-            watcher = PruningCallback(held.trial, metric, last, validation.every_steps, per_question=per_question)
-            report = watcher.watching(report)
+            pruning = PruningCallback(held.trial, metric, last, validation.every_steps, per_question=per_question)
+            report = pruning.watching(report)
         check_objectives(self._search.recipe, cache.benchmarks(run, "val"))
-        run_trial(run, cache, report, pace=pace, split="val", watcher=watcher)
+        run_trial(run, cache, report, pace=pace, split="val", pruning=pruning)
         check_limits(measured_costs(run, cache.folder.run(run)), sweep.limits, measured=True)
         return values_of(run, cache.folder.run(run), sweep.objectives)
 
@@ -276,6 +225,10 @@ class SearchTrials:
         from cobra_kit.study.execution.finish_search import score_winners
 
         return score_winners(self._search, study, cache, report, pace)
+
+
+Trials = GridTrials | SearchTrials
+Plan = StudyPlan | SearchPlan
 
 
 def guarded(held: LeasedTrial, report: Reporter) -> Reporter:

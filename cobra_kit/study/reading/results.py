@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from cobra_kit.errors import CobraError
 from cobra_kit.evaluate.jsonl import read_whole_lines
 from cobra_kit.evaluate.score import mean_choice_mass, read_scores
-from cobra_kit.report import AblationTable, ArmResult, Benchmark, PaperReference, build_table
+from cobra_kit.report import AblationTable, ArmResult, Benchmark, build_table
 from cobra_kit.statistics import QuestionScore
-from cobra_kit.study.folder import Named, StudyFolder
+from cobra_kit.study.folder import StudyFolder
 from cobra_kit.study.reading.stored_files import SPLIT, Training, read_summary, read_training
+
+if TYPE_CHECKING:
+    from cobra_kit.study.plan.study_plan import StudyPlan
+    from cobra_kit.study.reading.stored_study import StoredStudy
 
 
 def read_summaries(run_folder: Path, what: str) -> dict[str, float]:
@@ -29,52 +33,13 @@ def read_summaries(run_folder: Path, what: str) -> dict[str, float]:
     return {name: float(value) for name, value in main.items() if value is not None}
 
 
-class Studied(Protocol):
-    """What a table needs to know about a study: its plan says it, and so do its files (`stored`)."""
-
-    @property
-    def runs(self) -> Sequence[Named]:
-        """Returns the runs."""
-        ...
-
-    @property
-    def arms(self) -> tuple[str, ...]:
-        """Returns the arms, in the recipe's order."""
-        ...
-
-    @property
-    def reference(self) -> str:
-        """Returns the arm that the others are compared with."""
-        ...
-
-    @property
-    def factor(self) -> str:
-        """Returns what the arms differ in."""
-        ...
-
-    @property
-    def profile(self) -> str:
-        """Returns the recipe's profile; may be empty."""
-        ...
-
-    @property
-    def paper(self) -> PaperReference | None:
-        """Returns the published rows to compare with."""
-        ...
-
-    @property
-    def left_out(self) -> Mapping[str, str]:
-        """Returns the arms that are not run, with the reason."""
-        ...
-
-
 def run_scores(run_folder: Path) -> dict[str, list[QuestionScore]]:
     """Returns a finished run's scored test questions by benchmark."""
     listed = read_summary(run_folder).get(SPLIT, {})
     return {name: read_scores(run_folder / entry["file"]) for name, entry in listed.items()}
 
 
-def study_table(plan: Studied, folder: StudyFolder) -> AblationTable:
+def study_table(plan: StudyPlan | StoredStudy, folder: StudyFolder) -> AblationTable:
     """Returns the table of all finished runs.
 
     Raises:
@@ -98,7 +63,9 @@ def study_table(plan: Studied, folder: StudyFolder) -> AblationTable:
     )
 
 
-def _arm(plan: Studied, folder: StudyFolder, arm: str, summaries: Mapping[str, dict[str, Any]]) -> ArmResult:
+def _arm(
+    plan: StudyPlan | StoredStudy, folder: StudyFolder, arm: str, summaries: Mapping[str, dict[str, Any]]
+) -> ArmResult:
     scores: dict[str, dict[int, list[QuestionScore]]] = {}
     control: dict[str, dict[int, list[QuestionScore]]] = {}
     choice_mass: dict[str, dict[int, float]] = {}

@@ -14,7 +14,8 @@ import pytest
 from cobra_kit.errors import CobraError
 from cobra_kit.recipe import load_recipe
 from cobra_kit.study.execution.study_queue import WorkerOptions
-from cobra_kit.study.execution.study_session import Trials, open_session, trials_of
+from cobra_kit.study.execution.study_session import open_session, trials_of
+from cobra_kit.study.execution.trial_sources import Trials
 from cobra_kit.study.reading.status import study_status
 from cobra_kit.trials import open_storage
 
