@@ -43,7 +43,7 @@ _START = (
     "import sys, cobra_kit.train, cobra_kit.evaluate.score, cobra_kit.evaluate.validation, cobra_kit.model as model; "
     "model.compose(sys.argv[1], device='meta')"
 )
-_WARM_UP = 3
+_WARM_UP = 3  # the first steps compile kernels and fill caches, and say nothing about the others
 _STEPS = 12
 _SECONDS = 3.0
 _QUESTIONS = 128

@@ -37,7 +37,7 @@ def run_missing(reproduction: Reproduction, studies: Path, start: Start) -> list
     Args:
         found: The table as it stands.
         studies: Where studies are kept; each goes to `<recipe>-paper` there.
-        start: Runs a plan in a folder; see `runner.run_plan`.
+        start: Runs a plan in a folder; see `study.execution.run_study.run_plan`.
     """
     attempts = []
     for source in _wanted(reproduction):

@@ -67,6 +67,7 @@ def open_queue(trials: Trials, folder: StudyFolder, options: WorkerOptions, *, r
             storage=storage, study_name=name, load_if_exists=True, directions=trials.directions, pruner=trials.pruner()
         )
         if _IDENTITY not in study.user_attrs:
+            # Through JSON, as the storage gives it back: a tuple is a list there.
             study.set_user_attr(_IDENTITY, json.loads(json.dumps(trials.plan.identity())))
             study.set_metric_names(trials.metrics)
         note_facts(folder, storage=shown(options.storage) if options.storage else None)

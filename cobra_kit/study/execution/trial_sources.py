@@ -109,7 +109,11 @@ class GridTrials:
         from cobra_kit.study.reading.results import study_table
 
         folder = cache.folder
-        names = {str(trial.user_attrs.get(NAME)) for trial in study.get_trials() if trial.state.name == "COMPLETE"}
+        names = {
+            str(trial.user_attrs.get(NAME))
+            for trial in study.get_trials(deepcopy=False)
+            if trial.state.name == "COMPLETE"
+        }
         complete = [run for run in self._study.runs if run.name in names]
         if not complete:
             raise CobraError(

@@ -26,10 +26,10 @@ GRID = {"sampler": {"use": "grid"}}
 
 
 def sweep(
-    folder: Path, text: str, *, trials: int | None = None, **crew: Any
+    folder: Path, text: str, *, trials: int | None = None, **options: Any
 ) -> tuple[AblationTable | None, StudyStatus]:
     path = miniature.write(folder, text, "search")
-    with open_session(trials_of(load_recipe(path), trials), folder / "study", WorkerOptions(**crew)) as session:
+    with open_session(trials_of(load_recipe(path), trials), folder / "study", WorkerOptions(**options)) as session:
         session.work()
         table = session.table() if session.is_finished else None
     return table, study_status(folder / "study")
