@@ -24,6 +24,7 @@ from cobra_kit.evaluate.score import read_scores
 from cobra_kit.recipe import load_recipe
 from cobra_kit.statistics import QuestionScore, align, bootstrap_mean
 from cobra_kit.study.reading.status import stored_trials
+from cobra_kit.study.reading.stored_study import read_study
 from cobra_kit.study.search import make_pruner, make_sampler, suggest
 
 
@@ -51,8 +52,8 @@ class Recorded:
 
 def read_grid(folder: Path) -> list[Recorded]:
     """Returns every point of a finished grid."""
-    study, _ = stored_trials(folder)
-    grid = []
+    study = stored_trials(read_study(folder))
+    found = []
     for trial in study.get_trials(deepcopy=False):
         if trial.state.name != "COMPLETE":
             raise SystemExit(f"trial {trial.number} is {trial.state.name}: the grid is not finished")

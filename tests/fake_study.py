@@ -14,9 +14,10 @@ from cobra_kit.evaluate.score import BenchmarkScore
 from cobra_kit.files import write_json
 from cobra_kit.recipe import load_recipe
 from cobra_kit.statistics import QuestionScore
-from cobra_kit.study.folder import open_study
+from cobra_kit.study.execution.open_folder import open_study
+from cobra_kit.study.execution.write_results import write_results, write_training
 from cobra_kit.study.plan.study_plan import RunPlan, StudyPlan, make_plan
-from cobra_kit.study.reading.results import Training, write_results, write_training
+from cobra_kit.study.reading.stored_files import Training
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&{}\\%$#_^~|*`\x00\ud800\u202e"
 
@@ -55,9 +56,9 @@ def _write_run(place: Path, run: RunPlan, plan: StudyPlan, hostile: bool) -> Non
     write_results(place, "test", _scored(source.benchmarks("test"), plan.arms.index(run.arm), hostile))
 
 
-def _scored(benchmarks: Mapping[str, Any], arm: int, hostile: bool) -> dict[str, BenchmarkScore]:
-    found = {}
-    for name, one in benchmarks.items():
+def _scored(benchmarks: Mapping[str, Any], arm: int, hostile: bool) -> dict[str, Scored]:
+    scored = {}
+    for name, benchmark in benchmarks.items():
         scores = [
             QuestionScore(
                 question_id=question.question_id,
@@ -68,15 +69,15 @@ def _scored(benchmarks: Mapping[str, Any], arm: int, hostile: bool) -> dict[str,
                 answer="[0.1, 0.2, 0.5, 0.6]" if name == "boxes" else "truth",
                 group=group,
             )
-            for index, (question, group) in enumerate(zip(one.questions, one.groups, strict=True))
+            for index, (question, group) in enumerate(zip(benchmark.questions, benchmark.groups, strict=True))
         ]
-        found[name] = BenchmarkScore(
+        scored[name] = Scored(
             benchmark=name,
-            rule=one.rule,
-            floor=one.floor,
-            ceiling=one.ceiling,
+            rule=benchmark.rule,
+            floor=benchmark.floor,
+            ceiling=benchmark.ceiling,
             mean_of_groups=False,
             summary={"accuracy": 0.75},
             scores=scores,
         )
-    return found
+    return scored

@@ -99,10 +99,10 @@ def search(space: str, **section: object) -> str:
 def work_on(recipe: str, out: str, storage: str | None = None) -> None:
     """Does trials of a study until none is left, saving after every step."""
     from cobra_kit.recipe import load_recipe
-    from cobra_kit.study.execution.sweep import open_sweep, trials_of
-    from cobra_kit.study.execution.trials import WorkerOptions
+    from cobra_kit.study.execution.study_queue import WorkerOptions
+    from cobra_kit.study.execution.study_session import open_session, trials_of
     from cobra_kit.train import TrainIntervals
 
     pace = TrainIntervals(log_steps=1, save_seconds=0.0)
-    with open_sweep(trials_of(load_recipe(recipe)), Path(out), WorkerOptions(storage=storage), pace=pace) as one:
-        one.work()
+    with open_session(trials_of(load_recipe(recipe)), Path(out), WorkerOptions(storage=storage), pace=pace) as session:
+        session.work()

@@ -55,7 +55,7 @@ def overview(status: StudyStatus) -> str:
 def outcome(status: StudyStatus, trial: TrialStatus) -> str:
     """Returns what came of a trial, or how far it is."""
     if trial.state == COMPLETE:
-        values = status.shown(trial.values) if trial.values else ""
+        values = status.format_values(trial.values) if trial.values else ""
         return "  ".join(filter(None, (values, trial.note.partition(",")[0])))
     if trial.state == RUNNING:
         if trial.step is None:
@@ -77,7 +77,7 @@ def _head(status: StudyStatus, width: int | None) -> list[Line]:
     lines += [(text, "") for text in overview(status).splitlines()]
     best = status.best
     if best is not None:
-        told = f"best so far  {best.name}  {status.shown(best.values or ())}"
+        told = f"best so far  {best.name}  {status.format_values(best.values or ())}"
         if not best.name.startswith(str(best.params.get("arm", "\0"))):
             told += f"  ({settings(best)})"
         lines.append((told, "green"))

@@ -26,9 +26,9 @@ from cobra_kit.recipe import load_recipe
 from cobra_kit.report import AblationTable, table_to_json
 from cobra_kit.study.execution.devices import choose_device, worker_environment
 from cobra_kit.study.execution.run_study import study_path
-from cobra_kit.study.execution.sweep import Kind, Sweep, open_sweep, trials_of
-from cobra_kit.study.execution.trial_sources import GridTrials, SearchTrials
-from cobra_kit.study.execution.trials import WorkerOptions
+from cobra_kit.study.execution.study_queue import WorkerOptions
+from cobra_kit.study.execution.study_session import StudySession, open_session, trials_of
+from cobra_kit.study.execution.trial_sources import GridTrials, SearchTrials, Trials
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _LOOK_SECONDS = 1.0
@@ -132,7 +132,7 @@ def global_words(parameters: Mapping[str, Any]) -> tuple[str, ...]:
     return (*plugins, *flags)
 
 
-def _heading(kind: Kind, path: Path, workers: int) -> list[str]:
+def _heading(kind: Trials, path: Path, workers: int) -> list[str]:
     width = terminal_width(sys.stderr.isatty())
     if isinstance(kind, GridTrials):
         return heading(kind.plan, path, width)
@@ -149,15 +149,15 @@ def _heading(kind: Kind, path: Path, workers: int) -> list[str]:
     ]
 
 
-def _alone(kind: Kind, path: Path, crew: WorkerOptions, fresh: bool) -> AblationTable | None:
+def _alone(kind: Trials, path: Path, crew: WorkerOptions, fresh: bool) -> AblationTable | None:
     plan = kind.plan if isinstance(kind, GridTrials) else None
     keep_freed_memory()
-    with progress(plan) as report, open_sweep(kind, path, crew, fresh=fresh, report=report) as one:
+    with progress(plan) as report, open_session(kind, path, crew, fresh=fresh, report=report) as one:
         one.work()
         return _table(one)
 
 
-def _help(kind: Kind, path: Path, crew: WorkerOptions) -> None:
+def _help(kind: Trials, path: Path, crew: WorkerOptions) -> None:
     """Does trials for a `sweep` that watches; it makes the table."""
     import os
 
@@ -167,16 +167,16 @@ def _help(kind: Kind, path: Path, crew: WorkerOptions) -> None:
     stop_with(os.getppid())
     plan = kind.plan if isinstance(kind, GridTrials) else None
     keep_freed_memory()
-    with progress(plan) as report, open_sweep(kind, path, crew, retry_failed=False, report=report) as one:
+    with progress(plan) as report, open_session(kind, path, crew, retry_failed=False, report=report) as one:
         one.work()
 
 
 def _together(
-    words: SweepArguments, kind: Kind, path: Path, crew: WorkerOptions, workers: int, fresh: bool
+    words: SweepArguments, kind: Trials, path: Path, crew: WorkerOptions, workers: int, fresh: bool
 ) -> AblationTable | None:
     from cobra_kit.trials.worker_pool import Workers, raise_failures, working
 
-    with watching() as show, open_sweep(kind, path, crew, fresh=fresh, report=show.report) as one:
+    with watching() as show, open_session(kind, path, crew, fresh=fresh, report=show.report) as one:
         crowd = Workers(
             [sys.executable, "-m", "cobra_kit", *words.command(), "--worker"],
             [worker_environment(number, workers, crew.device) for number in range(workers)],
@@ -194,11 +194,11 @@ def _together(
             raise_failures(crowd.failures, one.folder.workers)
     if isinstance(kind, SearchTrials):
         typer.echo("\nThe reference and the best trials are asked the test questions:", err=True)
-    with progress(None) as report, open_sweep(kind, path, crew, retry_failed=False, report=report) as one:
+    with progress(None) as report, open_session(kind, path, crew, retry_failed=False, report=report) as one:
         return _table(one)
 
 
-def _table(one: Sweep) -> AblationTable | None:
+def _table(one: StudySession) -> AblationTable | None:
     if not one.is_finished:
         return None
     failed = one.status().count("failed")

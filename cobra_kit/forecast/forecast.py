@@ -21,10 +21,10 @@ from cobra_kit.estimate.missing import (
 from cobra_kit.estimate.sample import Sample, sample_of
 from cobra_kit.estimate.workload import Assumed, Workload, workload
 from cobra_kit.events import Message, Reporter, silent
+from cobra_kit.forecast.plans import RunPlan, StudyPlan
 from cobra_kit.forecast.runtime_estimate import RuntimeEstimate, runtime_estimate, too_long
 from cobra_kit.recipe import Recipe
 from cobra_kit.recipe.sections import StageSection
-from cobra_kit.study.plan.study_plan import RunPlan, StudyPlan
 from cobra_kit.train.stages import STAGES
 
 
@@ -83,12 +83,12 @@ class ArmForecast:
     @property
     def encoding_flops(self) -> float:
         """Returns the FLOPs of encoding every training picture once, where features are kept."""
-        frozen = [one for one in self.stages if one.encoder_frozen and one.work.row.images]
+        frozen = [stage for stage in self.stages if stage.encoder_frozen and stage.work.row.images]
         if not frozen:
             return 0.0
-        images = [one.device_pass.rows * one.work.row.images for one in frozen]
-        per_image = max(one.device_pass.encoder_flops / count for one, count in zip(frozen, images, strict=True))
-        return per_image * max(one.work.pictures for one in frozen)
+        images = [stage.device_pass.rows * stage.work.row.images for stage in frozen]
+        per_image = max(stage.device_pass.encoder_flops / count for stage, count in zip(frozen, images, strict=True))
+        return per_image * max(stage.work.pictures for stage in frozen)
 
     @property
     def flops(self) -> float:
@@ -123,7 +123,7 @@ class Forecast:
     @property
     def missing(self) -> tuple[Missing, ...]:
         """Returns what any arm lacks, each thing once."""
-        return tuple(by_what([one for arm in self.arms for one in arm.missing]).values())
+        return tuple(by_what([lacking for arm in self.arms for lacking in arm.missing]).values())
 
     def local_seconds(self) -> float | None:
         """Returns the seconds of the whole study on this machine; None unless every arm's are known.
@@ -181,8 +181,8 @@ def forecast(
             except CobraError as error:
                 problem = error.message + (f" ({error.hint.splitlines()[0]})" if error.hint else "")
                 arms.append(ArmForecast(arm, len(plan.seeds), problem=problem))
-    for one in arms:
-        notes |= {f"{stage.work.stage}: {stage.work.basis}": None for stage in one.stages}
+    for forecasted in arms:
+        notes |= {f"{stage.work.stage}: {stage.work.basis}": None for stage in forecasted.stages}
     return Forecast(plan, devices, tuple(arms), tuple(notes))
 
 
@@ -229,10 +229,10 @@ def _arm(
         rows = device_rows(settings, devices)
         passed = count_pass(model, resolved, stage.trains, work.row, rows=rows, dtype=torch.bfloat16)
         stages.append(StageForecast(work, passed, local, stage.frozen_encoder))
-    found = ArmForecast(run.arm, seeds, count, tuple(stages), tuple(missing))
+    arm = ArmForecast(run.arm, seeds, count, tuple(stages), tuple(missing))
     if CPU not in hardware:
-        return found
-    return _with_local(found, run, sample, fresh)
+        return arm
+    return _with_local(arm, run, sample, fresh)
 
 
 def device_rows(settings: StageSection, devices: int) -> int:
@@ -240,10 +240,10 @@ def device_rows(settings: StageSection, devices: int) -> int:
     return min(settings.micro_batch_size or settings.batch_size, max(1, settings.batch_size // devices))
 
 
-def _with_local(found: ArmForecast, run: RunPlan, sample: Sample | None, fresh: bool) -> ArmForecast:
-    if found.missing or sample is None:
-        return replace(found, local_problem="not measured: something it needs is not here")
-    longest = too_long([stage.local_pass for stage in found.stages if stage.local_pass is not None])
+def _with_local(arm: ArmForecast, run: RunPlan, sample: Sample | None, fresh: bool) -> ArmForecast:
+    if arm.missing or sample is None:
+        return replace(arm, local_problem="not measured: something it needs is not here")
+    longest = too_long([stage.local_pass for stage in arm.stages if stage.local_pass is not None])
     if longest is not None:
-        return replace(found, local_problem=longest)
-    return replace(found, local=runtime_estimate(run, [stage.work for stage in found.stages], sample, fresh=fresh))
+        return replace(arm, local_problem=longest)
+    return replace(arm, local=runtime_estimate(run, [stage.work for stage in arm.stages], sample, fresh=fresh))

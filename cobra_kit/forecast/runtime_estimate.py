@@ -13,9 +13,9 @@ from cobra_kit.estimate.counting import PassCount
 from cobra_kit.estimate.memory import footprints
 from cobra_kit.estimate.sample import Sample
 from cobra_kit.estimate.workload import Workload
-from cobra_kit.forecast.machine_speed import MachineSpeed, speed_of
-from cobra_kit.formatting import gigabytes
-from cobra_kit.study.plan.study_plan import RunPlan
+from cobra_kit.forecast.machine_speed import MachineSpeed
+from cobra_kit.forecast.measuring import speed_of
+from cobra_kit.forecast.plans import RunPlan
 from cobra_kit.weights import available_memory
 
 _PATIENCE = 10.0
@@ -72,12 +72,13 @@ def runtime_estimate(
     training = preparing = 0.0
     settings = run.train.stages()
     for work in works:
-        pace, curriculum = speed.stages[work.stage], settings[work.stage].curriculum
+        step_seconds, curriculum = speed.stages[work.stage], settings[work.stage].curriculum
         share = curriculum.share if curriculum else 0.0
-        training += work.steps * (share * pace.first + (1 - share) * pace.rest)
-        preparing += work.rows * pace.tokenising * (2 if curriculum else 1)
+        training += work.steps * (share * step_seconds.first + (1 - share) * step_seconds.rest)
+        preparing += work.rows * step_seconds.tokenising * (2 if curriculum else 1)
     splits: tuple[Split, ...] = ("train", "val", "test") if run.evaluate.validation else ("train", "test")
     encoded = sum(len(sample.source.picture_ids(split)) * sample.times[split] for split in splits)
+    asking = sum(answering.questions * answering.seconds for answering in speed.benchmarks.values())
     return RuntimeEstimate(
         starting=speed.starting,
         drawing=sample.to_draw * speed.drawing,
@@ -85,7 +86,7 @@ def runtime_estimate(
         preparing=speed.composing + preparing,
         training=training,
         validation=_validation(run, works, speed),
-        evaluation=sum(one.questions * one.seconds for one in speed.benchmarks.values()) * sample.times["test"],
+        evaluation=asking * sample.times["test"],
         speed=speed,
     )
 
@@ -96,17 +97,17 @@ def _validation(run: RunPlan, works: Sequence[Workload], speed: MachineSpeed) ->
         return 0.0
     looks = sum(-(-work.steps // section.every_steps) for work in works)
     each = max(1, section.questions // len(speed.benchmarks))
-    return looks * each * sum(one.seconds for one in speed.benchmarks.values())
+    return looks * each * sum(answering.seconds for answering in speed.benchmarks.values())
 
 
 def too_long(passes: Sequence[PassCount]) -> str | None:
     """Returns why a model is too large to be measured on this processor, or None where it is not."""
     memory = available_memory()
-    for one in passes:
-        need = footprints(one, 1, mixed=False)[0].total
+    for counted in passes:
+        need = footprints(counted, 1, mixed=False)[0].total
         if memory is not None and need > memory:
-            return f"does not fit: {gigabytes(need)} are needed, {gigabytes(memory)} of this machine's are free"
-    slowest = max(one.step_flops for one in passes)
+            return f"does not fit: {need / 1e9:,.1f} GB are needed, {memory / 1e9:,.1f} GB of this machine's are free"
+    slowest = max(counted.step_flops for counted in passes)
     rate = matrix_rate()
     if slowest > rate * _PATIENCE:
         return f"one step of {slowest:.3g} FLOPs takes at least {slowest / rate:,.0f} s at {rate / 1e9:,.0f} GFLOP/s"

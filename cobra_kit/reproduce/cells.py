@@ -12,7 +12,7 @@ from cobra_kit.formatting import plural
 from cobra_kit.paper import PaperTable
 from cobra_kit.report import grid
 from cobra_kit.report.table import SMALL_CHOICE_MASS
-from cobra_kit.reproduce.evidence import Evidence, Found
+from cobra_kit.reproduce.evidence import Evidence, MeasuredScore
 from cobra_kit.reproduce.needs import benchmark_name, needs, offers, plan_of
 from cobra_kit.reproduce.sources import Source, sources_of, table_named
 from cobra_kit.study.plan.study_plan import ONLY_ARM
@@ -120,7 +120,9 @@ def reproduction(name: str, studies: Path, *, recipes: Sequence[str] | None = No
     rows = []
     for row in table.rows:
         model = table.model(row)
-        sources = sorted((one for one in known if one.model == model), key=lambda one: one.table != table.name)
+        sources = sorted(
+            (source for source in known if source.model == model), key=lambda source: source.table != table.name
+        )
         rows.append(_row(table, row, tuple(sources), evidence))
     return Reproduction(table=table, rule=RULE, rows=tuple(rows))
 
@@ -147,16 +149,16 @@ def _cell(
     lacking: tuple[str, ...],
     evidence: Evidence,
 ) -> Cell:
-    found = evidence.of(sources, column)
-    beside = tuple(_beside(one) for one in found if not one.comparable)
-    if found and found[0].comparable:
-        return _judged(column, paper, found[0], beside)
+    scores = evidence.of(sources, column)
+    beside = tuple(_beside(score) for score in scores if not score.comparable)
+    if scores and scores[0].comparable:
+        return _judged(column, paper, scores[0], beside)
     reason = _not_run(table, column, sources, lacking)
     return Cell(column=column, paper=paper, verdict="not run", reason=reason, beside=beside)
 
 
-def _judged(column: str, paper: float, found: Found, beside: tuple[Beside, ...]) -> Cell:
-    score = found.score
+def _judged(column: str, paper: float, evidence: MeasuredScore, beside: tuple[Beside, ...]) -> Cell:
+    score = evidence.score
     low = (score.value if score.low is None else score.low) - ROUNDING
     high = (score.value if score.high is None else score.high) + ROUNDING
     return Cell(
@@ -166,15 +168,16 @@ def _judged(column: str, paper: float, found: Found, beside: tuple[Beside, ...])
         ours=score.value,
         low=low,
         high=high,
-        reason=f"{found.study}, {plural(found.seeds, 'seed')}{_unlikely(found)}",
+        reason=f"{evidence.study}, {evidence.seeds} seed{'s' if evidence.seeds > 1 else ''}{_unlikely(evidence)}",
         beside=beside,
     )
 
 
-def _unlikely(found: Found) -> str:
-    if found.choice_mass is None or found.choice_mass >= SMALL_CHOICE_MASS:
+def _unlikely(evidence: MeasuredScore) -> str:
+    if evidence.choice_mass is None or evidence.choice_mass >= SMALL_CHOICE_MASS:
         return ""
-    return f"; it ranks answers that have {grid.percent(found.choice_mass)} of the first token's probability together"
+    mass = grid.percent(evidence.choice_mass)
+    return f"; it ranks answers that have {mass} of the first token's probability together"
 
 
 def _mean(column: str, paper: float, parts: Sequence[Cell], wanted: int) -> Cell:
@@ -202,6 +205,6 @@ def _not_run(table: PaperTable, column: str, sources: tuple[Source, ...], lackin
     return f"needs {'; '.join(lacking)}" if lacking else "can be run here: --run"
 
 
-def _beside(found: Found) -> Beside:
-    value = found.score.value
-    return Beside(study=str(found.study), why_not=found.why_not, benchmark=found.benchmark, value=value)
+def _beside(evidence: MeasuredScore) -> Beside:
+    value = evidence.score.value
+    return Beside(study=str(evidence.study), why_not=evidence.why_not, benchmark=evidence.benchmark, value=value)

@@ -22,7 +22,7 @@ _FREE = ("lock.", "ablation.seeds", "seed", "profile")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class MeasuredScore:
     """A score and where it is from.
 
     Args:
@@ -56,28 +56,28 @@ class Evidence:
         self._tables: dict[Path, AblationTable | None] = {}
         self._differing: dict[tuple[Path, str], str] = {}
 
-    def of(self, sources: Sequence[Source], column: str) -> list[Found]:
+    def of(self, sources: Sequence[Source], column: str) -> list[MeasuredScore]:
         """Returns the scores of some arms on the benchmarks that a column stands for, comparable ones first."""
-        found = [
-            one
+        scores = [
+            score
             for source in sources
             for study in self._studies
             if study.name == source.study and source.arm in study.arms
-            for one in self._scores(study, source, column)
+            for score in self._scores(study, source, column)
         ]
-        return sorted(found, key=lambda one: not one.comparable)
+        return sorted(scores, key=lambda score: not score.comparable)
 
     @cached_property
     def _studies(self) -> list[StoredStudy]:
         return list_studies(self._root)
 
-    def _scores(self, study: StoredStudy, source: Source, column: str) -> list[Found]:
+    def _scores(self, study: StoredStudy, source: Source, column: str) -> list[MeasuredScore]:
         table = self._table(study)
         if table is None or source.arm not in table.arms:
             return []
         why_not = self._why_not(study, source)
         return [
-            Found(
+            MeasuredScore(
                 study=study.path,
                 benchmark=row.benchmark,
                 score=row.scores[source.arm],
@@ -112,5 +112,9 @@ def _changed(study: StoredStudy, recipe: str) -> str:
     except CobraError as error:
         return f"the recipe cannot be read now: {error.message}"
     now: Mapping[str, object] = json.loads(json.dumps(plan.identity()))
-    changed = [one.path for one in differences(dict(study.identity), dict(now)) if not one.path.startswith(_FREE)]
+    changed = [
+        difference.path
+        for difference in differences(dict(study.identity), dict(now))
+        if not difference.path.startswith(_FREE)
+    ]
     return f"settings were changed: {', '.join(changed[:3])}" if changed else ""

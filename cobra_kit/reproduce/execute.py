@@ -32,18 +32,18 @@ class Attempt:
     why_not: str = ""
 
 
-def run_missing(found: Reproduction, studies: Path, start: Start) -> list[Attempt]:
+def run_missing(reproduction: Reproduction, studies: Path, start: Start) -> list[Attempt]:
     """Runs, recipe by recipe, what the table's cells need and nothing prevents.
 
     Args:
         found: The table as it stands.
         studies: Where studies are kept; each goes to `<recipe>-paper` there.
-        start: Runs a plan in a folder; see `runner.run_plan`.
+        start: Runs a plan in a folder; see `study.execution.run_study.run_plan`.
     """
     attempts = []
-    for source in _wanted(found):
+    for source in _wanted(reproduction):
         plan = plan_of(source.recipe)
-        why_not = _prevented(found, source)
+        why_not = _prevented(reproduction, source)
         if not why_not and isinstance(plan, StudyPlan):
             why_not = _too_large(plan)
             if not why_not:
@@ -55,15 +55,15 @@ def run_missing(found: Reproduction, studies: Path, start: Start) -> list[Attemp
     return attempts
 
 
-def _wanted(found: Reproduction) -> list[Source]:
+def _wanted(reproduction: Reproduction) -> list[Source]:
     """One source per recipe: the first of each row with a cell that was not run."""
-    rows = [row for row in found.rows if row.sources and any(cell.verdict == "not run" for cell in row.cells)]
+    rows = [row for row in reproduction.rows if row.sources and any(cell.verdict == "not run" for cell in row.cells)]
     return list({row.sources[0].recipe: row.sources[0] for row in rows}.values())
 
 
-def _prevented(found: Reproduction, source: Source) -> str:
+def _prevented(reproduction: Reproduction, source: Source) -> str:
     """Returns what a row's cells have said; a missing GPU prevents nothing that fits the memory."""
-    row = next(row for row in found.rows if row.sources and row.sources[0] == source)
+    row = next(row for row in reproduction.rows if row.sources and row.sources[0] == source)
     reasons = {cell.reason for cell in row.cells if cell.verdict == "not run"}
     blocking = sorted(reason for reason in reasons if not reason.startswith(("needs ", "can be run")))
     if len(blocking) == len(reasons):

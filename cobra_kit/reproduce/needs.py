@@ -31,16 +31,16 @@ def needs(source: Source) -> tuple[str, ...]:
     run = next((run for run in plan.runs if run.arm == source.arm), None)
     if run is None:
         return ("the recipe does not run this arm at this scale",)
-    found = []
+    lacking = []
     parts = [part.component for part in run.resolved.parts.values()]
-    if unfinished := [one.qualified for one in parts if one.spec.unfinished]:
-        found.append(f"{' and '.join(unfinished)} not built in this version")
+    if unfinished := [part.qualified for part in parts if part.spec.unfinished]:
+        lacking.append(f"{' and '.join(unfinished)} not built in this version")
     if not unfinished:
-        found += _weights(run.resolved)
-    found += [one.what.removesuffix(" is not there") for one in missing_data(run.resolved.recipe)]
+        lacking += _weights(run.resolved)
+    lacking += [thing.what.removesuffix(" is not there") for thing in missing_data(run.resolved.recipe)]
     if not has_accelerator():
-        found.append("a GPU")
-    return tuple(found)
+        lacking.append("a GPU")
+    return tuple(lacking)
 
 
 def _weights(resolved: ResolvedRecipe) -> list[str]:
@@ -49,7 +49,7 @@ def _weights(resolved: ResolvedRecipe) -> list[str]:
         model = compose(resolved, device="meta")
     except CobraError as error:
         return [f"parts that can be built: {error.message}"]
-    return [one.what for one in missing_weights(model, resolved)]
+    return [thing.what for thing in missing_weights(model, resolved)]
 
 
 def offers(source: Source, column: str) -> bool:

@@ -43,19 +43,23 @@ def table_named(name: str) -> PaperTable:
     Raises:
         CobraError: There is none, or it holds no results.
     """
-    tables = [paper_table(one) for one in paper_table_names()]
-    by_name = {f"{_PREFIX}table{one.number}": one for one in tables if one.number is not None}
-    by_name |= {one.name: one for one in tables}
-    known = [key for key, one in by_name.items() if key.startswith(_PREFIX) and one.measures != "settings"]
+    tables = [paper_table(table) for table in paper_table_names()]
+    by_name = {f"{_PREFIX}table{table.number}": table for table in tables if table.number is not None}
+    by_name |= {table.name: table for table in tables}
+    known = [key for key, table in by_name.items() if key.startswith(_PREFIX) and table.measures != "settings"]
     if name not in by_name:
-        raise CobraError(f"no published table named {name!r}", hint=suggest(name, known, what="tables"))
-    found = by_name[name]
-    if found.measures == "settings":
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+        raise CobraError(
+            f"no published table named {name!r}",
+            hint=f"did you mean {near[0]}?" if near else f"tables: {', '.join(known)}",
+        )
+    table = by_name[name]
+    if table.measures == "settings":
         raise CobraError(
             f"{name} holds settings, not results",
             hint=f"`cobra-kit recipes show cobra_3b --profile {PROFILE}` has ours; tables: {', '.join(known)}",
         )
-    return found
+    return table
 
 
 def sources_of(names: Sequence[str] | None = None) -> list[Source]:
@@ -67,12 +71,12 @@ def sources_of(names: Sequence[str] | None = None) -> list[Source]:
     Raises:
         CobraError: A recipe names a table or a row that there is not.
     """
-    found: list[Source] = []
+    sources: list[Source] = []
     for name in builtin_recipes() if names is None else names:
         recipe = _paper_profile(name)
         if recipe is not None:
-            found += _of(name, recipe)
-    return sorted(found, key=lambda one: one.arm == ONLY_ARM)
+            sources += _of(name, recipe)
+    return sorted(sources, key=lambda source: source.arm == ONLY_ARM)
 
 
 def _paper_profile(name: str) -> Recipe | None:

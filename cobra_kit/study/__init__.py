@@ -3,8 +3,9 @@
     table = run("ablation_projector")                 # goes on where an earlier process stopped
     model = load("studies/ablation_projector-laptop/runs/mlp-s7")
 
-`plan` says what is to be done, `folder` where it is kept, `execution` does it, `search` chooses what a sweep tries,
-and `reading` reads a study back from its files. Importing this package imports no torch.
+`plan` says what is to be done, `folder` where it is kept, `execution` does it and writes it down, `search` chooses what
+a sweep tries, and `reading` reads a study back from its files. They import one way: execution, search, reading, plan,
+folder. Importing this package imports no torch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where a study is kept.
+"""The paths of a study's folder; `execution` writes what stands there, `reading` reads it.
 
 STUDY/recipe.yaml, lock.json, manifest.json, table.md, table.json, features/, shared/stages/<key>/ (see `stages`)
 STUDY/runs/<arm>-s<seed>/recipe.yaml, lock.json, manifest.json, metrics.jsonl, checkpoints/, model.safetensors,
@@ -7,90 +7,13 @@ STUDY/runs/<arm>-s<seed>/recipe.yaml, lock.json, manifest.json, metrics.jsonl, c
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from cobra_kit import __version__
-from cobra_kit.errors import CobraError
-from cobra_kit.events import Message, Reporter, silent
-from cobra_kit.files import caches_beneath, contents, write_json, write_text
-from cobra_kit.locks import locked
-from cobra_kit.recipe import Recipe, ResolvedRecipe, SettingDifference, differences
-from cobra_kit.recipe.diff import MISSING
-from cobra_kit.study.folder_lock import LOCK, held
-from cobra_kit.trials.queue import TRIALS_LOCK
-from cobra_kit.trials.storage import JOURNAL
-
-MANIFEST = "manifest.json"
-_RECIPE, _LOCK_FILE = "recipe.yaml", "lock.json"
-_CACHE = "cache"
-_FORM = 1
-_OURS = (
-    _RECIPE,
-    _LOCK_FILE,
-    MANIFEST,
-    "table.md",
-    "table.json",
-    "report.html",
-    "features",
-    "shared",
-    "runs",
-    "workers",
-    _CACHE,
-    JOURNAL,
-    f"{JOURNAL}.flock",
-)
-_SHOWN = 8
-_SETUP_LOCK = ".setup.lock"
-_FINAL_LOCK = ".final.lock"
-_LOCKS = (LOCK, _SETUP_LOCK, TRIALS_LOCK, _FINAL_LOCK)
-
-
-class Plan(Protocol):
-    """What a study folder has to know of a study."""
-
-    @property
-    def name(self) -> str:
-        """Returns the name of the folder, and of the study in a database."""
-        ...
-
-    @property
-    def recipe(self) -> Recipe:
-        """Returns the recipe."""
-        ...
-
-    @property
-    def resolved(self) -> ResolvedRecipe:
-        """Returns it with nothing left to defaults."""
-        ...
-
-    @property
-    def arms(self) -> tuple[str, ...]:
-        """Returns the arms that are known beforehand."""
-        ...
-
-    @property
-    def reference(self) -> str:
-        """Returns the arm that the others are compared with."""
-        ...
-
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        """Returns the seeds."""
-        ...
-
-    def lock(self) -> dict[str, str]:
-        """Returns per component the distribution it came from."""
-        ...
-
-    def identity(self) -> dict[str, Any]:
-        """Returns what must be equal for two processes to work on one study."""
-        ...
+MANIFEST, RECIPE, LOCK_FILE = "manifest.json", "recipe.yaml", "lock.json"
+SCORES, TRAINING, METRICS = "scores.json", "training.json", "metrics.jsonl"
+TABLE_JSON, TABLE_MARKDOWN, REPORT, FEATURES = "table.json", "table.md", "report.html", "features"
+FINAL_LOCK = ".final.lock"
 
 
 class Named(Protocol):
@@ -99,17 +22,14 @@ class Named(Protocol):
     @property
     def arm(self) -> str:
         """Returns its arm."""
-        ...
 
     @property
     def seed(self) -> int:
         """Returns its seed."""
-        ...
 
     @property
     def name(self) -> str:
         """Returns the name of its folder, such as `mlp-s7`."""
-        ...
 
 
 class StudyFolder:
@@ -121,132 +41,14 @@ class StudyFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.features = path / "features"
+        self.features = path / FEATURES
         self.stages = path / "shared" / "stages"
         self.workers = path / "workers"
-        self.final_lock = path / _FINAL_LOCK
-        self.table_json = path / "table.json"
-        self.table_markdown = path / "table.md"
-        self.report = path / "report.html"
-
-    def note(self, **facts: Any) -> None:
-        """Puts facts into the study's manifest; nothing is written where they stand there already."""
-        manifest = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))
-        if any(manifest.get(key) != value for key, value in facts.items()):
-            write_json(self.path / MANIFEST, {**manifest, **facts})
+        self.final_lock = path / FINAL_LOCK
+        self.table_json = path / TABLE_JSON
+        self.table_markdown = path / TABLE_MARKDOWN
+        self.report = path / REPORT
 
     def run(self, run: Named) -> Path:
         """Returns the folder of a run."""
         return self.path / "runs" / run.name
-
-
-@contextmanager
-def open_study(
-    path: Path, plan: Plan, *, fresh: bool = False, shared: bool = False, report: Reporter = silent
-) -> Iterator[StudyFolder]:
-    """Holds the folder of a study for the length of a block; makes it on first use.
-
-    Args:
-        path: The folder.
-        plan: What is to be kept there.
-        fresh: Start over: everything that a study keeps there is deleted first.
-        shared: Together with other processes of the same study.
-        report: Told what a user should know.
-
-    Raises:
-        CobraError: Another process holds the folder, it belongs to another recipe, holds other things, or cannot be
-            written.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CobraError(
-            f"cannot make the study folder: {error.strerror or error}", where=str(path), hint="Choose one with --out."
-        ) from error
-    _refuse_strangers(path)
-    with held(path, report, shared=shared):
-        with locked(path / _SETUP_LOCK, lambda: None):
-            if fresh:
-                _clear(path)
-            known = _read_identity(path)
-            if known is None:
-                _describe(path, plan)
-            else:
-                check_identity(str(path), known, plan.identity())
-        with caches_beneath(path / _CACHE) as remark:
-            if remark is not None:
-                report(Message(text=remark, level="warning"))
-            yield StudyFolder(path)
-
-
-def _refuse_strangers(path: Path) -> None:
-    """A folder that holds something and no study is somebody's: nothing is written there, and nothing deleted."""
-    inside = [name for name in contents(path) if name not in _LOCKS and not name.endswith(".tmp")]
-    if inside and MANIFEST not in inside and not set(inside) <= set(_OURS):
-        raise CobraError(
-            f"the folder holds other things ({', '.join(inside[:3])}) and no study",
-            where=str(path),
-            hint="Choose a new folder with --out.",
-        )
-
-
-def _clear(path: Path) -> None:
-    # The manifest goes last: a folder whose deletion was interrupted is still known as a study.
-    for name in sorted(_OURS, key=lambda name: name == MANIFEST):
-        place = path / name
-        if place.is_dir() and not place.is_symlink():
-            shutil.rmtree(place)
-        else:
-            place.unlink(missing_ok=True)
-
-
-def _describe(path: Path, plan: Plan) -> None:
-    write_text(path / _RECIPE, plan.resolved.to_yaml())
-    write_json(path / _LOCK_FILE, plan.lock())
-    write_json(
-        path / MANIFEST,
-        {
-            "form": _FORM,
-            "study": plan.recipe.name,
-            "profile": plan.recipe.profile,
-            "arms": list(plan.arms),
-            "reference": plan.reference,
-            "seeds": list(plan.seeds),
-            "cobra_kit": __version__,
-            "created": datetime.now().astimezone().isoformat(timespec="seconds"),
-            "identity": plan.identity(),
-        },
-    )
-
-
-def _read_identity(path: Path) -> dict[str, Any] | None:
-    file = path / MANIFEST
-    if not file.exists():
-        return None
-    try:
-        identity: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["identity"]
-        return identity
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise CobraError(
-            f"the study's manifest is damaged ({error})", where=str(file), hint="Start over with --fresh."
-        ) from error
-
-
-def check_identity(where: str, known: dict[str, Any], wanted: dict[str, Any]) -> None:
-    """Raises a `CobraError` that names the differing keys if a study is another one than wanted."""
-    # Through JSON, as what is known went: a tuple there is a list here.
-    differing = differences(known, json.loads(json.dumps(wanted)))
-    if not differing:
-        return
-    lines = [_shown(one) for one in differing[:_SHOWN]]
-    more = [f"and {len(differing) - _SHOWN} more"] if len(differing) > _SHOWN else []
-    raise CobraError(
-        "the study there was made by another recipe",
-        where=where,
-        hint="\n".join([*lines, *more, "Choose another folder with --out, or start over here with --fresh."]),
-    )
-
-
-def _shown(one: SettingDifference) -> str:
-    there, here = ("(none)" if v is MISSING else json.dumps(v, ensure_ascii=False) for v in (one.left, one.right))
-    return f"{one.path}: {there} there, {here} now"

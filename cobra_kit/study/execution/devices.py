@@ -41,11 +41,11 @@ def worker_environment(worker: int, workers: int, device: str) -> dict[str, str]
         device: `cpu`: they share the cores; `cuda`: each has one GPU, in turn where there are fewer.
     """
     threads = max(1, cores() // workers)
-    found = {"OMP_NUM_THREADS": str(min(threads, _asked_threads() or threads))}
+    variables = {"OMP_NUM_THREADS": str(min(threads, _asked_threads() or threads))}
     if device == CUDA:
         visible = _visible_gpus(os.environ)
-        found[_VISIBLE] = visible[worker % len(visible)]
-    return found
+        variables[_VISIBLE] = visible[worker % len(visible)]
+    return variables
 
 
 def _asked_threads() -> int | None:
@@ -58,7 +58,7 @@ def _asked_threads() -> int | None:
 
 
 def _visible_gpus(environment: Mapping[str, str]) -> list[str]:
-    if listed := [one.strip() for one in environment.get(_VISIBLE, "").split(",") if one.strip()]:
+    if listed := [gpu.strip() for gpu in environment.get(_VISIBLE, "").split(",") if gpu.strip()]:
         return listed
     import torch
 

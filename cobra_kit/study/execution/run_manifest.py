@@ -17,6 +17,7 @@ from cobra_kit.machine import session
 from cobra_kit.study.execution.shared_stages import SharedStage
 from cobra_kit.study.folder import MANIFEST
 from cobra_kit.study.plan.study_plan import RunPlan
+from cobra_kit.study.reading.stored_files import read_run_manifest
 from cobra_kit.train import StageResult
 
 _FORM = 1
@@ -40,7 +41,7 @@ def begin_session(folder: Path, run: RunPlan, fingerprint: str, features: Path, 
         DataError: The run, or another run of the study with the same settings of `data`, began with other data.
     """
     path = folder / MANIFEST
-    known = _read(path)
+    known = read_run_manifest(folder)
     if known is not None and known["data"] != fingerprint:
         raise DataError(
             f"the data are not those this run began with ({known['data']} then, {fingerprint} now)",
@@ -87,9 +88,9 @@ def note_shared_stages(folder: Path, stages: Sequence[SharedStage]) -> None:
     """Notes in a run's manifest which stages it shares with other runs, where they are kept, and who made them."""
     if not stages:
         return
-    manifest = _read(folder / MANIFEST)
+    manifest = read_run_manifest(folder)
     assert manifest is not None  # begin_session wrote it
-    manifest["shared_stages"] = {one.result.stage: {"key": one.key, "made_by": one.made_by} for one in stages}
+    manifest["shared_stages"] = {stage.result.stage: {"key": stage.key, "made_by": stage.made_by} for stage in stages}
     write_json(folder / MANIFEST, manifest)
 
 
@@ -101,7 +102,7 @@ def note_rows(folder: Path, source: DataSource, stages: Sequence[StageResult]) -
         source: Its data; a source that leaves rows out of its files has them in `rejects`.
         stages: What its stages learnt from.
     """
-    manifest = _read(folder / MANIFEST)
+    manifest = read_run_manifest(folder)
     assert manifest is not None  # begin_session wrote it
     rows: dict[str, Any] = {}
     files = {"data.rows": getattr(source, "rejects", None), "data.captions": getattr(source, "caption_rejects", None)}
@@ -115,18 +116,3 @@ def note_rows(folder: Path, source: DataSource, stages: Sequence[StageResult]) -
         rows[f"train.{stage.stage}"] = {key: plain[key] for key in _ROWS}
     manifest["rows"] = rows
     write_json(folder / MANIFEST, manifest)
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    if not path.exists():
-        return None
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        _ = manifest["data"], manifest["sessions"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DataError(
-            f"the run's manifest is damaged ({error})",
-            where=str(path),
-            hint="Delete the run's folder; it is run again.",
-        ) from error
-    return manifest

@@ -1,4 +1,4 @@
-"""Runs a study: every run of its plan, one after the other, then the table."""
+"""Runs a study: every run of its plan, one after the other, then the table. It is a sweep over a grid, alone."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from cobra_kit.evaluate.control import CONTROLS
 from cobra_kit.events import Reporter, silent
 from cobra_kit.recipe import Recipe, load_recipe
 from cobra_kit.report import AblationTable
-from cobra_kit.study.execution.devices import AUTO, choose_device
-from cobra_kit.study.folder import Plan, open_study
+from cobra_kit.study.execution.devices import AUTO
+from cobra_kit.study.execution.study_queue import WorkerOptions
+from cobra_kit.study.execution.study_session import open_session
+from cobra_kit.study.execution.trial_sources import GridTrials, Plan
 from cobra_kit.study.plan.study_plan import StudyPlan, make_plan
 
 if TYPE_CHECKING:
@@ -82,20 +84,7 @@ def run_plan(
     """Does what is missing of a plan and returns the table; see `run`."""
     if control is not None and control not in CONTROLS:
         raise CobraError(f"no control named {control!r}", hint=f"Controls: {', '.join(CONTROLS)}")
-    with open_study(path, plan, fresh=fresh, report=report) as folder:
-        # Torch comes in only now: a wrong recipe or a folder in use is told at once.
-        from cobra_kit.study.execution.run_trial import execute
-        from cobra_kit.study.execution.study_cache import StudyCache
-        from cobra_kit.study.execution.trial_sources import GridTrials
-        from cobra_kit.study.execution.trials import WorkerOptions, open_queue, work_through
-        from cobra_kit.study.reading.results import study_table, write_table
-
-        shared = StudyCache(folder, plan.runs, report, device=choose_device(device))
-        trials, crew = GridTrials(plan, control), WorkerOptions(fail_fast=True)
-        work_through(trials, open_queue(trials, folder, crew), folder, shared, crew, report, pace)
-        for one in plan.runs:
-            if one.name not in trials.done:  # recorded as finished: all the same it may lack a control, or a file
-                execute(one, folder, shared, control=control, report=report, pace=pace)
-        table = study_table(plan, folder)
-        write_table(folder, table)
-    return table
+    trials, options = GridTrials(plan, control), WorkerOptions(fail_fast=True, device=device)
+    with open_session(trials, path, options, alone=True, fresh=fresh, report=report, pace=pace) as session:
+        session.work()
+        return session.table()

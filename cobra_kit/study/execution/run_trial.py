@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from cobra_kit._plugins import attributed
 from cobra_kit.data.cuts import MAX_CUT_SHARE
@@ -25,152 +24,188 @@ from cobra_kit.study.execution.events import RunDone, RunStarted
 from cobra_kit.study.execution.run_manifest import begin_session, note_rows, note_shared_stages
 from cobra_kit.study.execution.shared_stages import SharedStage, shared_stages
 from cobra_kit.study.execution.study_cache import StudyCache, readable
-from cobra_kit.study.folder import StudyFolder
+from cobra_kit.study.execution.write_results import write_results, write_training
 from cobra_kit.study.plan.study_plan import RunPlan, no_validation
 from cobra_kit.study.reading.loading import load
-from cobra_kit.study.reading.results import (
-    SPLIT,
-    Training,
-    condition,
-    is_scored,
-    read_training,
-    write_results,
-    write_training,
-)
-from cobra_kit.train import STAGES, RunSettings, TrainIntervals, TrainResult, Validate, check_cut_shares, train_run
+from cobra_kit.study.reading.stored_files import SPLIT, Training, condition, is_scored, read_training
+from cobra_kit.train import STAGES, TrainIntervals, TrainResult, Validate, check_cut_shares, train_run
 from cobra_kit.train.memory import peak_bytes, reset_peak
 
-
-class Judge(Protocol):
-    """Whoever looks at validations and may stop a run."""
-
-    def wrap(self, validator: Validator) -> Validate:
-        """Returns the validator with this listener behind it."""
-        ...
+if TYPE_CHECKING:
+    from cobra_kit.study.search.pruning_callback import PruningCallback
 
 
-def execute(
+def run_trial(
     run: RunPlan,
-    folder: StudyFolder,
-    shared: StudyCache,
+    cache: StudyCache,
+    report: Reporter,
     *,
     control: str | None = None,
-    report: Reporter,
     pace: TrainIntervals | None = None,
     split: HeldOutSplit = SPLIT,
-    judge: Judge | None = None,
+    pruning: PruningCallback | None = None,
 ) -> None:
     """Does what is missing of a run: training, the answers to the questions, their scores.
 
     Args:
         run: The run.
-        folder: The study's folder, held by this process.
-        shared: Data, features, the device.
-        control: Also ask with wrong pictures; see `evaluate.control`.
+        cache: Data, features, the device, and the study's folder, held by this process.
         report: Told about everything, under the run's name.
+        control: Also ask with wrong pictures; see `evaluate.control`.
         pace: How often to log and save while training.
         split: Which questions: `val` while something is being selected.
-        judge: Told what each validation found; may raise to stop a run that is not worth going on with.
+        pruning: Told what each validation found; may raise to stop a run that is not worth going on with.
 
     Raises:
         CobraError: Something is wrong with data, training, or the disk; what was done stays.
     """
+    # What a plugin's code does wrong is told as that plugin's fault.
     with attributed(part.component for part in run.resolved.parts.values()):
-        _do_missing(run, folder, shared, control, report, pace, split, judge)
+        _TrialRun(run, cache, for_arm(report, run.name), split, pace or TrainIntervals(), pruning).do_missing(control)
 
 
-def _do_missing(
-    run: RunPlan,
-    folder: StudyFolder,
-    shared: StudyCache,
-    control: str | None,
-    report: Reporter,
-    pace: TrainIntervals | None,
-    split: HeldOutSplit,
-    judge: Judge | None,
-) -> None:
-    place = folder.run(run)
-    report = for_arm(report, run.name)
-    conditions = dict.fromkeys((None, control))
-    missing = [one for one in conditions if not is_scored(place, condition(one, split))]
-    training = read_training(place)
-    if missing or training is None:
-        place.mkdir(parents=True, exist_ok=True)
-        report(RunStarted(folder=str(place)))
-        _check_data(run, shared)
-        begin_session(place, run, shared.source(run).fingerprint, folder.features, shared.device)
-        model, training = _trained(run, place, folder, shared, report, pace, judge, split)
-        precision = apply_precision(model, run.evaluate.precision)
-        for one in missing:
-            _evaluate(run, model, precision, place, shared, one, split, report)
-    report(RunDone(seconds=training.seconds, worked=bool(missing)))
+class _TrialRun:
+    """A run as this process does it.
 
+    Args:
+        run: The run.
+        cache: Data, features, the device, the study's folder.
+        report: Told about everything.
+        split: Which questions are asked in the end.
+        pace: How often to log and save while training.
+        pruning: Told what each validation found.
+    """
 
-def _check_data(run: RunPlan, shared: StudyCache) -> None:
-    """Whatever is wrong with the data shows before minutes of training, not behind them."""
-    shared.benchmarks(run, "test")
-    if run.evaluate.validation is not None and not shared.benchmarks(run, "val"):
-        raise no_validation(run.resolved.recipe)
-    _ = shared.source(run).rows
+    def __init__(
+        self,
+        run: RunPlan,
+        cache: StudyCache,
+        report: Reporter,
+        split: HeldOutSplit,
+        pace: TrainIntervals,
+        pruning: PruningCallback | None,
+    ) -> None:
+        self._run, self._cache, self._report, self._split, self._pruning = run, cache, report, split, pruning
+        self._pace = _validated(pace, run.evaluate.validation)
+        self._folder = cache.folder.run(run)
 
+    def do_missing(self, control: str | None) -> None:
+        """Trains, asks and scores what is not trained, asked and scored."""
+        run, cache, folder = self._run, self._cache, self._folder
+        missing = [asked for asked in dict.fromkeys((None, control)) if not self._is_scored(asked)]
+        training = read_training(folder)
+        if missing or training is None:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._report(RunStarted(folder=str(folder)))
+            self._check_data()
+            begin_session(folder, run, cache.source(run).fingerprint, cache.folder.features, cache.device)
+            if training is None:
+                model, training = self._train()
+            else:
+                model = load(folder, device=cache.device)
+            precision = apply_precision(model, run.evaluate.precision)
+            for asked in missing:
+                self._evaluate(model, precision, asked)
+        self._report(RunDone(seconds=training.seconds, worked=bool(missing)))
 
-def _trained(
-    run: RunPlan,
-    place: Path,
-    folder: StudyFolder,
-    shared: StudyCache,
-    report: Reporter,
-    pace: TrainIntervals | None,
-    judge: Judge | None,
-    split: HeldOutSplit,
-) -> tuple[VisionLanguageModel, Training]:
-    training = read_training(place)
-    if training is not None:
-        return load(place, device=shared.device), training
-    model = compose(run.resolved, seed=run.seed, device=shared.device)
-    for benchmark in shared.benchmarks(run, "test").values():
-        check_choices(model, benchmark)
-    reset_peak(model.device)
-    asked = _validator(run, model, shared, report)
-    validator: Validate | None = judge.wrap(asked) if judge is not None and asked is not None else asked
-    pace = _validated(pace or TrainIntervals(), run.evaluate.validation)
-    for held_out in dict.fromkeys((split, "val") if run.evaluate.validation else (split,)):
-        pictures = shared.source(run).picture_ids(held_out)
-        check_questions(shared.benchmarks(run, held_out), pictures, model.processor.codec)
-    # Of every stage, before the first one is trained: `train_run` sees one stage at a time where stages are shared.
-    check_cut_shares(shared.source(run), model.processor, run.train.stages(), MAX_CUT_SHARE)
-    begun = shared_stages(
-        run,
-        model,
-        shared.source(run),
-        shared.stage_keys(run),
-        folder.stages,
-        feature_folder=folder.features,
-        report=report,
-        pace=pace,
-        validate=validator,
-    )
-    note_shared_stages(place, begun)
-    result = train_run(
-        model,
-        shared.source(run),
-        RunSettings(
+    def _is_scored(self, control: str | None) -> bool:
+        return is_scored(self._folder, condition(control, self._split))
+
+    def _check_data(self) -> None:
+        """Whatever is wrong with the data shows before minutes of training, not behind them."""
+        run, cache = self._run, self._cache
+        cache.benchmarks(run, "test")
+        if run.evaluate.validation is not None and not cache.benchmarks(run, "val"):
+            raise no_validation(run.resolved.recipe)
+        _ = cache.source(run).rows
+
+    def _train(self) -> tuple[VisionLanguageModel, Training]:
+        run, cache = self._run, self._cache
+        source = cache.source(run)
+        model = compose(run.resolved, seed=run.seed, device=cache.device)
+        for benchmark in cache.benchmarks(run, "test").values():
+            check_choices(model, benchmark)
+        reset_peak(model.device)
+        validate = self._validator(model)
+        for held_out in dict.fromkeys((self._split, "val") if run.evaluate.validation else (self._split,)):
+            check_questions(cache.benchmarks(run, held_out), source.picture_ids(held_out), model.processor.codec)
+        # Of every stage, before the first one is trained: `train_run` sees one stage at a time where stages are shared.
+        check_cut_shares(source, model.processor, run.train.stages(), MAX_CUT_SHARE)
+        shared = shared_stages(
+            run,
+            model,
+            source,
+            cache.stage_keys(run),
+            cache.folder.stages,
+            feature_folder=cache.folder.features,
+            report=self._report,
+            pace=self._pace,
+            validate=validate,
+        )
+        note_shared_stages(self._folder, shared)
+        result = train_run(
+            model,
+            source,
             run.train,
+            self._folder,
             seed=run.seed,
-            feature_folder=folder.features,
-            intervals=pace,
-            validate=validator,
-            done=[one.result for one in begun],
+            report=self._report,
+            feature_folder=cache.folder.features,
+            pace=self._pace,
+            validate=validate,
+            done=[stage.result for stage in shared],
             max_cut_share=MAX_CUT_SHARE,
-        ),
-        place,
-        report=report,
-    )
-    note_rows(place, shared.source(run), result.stages)
-    model.save_pretrained(place)
-    training = replace(_figures(run, model, result, begun), peak_memory_bytes=peak_bytes(model.device))
-    write_training(place, training)
-    return model, training
+        )
+        note_rows(self._folder, source, result.stages)
+        # The model before the figures: the figures' file says that training is finished.
+        model.save_pretrained(self._folder)
+        training = replace(_figures(run, model, result, shared), peak_memory_bytes=peak_bytes(model.device))
+        write_training(self._folder, training)
+        return model, training
+
+    def _validator(self, model: VisionLanguageModel) -> Validate | None:
+        run, validation = self._run, self._run.evaluate.validation
+        if validation is None:
+            return None
+        pictures = self._cache.pictures(run, model, "val", self._report)
+        validator = Validator(
+            readable(self._cache.benchmarks(run, "val"), pictures, self._report),
+            pictures,
+            questions=validation.questions,
+            max_new_tokens=run.evaluate.max_new_tokens,
+            batch_size=run.evaluate.batch_size,
+        )
+        return validator if self._pruning is None else self._pruning.wrap(validator)
+
+    def _evaluate(self, model: VisionLanguageModel, precision: Precision, control: str | None) -> None:
+        run, what = self._run, condition(control, self._split)
+        offered = self._cache.benchmarks(run, self._split)
+        if not offered:
+            self._report(Message(text=f"not evaluated ({what}): there are no benchmarks to ask"))
+            write_results(self._folder, what, {})
+            return
+        pictures = self._cache.pictures(run, model, self._split, self._report)
+        benchmarks = readable(offered, pictures, self._report)
+        counted = _Counted(benchmarks, what, self._report)
+        scored: dict[str, Scored] = {}
+        for name, benchmark in benchmarks.items():
+            predictions = predict(
+                model,
+                benchmark,
+                pictures,
+                self._folder / "predictions" / what / f"{name}.jsonl",
+                shown=_shown_pictures(benchmark, control),
+                max_new_tokens=run.evaluate.max_new_tokens,
+                batch_size=run.evaluate.batch_size,
+                precision=precision,
+                computed=run.evaluate.precision.words if run.evaluate.precision else None,
+                report=counted,
+            )
+            counted.next()
+            left_out = len(offered[name].questions) - len(benchmark.questions)
+            scored[name] = replace(score(benchmark, predictions), left_out=left_out)
+        _tell_cut_answers(scored, what, run.evaluate.max_new_tokens, self._report)
+        write_results(self._folder, what, scored)
 
 
 def _validated(pace: TrainIntervals, validation: ValidationSection | None) -> TrainIntervals:
@@ -179,67 +214,17 @@ def _validated(pace: TrainIntervals, validation: ValidationSection | None) -> Tr
     return replace(pace, validate_steps=validation.every_steps, keep_best=validation.keep == "best")
 
 
-def _validator(run: RunPlan, model: VisionLanguageModel, shared: StudyCache, report: Reporter) -> Validator | None:
-    validation = run.evaluate.validation
-    if validation is None:
-        return None
-    pictures = shared.pictures(run, model, "val", report)
-    return Validator(
-        readable(shared.benchmarks(run, "val"), pictures, report),
-        pictures,
-        questions=validation.questions,
-        max_new_tokens=run.evaluate.max_new_tokens,
-        batch_size=run.evaluate.batch_size,
-    )
-
-
-def _evaluate(
-    run: RunPlan,
-    model: VisionLanguageModel,
-    precision: Precision,
-    place: Path,
-    shared: StudyCache,
-    control: str | None,
-    split: HeldOutSplit,
-    report: Reporter,
-) -> None:
-    what = condition(control, split)
-    if not shared.benchmarks(run, split):
-        report(Message(text=f"not evaluated ({what}): there are no benchmarks to ask"))
-        write_results(place, what, {})
-        return
-    pictures = shared.pictures(run, model, split, report)
-    asked = shared.benchmarks(run, split)
-    benchmarks = readable(asked, pictures, report)
-    counted = _Counted(benchmarks, what, report)
-    scored: dict[str, BenchmarkScore] = {}
-    for name, benchmark in benchmarks.items():
-        said = predict(
-            model,
-            benchmark,
-            pictures,
-            place / "predictions" / what / f"{name}.jsonl",
-            shown=_shown(benchmark, control),
-            max_new_tokens=run.evaluate.max_new_tokens,
-            batch_size=run.evaluate.batch_size,
-            precision=precision,
-            computed=run.evaluate.precision.label if run.evaluate.precision else None,
-            report=counted,
-        )
-        counted.next()
-        left_out = len(asked[name].questions) - len(benchmark.questions)
-        scored[name] = replace(score(benchmark, said), left_out=left_out)
-    _tell_cut_answers(scored, what, run.evaluate.max_new_tokens, report)
-    write_results(place, what, scored)
-
-
-def _tell_cut_answers(scored: Mapping[str, BenchmarkScore], what: str, most: int, report: Reporter) -> None:
-    cut = [f"{name} {one.cut_answers:,} of {len(one.scores):,}" for name, one in scored.items() if one.cut_answers]
+def _tell_cut_answers(scored: Mapping[str, Scored], what: str, most: int, report: Reporter) -> None:
+    cut = [
+        f"{name} {result.cut_answers:,} of {len(result.scores):,}"
+        for name, result in scored.items()
+        if result.cut_answers
+    ]
     if cut:
         report(Message(text=f"{what}: answers cut at {most} new tokens (evaluate.max_new_tokens): {', '.join(cut)}"))
 
 
-def _shown(benchmark: Benchmark, control: str | None) -> Mapping[str, str] | None:
+def _shown_pictures(benchmark: Benchmark, control: str | None) -> Mapping[str, str] | None:
     if control is None:
         return None
     # The same pictures for every arm and seed: models are compared under one control.
@@ -251,7 +236,7 @@ class _Counted:
     """Reports the questions of all benchmarks as one count."""
 
     def __init__(self, benchmarks: Mapping[str, Benchmark], what: str, report: Reporter) -> None:
-        self._sizes = [len(one.questions) for one in benchmarks.values()]
+        self._sizes = [len(benchmark.questions) for benchmark in benchmarks.values()]
         self._total, self._before, self._what, self._report = sum(self._sizes), 0, what, report
 
     def __call__(self, event: Event, /) -> None:
@@ -265,7 +250,7 @@ class _Counted:
 
 
 def _figures(run: RunPlan, model: VisionLanguageModel, result: TrainResult, begun: Sequence[SharedStage]) -> Training:
-    shared = {one.result.stage: {"shared": one.key, "made_by": one.made_by} for one in begun}
+    shared = {stage.result.stage: {"shared": stage.key, "made_by": stage.made_by} for stage in begun}
     kinds = {kind for stage in run.train.stages() for kind in STAGES[stage].trains}
     parts = model.parts()
     parameters = {id(p): p.numel() for kind, part in parts.items() if kind in kinds for p in part.parameters()}
@@ -273,7 +258,7 @@ def _figures(run: RunPlan, model: VisionLanguageModel, result: TrainResult, begu
     tokens = sum(stage.tokens for stage in result.stages)
     return Training(
         seconds=sum(stage.seconds for stage in result.stages if stage.stage not in shared),
-        shared_seconds=sum(one.result.seconds for one in begun),
+        shared_seconds=sum(stage.result.seconds for stage in begun),
         tokens=tokens,
         padding_share=1 - tokens / padded if padded else 0.0,
         parameters_trained=sum(parameters.values()),

@@ -61,12 +61,12 @@ def stage_prefixes(run: RunPlan, fingerprint: str) -> list[StagePrefix]:
     stages = list(run.train.stages().items())
     parts = run.resolved.parts
     components = {kind: part.component.qualified for kind, part in parts.items()}
-    found = []
+    prefixes = []
     for end, (name, _) in enumerate(stages, start=1):
         section = TrainSection(**dict(stages[:end]))
         identity = training_identity(components, parts, fingerprint, section, run.seed)
-        found.append(StagePrefix(name, short_hash(identity), identity, section))
-    return found
+        prefixes.append(StagePrefix(name, short_hash(identity), identity, section))
+    return prefixes
 
 
 def shared_keys(runs: Sequence[RunPlan], fingerprints: Mapping[str, str]) -> frozenset[str]:
@@ -76,7 +76,7 @@ def shared_keys(runs: Sequence[RunPlan], fingerprints: Mapping[str, str]) -> fro
         runs: Of a study.
         fingerprints: Of the data, by the name of the run.
     """
-    counted = Counter(one.key for run in runs for one in stage_prefixes(run, fingerprints[run.name]))
+    counted = Counter(prefix.key for run in runs for prefix in stage_prefixes(run, fingerprints[run.name]))
     return frozenset(key for key, count in counted.items() if count > 1)
 
 
@@ -126,45 +126,42 @@ def shared_stages(
     Raises:
         CobraError: The folder cannot be written, or training failed; what was done stays.
     """
-    found: list[SharedStage] = []
-    for one in stage_prefixes(run, source.fingerprint):
-        if one.key not in keys:
+    finished: list[SharedStage] = []
+    for prefix in stage_prefixes(run, source.fingerprint):
+        if prefix.key not in keys:
             break
-        place = folder / one.key
+        place = folder / prefix.key
 
-        def waiting(stage: str = one.stage) -> None:
+        def waiting(stage: str = prefix.stage) -> None:
             report(Message(text=f"{stage}: another process is training it for this study; waiting"))
 
         try:
             place.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise CobraError(f"cannot make the folder: {error.strerror or error}", where=str(place)) from error
-        with locked(folder / f".{one.key}.lock", waiting) as alone:
+        with locked(folder / f".{prefix.key}.lock", waiting) as alone:
             made_by = _maker(place)
             # Without a lock somebody may be at work there: then this process trains for itself, in its own folder.
-            here = place if alone or made_by else place.with_name(f"{one.key}.{os.getpid()}-{secrets.token_hex(4)}")
+            here = place if alone or made_by else place.with_name(f"{prefix.key}.{os.getpid()}-{secrets.token_hex(4)}")
             result = train_run(
                 model,
                 source,
-                RunSettings(
-                    one.section,
-                    seed=run.seed,
-                    feature_folder=feature_folder,
-                    intervals=pace,
-                    validate=validate,
-                    done=[earlier.result for earlier in found],
-                    max_cut_share=MAX_CUT_SHARE,
-                ),
+                prefix.section,
                 here,
                 report=report,
+                feature_folder=feature_folder,
+                pace=pace,
+                validate=validate,
+                done=[earlier.result for earlier in finished],
+                max_cut_share=MAX_CUT_SHARE,
             )
             if made_by is None:
                 made_by = run.name
-                write_json(here / DESCRIPTION, {"stage": one.stage, "made_by": made_by, "identity": one.identity})
+                write_json(here / DESCRIPTION, {"stage": prefix.stage, "made_by": made_by, "identity": prefix.identity})
             else:
-                report(Message(text=f"{one.stage}: trained once for this study, by {made_by}"))
-        found.append(SharedStage(here.name, made_by, result.stages[-1]))
-    return found
+                report(Message(text=f"{prefix.stage}: trained once for this study, by {made_by}"))
+        finished.append(SharedStage(here.name, made_by, result.stages[-1]))
+    return finished
 
 
 def _maker(place: Path) -> str | None:

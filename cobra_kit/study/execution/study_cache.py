@@ -40,7 +40,7 @@ class StudyCache:
         device: str = "cpu",
         more_to_come: bool = False,
     ) -> None:
-        self._folder, self._runs, self._report = folder, runs, report
+        self.folder, self._runs, self._report = folder, runs, report
         self._more_to_come = more_to_come
         self.device = device
         self._sources: dict[str, DataSource] = {}
@@ -48,7 +48,7 @@ class StudyCache:
     def stage_keys(self, run: RunPlan) -> frozenset[str]:
         """Returns the keys of the stage_prefixes that a run may share with others."""
         if self._more_to_come:
-            return frozenset(one.key for one in stage_prefixes(run, self.source(run).fingerprint)[:-1])
+            return frozenset(prefix.key for prefix in stage_prefixes(run, self.source(run).fingerprint)[:-1])
         return self._known_keys
 
     @cached_property
@@ -80,36 +80,36 @@ class StudyCache:
         if not offered or wanted == []:
             return {}
         chosen = {name: offered[name] for name in wanted or offered}
-        empty = [name for name, one in chosen.items() if not one.questions]
+        empty = [name for name, benchmark in chosen.items() if not benchmark.questions]
         if len(empty) == len(chosen) or (wanted and empty):
             raise DataError(
                 f"no questions in the {split} split{': ' + ', '.join(empty) if empty else ''}",
                 where=f"data {run.resolved.recipe.data.source}" if run.resolved.recipe.data else None,
                 hint="Name benchmarks that have some in evaluate.benchmarks, or use more pictures.",
             )
-        return {name: one for name, one in chosen.items() if one.questions}
+        return {name: benchmark for name, benchmark in chosen.items() if benchmark.questions}
 
     def pictures(self, run: RunPlan, model: VisionLanguageModel, split: HeldOutSplit, report: Reporter) -> Pictures:
         """Returns a split's pictures for a model: features where its encoder stays frozen, else as they are."""
         source = self.source(run)
         names = source.picture_ids(split)
-        self._folder.features.mkdir(parents=True, exist_ok=True)
+        self.folder.features.mkdir(parents=True, exist_ok=True)
         if all(STAGES[stage].frozen_encoder for stage in run.train.stages()):
-            return FeatureCache.of(model, source, names, self._folder.features, report=report)
-        return LivePictures(model, source, names, self._folder.features, report)
+            return FeatureCache.of(model, source, names, self.folder.features, report=report)
+        return LivePictures(model, source, names, self.folder.features, report)
 
 
 def readable(benchmarks: Mapping[str, Benchmark], pictures: Pictures, report: Reporter) -> dict[str, Benchmark]:
     """Returns the benchmarks without questions about unreadable pictures, the same ones in every arm."""
     kept = {
-        name: [i for i, question in enumerate(one.questions) if question.picture not in pictures.unreadable]
-        for name, one in benchmarks.items()
+        name: [i for i, question in enumerate(benchmark.questions) if question.picture not in pictures.unreadable]
+        for name, benchmark in benchmarks.items()
     }
-    lost = sum(len(one.questions) - len(kept[name]) for name, one in benchmarks.items())
+    lost = sum(len(benchmark.questions) - len(kept[name]) for name, benchmark in benchmarks.items())
     if not lost:
         return dict(benchmarks)
     report(Message(text=f"{lost} questions are left out: their pictures cannot be read", level="warning"))
-    return {name: with_questions(one, kept[name]) for name, one in benchmarks.items() if kept[name]}
+    return {name: with_questions(benchmark, kept[name]) for name, benchmark in benchmarks.items() if kept[name]}
 
 
 def _train_alike(runs: Sequence[RunPlan]) -> bool:

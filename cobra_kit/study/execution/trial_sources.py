@@ -4,66 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import fmean
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from cobra_kit.errors import RecipeError
+from cobra_kit.errors import CobraError, RecipeError
 from cobra_kit.events import Reporter, for_arm
 from cobra_kit.recipe.sweep import Direction
-from cobra_kit.study.folder import Plan, StudyFolder
 from cobra_kit.study.plan.study_plan import RunPlan, StudyPlan
 from cobra_kit.study.search import GRID, grid, make_pruner, make_sampler, suggest
 from cobra_kit.study.search.agree import check_objectives, remarks
 from cobra_kit.study.search.pruning import PER_QUESTION
 from cobra_kit.study.search.search_plan import SearchPlan
+from cobra_kit.study.trial_attributes import NOT_EVALUATED, REPEATS, RUN
 from cobra_kit.trials import NAME, Infeasible, LeasedTrial, TrialSpec
 
 if TYPE_CHECKING:
+    from optuna import Study
     from optuna.pruners import BasePruner
     from optuna.samplers import BaseSampler
 
+    from cobra_kit.report import AblationTable
     from cobra_kit.study.execution.study_cache import StudyCache
     from cobra_kit.train import TrainIntervals
-
-RUN = "cobra_kit:run"
-NOT_EVALUATED = "cobra_kit:not_evaluated"
-"""Marks a trial without any score; Optuna wants a value of everything that is complete, and has 0 of it."""
-
-
-class TrialSource(Protocol):
-    """How a study's trials are laid down and run."""
-
-    @property
-    def plan(self) -> Plan:
-        """Returns what the study's folder has to know."""
-        ...
-
-    @property
-    def directions(self) -> list[Direction]:
-        """Returns which way is better, per value."""
-        ...
-
-    @property
-    def metrics(self) -> list[str]:
-        """Returns what the values are."""
-        ...
-
-    def points(self) -> list[TrialSpec]:
-        """Returns the trials that are to be run."""
-        ...
-
-    def sampler(self, trial: int) -> BaseSampler:
-        """Returns what suggests the values of a trial, by its number."""
-        ...
-
-    def pruner(self) -> BasePruner:
-        """Returns what stops trials early."""
-        ...
-
-    def run(
-        self, held: LeasedTrial, folder: StudyFolder, shared: StudyCache, report: Reporter, pace: TrainIntervals | None
-    ) -> Sequence[float]:
-        """Runs a trial as far as it is not done, and returns its values."""
-        ...
 
 
 class GridTrials:
@@ -77,7 +38,7 @@ class GridTrials:
     def __init__(self, study: StudyPlan, control: str | None = None) -> None:
         self._study, self._control = study, control
         self._runs = {run.name: run for run in study.runs}
-        self.done: set[str] = set()
+        self._done: set[str] = set()
         """Names of the runs that this process has done."""
 
     @property
@@ -97,7 +58,7 @@ class GridTrials:
 
     def points(self) -> list[TrialSpec]:
         """Returns one point per arm and seed, in the plan's order."""
-        return [TrialSpec(one.name, {"arm": one.arm, "seed": one.seed}, {RUN: one.name}) for one in self._study.runs]
+        return [TrialSpec(run.name, {"arm": run.arm, "seed": run.seed}, {RUN: run.name}) for run in self._study.runs]
 
     def remarks(self) -> list[str]:
         """Returns nothing: every cell is run."""
@@ -115,23 +76,59 @@ class GridTrials:
 
         return optuna.pruners.NopPruner()
 
-    def run(
-        self, held: LeasedTrial, folder: StudyFolder, shared: StudyCache, report: Reporter, pace: TrainIntervals | None
-    ) -> list[float]:
+    def run(self, held: LeasedTrial, cache: StudyCache, report: Reporter, pace: TrainIntervals | None) -> list[float]:
         """Trains and tests a cell; its value is the mean over benchmarks, for other tools to show."""
-        from cobra_kit.study.execution.run_trial import execute
-        from cobra_kit.study.reading.results import condition, read_summaries
+        from cobra_kit.study.execution.run_trial import run_trial
+        from cobra_kit.study.reading.results import read_summaries
+        from cobra_kit.study.reading.stored_files import condition
 
         held.trial.suggest_categorical("arm", list(self._study.arms))
         held.trial.suggest_categorical("seed", list(self._study.seeds))
         run = self._runs[held.name]
-        execute(run, folder, shared, control=self._control, report=report, pace=pace)
-        self.done.add(run.name)
-        scores = read_summaries(folder.run(run), condition(None))
+        run_trial(run, cache, report, control=self._control, pace=pace)
+        self._done.add(run.name)
+        scores = read_summaries(cache.folder.run(run), condition(None))
         if not scores:
             held.trial.set_user_attr(NOT_EVALUATED, True)
             return [0.0]
         return [fmean(scores.values())]
+
+    @property
+    def known_runs(self) -> Sequence[RunPlan]:
+        """Returns the plan's runs."""
+        return self._study.runs
+
+    def table(self, study: Study, cache: StudyCache, report: Reporter, pace: TrainIntervals | None) -> AblationTable:
+        """Returns the table of the arms whose trials succeeded.
+
+        Raises:
+            CobraError: None did.
+        """
+        from cobra_kit.study.execution.run_trial import run_trial
+        from cobra_kit.study.execution.write_results import write_table
+        from cobra_kit.study.reading.results import study_table
+
+        folder = cache.folder
+        names = {
+            str(trial.user_attrs.get(NAME))
+            for trial in study.get_trials(deepcopy=False)
+            if trial.state.name == "COMPLETE"
+        }
+        complete = [run for run in self._study.runs if run.name in names]
+        if not complete:
+            raise CobraError(
+                "every trial failed",
+                where=str(folder.path),
+                hint=f"cobra-kit status {folder.path} shows why.",
+            )
+        for run in complete:
+            # Recorded as finished, and all the same this folder may lack it: the storage is shared with a machine that
+            # does not share the folder, a file was deleted, or the control was not asked for then.
+            if run.name not in self._done:
+                run_trial(run, cache, report, control=self._control, pace=pace)
+        table = study_table(self._study, folder)
+        write_table(folder, table)
+        return table
 
 
 class SearchTrials:
@@ -153,19 +150,19 @@ class SearchTrials:
     @property
     def directions(self) -> list[Direction]:
         """Returns which way is better, per objective."""
-        return [one.better for one in self._search.sweep.objectives]
+        return [objective.better for objective in self._search.sweep.objectives]
 
     @property
     def metrics(self) -> list[str]:
         """Returns the objectives."""
-        return [one.metric for one in self._search.sweep.objectives]
+        return [objective.metric for objective in self._search.sweep.objectives]
 
     def points(self) -> list[TrialSpec]:
         """Returns the trials: those of a grid have all their values, others are suggested when they begin."""
         if self._search.sweep.sampler.use != GRID:
             return [TrialSpec(_name(number)) for number in range(self._trials)]
         values = grid(self._search.recipe, self._search.sweep.space)
-        return [TrialSpec(_name(number), one) for number, one in enumerate(values)]
+        return [TrialSpec(_name(number), point) for number, point in enumerate(values)]
 
     def sampler(self, trial: int) -> BaseSampler:
         """Returns the recipe's sampler."""
@@ -191,14 +188,12 @@ class SearchTrials:
         except RecipeError as error:
             raise Infeasible(error.message) from error
 
-    def run(
-        self, held: LeasedTrial, folder: StudyFolder, shared: StudyCache, report: Reporter, pace: TrainIntervals | None
-    ) -> list[float]:
+    def run(self, held: LeasedTrial, cache: StudyCache, report: Reporter, pace: TrainIntervals | None) -> list[float]:
         """Trains a point and asks it the validation questions; infeasible ones and repeated ones cost nothing."""
-        from cobra_kit.study.execution.run_trial import execute
+        from cobra_kit.study.execution.run_trial import run_trial
         from cobra_kit.study.search.objective import check_feasible, check_limits, measured_costs, values_of
         from cobra_kit.study.search.pruning_callback import PruningCallback
-        from cobra_kit.study.search.repeats import REPEATS, finished_before
+        from cobra_kit.study.search.repeats import finished_before
 
         sweep = self._search.sweep
         run = self.run_of(held)
@@ -207,18 +202,37 @@ class SearchTrials:
         if (earlier := finished_before(held.trial)) is not None:
             held.trial.set_user_attr(REPEATS, str(earlier.user_attrs[NAME]))
             return list(earlier.values)
-        judge = None
+        pruning = None
         validation = run.evaluate.validation
         if sweep.pruner is not None and validation is not None:
             per_question = sweep.pruner.use == PER_QUESTION
             *_, last = run.train.stages()
             metric = sweep.objectives[0].metric
-            judge = PruningCallback(held.trial, metric, last, validation.every_steps, per_question=per_question)
-            report = judge.watching(report)
-        check_objectives(self._search.recipe, shared.benchmarks(run, "val"))
-        execute(run, folder, shared, report=report, pace=pace, split="val", judge=judge)
-        check_limits(measured_costs(run, folder.run(run)), sweep.limits, measured=True)
-        return values_of(run, folder.run(run), sweep.objectives)
+            pruning = PruningCallback(held.trial, metric, last, validation.every_steps, per_question=per_question)
+            report = pruning.watching(report)
+        check_objectives(self._search.recipe, cache.benchmarks(run, "val"))
+        run_trial(run, cache, report, pace=pace, split="val", pruning=pruning)
+        check_limits(measured_costs(run, cache.folder.run(run)), sweep.limits, measured=True)
+        return values_of(run, cache.folder.run(run), sweep.objectives)
+
+    @property
+    def known_runs(self) -> None:
+        """Returns None: which runs there are, the sampler decides."""
+        return None
+
+    def table(self, study: Study, cache: StudyCache, report: Reporter, pace: TrainIntervals | None) -> AblationTable:
+        """Returns the table of the reference and the winners, scored on the test split now.
+
+        Raises:
+            CobraError: No trial was finished.
+        """
+        from cobra_kit.study.execution.finish_search import score_winners
+
+        return score_winners(self._search, study, cache, report, pace)
+
+
+Trials = GridTrials | SearchTrials
+Plan = StudyPlan | SearchPlan
 
 
 def guarded(held: LeasedTrial, report: Reporter) -> Reporter:

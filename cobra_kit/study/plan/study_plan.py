@@ -19,11 +19,18 @@ from cobra_kit.report import PaperReference
 
 ONLY_ARM = "model"
 """The arm of a recipe without an ablation."""
+WORDS = ("title", "description", "paper")
+"""What a recipe says to its readers: another text does not make another study."""
 
 
 def run_name(arm: str, seed: int) -> str:
     """Returns the name of a run's folder, such as `mlp-s7`."""
     return f"{arm}-s{seed}"
+
+
+def study_name(recipe: Recipe) -> str:
+    """Returns the name of a study's folder, such as `ablation_projector-laptop`."""
+    return f"{recipe.name}-{recipe.profile}" if recipe.profile else recipe.name
 
 
 _NEEDED = {"data": "{source: scenes}", "train": "{finetune: {epochs: 1}}"}
@@ -94,7 +101,7 @@ class StudyPlan:
     @property
     def name(self) -> str:
         """Returns the name of its folder, such as `ablation_projector-laptop`."""
-        return f"{self.recipe.name}-{self.recipe.profile}" if self.recipe.profile else self.recipe.name
+        return study_name(self.recipe)
 
     @property
     def factor(self) -> str:
@@ -139,13 +146,8 @@ class StudyPlan:
 
     def identity(self) -> dict[str, Any]:
         """Returns what must be equal for two processes to work on one study; titles do not matter."""
-        plain = self.resolved.plain()
-        words = ("title", "description", "paper")
-        return {
-            "profile": self.recipe.profile,
-            **without_limits({key: value for key, value in plain.items() if key not in words}),
-            "lock": self.lock(),
-        }
+        plain = {key: value for key, value in self.resolved.plain().items() if key not in WORDS}
+        return {"profile": self.recipe.profile, **without_limits(plain), "lock": self.lock()}
 
 
 def without_limits(plain: dict[str, Any]) -> dict[str, Any]:
@@ -170,18 +172,18 @@ def make_plan(recipe: Recipe, registry: Registry | None = None) -> StudyPlan:
     ablation = recipe.ablation
     if ablation is None:
         arms = {ONLY_ARM: replace(resolve(recipe, registry), arm=ONLY_ARM)}
-    for one in arms.values():
-        check_sections(one.recipe)
-        check_questions(one.recipe)
+    for resolved in arms.values():
+        check_sections(resolved.recipe)
+        check_questions(resolved.recipe)
     seeds = ablation.seeds if ablation else [recipe.seed]
-    complete = {arm: with_data(one) for arm, one in arms.items()}
+    complete = {arm: with_data(resolved) for arm, resolved in arms.items()}
     return StudyPlan(
         resolved=with_data(resolve(recipe, registry)) if recipe.data else resolve(recipe, registry),
         reference=ablation.reference if ablation else ONLY_ARM,
         runs=tuple(
-            RunPlan(arm, seed, _with_seed(one, seed))
+            RunPlan(arm, seed, _changed(resolved, {"seed": seed}))
             for seed in seeds
-            for arm, one in complete.items()
+            for arm, resolved in complete.items()
             if ablation is None or arm not in ablation.not_meaningful
         ),
     )
@@ -278,10 +280,6 @@ def with_data(resolved: ResolvedRecipe) -> ResolvedRecipe:
     assert data is not None
     settings = source_settings(resolved.recipe).model_dump(mode="json", exclude_none=True)
     return _changed(resolved, {"data": DataSection(source=data.source, **settings)})
-
-
-def _with_seed(resolved: ResolvedRecipe, seed: int) -> ResolvedRecipe:
-    return _changed(resolved, {"seed": seed})
 
 
 def _changed(resolved: ResolvedRecipe, changes: Mapping[str, Any]) -> ResolvedRecipe:

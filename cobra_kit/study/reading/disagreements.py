@@ -19,24 +19,24 @@ _DIFFERS = 0.5
 _Pair = tuple[QuestionScore, QuestionScore]
 
 
-def disagreements(study: StoredStudy, table: AblationTable, album: ReportImages) -> tuple[DisagreementExample, ...]:
+def disagreements(study: StoredStudy, table: AblationTable, images: ReportImages) -> tuple[DisagreementExample, ...]:
     """Returns, for the reference and each other arm, the questions that one answers and the other does not.
 
     Args:
         study: The study.
         table: Its table; the first of its seeds is looked at.
-        album: Where prompts and pictures come from.
+        images: Where prompts and pictures come from.
     """
     seed = table.seeds[0]
-    found = [
+    contests = [
         (arm, benchmark, won, lost, count)
         for arm in table.others
         for benchmark, won, lost, count in _differing(study, table.reference, arm, seed)
     ]
-    each = max(1, min(_MOST_EACH, _MOST_PICTURES // (2 * len(found)))) if found else 0
+    each = max(1, min(_MOST_EACH, _MOST_PICTURES // (2 * len(contests)))) if contests else 0
     result = []
     left = _MOST_PICTURES
-    for arm, benchmark, won, lost, count in found:
+    for arm, benchmark, won, lost, count in contests:
         pairs = [*_sample(benchmark, won, each), *_sample(benchmark, lost, each)][:left]
         left -= len(pairs)
         result.append(
@@ -48,7 +48,7 @@ def disagreements(study: StoredStudy, table: AblationTable, album: ReportImages)
                 questions=count,
                 won=len(won),
                 lost=len(lost),
-                sample=tuple(_dispute(benchmark, table.reference, arm, pair, album) for pair in pairs),
+                sample=tuple(_as_question(benchmark, table.reference, arm, pair, images) for pair in pairs),
             )
         )
     return tuple(result)
@@ -58,8 +58,8 @@ def _differing(
     study: StoredStudy, reference: str, arm: str, seed: int
 ) -> Iterator[tuple[str, list[_Pair], list[_Pair], int]]:
     """Yields (benchmark, pairs that the arm wins, pairs that it loses, questions that both answered)."""
-    one, other = (run_scores(study.folder.run(StoredRun(name, seed))) for name in (reference, arm))
-    for benchmark, scores in one.items():
+    ours, other = (run_scores(study.folder.run(StoredRun(name, seed))) for name in (reference, arm))
+    for benchmark, scores in ours.items():
         answered = {score.question_id: score for score in other.get(benchmark, ())}
         pairs = [(score, answered[score.question_id]) for score in scores if score.question_id in answered]
         won = [pair for pair in pairs if pair[1].score - pair[0].score >= _DIFFERS]
@@ -76,15 +76,15 @@ def _sample(benchmark: str, pairs: Sequence[_Pair], count: int) -> list[_Pair]:
     return sorted(pairs, key=place)[:count]
 
 
-def _dispute(benchmark: str, reference: str, arm: str, pair: _Pair, album: ReportImages) -> DisagreementQuestion:
-    one, other = pair
+def _as_question(benchmark: str, reference: str, arm: str, pair: _Pair, images: ReportImages) -> DisagreementQuestion:
+    ours, other = pair
     return DisagreementQuestion(
-        question_id=one.question_id,
-        group=one.group,
-        prompt=album.prompt(benchmark, one.question_id),
-        truth=one.answer,
-        replies=(_reply(reference, one), _reply(arm, other)),
-        picture=album.picture(one.picture),
+        question_id=ours.question_id,
+        group=ours.group,
+        prompt=images.prompt(benchmark, ours.question_id),
+        truth=ours.answer,
+        replies=(_reply(reference, ours), _reply(arm, other)),
+        picture=images.picture(ours.picture),
     )
 
 

@@ -7,10 +7,8 @@ from typing import Any
 
 from cobra_kit.files import newest_json_lines
 from cobra_kit.report.view import RunState, RunView, StageCurve
-from cobra_kit.study.reading.results import SPLIT, is_scored, read_training
+from cobra_kit.study.reading.stored_files import SPLIT, is_scored, read_metrics, read_training
 from cobra_kit.study.reading.stored_study import StoredRun, StoredStudy
-
-_METRICS = "metrics.jsonl"
 
 
 def run_views(study: StoredStudy) -> tuple[RunView, ...]:
@@ -20,15 +18,15 @@ def run_views(study: StoredStudy) -> tuple[RunView, ...]:
 
 def missing(study: StoredStudy, finished: StoredStudy | None, runs: tuple[RunView, ...]) -> tuple[str, ...]:
     """Returns what is not done, for a report that is made before the end."""
-    found = [f"{run.name}: {_state(run)}" for run in runs if run.state != "finished"]
+    lines = [f"{run.name}: {_state(run)}" for run in runs if run.state != "finished"]
     if finished is None:
-        return (*found, "no run is finished, so there is no table yet")
+        return (*lines, "no run is finished, so there is no table yet")
     left_out = [arm for arm in study.arms if arm not in finished.arms]
     if left_out:
-        found.append(f"not in the table: {', '.join(left_out)}")
+        lines.append(f"not in the table: {', '.join(left_out)}")
     if study.reference not in finished.arms and len(finished.arms) > 1:
-        found.append(f"the reference {study.reference} is not finished; {finished.reference} stands in for it")
-    return tuple(found)
+        lines.append(f"the reference {study.reference} is not finished; {finished.reference} stands in for it")
+    return tuple(lines)
 
 
 def _state(run: RunView) -> str:
@@ -38,7 +36,7 @@ def _state(run: RunView) -> str:
 
 
 def _view(run: StoredRun, folder: Path) -> RunView:
-    lines = _lines(folder / _METRICS)
+    lines = read_metrics(folder)
     stages = dict.fromkeys(str(line["stage"]) for line in lines)
     return RunView(
         name=run.name,
@@ -68,8 +66,3 @@ def _curve(stage: str, lines: list[dict[str, Any]]) -> StageCurve:
             if "mean" in (line.get("validation") or {})
         ),
     )
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    """Returns the lines that tell of a step; a run that is going on may be in the middle of one."""
-    return [line for line in newest_json_lines(path) if "stage" in line and isinstance(line.get("step"), int)][::-1]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
 from cobra_kit.errors import CobraError
 from cobra_kit.recipe import differences, load_recipe
 from cobra_kit.report.view import Command, Document
-from cobra_kit.study.folder import MANIFEST
+from cobra_kit.study.folder import MANIFEST, RECIPE
 from cobra_kit.study.plan.study_plan import make_plan
 from cobra_kit.study.reading.stored_study import StoredStudy
 
@@ -29,32 +29,32 @@ _SESSION = (
 
 def facts(study: StoredStudy) -> tuple[tuple[str, str], ...]:
     """Returns (name, value) of what the numbers depend on; several values where runs or sessions differed."""
-    manifests = list(_run_manifests(study))
+    manifests = list(study.run_manifests)
     sessions = [session for manifest in manifests for session in manifest.get("sessions", ())]
-    found = [
+    named = [
         ("recipe", study.name),
         ("profile", study.profile),
         ("seeds", ", ".join(map(str, study.seeds))),
         ("created", str(study.manifest.get("created", ""))),
-        ("cobra-kit", _joined([study.manifest.get("cobra_kit"), *(one.get("cobra_kit") for one in sessions)])),
+        ("cobra-kit", _joined([study.manifest.get("cobra_kit"), *(session.get("cobra_kit") for session in sessions)])),
         *((label, _joined([session.get(key) for session in sessions])) for label, key in _SESSION),
         ("packages", _joined([_requirements(session) for session in sessions])),
         ("components", "\n".join(f"{name}: {origin}" for name, origin in _lock(study).items())),
         ("data", _joined([manifest.get("data") for manifest in manifests])),
     ]
-    return tuple((name, value) for name, value in found if value)
+    return tuple((name, value) for name, value in named if value)
 
 
 def commands(study: StoredStudy) -> tuple[Command, ...]:
     """Returns how to run a study again, exactly, and how to draw its report."""
     path = str(study.path)
-    found = []
-    packages = {_requirements(session) for one in _run_manifests(study) for session in one.get("sessions", ())}
+    listed = []
+    packages = {_requirements(session) for manifest in study.run_manifests for session in manifest.get("sessions", ())}
     if len(packages) == 1 and (wanted := packages.pop()):
-        found.append(Command(purpose="The same versions of what it computes with:", line=f"pip install {wanted}"))
+        listed.append(Command(purpose="The same versions of what it computes with:", line=f"pip install {wanted}"))
     if (changed := _changed(study)) == 0:
         line = shlex.join(["cobra-kit", "run", study.name, *_profile(study), "--out", path])
-        found.append(
+        listed.append(
             Command(
                 purpose="The recipe of that name says the same today. In this folder the command goes on where the "
                 "study stopped; in another it runs the whole study:",
@@ -63,16 +63,16 @@ def commands(study: StoredStudy) -> tuple[Command, ...]:
         )
     differs = f" (the recipe named {study.name} says something else today, in {changed} settings)" if changed else ""
     purpose = f"From the study's own recipe, which stands below and leaves nothing to a default{differs}:"
-    again = shlex.join(["cobra-kit", "run", f"{path}/recipe.yaml", "--out", f"{path}-again"])
-    found.append(Command(purpose=purpose, line=again))
-    found.append(Command(purpose="This page again:", line=shlex.join(["cobra-kit", "report", path])))
-    return tuple(found)
+    again = shlex.join(["cobra-kit", "run", f"{path}/{RECIPE}", "--out", f"{path}-again"])
+    listed.append(Command(purpose=purpose, line=again))
+    listed.append(Command(purpose="This page again:", line=shlex.join(["cobra-kit", "report", path])))
+    return tuple(listed)
 
 
 def documents(study: StoredStudy) -> tuple[Document, ...]:
     """Returns the study's recipe and manifest, whole."""
     manifest = json.dumps(study.manifest, indent=2, ensure_ascii=False)
-    return (Document(name="recipe.yaml", text=study.recipe_text), Document(name=MANIFEST, text=manifest))
+    return (Document(name=RECIPE, text=study.recipe_text), Document(name=MANIFEST, text=manifest))
 
 
 def _changed(study: StoredStudy) -> int | None:
@@ -88,22 +88,12 @@ def _profile(study: StoredStudy) -> list[str]:
     return ["--profile", study.profile] if study.profile else []
 
 
-def _run_manifests(study: StoredStudy) -> Iterator[dict[str, Any]]:
-    for run in study.runs:
-        try:
-            manifest = json.loads((study.folder.run(run) / MANIFEST).read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
-            continue  # not begun, or damaged: `run` says so
-        if isinstance(manifest, dict):
-            yield manifest
-
-
 def _lock(study: StoredStudy) -> dict[str, str]:
-    found = study.identity.get("lock", {})
-    return {str(name): str(origin) for name, origin in found.items()} if isinstance(found, dict) else {}
+    lock = study.identity.get("lock", {})
+    return {str(name): str(origin) for name, origin in lock.items()} if isinstance(lock, dict) else {}
 
 
-def _requirements(session: dict[str, Any]) -> str:
+def _requirements(session: Mapping[str, Any]) -> str:
     return " ".join(f"{name}=={version}" for name, version in (session.get("packages") or {}).items())
 
 

@@ -13,8 +13,8 @@ from cobra_kit.study.reading.progress import missing, run_views
 from cobra_kit.study.reading.provenance import commands, documents, facts
 from cobra_kit.study.reading.report_images import ReportImages
 from cobra_kit.study.reading.results import study_table
+from cobra_kit.study.reading.search_trials import sweep_view
 from cobra_kit.study.reading.stored_study import StoredRun, StoredStudy, read_study
-from cobra_kit.study.search.view import sweep_view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +52,12 @@ def report_view(state: StudyState, report: Reporter = silent) -> ReportView:
         report: Told about long work, such as drawing pictures again.
     """
     study, table = state.study, state.table
-    disputes: tuple[DisagreementExample, ...] = ()
+    examples: tuple[DisagreementExample, ...] = ()
     pictures_missing = ""
     if table is not None and table.others:
-        album = ReportImages(study, StoredRun(table.reference, table.seeds[0]), report)
-        disputes = disagreements(study, table, album)
-        pictures_missing = album.missing
+        images = ReportImages(study, StoredRun(table.reference, table.seeds[0]), report)
+        examples = disagreements(study, table, images)
+        pictures_missing = images.missing
     return ReportView(
         title=_title(study, table),
         description=str(study.recipe.get("description") or ""),
@@ -65,7 +65,7 @@ def report_view(state: StudyState, report: Reporter = silent) -> ReportView:
         runs=run_views(study),
         sweep=sweep_view(study),
         missing=state.missing,
-        disagreements=disputes,
+        disagreements=examples,
         pictures_missing=pictures_missing,
         facts=facts(study),
         documents=documents(study),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 from collections.abc import Mapping
 from functools import cached_property
 
@@ -16,8 +15,8 @@ from cobra_kit.errors import CobraError, DataError, ImageError, first_line
 from cobra_kit.events import Reporter
 from cobra_kit.recipe import load_recipe
 from cobra_kit.report.view import Picture
-from cobra_kit.study.folder import MANIFEST
-from cobra_kit.study.reading.results import SPLIT
+from cobra_kit.study.folder import RECIPE
+from cobra_kit.study.reading.stored_files import SPLIT, read_run_manifest
 from cobra_kit.study.reading.stored_study import StoredRun, StoredStudy
 
 _SHOWN = 136
@@ -50,20 +49,27 @@ class ReportImages:
 
     def prompt(self, benchmark: str, question_id: str) -> str:
         """Returns what was asked; empty where the data cannot be opened."""
-        found = self._questions.get(benchmark, {}).get(question_id)
-        return found.prompt if found else ""
+        question = self._questions.get(benchmark, {}).get(question_id)
+        return question.prompt if question else ""
 
     @cached_property
     def _questions(self) -> Mapping[str, Mapping[str, Question]]:
         if self._source is None:
             return {}
         listed = self._source.benchmarks(SPLIT)
-        return {name: {one.question_id: one for one in benchmark.questions} for name, benchmark in listed.items()}
+        return {
+            name: {question.question_id: question for question in benchmark.questions}
+            for name, benchmark in listed.items()
+        }
 
     def _opened(self) -> DataSource | None:
         try:
-            recipe = load_recipe(self._study.path / "recipe.yaml")
-            then = json.loads((self._study.folder.run(self._run) / MANIFEST).read_text(encoding="utf-8"))["data"]
+            recipe = load_recipe(self._study.path / RECIPE)
+            manifest = read_run_manifest(self._study.folder.run(self._run))
+            if manifest is None:
+                self.missing = "the run's manifest cannot be read"
+                return None
+            then = manifest["data"]
             now = known_fingerprint(recipe)  # before minutes of drawing what is not wanted
             if now in (None, then):
                 source = open_source(recipe, self._report)
@@ -72,9 +78,7 @@ class ReportImages:
                     return source
             self.missing = f"the data are not those of this study ({then} then, {now} now)"
         except CobraError as error:
-            self.missing = first_line(error)
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            self.missing = f"the run's manifest cannot be read ({type(error).__name__})"
+            self.missing = str(error).splitlines()[0]
         return None
 
 

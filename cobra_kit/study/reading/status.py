@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,10 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 from cobra_kit.errors import CobraError
 from cobra_kit.files import newest_json_lines
 from cobra_kit.recipe.sweep import COSTS
-from cobra_kit.study.execution.trial_sources import NOT_EVALUATED, RUN
-from cobra_kit.study.execution.trials import STUDY_NAME
-from cobra_kit.study.folder import MANIFEST
-from cobra_kit.study.search.repeats import REPEATS
+from cobra_kit.study.reading.stored_files import read_metrics
+from cobra_kit.study.reading.stored_study import StoredStudy, read_study
+from cobra_kit.study.trial_attributes import NOT_EVALUATED, REPEATS, RUN, STUDY_NAME
 from cobra_kit.trials import ERROR, INFEASIBLE, NAME, REASON, open_storage
 from cobra_kit.trials.lease import read_lease
 from cobra_kit.trials.storage import HIDDEN, JOURNAL
@@ -96,7 +94,7 @@ class StudyStatus:
 
     def count(self, state: str) -> int:
         """Returns how many trials are in a state."""
-        return sum(one.state == state for one in self.trials)
+        return sum(trial.state == state for trial in self.trials)
 
     @property
     def ended(self) -> int:
@@ -107,10 +105,14 @@ class StudyStatus:
     def best(self) -> TrialStatus | None:
         """Returns the trial that is best by the first value, the earliest of equals."""
         sign = -1 if self.directions[0] == "maximize" else 1
-        found = [(sign * one.values[0], one.number, one) for one in self.trials if one.state == COMPLETE and one.values]
-        return min(found)[-1] if found else None
+        ranked = [
+            (sign * trial.values[0], trial.number, trial)
+            for trial in self.trials
+            if trial.state == COMPLETE and trial.values
+        ]
+        return min(ranked)[-1] if ranked else None
 
-    def shown(self, values: Sequence[float]) -> str:
+    def format_values(self, values: Sequence[float]) -> str:
         """Returns values with their names; accuracies are in percent."""
         return "  ".join(f"{name} {_number(name, value)}" for name, value in zip(self.metrics, values, strict=True))
 
@@ -125,41 +127,33 @@ def study_status(folder: Path, storage: str | None = None) -> StudyStatus:
     Raises:
         CobraError: There is no study, or its storage cannot be read.
     """
-    study, name = stored_trials(folder, storage)
-    return read_status(study, folder, name)
+    stored = read_study(folder)
+    return read_status(stored_trials(stored, storage), folder, stored.trials_name)
 
 
-def stored_trials(folder: Path, storage: str | None = None) -> tuple[Study, str]:
-    """Returns the trials of the study in a folder, and the study's name.
+def stored_trials(stored: StoredStudy, storage: str | None = None) -> Study:
+    """Returns the trials of a study, as Optuna has them.
 
     Args:
-        folder: Its folder.
+        stored: The study.
         storage: URL of the database; None: as the folder says, which keeps no password.
 
     Raises:
-        CobraError: There is no study, or its storage cannot be read.
+        CobraError: The storage cannot be read, or has no such study.
     """
     import optuna
 
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        name = "-".join(filter(None, (manifest["study"], manifest["profile"])))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise CobraError(
-            "no study here", where=str(folder), hint="Give the folder that cobra-kit run or sweep made."
-        ) from error
-    noted = manifest.get("storage")
+    folder, noted = stored.path, stored.manifest.get("storage")
     if storage is None and noted and HIDDEN not in noted:
         storage = noted
     if storage is None and (noted or not (folder / JOURNAL).exists()):
         raise _no_trials(folder, noted)
-    known = name if storage else STUDY_NAME
+    name = stored.trials_name if storage else STUDY_NAME
     try:
         sampler = optuna.samplers.RandomSampler()  # never asked
-        study = optuna.load_study(study_name=known, storage=open_storage(storage, folder), sampler=sampler)
+        return optuna.load_study(study_name=name, storage=open_storage(storage, folder), sampler=sampler)
     except KeyError as error:
         raise _no_trials(folder, noted) from error
-    return study, name
 
 
 def read_status(study: Study, folder: Path, name: str) -> StudyStatus:
@@ -170,13 +164,13 @@ def read_status(study: Study, folder: Path, name: str) -> StudyStatus:
         folder: Its folder.
         name: Its name.
     """
-    latest = {one.user_attrs[NAME]: one for one in study.get_trials(deepcopy=False) if NAME in one.user_attrs}
-    trials = [_status(one, folder) for one in sorted(latest.values(), key=lambda one: one.number)]
+    latest = {trial.user_attrs[NAME]: trial for trial in study.get_trials(deepcopy=False) if NAME in trial.user_attrs}
+    trials = [_status(trial, folder) for trial in sorted(latest.values(), key=lambda trial: trial.number)]
     return StudyStatus(
         study=name,
         folder=str(folder),
         metrics=list(study.metric_names or []),
-        directions=[one.name.lower() for one in study.directions],
+        directions=[direction.name.lower() for direction in study.directions],
         trials=trials,
         seconds_left=_left(trials),
     )
@@ -198,8 +192,8 @@ def state_of(trial: FrozenTrial) -> State:
 def _status(trial: FrozenTrial, folder: Path) -> TrialStatus:
     name, state = str(trial.user_attrs[NAME]), state_of(trial)
     running = state == RUNNING
-    mark = read_lease(trial.user_attrs) if running else None
-    line = _last_line(folder / "runs" / str(trial.user_attrs.get(RUN, name))) if running else {}
+    lease = read_lease(trial.user_attrs) if running else None
+    line = _last_step(folder / "runs" / str(trial.user_attrs.get(RUN, name))) if running else {}
     step, steps, seconds = line.get("step"), line.get("steps"), line.get("seconds")
     end = trial.datetime_complete or (datetime.now() if running else None)
     return TrialStatus(
@@ -211,7 +205,7 @@ def _status(trial: FrozenTrial, folder: Path) -> TrialStatus:
         stage=str(line.get("stage", "")),
         step=step,
         steps=steps,
-        worker=str(mark.owner) if mark else "",
+        worker=str(lease.owner) if lease else "",
         note=_note(trial),
         seconds=(end - trial.datetime_start).total_seconds() if end and trial.datetime_start else None,
         seconds_left=(steps - step) * seconds / step if step and steps and seconds else None,
@@ -230,16 +224,15 @@ def _note(trial: FrozenTrial) -> str:
     return str(trial.user_attrs.get(ERROR) or trial.user_attrs.get(REASON) or "")
 
 
-def _last_line(run_folder: Path) -> dict[str, Any]:
+def _last_step(run_folder: Path) -> dict[str, Any]:
     """Returns the last line of a run's metrics that tells of training; empty if there is none."""
-    newest = islice(newest_json_lines(run_folder / "metrics.jsonl"), 20)
-    return next((line for line in newest if "loss" in line), {})
+    return next((line for line in reversed(read_metrics(run_folder, last=20)) if "loss" in line), {})
 
 
 def _left(trials: list[TrialStatus]) -> float | None:
-    took = [one.seconds for one in trials if one.state == COMPLETE and one.seconds]
-    running = [one.seconds or 0.0 for one in trials if one.state == RUNNING]
-    waiting = sum(one.state == WAITING for one in trials)
+    took = [trial.seconds for trial in trials if trial.state == COMPLETE and trial.seconds]
+    running = [trial.seconds or 0.0 for trial in trials if trial.state == RUNNING]
+    waiting = sum(trial.state == WAITING for trial in trials)
     if not took or not running:
         return 0.0 if not waiting and not running else None
     each = median(took)

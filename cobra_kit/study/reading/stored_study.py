@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,9 @@ from cobra_kit.arguments import text
 from cobra_kit.errors import CobraError
 from cobra_kit.formatting import did_you_mean, nearest
 from cobra_kit.report import PaperReference
-from cobra_kit.study.folder import MANIFEST, StudyFolder
+from cobra_kit.study.folder import MANIFEST, RECIPE, StudyFolder
 from cobra_kit.study.plan.study_plan import run_name
-from cobra_kit.study.reading.results import SPLIT, is_scored
+from cobra_kit.study.reading.stored_files import SPLIT, damaged_study, is_scored, read_run_manifest, read_study_manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,21 @@ class StoredStudy:
     @property
     def identity(self) -> Mapping[str, Any]:
         """Returns what another study must agree with to be the same one."""
-        found: Mapping[str, Any] = self.manifest["identity"]
-        return found
+        identity: Mapping[str, Any] = self.manifest["identity"]
+        return identity
+
+    @property
+    def trials_name(self) -> str:
+        """Returns the name that its trials have in a database."""
+        return "-".join(filter(None, (self.name, self.profile)))
+
+    @property
+    def run_manifests(self) -> Iterator[Mapping[str, Any]]:
+        """Yields what the numbers of its runs depend on, of those that are begun."""
+        for run in self.runs:
+            with suppress(CobraError):  # damaged: `run` says so
+                if (manifest := read_run_manifest(self.folder.run(run))) is not None:
+                    yield manifest
 
     @property
     def factor(self) -> str:
@@ -90,8 +103,8 @@ class StoredStudy:
     @property
     def left_out(self) -> Mapping[str, str]:
         """Returns the arms that are not run, with the reason."""
-        found: Mapping[str, str] = self._ablation.get("not_meaningful") or {}
-        return found
+        reasons: Mapping[str, str] = self._ablation.get("not_meaningful") or {}
+        return reasons
 
     def finished(self) -> StoredStudy | None:
         """Returns the part that a table can be made of: arms with a finished run, under seeds they share.
@@ -112,8 +125,8 @@ class StoredStudy:
 
     @property
     def _ablation(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self.recipe.get("ablation") or {}
-        return found
+        section: Mapping[str, Any] = self.recipe.get("ablation") or {}
+        return section
 
 
 def read_study(path: Path) -> StoredStudy:
@@ -122,11 +135,11 @@ def read_study(path: Path) -> StoredStudy:
     Raises:
         CobraError: There is none, or what describes it is damaged.
     """
-    if not (path / MANIFEST).is_file() or not (path / "recipe.yaml").is_file():
+    manifest = read_study_manifest(path) if (path / RECIPE).is_file() else None
+    if manifest is None:
         raise CobraError("no study here", where=str(path), hint=_hint(path))
     try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        recipe_text = (path / "recipe.yaml").read_text(encoding="utf-8")
+        recipe_text = (path / RECIPE).read_text(encoding="utf-8")
         recipe = yaml.safe_load(recipe_text)
         return StoredStudy(
             path=path,
@@ -135,28 +148,23 @@ def read_study(path: Path) -> StoredStudy:
             arms=tuple(manifest["arms"]),
             reference=text(manifest["reference"], "reference"),
             seeds=tuple(manifest["seeds"]),
-            manifest={**manifest, "identity": dict(manifest["identity"])},
+            manifest=manifest,
             recipe=dict(recipe),
             recipe_text=recipe_text,
         )
     except (OSError, ValueError, KeyError, TypeError, RecursionError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise CobraError(
-            f"what describes the study is damaged ({type(error).__name__}: {reason})",
-            where=str(path),
-            hint="`cobra-kit run` with the same recipe and --fresh starts it over.",
-        ) from error
+        raise damaged_study(path, error) from error
 
 
 def list_studies(root: Path) -> list[StoredStudy]:
     """Returns the studies in the folders below `root`, those that can be read, by name."""
-    found = []
+    studies = []
     for manifest in sorted(root.glob(f"*/{MANIFEST}")):
         try:
-            found.append(read_study(manifest.parent))
+            studies.append(read_study(manifest.parent))
         except CobraError:
             continue  # a run's folder, or somebody else's file of that name
-    return found
+    return studies
 
 
 def _hint(path: Path) -> str:

@@ -65,30 +65,30 @@ def remarks(recipe: Recipe, trials: int | None = None) -> list[str]:
     section = recipe.sweep
     assert section is not None
     count, sampler = number_of_trials(recipe, trials), section.sampler
-    found: list[str] = []
+    lines: list[str] = []
     points = math.prod(choice.count or 0 for choice in section.space.values())
     if sampler.use == GRID:
         if "trials" in section.model_fields_set and section.trials > count:
-            found.append(f"sweep.trials is {section.trials}, but the grid has {_points(count)}: each runs once")
+            lines.append(f"sweep.trials is {section.trials}, but the grid has {_points(count)}: each runs once")
         if "seed" in section.model_fields_set:
-            found.append("sweep.seed is not read: a grid samples nothing")
+            lines.append("sweep.seed is not read: a grid samples nothing")
     elif points and count > points:
-        found.append(f"{count} trials, but the space has {_points(points)} at most: the others repeat one")
+        lines.append(f"{count} trials, but the space has {_points(points)} at most: the others repeat one")
     if sampler.use in _RANDOM_FIRST:
         option, default = _RANDOM_FIRST[sampler.use]
         first = sampler.options().get(option, default)
         if isinstance(first, int) and first >= count:
             text = f"{sampler.use} draws its first {first} trials at random, so all {count} are"
-            found.append(f"{text}; sweep.sampler.{option} says how many")
+            lines.append(f"{text}; sweep.sampler.{option} says how many")
     if section.pruner is not None and (remark := pruner_remark(recipe, count)) is not None:
-        found.append(remark)
+        lines.append(remark)
     by_chance = [path for path, choice in section.space.items() if choice.when]
     if sampler.use == _CMAES:
         by_chance = [path for path, choice in section.space.items() if choice.when or not choice.is_number]
     if by_chance and sampler.use in (_CMAES, "gp"):
         learnt = "ranges that every trial has" if sampler.use == _CMAES else "what every trial has"
-        found.append(f"{sampler.use} draws {', '.join(by_chance)} at random: it learns from {learnt}")
-    return found
+        lines.append(f"{sampler.use} draws {', '.join(by_chance)} at random: it learns from {learnt}")
+    return lines
 
 
 def _objectives(recipe: Recipe) -> list[RecipeError]:
@@ -101,20 +101,20 @@ def _objectives(recipe: Recipe) -> list[RecipeError]:
     chosen = recipe.evaluate.benchmarks if recipe.evaluate is not None else None
     asked = offered if chosen is None else chosen
     known = [*([MEAN] if offered and asked else []), *(name for name in asked if name in offered)]
-    found: list[RecipeError] = []
+    problems: list[RecipeError] = []
     for index, objective in enumerate(section.objectives):
         metric, keys = objective.metric, ("sweep", "objectives", index, "metric")
         if metric in COSTS or metric in known:
             continue
         if metric in offered:
             message = f"{metric} is not among evaluate.benchmarks, so no trial has a value of it"
-            found.append(problem(recipe.tree, keys, message, f"There are {', '.join([*known, *COSTS])}."))
+            problems.append(problem(recipe.tree, keys, message, f"There are {', '.join([*known, *COSTS])}."))
             continue
         message = f"no benchmark named {metric!r} to seek"
         if metric == MEAN:
             message = "the data source has no benchmarks, so there is no mean to seek"
-        found.append(problem(recipe.tree, keys, message, suggest(metric, [*known, *COSTS], what="there are")))
-    return found
+        problems.append(problem(recipe.tree, keys, message, suggest(metric, [*known, *COSTS], what="there are")))
+    return problems
 
 
 def _grid(recipe: Recipe) -> list[RecipeError]:

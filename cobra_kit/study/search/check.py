@@ -35,8 +35,8 @@ def check_space(recipe: Recipe, registry: Registry | None = None) -> None:
     raise_problems(name, [_unread(recipe, path) for path in space if path.partition(".")[0] not in SECTIONS])
     raise_problems(name, impossible_conditions(recipe, space))
     tried = {path: _Tried(recipe, space, path, registry) for path in space}
-    raise_problems(name, [error for one in tried.values() for error in one.mistakes()])
-    raise_problems(name, [error for one in tried.values() for error in one.without_effect()])
+    raise_problems(name, [error for attempt in tried.values() for error in attempt.mistakes()])
+    raise_problems(name, [error for attempt in tried.values() for error in attempt.without_effect()])
     raise_problems(name, _covered(recipe, space, registry))
 
 
@@ -74,15 +74,15 @@ class _Tried:
     def _unknown_components(self) -> list[RecipeError]:
         section, _, rest = self._path.partition(".")
         kind = next((kind for kind in KINDS if rest == f"{kind}.use"), None)
-        found: list[RecipeError] = []
+        problems: list[RecipeError] = []
         if section != "model" or kind is None or not self._failed:
-            return found
+            return problems
         for value in self._values:
             try:
                 self._registry.get(kind, str(value))
             except PluginError as error:
-                found.append(problem(self._recipe.tree, self._keys, error.message, error.hint))
-        return found
+                problems.append(problem(self._recipe.tree, self._keys, error.message, error.hint))
+        return problems
 
     def without_effect(self) -> list[RecipeError]:
         """Returns an error if no trial reads the path, or if two of its values are one."""
@@ -110,7 +110,7 @@ def _unread(recipe: Recipe, path: str) -> RecipeError:
 def _covered(recipe: Recipe, space: Space, registry: Registry | None) -> list[RecipeError]:
     """Returns an error per path that is sought in vain beside a value of another: what stands below in the space is
     laid over it, and another component brings its own settings."""
-    found: list[RecipeError] = []
+    problems: list[RecipeError] = []
     for (path, choice), (other, covering) in itertools.permutations(space.items(), 2):
         if not _may_cover(other, path):
             continue
@@ -122,14 +122,14 @@ def _covered(recipe: Recipe, space: Space, registry: Registry | None) -> list[Re
             if not inputs and _fits(recipe, {**beside(space, other), other: value}, registry):
                 message = f"no trial can have it where {other} is {show_value(value)}"
                 hint = f"Say beside which values of {other} it is sought: when: {{{other}: VALUE}}"
-                found.append(problem(recipe.tree, ("sweep", "space", path), message, hint))
+                problems.append(problem(recipe.tree, ("sweep", "space", path), message, hint))
                 break
-            if len(inputs) > 1 and all(one == inputs[0] for one in inputs):
+            if len(inputs) > 1 and all(other_inputs == inputs[0] for other_inputs in inputs):
                 message = f"no trial reads it where {other} is {show_value(value)}"
                 hint = f"Write it below {other}, and beside which of its values it is sought: when: {{{other}: VALUE}}"
-                found.append(problem(recipe.tree, ("sweep", "space", path), message, hint))
+                problems.append(problem(recipe.tree, ("sweep", "space", path), message, hint))
                 break
-    return found
+    return problems
 
 
 def _fits(recipe: Recipe, values: Values, registry: Registry | None) -> bool:

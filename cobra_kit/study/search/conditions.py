@@ -26,7 +26,7 @@ def beside(space: Space, path: str) -> Values:
 
 def impossible_conditions(recipe: Recipe, space: Space) -> list[RecipeError]:
     """Returns an error per condition, or value of one, that never holds."""
-    found: list[RecipeError] = []
+    problems: list[RecipeError] = []
     for path, choice in space.items():
         for other, wanted in (choice.when or {}).items():
             keys = ("sweep", "space", path, "when", other)
@@ -36,11 +36,11 @@ def impossible_conditions(recipe: Recipe, space: Space) -> list[RecipeError]:
                     continue
                 whole = "" if len(values) == 1 else f" for {show_value(value)}"
                 message = f"{path} is never sought{whole}: {other} is never {show_value(value)}"
-                found.append(problem(recipe.tree, keys, message, hint))
-        if choice.when and not found and not _can_be_sought(space, path):
+                problems.append(problem(recipe.tree, keys, message, hint))
+        if choice.when and not problems and not _can_be_sought(space, path):
             message = f"{path} is never sought: its conditions exclude each other"
-            found.append(problem(recipe.tree, ("sweep", "space", path, "when"), message, "Remove one of them."))
-    return found
+            problems.append(problem(recipe.tree, ("sweep", "space", path, "when"), message, "Remove one of them."))
+    return problems
 
 
 def _never(choice: Choice, value: Scalar) -> str | None:
@@ -80,10 +80,10 @@ def _assignments(space: Space, path: str) -> Iterator[Values]:
 
 
 def _ancestors(space: Space, path: str) -> set[str]:
-    found: set[str] = set()
+    paths: set[str] = set()
     for other in space[path].when or ():
-        found |= {other, *_ancestors(space, other)}
-    return found
+        paths |= {other, *_ancestors(space, other)}
+    return paths
 
 
 def show_value(value: Scalar) -> str:

@@ -10,7 +10,8 @@ from cobra_kit.errors import CobraError, PluginError, RecipeError, ShapeError
 from cobra_kit.model import VisionLanguageModel, compose
 from cobra_kit.recipe.sweep import COSTS, MEAN, LimitSection, ObjectiveSection
 from cobra_kit.study.plan.study_plan import RunPlan
-from cobra_kit.study.reading.results import condition, read_summaries, read_training
+from cobra_kit.study.reading.results import read_summaries
+from cobra_kit.study.reading.stored_files import condition, read_training
 from cobra_kit.trials import Infeasible
 
 VAL = condition(None, "val")
@@ -74,8 +75,8 @@ def values_of(run: RunPlan, place: Path, objectives: Sequence[ObjectiveSection])
     accuracies = read_summaries(place, VAL)
     costs = measured_costs(run, place)
     mean = {MEAN: fmean(accuracies.values())} if accuracies else {}
-    found = {**accuracies, **mean, **costs}
-    return [_value(one.metric, found) for one in objectives]
+    figures = {**accuracies, **mean, **costs}
+    return [_value(objective.metric, figures) for objective in objectives]
 
 
 def measured_costs(run: RunPlan, place: Path) -> dict[str, float]:
@@ -83,20 +84,20 @@ def measured_costs(run: RunPlan, place: Path) -> dict[str, float]:
     training = read_training(place)
     if training is None:
         raise CobraError("the run is not trained", where=str(place))
-    found = {
+    costs = {
         **known_costs(compose(run.resolved, device="meta")),
         "parameters_trained": float(training.parameters_trained),
         "training_seconds": training.seconds + training.shared_seconds,
         "tokens_per_second": training.tokens_per_second or 0.0,
     }
     if training.peak_memory_bytes is not None:
-        found["memory_bytes"] = float(training.peak_memory_bytes)
-    return found
+        costs["memory_bytes"] = float(training.peak_memory_bytes)
+    return costs
 
 
-def _value(metric: str, found: Mapping[str, float]) -> float:
-    if metric in found:
-        return found[metric]
+def _value(metric: str, figures: Mapping[str, float]) -> float:
+    if metric in figures:
+        return figures[metric]
     if metric in COSTS:
         raise CobraError(f"{metric} was not measured here")
-    raise CobraError(f"no benchmark named {metric!r} to seek", hint=f"There are {', '.join(found)}.")
+    raise CobraError(f"no benchmark named {metric!r} to seek", hint=f"There are {', '.join(figures)}.")

@@ -114,13 +114,13 @@ def _variants(recipe: Recipe) -> list[Recipe]:
     """Returns recipes of some trials: of every length that is sought, and every way of validating."""
     assert recipe.sweep is not None
     space = recipe.sweep.space
-    found = [point_recipe(recipe, {})]
+    variants = [point_recipe(recipe, {})]
     for path, choice in space.items():
         if path.startswith(("train", "evaluate")):
             for value in ends(choice):
                 with contextlib.suppress(RecipeError):
-                    found.append(point_recipe(recipe, {**beside(space, path), path: value}))
-    return found
+                    variants.append(point_recipe(recipe, {**beside(space, path), path: value}))
+    return variants
 
 
 def looks_of(recipe: Recipe) -> Looks | None:
@@ -136,8 +136,8 @@ def looks_of(recipe: Recipe) -> Looks | None:
 
 
 def _longest(variants: Sequence[Recipe]) -> Looks | None:
-    looks = [found for one in variants if (found := looks_of(one)) is not None]
-    return max(looks, key=lambda one: (one.end is None, len(one.steps)), default=None)
+    looks = [variant_looks for variant in variants if (variant_looks := looks_of(variant)) is not None]
+    return max(looks, key=lambda seen: (seen.end is None, len(seen.steps)), default=None)
 
 
 def _can_prune(recipe: Recipe, looks: Looks, trials: int) -> bool:
@@ -192,7 +192,7 @@ def _never(recipe: Recipe, why: str, hint: str) -> RecipeError:
 
 def _often(variants: Sequence[Recipe]) -> int:
     """Returns steps between two looks that give a pruner some."""
-    steps = [stages[-1].steps or 0 for one in variants if (stages := _stages(one))]
+    steps = [stages[-1].steps or 0 for variant in variants if (stages := _stages(variant))]
     return max(1, max(steps, default=0) // 5)
 
 

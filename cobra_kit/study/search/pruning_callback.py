@@ -62,31 +62,31 @@ class PruningCallback:
             listed = ", ".join((MEAN, *validator.benchmarks))
             raise CobraError(f"no benchmark named {self._metric!r} to seek", hint=f"There are {listed}.")
 
-        def look(model: VisionLanguageModel) -> Mapping[str, float]:
+        def validate(model: VisionLanguageModel) -> Mapping[str, float]:
             figures = validator(model)
             if self._metric in figures and self._step is not None:
-                self._told(self._step, figures[self._metric], validator)
+                self._report_validation(self._step, figures[self._metric], validator)
             return figures
 
-        return look
+        return validate
 
-    def _told(self, step: int, accuracy: float, validator: Validator) -> None:
+    def _report_validation(self, step: int, accuracy: float, validator: Validator) -> None:
         from optuna import TrialPruned
 
         if self._per_question:
-            self._told_each(step, validator)
+            self._report_questions(step, validator)
         else:
-            self._tell(step, accuracy)
+            self._report_value(step, accuracy)
         if self._trial.should_prune():
             raise TrialPruned(f"pruned at step {step}: {self._metric} {100 * accuracy:.1f} on validation")
 
-    def _told_each(self, step: int, validator: Validator) -> None:
+    def _report_questions(self, step: int, validator: Validator) -> None:
         """Reports question by question; equal numbers are the same question after as many looks, in any trial."""
         wanted = validator.latest if self._metric == MEAN else {self._metric: validator.latest[self._metric]}
-        scores = [one for name in sorted(wanted) for one in wanted[name]]
-        for number, one in enumerate(scores):
-            self._tell(question_number(step, number), one.score)
+        scores = [question for name in sorted(wanted) for question in wanted[name]]
+        for number, question in enumerate(scores):
+            self._report_value(question_number(step, number), question.score)
 
-    def _tell(self, at: int, value: float) -> None:
+    def _report_value(self, at: int, value: float) -> None:
         if at not in self._known:
             self._trial.report(value, at)

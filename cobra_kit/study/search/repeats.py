@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from cobra_kit.study.trial_attributes import REPEATS
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
     from optuna.trial import FrozenTrial
-
-REPEATS: Final = "cobra_kit:repeats"
-"""Name of the trial that was finished with the same values."""
 
 
 def finished_before(trial: Trial) -> FrozenTrial | None:
@@ -18,9 +17,9 @@ def finished_before(trial: Trial) -> FrozenTrial | None:
     One that was pruned says less than its values would, so a point that repeats it runs.
     """
     study: Study = trial.study
-    for one in study.get_trials(deepcopy=False):
-        if one.state.name == "COMPLETE" and one.params == trial.params and not is_repeat(one):
-            return one
+    for earlier in study.get_trials(deepcopy=False):
+        if earlier.state.name == "COMPLETE" and earlier.params == trial.params and not is_repeat(earlier):
+            return earlier
     return None
 
 

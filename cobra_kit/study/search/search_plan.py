@@ -12,10 +12,12 @@ from cobra_kit.recipe import Recipe, ResolvedRecipe, resolve
 from cobra_kit.recipe.problems import problem
 from cobra_kit.recipe.sweep import Scalar, SweepSection
 from cobra_kit.study.plan.study_plan import (
+    WORDS,
     RunPlan,
     asked_benchmarks,
     check_questions,
     check_sections,
+    study_name,
     with_data,
     without_limits,
 )
@@ -26,7 +28,6 @@ from cobra_kit.study.search.pruning import check_pruner
 from cobra_kit.study.search.space import point_recipe
 
 REFERENCE = "reference"
-_WORDS = ("title", "description", "paper")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class SearchPlan:
     @property
     def name(self) -> str:
         """Returns the name of its folder, such as `sweep_projector-laptop`."""
-        return f"{self.recipe.name}-{self.recipe.profile}" if self.recipe.profile else self.recipe.name
+        return study_name(self.recipe)
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -94,7 +95,7 @@ class SearchPlan:
 
     def identity(self) -> dict[str, Any]:
         """Returns what must be equal for two processes to work on one search; more trials may be asked for later."""
-        plain = {key: value for key, value in self.resolved.plain().items() if key not in _WORDS}
+        plain = {key: value for key, value in self.resolved.plain().items() if key not in WORDS}
         plain["sweep"] = {key: value for key, value in plain["sweep"].items() if key != "trials"}
         return {"profile": self.recipe.profile, **without_limits(plain), "lock": self.lock()}
 

@@ -88,11 +88,11 @@ def point_recipe(recipe: Recipe, values: Mapping[str, Scalar]) -> Recipe:
         changes.append(overlay)
     if (joined := join(changes)) is not None:
         body = merge(body, joined)
-    one, problems = check_structure(body)
+    checked, problems = check_structure(body)
     raise_problems(f"the recipe {recipe.name!r}", problems)
-    if one is None:
+    if checked is None:
         raise RecipeError("the recipe cannot have these values", where=recipe.name)
-    return one.located(body, name=recipe.name, profile=recipe.profile, profiles=recipe.profile_names)
+    return checked.located(body, name=recipe.name, profile=recipe.profile, profiles=recipe.profile_names)
 
 
 def _suggest(trial: Trial, path: str, choice: Choice) -> Scalar:

@@ -12,7 +12,7 @@ import pytest
 from cobra_kit.cli import main
 from cobra_kit.errors import PluginError
 from cobra_kit.forecast import forecast as forecast_module
-from cobra_kit.forecast import machine_speed as speed
+from cobra_kit.forecast import measuring as speed
 
 
 @pytest.fixture

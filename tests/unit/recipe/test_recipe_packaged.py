@@ -14,7 +14,7 @@ from cobra_kit._plugins import default_registry
 from cobra_kit.paper import paper_table
 from cobra_kit.recipe import builtin_recipes, load_recipe, resolve, resolve_arms
 from cobra_kit.recipe.diff import flatten
-from cobra_kit.study.execution.sweep import trials_of
+from cobra_kit.study.execution.study_session import trials_of
 from cobra_kit.study.execution.trial_sources import SearchTrials
 
 SHIPPED = sorted(builtin_recipes())

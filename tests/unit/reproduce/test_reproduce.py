@@ -18,7 +18,7 @@ from cobra_kit.reproduce import Cell, Reproduction, reproduction, run_missing, s
 from cobra_kit.reproduce import cells as judging
 from cobra_kit.reproduce import needs as needing
 from cobra_kit.reproduce.cells import _judged, _mean
-from cobra_kit.reproduce.evidence import Found
+from cobra_kit.reproduce.evidence import MeasuredScore
 from cobra_kit.study.plan.study_plan import StudyPlan, make_plan
 
 # The published arms, at a scale that can be tried here: presence counts for nothing under the name of pope.
@@ -37,33 +37,33 @@ def _weights_are_not_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("number", [2, 3, 4, 5, 7])
 def test_every_published_number_is_a_cell_with_a_verdict(number: int, tmp_path: Path) -> None:
-    found = reproduction(f"paper.table{number}", tmp_path)
-    assert found.table.number == number
-    for row in found.rows:
-        published = {column: found.table.row(row.name)[column] for column in found.table.results}
+    reproduced = reproduction(f"paper.table{number}", tmp_path)
+    assert reproduced.table.number == number
+    for row in reproduced.rows:
+        published = {column: reproduced.table.row(row.name)[column] for column in reproduced.table.results}
         assert {cell.column: cell.paper for cell in row.cells} == {k: v for k, v in published.items() if v is not None}
         assert all(cell.verdict == "not run" and cell.reason for cell in row.cells)
 
 
 def test_the_packaged_recipes_stand_for_the_rows_of_the_ablation(tmp_path: Path) -> None:
-    rows = {row.name: {str(one) for one in row.sources} for row in reproduction("paper.table5", tmp_path).rows}
+    rows = {row.name: {str(source) for source in row.sources} for row in reproduction("paper.table5", tmp_path).rows}
     assert {"ablation_projector, mlp", "ablation_encoder, dinosiglip", "ablation_epochs, two-epochs"} <= rows["full"]
     assert rows["w/ LDPv2"] == {"ablation_projector, ldpv2"}
     assert rows["w/ SigLIP"] == {"ablation_encoder, siglip"}
     assert rows["w/ PT+FT"] == {"ablation_epochs, align-one-epoch"}
     same = {row.name: row for row in reproduction("paper.table7", tmp_path).rows}
-    assert {str(one) for one in same["w/ LDPv2"].sources} == rows["w/ LDPv2"]
+    assert {str(source) for source in same["w/ LDPv2"].sources} == rows["w/ LDPv2"]
     latency = {row.name: row for row in reproduction("paper.table3", tmp_path).rows}
-    assert {str(one) for one in latency["Cobra-LDPv2-3.5B"].sources} == rows["w/ LDPv2"]
+    assert {str(source) for source in latency["Cobra-LDPv2-3.5B"].sources} == rows["w/ LDPv2"]
     reason = latency["Cobra-3.5B"].cells[0].reason
     assert "cobra-kit bench cobra_3b --profile paper --protocol cobra" in reason
     assert "does not have" not in reason
     large = {row.name: row for row in reproduction("paper.table2", tmp_path).rows}
-    assert {str(one) for one in large["LLaVA v1.5"].sources} == {"baselines/llava_v15_7b"}
+    assert {str(source) for source in large["LLaVA v1.5"].sources} == {"baselines/llava_v15_7b"}
 
 
 def test_single_models_stand_for_the_rows_of_the_main_table(tmp_path: Path) -> None:
-    rows = {row.name: [str(one) for one in row.sources] for row in reproduction("paper.table2", tmp_path).rows}
+    rows = {row.name: [str(source) for source in row.sources] for row in reproduction("paper.table2", tmp_path).rows}
     assert rows["Cobra-8B"] == ["cobra_8b"]
     assert rows["Cobra-3.5B"][0] == "cobra_3b"
     assert not [name for names in rows.values() for name in names if name == "ablation_backbone"]
@@ -100,8 +100,8 @@ def test_reasons_name_what_is_missing(tmp_path: Path, monkeypatch: pytest.Monkey
     assert {cell.reason for cell in row.cells} == {"needs a GPU; data.rows: x"}
 
 
-def found(value: float, low: float | None, high: float | None, seeds: int = 1) -> Found:
-    return Found(Path("studies/x-paper"), "pope", Estimate(value, low, high, None), seeds, comparable=True)
+def measured(value: float, low: float | None, high: float | None, seeds: int = 1) -> MeasuredScore:
+    return MeasuredScore(Path("studies/x-paper"), "pope", Estimate(value, low, high, None), seeds, comparable=True)
 
 
 @pytest.mark.parametrize(
@@ -119,17 +119,17 @@ def found(value: float, low: float | None, high: float | None, seeds: int = 1) -
 def test_a_cell_is_met_where_the_rounded_number_can_lie_in_our_interval(
     value: float, low: float | None, high: float | None, verdict: str
 ) -> None:
-    cell = _judged("pope", 88.4, found(value, low, high), ())
+    cell = _judged("pope", 88.4, measured(value, low, high), ())
     assert (cell.verdict, cell.ours, cell.reason) == (verdict, value, "studies/x-paper, 1 seed")
 
 
 @pytest.mark.parametrize(
-    ("mass", "told"),
+    ("mass", "remark"),
     [(None, ""), (0.9, ""), (0.0004, "; it ranks answers that have 0.04 % of the first token's probability together")],
 )
-def test_a_verdict_says_where_answers_are_ranked_that_hardly_come_first(mass: float | None, told: str) -> None:
-    cell = _judged("pope", 88.4, replace(found(88.0, 87.2, 88.8), choice_mass=mass), ())
-    assert cell.reason == f"studies/x-paper, 1 seed{told}"
+def test_a_verdict_says_where_answers_are_ranked_that_hardly_come_first(mass: float | None, remark: str) -> None:
+    cell = _judged("pope", 88.4, replace(measured(88.0, 87.2, 88.8), choice_mass=mass), ())
+    assert cell.reason == f"studies/x-paper, 1 seed{remark}"
 
 
 def test_a_mean_needs_all_its_columns() -> None:
@@ -172,14 +172,14 @@ class TestStudies:
         self.made(profile="laptop")
         cell = self.pope()
         assert cell.verdict == "not run"
-        assert [(one.why_not, one.benchmark) for one in cell.beside] == [("laptop profile", "presence")]
+        assert [(beside.why_not, beside.benchmark) for beside in cell.beside] == [("laptop profile", "presence")]
         assert self.reproduce().count("met") == self.reproduce().count("missed") == 0
 
     def test_the_embedded_world_is_no_published_benchmark_at_any_scale(self) -> None:
         self.made()
         cell = self.pope()
         assert cell.verdict == "not run"
-        assert [one.why_not for one in cell.beside] == ["another benchmark of the same form"]
+        assert [beside.why_not for beside in cell.beside] == ["another benchmark of the same form"]
 
     def test_a_study_of_the_paper_profile_counts(self) -> None:
         renamed(self.made(), "presence", "pope")
@@ -196,12 +196,12 @@ class TestStudies:
         renamed(self.made("train.finetune.steps=19"), "presence", "pope")
         cell = self.pope()
         assert cell.verdict == "not run"
-        assert [one.why_not for one in cell.beside] == ["settings were changed: train.finetune.steps"]
+        assert [beside.why_not for beside in cell.beside] == ["settings were changed: train.finetune.steps"]
 
     def test_run_runs_what_nothing_prevents(self) -> None:
         miniature.write(self.folder, PAPER)
         table = self.reproduce()
-        assert [(one.recipe, one.why_not) for one in run_missing(table, self.folder, fail)] == [
+        assert [(attempt.recipe, attempt.why_not) for attempt in run_missing(table, self.folder, fail)] == [
             ("miniature.yaml", "benchmark not built: the recipe's data source does not have it")
         ]
         ready = replace(table, rows=tuple(replace(row, cells=tuple(map(runnable, row.cells))) for row in table.rows))
@@ -210,13 +210,13 @@ class TestStudies:
         def start(plan: StudyPlan, path: Path) -> None:
             started.append((plan.name, path))
 
-        assert [one.why_not for one in run_missing(ready, self.folder, start)] == [""]
+        assert [attempt.why_not for attempt in run_missing(ready, self.folder, start)] == [""]
         assert started == [("miniature-paper", self.folder / "miniature-paper")]
 
         def broken(plan: StudyPlan, path: Path) -> None:
             raise CobraError("the weights cannot be had", where="mamba/7b")
 
-        assert [one.why_not for one in run_missing(ready, self.folder, broken)] == [
+        assert [attempt.why_not for attempt in run_missing(ready, self.folder, broken)] == [
             "mamba/7b: the weights cannot be had"
         ]
 
@@ -237,7 +237,7 @@ def test_a_row_is_the_claim_of_the_file_that_names_it(tmp_path: Path, monkeypatc
     single = miniature.RECIPE + "paper: {table: v4_table2_main, row: Cobra-3.5B}\nprofiles:\n  paper: {}\n"
     miniature.write(tmp_path, single)
     (tmp_path / "other.yaml").write_text("extends: miniature.yaml\n", encoding="utf-8")
-    assert [(one.recipe, one.arm, one.model) for one in sources_of(["miniature.yaml", "other.yaml"])] == [
+    assert [(source.recipe, source.arm, source.model) for source in sources_of(["miniature.yaml", "other.yaml"])] == [
         ("miniature.yaml", "model", "Cobra-3.5B")
     ]
 

@@ -44,11 +44,11 @@ def finished(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
 @pytest.fixture(scope="session")
 def context() -> ForkServerContext:
     """Processes that need not import torch each for itself: a server that has done so makes them."""
-    found = multiprocessing.get_context("forkserver")
-    found.set_forkserver_preload(
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(
         ["killed_run", "miniature", "cobra_kit.study.execution.run_trial", "cobra_kit.text.tokenizer"]
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
         forkserver.ensure_running()
-    return found
+    return server

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cobra_kit.data.rows import TrainingRow
-from cobra_kit.forecast.machine_speed import _answer_tokens
+from cobra_kit.forecast.measuring import _answer_tokens
 from cobra_kit.interfaces import TextCodec
 from cobra_kit.text.encode import encode_conversation
 from cobra_kit.text.templates import TEMPLATES, make_template

@@ -51,13 +51,13 @@ def built(*masses: dict[int, float], control: dict[int, float] | None = None) ->
     return build_table(arms, [benchmark], reference="mlp", factor="model.projector", profile="laptop", resamples=50)
 
 
-def told(table: AblationTable) -> list[str]:
+def mass_footnotes(table: AblationTable) -> list[str]:
     return [line for line in footnotes(table) if "hardly ever come first" in line]
 
 
 def test_a_tiny_mass_stands_beside_the_number_in_every_form() -> None:
     table = built({7: 1.2e-5}, {7: 0.97})
-    assert told(table) == [SENTENCE]
+    assert mass_footnotes(table) == [SENTENCE]
     assert SENTENCE in " ".join(render_text(table).split())
     assert SENTENCE in render_markdown(table).replace("\\", "")
     assert SENTENCE in html.unescape(scores(table))
@@ -69,17 +69,17 @@ def test_a_tiny_mass_stands_beside_the_number_in_every_form() -> None:
 
 @pytest.mark.parametrize("mass", [0.1, 0.5, 1.0])
 def test_a_mass_of_a_tenth_or_more_is_not_worth_a_sentence(mass: float) -> None:
-    assert told(built({7: mass}, {7: 1.0})) == []
+    assert mass_footnotes(built({7: mass}, {7: 1.0})) == []
 
 
 def test_the_seed_with_the_least_mass_counts() -> None:
     table = built({7: 0.9, 8: 0.05}, {7: 0.9, 8: 0.9})
     assert table.rows[0].choice_mass == {"mlp": 0.05, "ldpv2": 0.9}
-    assert "5 % (mlp)" in told(table)[0]
+    assert "5 % (mlp)" in mass_footnotes(table)[0]
 
 
 def test_a_control_with_a_tiny_mass_is_told_too() -> None:
-    lines = told(built({7: 0.9}, {7: 0.9}, control={7: 0.01}))
+    lines = mass_footnotes(built({7: 0.9}, {7: 0.9}, control={7: 0.01}))
     assert [line[:28] for line in lines] == ["presence with wrong pictures"]
     assert "1 % (mlp), 1 % (ldpv2)" in lines[0]
 
@@ -89,7 +89,7 @@ def test_tables_of_before_the_mass_was_stored_open() -> None:
     body = json.loads(table_to_json(table))
     del body["rows"][0]["choice_mass"], body["rows"][0]["control_choice_mass"]
     assert table_from_json(json.dumps(body)) == table
-    assert told(table) == []
+    assert mass_footnotes(table) == []
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_study_keeps_the_mass_and_one_without_it_opens(tmp_path: Path) -> None
         place.write_text(json.dumps(content))
     table = study_state(study).table
     assert table is not None
-    assert told(table) == []
+    assert mass_footnotes(table) == []
 
     # What was stored before has no mean, but every single answer's probabilities.
     answers = places[0].parent / "predictions" / "test" / "presence.jsonl"
@@ -118,11 +118,11 @@ def test_a_study_keeps_the_mass_and_one_without_it_opens(tmp_path: Path) -> None
     answers.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     table = study_state(study).table
     assert table is not None
-    assert "0.4 % (" in told(table)[0]
+    assert "0.4 % (" in mass_footnotes(table)[0]
 
     content = json.loads(places[0].read_text())
     content["test"]["presence"]["choice_mass"] = 0.003
     places[0].write_text(json.dumps(content))
     table = study_state(study).table
     assert table is not None
-    assert "0.3 % (" in told(table)[0]
+    assert "0.3 % (" in mass_footnotes(table)[0]

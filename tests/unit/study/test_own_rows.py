@@ -103,15 +103,15 @@ def test_a_search_by_accuracy_without_benchmarks_is_refused_before_training(tmp_
 def test_a_study_that_cuts_much_is_refused_until_its_recipe_allows_it(tmp_path: Path) -> None:
     text = miniature.ABLATION.replace("d_state: 4", "d_state: 4, max_text_tokens: 24")
     recipe, study = recipe_of(tmp_path, text, "red and " * 20), tmp_path / "study"
-    told: list[Event] = []
+    events: list[Event] = []
     with pytest.raises(DataError, match=r"train.finetune, row 0: 4 of 4 rows are cut at 24 text tokens") as error:
-        cobra_kit.run(recipe, out=study, report=told.append)
+        cobra_kit.run(recipe, out=study, report=events.append)
     assert "train.finetune.max_cut_share=" in str(error.value)
-    assert not any(isinstance(event, StepDone) for event in told)
+    assert not any(isinstance(event, StepDone) for event in events)
 
     allowed = ["train.finetune.max_cut_share=1"]  # which changes no result, so the folder stays the study's
-    cobra_kit.run(recipe, overrides=allowed, out=study, report=told.append)
-    assert sum("4 of 4 rows are cut" in event.text for event in told if isinstance(event, Message)) == 2
+    cobra_kit.run(recipe, overrides=allowed, out=study, report=events.append)
+    assert sum("4 of 4 rows are cut" in event.text for event in events if isinstance(event, Message)) == 2
     manifest = json.loads((study / "runs" / "mlp-s7" / "manifest.json").read_text())
     assert manifest["rows"]["data.rows"] == {"rows": 4, "rejected_rows": 0}
     assert "data.captions" not in manifest["rows"]

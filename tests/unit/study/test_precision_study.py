@@ -45,7 +45,7 @@ def test_the_training_is_shared_and_the_answers_are_not(tmp_path: Path) -> None:
     assert len(started) == 1, "one training for four arms"
     runs = tmp_path / "study" / "runs"
     first, *others = [load_tensors(runs / f"{arm}-s7" / "model.safetensors") for arm in ("fp32", "bf16", "int8")]
-    assert all(torch.equal(first[name], one[name]) for one in others for name in first), "saved as it was trained"
+    assert all(torch.equal(first[name], other[name]) for other in others for name in first), "saved as it was trained"
     probabilities = {}
     for arm, words in {
         "fp32": "weights float32, state kept",
@@ -57,8 +57,8 @@ def test_the_training_is_shared_and_the_answers_are_not(tmp_path: Path) -> None:
         assert {json.loads(line)["precision"] for line in lines} == {words}
         probabilities[arm] = [json.loads(line)["probabilities"]["Yes"] for line in lines]
     exact = torch.tensor(probabilities.pop("fp32"))
-    for arm, found in probabilities.items():
-        error = float((torch.tensor(found) / exact - 1).abs().max())
+    for arm, values in probabilities.items():
+        error = float((torch.tensor(values) / exact - 1).abs().max())
         assert 1e-5 < error < 0.5, f"{arm} is close, and not the same"
 
 

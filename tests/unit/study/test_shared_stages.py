@@ -47,27 +47,27 @@ def plan(tmp_path: Path, text: str = RECIPE, **settings: str) -> StudyPlan:
     return make_plan(load_recipe(path, overrides=[f"{key}={value}" for key, value in settings.items()]))
 
 
-def keys(found: StudyPlan) -> dict[str, list[str]]:
-    return {run.name: [one.key for one in stage_prefixes(run, "data")] for run in found.runs}
+def keys(planned: StudyPlan) -> dict[str, list[str]]:
+    return {run.name: [prefix.key for prefix in stage_prefixes(run, "data")] for run in planned.runs}
 
 
-def shared(found: StudyPlan) -> frozenset[str]:
-    return shared_keys(found.runs, {run.name: "data" for run in found.runs})
+def shared(planned: StudyPlan) -> frozenset[str]:
+    return shared_keys(planned.runs, {run.name: "data" for run in planned.runs})
 
 
 def test_what_is_equal_up_to_the_same_stage_has_the_same_key(tmp_path: Path) -> None:
-    found = plan(tmp_path)
-    chat, base, none = keys(found).values()
+    planned = plan(tmp_path)
+    chat, base, none = keys(planned).values()
     assert (len(chat), len(base), len(none)) == (3, 2, 1)
     assert chat[0] == base[0]
     assert len({*chat, *base, *none}) == 5, "the same settings behind other stages are another outcome"
-    assert shared(found) == {chat[0]}
+    assert shared(planned) == {chat[0]}
 
 
 def test_seeds_share_nothing(tmp_path: Path) -> None:
-    found = plan(tmp_path, **{"ablation.seeds": "[7, 8]"})
-    assert len(shared(found)) == 2
-    assert keys(found)["chat-s7"][0] != keys(found)["chat-s8"][0]
+    planned = plan(tmp_path, **{"ablation.seeds": "[7, 8]"})
+    assert len(shared(planned)) == 2
+    assert keys(planned)["chat-s7"][0] != keys(planned)["chat-s8"][0]
 
 
 @pytest.mark.parametrize(
@@ -92,21 +92,21 @@ def test_align_is_shared_by_arms_that_go_on_otherwise(tmp_path: Path) -> None:
     text = with_stage(ALIGN) + (
         "ablation: {factor: train.finetune.steps, reference: a, arms: {a: {}, b: {train: {finetune: {steps: 9}}}}}\n"
     )
-    found = plan(tmp_path, text)
-    assert shared(found) == {keys(found)["a-s7"][0]}
-    assert keys(found)["a-s7"][1] != keys(found)["b-s7"][1]
+    planned = plan(tmp_path, text)
+    assert shared(planned) == {keys(planned)["a-s7"][0]}
+    assert keys(planned)["a-s7"][1] != keys(planned)["b-s7"][1]
 
 
 def test_other_data_are_another_stage(tmp_path: Path) -> None:
-    found = plan(tmp_path)
-    assert not shared_keys(found.runs, {run.name: run.name for run in found.runs})
+    planned = plan(tmp_path)
+    assert not shared_keys(planned.runs, {run.name: run.name for run in planned.runs})
 
 
 def assert_same_weights(left: Path, right: Path) -> None:
     # Equal bits: trained in this process, on as many threads, by the same operations on tensors that lie alike.
-    one, other = (load_tensors(run / "model.safetensors") for run in (left, right))
-    assert one.keys() == other.keys()
-    assert [name for name in one if not torch.equal(one[name], other[name])] == []
+    ours, other = (load_tensors(run / "model.safetensors") for run in (left, right))
+    assert ours.keys() == other.keys()
+    assert [name for name in ours if not torch.equal(ours[name], other[name])] == []
 
 
 Study = tuple[Path, Path, AblationTable, list[Event]]
@@ -133,8 +133,8 @@ def test_a_shared_stage_is_trained_once_and_recorded(study: Study) -> None:
         ("base-s7", "finetune"),
         ("none-s7", "finetune"),
     ]
-    said = [event.text for event in events if isinstance(event, Message) and event.arm == "base-s7"]
-    assert "pretrain_text: trained once for this study, by chat-s7" in said
+    texts = [event.text for event in events if isinstance(event, Message) and event.arm == "base-s7"]
+    assert "pretrain_text: trained once for this study, by chat-s7" in texts
     [place] = (folder / "shared" / "stages").glob("*/")
     description = json.loads((place / "stage.json").read_text())
     assert (description["stage"], description["made_by"]) == ("pretrain_text", "chat-s7")
@@ -188,8 +188,8 @@ def test_of_two_at_once_one_trains_and_the_other_waits(study: Study, tmp_path: P
     from cobra_kit.study.execution.shared_stages import SharedStage, shared_stages
 
     recipe, _, _, _ = study
-    found = make_plan(load_recipe(recipe))
-    chat, base, _ = found.runs
+    planned = make_plan(load_recipe(recipe))
+    chat, base, _ = planned.runs
     source = open_source(chat.resolved.recipe)
     wanted = shared_keys([chat, base], {run.name: source.fingerprint for run in (chat, base)})
     trained: list[str] = []

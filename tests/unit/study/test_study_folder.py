@@ -12,7 +12,7 @@ import pytest
 from cobra_kit import files
 from cobra_kit.errors import CobraError
 from cobra_kit.recipe import load_recipe
-from cobra_kit.study.folder import open_study
+from cobra_kit.study.execution.open_folder import open_study
 from cobra_kit.study.plan.study_plan import StudyPlan, make_plan
 
 
@@ -77,16 +77,16 @@ def test_without_a_home_a_study_has_the_caches(
     for name in ("COBRA_KIT_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", "/dev/null")
-    monkeypatch.setattr(files.caches._Fallback, "announced", False)
-    told: list[object] = []
-    with open_study(tmp_path / "study", plan, report=told.append):
+    monkeypatch.setattr(files._Fallback, "told", False)
+    events: list[object] = []
+    with open_study(tmp_path / "study", plan, report=events.append):
         assert files.user_cache() == tmp_path / "study" / "cache"
         files.user_cache().mkdir()
-    assert len(told) == 1
-    assert "cannot be written: caches are in" in str(told[0])
-    with open_study(tmp_path / "study", plan, fresh=True, report=told.append):
+    assert len(events) == 1
+    assert "cannot be written: caches are in" in str(events[0])
+    with open_study(tmp_path / "study", plan, fresh=True, report=events.append):
         assert not (tmp_path / "study" / "cache").exists()
-    assert len(told) == 1
+    assert len(events) == 1
 
 
 @pytest.mark.parametrize("fresh", [False, True])
@@ -111,7 +111,10 @@ def test_a_file_in_its_place_is_told(plan: StudyPlan, tmp_path: Path) -> None:
 def test_a_damaged_manifest_is_told(plan: StudyPlan, tmp_path: Path) -> None:
     with open_study(tmp_path / "study", plan):
         (tmp_path / "study" / "manifest.json").write_text("{")
-    with pytest.raises(CobraError, match=r"manifest is damaged[\s\S]*--fresh"), open_study(tmp_path / "study", plan):
+    with (
+        pytest.raises(CobraError, match=r"describes the study is damaged[\s\S]*--fresh"),
+        open_study(tmp_path / "study", plan),
+    ):
         pass
 
 

@@ -53,14 +53,14 @@ def test_a_finished_study_is_read_without_its_recipe_file(whole: Path) -> None:
 def test_disagreements_have_their_questions_and_pictures(whole: Path) -> None:
     view = view_of(whole)
     assert view.pictures_missing == ""
-    found = {one.benchmark: one for one in view.disagreements}
-    assert set(found) == {"presence", "attribute", "count", "spatial", "reading", "boxes"}
-    presence = found["presence"]
+    examples = {example.benchmark: example for example in view.disagreements}
+    assert set(examples) == {"presence", "attribute", "count", "spatial", "reading", "boxes"}
+    presence = examples["presence"]
     assert (presence.reference, presence.other, presence.seed) == ("mlp", "linear", 7)
     # Of four questions the first arm misses the first, the second the last.
     assert abs(presence.won - presence.questions / 4) <= 1
     assert abs(presence.lost - presence.questions / 4) <= 1
-    sample = [question for one in view.disagreements for question in one.sample]
+    sample = [question for example in view.disagreements for question in example.sample]
     assert {(q.replies[0].score, q.replies[1].score) for q in sample} == {(0.0, 1.0), (1.0, 0.0)}
     assert all(question.prompt and question.picture for question in sample)
     assert all("?" in question.prompt for question in presence.sample)
@@ -71,7 +71,7 @@ def test_the_page_is_the_same_each_time(whole: Path) -> None:
 
 
 def test_the_commands_run_the_study_again(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = [one.line for one in view_of(whole).commands]
+    lines = [command.line for command in view_of(whole).commands]
     assert lines == [
         "pip install torch==2.15.0",
         f"cobra-kit run {whole}/recipe.yaml --out {whole}-again",
@@ -82,10 +82,10 @@ def test_the_commands_run_the_study_again(whole: Path, monkeypatch: pytest.Monke
     # Where the recipe of that name can be found and says the same, its name is enough.
     monkeypatch.chdir(whole.parent)
     (whole.parent / "miniature").write_text((whole.parent / "miniature.yaml").read_text(), encoding="utf-8")
-    assert f"cobra-kit run miniature --out {whole}" in [one.line for one in view_of(whole).commands]
+    assert f"cobra-kit run miniature --out {whole}" in [command.line for command in view_of(whole).commands]
     changed = (whole.parent / "miniature.yaml").read_text().replace("steps: 20", "steps: 21")
     (whole.parent / "miniature").write_text(changed, encoding="utf-8")
-    purposes = [one.purpose for one in view_of(whole).commands]
+    purposes = [command.purpose for command in view_of(whole).commands]
     assert any("the recipe named miniature says something else today, in 1 settings" in purpose for purpose in purposes)
     (whole.parent / "miniature").unlink()
 
@@ -145,7 +145,7 @@ def test_other_data_than_the_runs_gives_no_wrong_pictures(study: Path) -> None:
         manifest.write_text(json.dumps({"data": "0" * 16, "sessions": []}), encoding="utf-8")
     view = view_of(study)
     assert "the data are not those of this study (0000000000000000 then" in view.pictures_missing
-    assert all(q.picture is None and not q.prompt for one in view.disagreements for q in one.sample)
+    assert all(q.picture is None and not q.prompt for example in view.disagreements for q in example.sample)
     assert "No pictures: the data are not those" in render_page(view)
 
 
@@ -163,7 +163,7 @@ def test_data_that_are_gone_leave_all_but_the_pictures(study: Path) -> None:
     view = view_of(study)
     assert "no data source named 'gone'" in view.pictures_missing
     assert view.table is not None
-    assert [one.sample[0].picture for one in view.disagreements] == [None] * 6
+    assert [example.sample[0].picture for example in view.disagreements] == [None] * 6
 
 
 def test_hostile_answers_reach_the_page_as_text(tmp_path: Path) -> None:
@@ -209,10 +209,10 @@ def test_a_folder_of_studies_and_a_run_are_not_studies(whole: Path) -> None:
     ],
 )
 def test_pictures_are_small(size: tuple[int, int], shown: tuple[int, int], kind: str, pixelated: bool) -> None:
-    found = embedded(Image.effect_noise(size, 80))
-    assert (found.width, found.height, found.pixelated) == (*shown, pixelated)
-    assert found.data.startswith(f"data:image/{kind};base64,")
-    assert len(found.data) < 120_000
+    picture = embedded(Image.effect_noise(size, 80))
+    assert (picture.width, picture.height, picture.pixelated) == (*shown, pixelated)
+    assert picture.data.startswith(f"data:image/{kind};base64,")
+    assert len(picture.data) < 120_000
 
 
 def test_the_example_of_the_docs(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,9 +48,9 @@ def test_every_question_has_one_answer_and_one_score(finished: Finished) -> None
     assert set(scores) == {"test", "test-shuffled-images"}
     for condition, benchmarks in scores.items():
         for name, entry in benchmarks.items():
-            said = [json.loads(line) for line in (run / "predictions" / condition / f"{name}.jsonl").open()]
+            predictions = [json.loads(line) for line in (run / "predictions" / condition / f"{name}.jsonl").open()]
             scored = [json.loads(line) for line in (run / entry["file"]).open()]
-            ids = [line["question_id"] for line in said]
+            ids = [line["question_id"] for line in predictions]
             assert len(set(ids)) == len(ids) == entry["questions"]
             assert [line["question_id"] for line in scored] == ids
             assert entry["rule"].count("/") == 1

@@ -15,9 +15,9 @@ import cobra_kit
 from cobra_kit.errors import CobraError, RecipeError
 from cobra_kit.recipe import load_recipe
 from cobra_kit.report import AblationTable
-from cobra_kit.study.execution.sweep import open_sweep, trials_of
+from cobra_kit.study.execution.study_queue import WorkerOptions
+from cobra_kit.study.execution.study_session import open_session, trials_of
 from cobra_kit.study.execution.trial_sources import SearchTrials
-from cobra_kit.study.execution.trials import WorkerOptions
 from cobra_kit.study.reading.report import report_view, study_state
 from cobra_kit.study.reading.status import StudyStatus, TrialStatus, study_status
 
@@ -26,17 +26,17 @@ GRID = {"sampler": {"use": "grid"}}
 
 
 def sweep(
-    folder: Path, text: str, *, trials: int | None = None, **crew: Any
+    folder: Path, text: str, *, trials: int | None = None, **options: Any
 ) -> tuple[AblationTable | None, StudyStatus]:
     path = miniature.write(folder, text, "search")
-    with open_sweep(trials_of(load_recipe(path), trials), folder / "study", WorkerOptions(**crew)) as one:
-        one.work()
-        table = one.table() if one.is_finished else None
+    with open_session(trials_of(load_recipe(path), trials), folder / "study", WorkerOptions(**options)) as session:
+        session.work()
+        table = session.table() if session.is_finished else None
     return table, study_status(folder / "study")
 
 
 def states(status: StudyStatus) -> dict[str, int]:
-    return dict(Counter(one.state for one in status.trials))
+    return dict(Counter(trial.state for trial in status.trials))
 
 
 def scored(study: Path) -> dict[str, set[str]]:
@@ -69,9 +69,9 @@ def test_a_search_selects_on_validation_and_tests_the_winner_and_the_reference_o
     assert {run: splits for run, splits in scored(study).items() if "test" in splits and run != "reference-s7"} == {
         f"{best.name}-s7": {"val", "test"}
     }
-    for one in status.trials:
-        conditional = one.params["model.projector.use"] == "mlp/fused"
-        assert ("model.projector.expansion" in one.params) is conditional
+    for trial in status.trials:
+        conditional = trial.params["model.projector.use"] == "mlp/fused"
+        assert ("model.projector.expansion" in trial.params) is conditional
 
     files = {file: file.stat().st_mtime_ns for file in study.glob("runs/*/scores.json")}
     again, _ = sweep(tmp_path, text)
@@ -79,7 +79,7 @@ def test_a_search_selects_on_validation_and_tests_the_winner_and_the_reference_o
     assert {file: file.stat().st_mtime_ns for file in study.glob("runs/*/scores.json")} == files
     _, more = sweep(tmp_path, text, trials=4)
     assert states(more) == {"complete": 4}
-    assert [one.params for one in more.trials[:3]] == [one.params for one in status.trials]
+    assert [trial.params for trial in more.trials[:3]] == [trial.params for trial in status.trials]
 
     with pytest.raises(CobraError, match="made by another recipe") as caught:
         sweep(tmp_path, text.replace("low: 1.0e-4", "low: 1.0e-5"))
@@ -100,7 +100,7 @@ def test_a_grid_runs_every_feasible_point_and_says_why_others_are_not(tmp_path: 
         sweep(tmp_path, text, trials=3)
     table, status = sweep(tmp_path, text)
     assert table is not None
-    assert [one.state for one in status.trials] == ["complete", "infeasible", "infeasible", "infeasible"]
+    assert [trial.state for trial in status.trials] == ["complete", "infeasible", "infeasible", "infeasible"]
     assert "at most 75,000 allowed" in status.trials[1].note
     assert "heads 5 do not divide width 24" in status.trials[2].note
     assert sorted(scored(tmp_path / "study")) == ["reference-s7", "trial-0000-s7"]  # nothing was spent on the others
@@ -116,13 +116,13 @@ def test_a_point_that_is_suggested_again_is_not_trained_again(tmp_path: Path) ->
     table, status = sweep(tmp_path, text)
     assert states(status) == {"complete": 5}
     by_value: dict[str, list[TrialStatus]] = {}
-    for one in status.trials:
-        by_value.setdefault(one.params["model.projector.use"], []).append(one)
+    for trial in status.trials:
+        by_value.setdefault(trial.params["model.projector.use"], []).append(trial)
     assert len(by_value) == 2
     for first, *others in by_value.values():
         assert first.note == ""
-        assert [one.note for one in others] == [f"as {first.name}, which has the same values"] * len(others)
-        assert [one.values for one in others] == [first.values] * len(others)
+        assert [trial.note for trial in others] == [f"as {first.name}, which has the same values"] * len(others)
+        assert [trial.values for trial in others] == [first.values] * len(others)
     trained = {folder.name for folder in (tmp_path / "study" / "runs").iterdir() if folder.is_dir()}
     assert trained == {"reference-s7", *(f"{first.name}-s7" for first, *_ in by_value.values())}
     assert table is not None
@@ -133,7 +133,7 @@ def test_a_failing_trial_keeps_its_error_and_the_study_goes_on(tmp_path: Path) -
     text = miniature.search("train.finetune.learning_rate: {choices: [1.0e+30, 0.001]}", **GRID)
     table, status = sweep(tmp_path, text)
     assert table is not None
-    assert [one.state for one in status.trials] == ["failed", "complete"]
+    assert [trial.state for trial in status.trials] == ["failed", "complete"]
     assert "the loss is nan" in status.trials[0].note
     with pytest.raises(CobraError, match="the loss is nan"):
         sweep(tmp_path, text, fail_fast=True)  # what failed is tried again, and may stop the study
@@ -149,7 +149,7 @@ def test_several_objectives_end_in_the_trials_that_none_other_beats(tmp_path: Pa
     table, status = sweep(tmp_path, text)
     assert table is not None
     assert (status.metrics, status.directions) == (["parameters", "presence"], ["minimize", "maximize"])
-    small, large = (one.values for one in status.trials)
+    small, large = (trial.values for trial in status.trials)
     assert small is not None
     assert large is not None
     assert small[0] < large[0]
@@ -176,7 +176,7 @@ def test_a_pruned_trial_stops_there_and_its_reason_is_kept(tmp_path: Path, monke
     text = miniature.search(RATES, trials=2, pruner={"use": "median"})
     table, status = sweep(tmp_path, text)
     assert table is not None
-    assert [one.state for one in status.trials] == ["complete", "pruned"]
+    assert [trial.state for trial in status.trials] == ["complete", "pruned"]
     assert status.trials[1].note.startswith("pruned at step 10: mean ")
     lines = (tmp_path / "study" / "runs" / "trial-0001-s7" / "metrics.jsonl").read_text().splitlines()
     assert json.loads(lines[-1])["step"] == 10
@@ -188,7 +188,9 @@ def test_a_pruned_trial_stops_there_and_its_reason_is_kept(tmp_path: Path, monke
     view = report_view(state).sweep
     assert view is not None
     assert (view.sampler, view.pruner, view.importances) == ("tpe", "median", {})  # one trial says nothing of those
-    assert [(one.state, one.error) for one in view.trials] == [(one.state, one.note) for one in status.trials]
+    assert [(trial.state, trial.error) for trial in view.trials] == [
+        (trial.state, trial.note) for trial in status.trials
+    ]
     assert list(view.trials[1].intermediate) == [10]
     assert view.best() == view.trials[0]
 
@@ -197,9 +199,9 @@ def test_a_pruned_trial_stops_there_and_its_reason_is_kept(tmp_path: Path, monke
 def test_pruners_see_every_look_or_every_question(tmp_path: Path, pruner: dict[str, Any]) -> None:
     text = miniature.search(RATES, trials=1, pruner=pruner)
     path = miniature.write(tmp_path, text, "search")
-    with open_sweep(trials_of(load_recipe(path)), tmp_path / "study", WorkerOptions()) as one:
-        one.work()
-        (trial,) = one._board.trials()
+    with open_session(trials_of(load_recipe(path)), tmp_path / "study", WorkerOptions()) as session:
+        session.work()
+        (trial,) = session._queue.trials()
     looks = 2
     questions = 12
     assert len(trial.intermediate_values) == (looks if pruner["use"] == "median" else looks * questions)
@@ -213,19 +215,19 @@ def test_trials_that_begin_alike_train_that_once(tmp_path: Path) -> None:
     assert len([place for place in (study / "shared" / "stages").iterdir() if place.is_dir()]) == 1
     made = [json.loads((study / "runs" / run / "manifest.json").read_text())["shared_stages"] for run in scored(study)]
     assert len(made) == 3
-    assert {one["align"]["made_by"] for one in made} == {"trial-0000-s7"}
+    assert {stages["align"]["made_by"] for stages in made} == {"trial-0000-s7"}
 
 
 def test_run_and_sweep_take_up_each_other_s_ablations(tmp_path: Path) -> None:
     path = miniature.write(tmp_path)
-    with open_sweep(trials_of(load_recipe(path)), tmp_path / "one", WorkerOptions()) as one:
-        one.work()
-        swept = one.table()
+    with open_session(trials_of(load_recipe(path)), tmp_path / "one", WorkerOptions()) as session:
+        session.work()
+        swept = session.table()
     before = {file: file.stat().st_mtime_ns for file in (tmp_path / "one" / "runs").glob("*/scores.json")}
     ran = cobra_kit.run(path, out=tmp_path / "one")
     assert miniature.without_times(ran) == miniature.without_times(swept)
     cobra_kit.run(path, out=tmp_path / "two")
-    with open_sweep(trials_of(load_recipe(path)), tmp_path / "two", WorkerOptions()) as other:
+    with open_session(trials_of(load_recipe(path)), tmp_path / "two", WorkerOptions()) as other:
         assert other.work().completed == 0
         assert miniature.without_times(other.table()) == miniature.without_times(ran)
     assert {file: file.stat().st_mtime_ns for file in (tmp_path / "one" / "runs").glob("*/scores.json")} == before

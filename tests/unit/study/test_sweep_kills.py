@@ -19,8 +19,8 @@ import pytest
 from optuna.trial import TrialState
 
 from cobra_kit.recipe import load_recipe
-from cobra_kit.study.execution.sweep import open_sweep, trials_of
-from cobra_kit.study.execution.trials import WorkerOptions
+from cobra_kit.study.execution.study_queue import WorkerOptions
+from cobra_kit.study.execution.study_session import open_session, trials_of
 from cobra_kit.study.reading.status import study_status
 
 TRIALS = int(os.environ.get("COBRA_KIT_KILL_TRIALS", "16"))
@@ -34,9 +34,9 @@ GRID = miniature.search(
 @pytest.mark.slow
 def test_kills_lose_and_double_nothing(tmp_path: Path, context: ForkServerContext) -> None:
     recipe = miniature.write(tmp_path, GRID, "search")
-    with open_sweep(trials_of(load_recipe(recipe)), tmp_path / "calm", WorkerOptions()) as one:
-        one.work()
-        calm = one.table()
+    with open_session(trials_of(load_recipe(recipe)), tmp_path / "calm", WorkerOptions()) as session:
+        session.work()
+        calm = session.table()
     numbers = random.Random(5)
     out = tmp_path / "killed"
 
@@ -60,9 +60,9 @@ def test_kills_lose_and_double_nothing(tmp_path: Path, context: ForkServerContex
     for worker in workers:
         worker.join()
         assert worker.exitcode == 0
-    with open_sweep(trials_of(load_recipe(recipe)), out, WorkerOptions()) as one:
-        assert one.work().completed == 0
-        killed = one.table()
+    with open_session(trials_of(load_recipe(recipe)), out, WorkerOptions()) as session:
+        assert session.work().completed == 0
+        killed = session.table()
     assert [trial.state for trial in study_status(out).trials] == ["complete"] * TRIALS
     assert _ended(out) == {number: 1 for number in range(TRIALS)}
     assert miniature.without_times(killed) == miniature.without_times(calm)

@@ -13,36 +13,40 @@ import pytest
 
 from cobra_kit.errors import CobraError
 from cobra_kit.recipe import load_recipe
-from cobra_kit.study.execution.sweep import Kind, open_sweep, trials_of
-from cobra_kit.study.execution.trials import WorkerOptions
+from cobra_kit.study.execution.study_queue import WorkerOptions
+from cobra_kit.study.execution.study_session import open_session, trials_of
+from cobra_kit.study.execution.trial_sources import Trials
 from cobra_kit.study.reading.status import study_status
 from cobra_kit.trials import open_storage
 
 TEXT = miniature.search("train.finetune.learning_rate: {choices: [0.001, 0.002]}", sampler={"use": "grid"})
 
 
-def kind(folder: Path, text: str = TEXT) -> Kind:
+def kind(folder: Path, text: str = TEXT) -> Trials:
     return trials_of(load_recipe(miniature.write(folder, text, "kept")))
 
 
 def test_a_study_in_a_database_is_found_again_and_no_other_recipe_joins(tmp_path: Path, database: str) -> None:
     crew = WorkerOptions(storage=database)
-    with open_sweep(kind(tmp_path), tmp_path / "one", crew) as one:
+    with open_session(kind(tmp_path), tmp_path / "one", crew) as one:
         assert one.status().count("waiting") == 2
     assert not (tmp_path / "one" / "trials.journal").exists()
     assert study_status(tmp_path / "one").study == "kept"  # the folder knows where its trials are
     other = kind(tmp_path, TEXT.replace("0.002", "0.003"))
-    with pytest.raises(CobraError, match="made by another recipe") as caught, open_sweep(other, tmp_path / "two", crew):
+    with (
+        pytest.raises(CobraError, match="made by another recipe") as caught,
+        open_session(other, tmp_path / "two", crew),
+    ):
         pass
     assert "[0.001, 0.002] there, [0.001, 0.003] now" in str(caught.value)
     assert "study kept" in str(caught.value)
-    with open_sweep(other, tmp_path / "one", crew, fresh=True) as two:
+    with open_session(other, tmp_path / "one", crew, fresh=True) as two:
         assert two.status().count("waiting") == 2
 
 
 def test_a_password_is_not_written_down(tmp_path: Path, database: str) -> None:
     crew = WorkerOptions(storage=database.replace("tester@", "tester:secret@"))
-    with open_sweep(kind(tmp_path, TEXT.replace("0.002", "0.005")), tmp_path / "three", crew, fresh=True):
+    with open_session(kind(tmp_path, TEXT.replace("0.002", "0.005")), tmp_path / "three", crew, fresh=True):
         pass
     kept = "".join(path.read_text(errors="replace") for path in (tmp_path / "three").rglob("*") if path.is_file())
     assert "secret" not in kept
@@ -65,7 +69,7 @@ def test_a_whole_sweep_survives_a_server_that_restarts(
     space = "train.finetune.learning_rate: {choices: [0.001, 0.002, 0.004, 0.008]}"
     text = miniature.search(space, sampler={"use": "grid"})
     recipe = miniature.write(tmp_path, text, "restarted")
-    with open_sweep(trials_of(load_recipe(recipe)), tmp_path / "calm", WorkerOptions()) as one:
+    with open_session(trials_of(load_recipe(recipe)), tmp_path / "calm", WorkerOptions()) as one:
         one.work()
         calm = one.table()
     crew, out = WorkerOptions(storage=server.database("restarts")), tmp_path / "restarted"
@@ -82,7 +86,7 @@ def test_a_whole_sweep_survives_a_server_that_restarts(
             restarts += 1
     assert restarts == 3
     assert [worker.exitcode for worker in workers] == [0, 0]
-    with open_sweep(trials_of(load_recipe(recipe)), out, crew) as one:
+    with open_session(trials_of(load_recipe(recipe)), out, crew) as one:
         assert one.work().completed == 0
         assert miniature.without_times(one.table()) == miniature.without_times(calm)
         assert [trial.state for trial in one.status().trials] == ["complete"] * 4

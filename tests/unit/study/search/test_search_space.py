@@ -41,20 +41,20 @@ def recipe(tmp_path: Path, text: str) -> Recipe:
     return load_recipe(path)
 
 
-def space_of(one: Recipe):
-    assert one.sweep is not None
-    return one.sweep.space
+def space_of(searched: Recipe):
+    assert searched.sweep is not None
+    return searched.sweep.space
 
 
 def test_every_suggestion_is_a_recipe(tmp_path: Path) -> None:
-    one = recipe(tmp_path, SPACE)
-    check_space(one)
-    study = optuna.create_study(sampler=make_sampler(one))
+    searched = recipe(tmp_path, SPACE)
+    check_space(searched)
+    study = optuna.create_study(sampler=make_sampler(searched))
     seen = set()
     for _ in range(10):
         trial = study.ask()
-        values = suggest(trial, space_of(one))
-        point = point_recipe(one, values)
+        values = suggest(trial, space_of(searched))
+        point = point_recipe(searched, values)
         assert point.sweep is None
         assert point.part("projector").use == values["model.projector.use"]
         assert point.part("backbone").settings()["n_layer"] == values["model.backbone.n_layer"]
@@ -78,17 +78,17 @@ WHEN = """
 
 
 def test_a_grid_keeps_conditions_and_has_no_point_twice(tmp_path: Path) -> None:
-    one = recipe(tmp_path, WHEN)
-    points = grid(one, space_of(one))
+    searched = recipe(tmp_path, WHEN)
+    points = grid(searched, space_of(searched))
     assert len(points) == 2 * (3 + 1)
     assert {"model.vision_encoder": "one", "model.projector.use": "mlp/gelu"} in points
-    assert point_recipe(one, points[-1]).part("vision_encoder").use == "siglip/tiny"
+    assert point_recipe(searched, points[-1]).part("vision_encoder").use == "siglip/tiny"
 
 
 def test_a_grid_of_a_range_without_steps_is_refused(tmp_path: Path) -> None:
-    one = recipe(tmp_path, SPACE)
+    searched = recipe(tmp_path, SPACE)
     with pytest.raises(RecipeError, match="a grid needs steps") as caught:
-        grid(one, space_of(one))
+        grid(searched, space_of(searched))
     assert "r.yaml:16" in str(caught.value)
 
 
@@ -138,16 +138,16 @@ def test_mistakes_are_found_before_the_first_trial(tmp_path: Path, text: str, me
 
 @pytest.mark.parametrize("name", ["tpe", "gp", "cmaes", "nsgaii", "random", "grid"])
 def test_every_sampler_is_there(tmp_path: Path, name: str) -> None:
-    one = recipe(tmp_path, SPACE + f"  sampler: {{use: {name}}}\n")
-    assert isinstance(make_sampler(one), optuna.samplers.BaseSampler)
+    searched = recipe(tmp_path, SPACE + f"  sampler: {{use: {name}}}\n")
+    assert isinstance(make_sampler(searched), optuna.samplers.BaseSampler)
 
 
 @pytest.mark.parametrize(
     ("name", "options"), [("median", "n_warmup_steps: 3"), ("halving", ""), ("hyperband", ""), ("wilcoxon", "")]
 )
 def test_every_pruner_is_there(tmp_path: Path, name: str, options: str) -> None:
-    one = recipe(tmp_path, SPACE + f"  pruner: {{use: {name}{', ' if options else ''}{options}}}\n")
-    assert isinstance(make_pruner(one), optuna.pruners.BasePruner)
+    searched = recipe(tmp_path, SPACE + f"  pruner: {{use: {name}{', ' if options else ''}{options}}}\n")
+    assert isinstance(make_pruner(searched), optuna.pruners.BasePruner)
     assert isinstance(make_pruner(recipe(tmp_path, SPACE)), optuna.pruners.NopPruner)
 
 
@@ -162,19 +162,22 @@ def test_every_pruner_is_there(tmp_path: Path, name: str, options: str) -> None:
     ],
 )
 def test_unknown_algorithms_and_options_name_the_nearest(tmp_path: Path, text: str, message: str) -> None:
-    one = recipe(tmp_path, SPACE + f"  {text}\n")
+    searched = recipe(tmp_path, SPACE + f"  {text}\n")
     make = make_pruner if text.startswith("pruner") else make_sampler
     with pytest.raises(RecipeError, match=message) as caught:
-        make(one)
+        make(searched)
     assert "r.yaml" in str(caught.value)
 
 
 def test_two_workers_do_not_suggest_the_same(tmp_path: Path) -> None:
-    one = recipe(tmp_path, SPACE + "  sampler: {use: random}\n")
-    found = [suggest(optuna.create_study(sampler=make_sampler(one, worker)).ask(), space_of(one)) for worker in (0, 1)]
-    assert found[0] != found[1]
-    again = suggest(optuna.create_study(sampler=make_sampler(one, 0)).ask(), space_of(one))
-    assert again == found[0]
+    searched = recipe(tmp_path, SPACE + "  sampler: {use: random}\n")
+    points = [
+        suggest(optuna.create_study(sampler=make_sampler(searched, worker)).ask(), space_of(searched))
+        for worker in (0, 1)
+    ]
+    assert points[0] != points[1]
+    again = suggest(optuna.create_study(sampler=make_sampler(searched, 0)).ask(), space_of(searched))
+    assert again == points[0]
 
 
 DECIMAL = """
@@ -186,8 +189,8 @@ WARMUPS = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
 
 
 def test_steps_of_a_grid_are_decimal_and_the_end_is_one_of_them(tmp_path: Path) -> None:
-    one = recipe(tmp_path, DECIMAL)
-    points = grid(one, space_of(one))
+    searched = recipe(tmp_path, DECIMAL)
+    points = grid(searched, space_of(searched))
     assert [point["train.finetune.weight_decay"] for point in points[:3]] == [0.1, 0.2, 0.3]
     assert [point["train.finetune.warmup_ratio"] for point in points[2:]] == WARMUPS
     assert "0.30000000000000004" not in str(points)
@@ -195,13 +198,13 @@ def test_steps_of_a_grid_are_decimal_and_the_end_is_one_of_them(tmp_path: Path) 
 
 @pytest.mark.parametrize("name", ["tpe", "random", "nsgaii"])
 def test_samplers_suggest_and_record_decimal_steps(tmp_path: Path, name: str) -> None:
-    one = recipe(tmp_path, DECIMAL + f"  sampler: {{use: {name}}}\n")
+    searched = recipe(tmp_path, DECIMAL + f"  sampler: {{use: {name}}}\n")
     study = optuna.create_study()
     seen = set()
     for number in range(60):
-        study.sampler = make_sampler(one, number)
+        study.sampler = make_sampler(searched, number)
         trial = study.ask()
-        values = suggest(trial, space_of(one))
+        values = suggest(trial, space_of(searched))
         assert values == trial.params == study.trials[-1].params
         seen |= set(values.items())
         study.tell(trial, 1.0)
@@ -219,10 +222,10 @@ def test_every_value_of_a_range_with_steps_is_the_nearest_float_of_its_decimal(
     low: int, step: int, count: int, scale: int
 ) -> None:
     high = (low + step * (count - 1)) / scale
-    one = Choice(low=low / scale, high=high, step=step / scale)
-    assert one.values() == [(low + step * number) / scale for number in range(count)]
-    assert one.values()[-1] == high
-    assert [one.nearest(low / scale + number * (step / scale)) for number in range(count)] == one.values()
+    choice = Choice(low=low / scale, high=high, step=step / scale)
+    assert choice.values() == [(low + step * number) / scale for number in range(count)]
+    assert choice.values()[-1] == high
+    assert [choice.nearest(low / scale + number * (step / scale)) for number in range(count)] == choice.values()
 
 
 def test_a_step_that_leaves_one_value_is_refused(tmp_path: Path) -> None:
@@ -231,9 +234,9 @@ def test_a_step_that_leaves_one_value_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_grid_is_counted_before_it_is_laid_down(tmp_path: Path) -> None:
-    one = recipe(tmp_path, "  space: {model.backbone.n_layer: {low: 1, high: 1000000000000}}\n")
+    searched = recipe(tmp_path, "  space: {model.backbone.n_layer: {low: 1, high: 1000000000000}}\n")
     with pytest.raises(RecipeError, match="a grid of 1,000,000,000,000 points"):
-        grid(one, space_of(one))
+        grid(searched, space_of(searched))
 
 
 @pytest.mark.parametrize(
@@ -269,9 +272,9 @@ def test_a_grid_is_counted_before_it_is_laid_down(tmp_path: Path) -> None:
     ],
 )
 def test_a_path_that_no_trial_reads_is_refused(tmp_path: Path, text: str, message: str) -> None:
-    one = recipe(tmp_path, f"  space: {text if text.startswith('{') else '{' + text + '}'}\n")
+    searched = recipe(tmp_path, f"  space: {text if text.startswith('{') else '{' + text + '}'}\n")
     with pytest.raises(RecipeError, match=message) as caught:
-        check_space(one)
+        check_space(searched)
     assert "r.yaml" in str(caught.value)
 
 

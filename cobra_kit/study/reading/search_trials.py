@@ -34,21 +34,21 @@ def sweep_view(study: StoredStudy) -> SweepView | None:
     if not section:
         return None
     try:
-        found, _ = stored_trials(study.path)
+        recorded = stored_trials(study)
     except CobraError:
         return None
     objectives = tuple(
-        Objective(name=name, direction="maximize" if one.name == "MAXIMIZE" else "minimize")
-        for name, one in zip(found.metric_names or [], found.directions, strict=True)
+        Objective(name=name, direction="maximize" if direction.name == "MAXIMIZE" else "minimize")
+        for name, direction in zip(recorded.metric_names or [], recorded.directions, strict=True)
     )
     pruner = (section.get("pruner") or {}).get("use", "")
-    importances = _importances(found, objectives)
+    importances = _importances(recorded, objectives)
     return SweepView(
         objectives=objectives,
         trials=tuple(
-            _trial(one, curve=pruner != _PER_QUESTION)
-            for one in found.get_trials(deepcopy=False)
-            if NAME in one.user_attrs
+            _trial(trial, curve=pruner != _PER_QUESTION)
+            for trial in recorded.get_trials(deepcopy=False)
+            if NAME in trial.user_attrs
         ),
         importances=importances,
         importance_method=_METHOD if importances else "",
@@ -58,7 +58,7 @@ def sweep_view(study: StoredStudy) -> SweepView | None:
 
 
 def _trial(trial: FrozenTrial, *, curve: bool) -> Trial:
-    mark = read_lease(trial.user_attrs)
+    lease = read_lease(trial.user_attrs)
     begun, ended = trial.datetime_start, trial.datetime_complete
     state = state_of(trial)
     return Trial(
@@ -68,7 +68,7 @@ def _trial(trial: FrozenTrial, *, curve: bool) -> Trial:
         values=tuple(trial.values or ()) if state == "complete" else (),
         intermediate=dict(trial.intermediate_values) if curve else {},
         seconds=(ended - begun).total_seconds() if begun and ended else None,
-        worker=str(mark.owner) if mark else "",
+        worker=str(lease.owner) if lease else "",
         error=str(trial.user_attrs.get(ERROR) or trial.user_attrs.get(REASON) or ""),
     )
 
@@ -77,13 +77,13 @@ def _importances(study: Study, objectives: tuple[Objective, ...]) -> dict[str, d
     """Returns each objective's importances; none where there are too few trials to say."""
     import optuna
 
-    found: dict[str, dict[str, float]] = {}
+    importances: dict[str, dict[str, float]] = {}
     if len(study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))) < _FEWEST_TRIALS:
-        return found
-    for index, one in enumerate(objectives):
+        return importances
+    for index, objective in enumerate(objectives):
         evaluator = optuna.importance.PedAnovaImportanceEvaluator()
 
-        sign = -1.0 if one.direction == "maximize" else 1.0  # the evaluator takes less for better
+        sign = -1.0 if objective.direction == "maximize" else 1.0  # the evaluator takes less for better
 
         def value(trial: FrozenTrial, index: int = index, sign: float = sign) -> float:
             return sign * float(trial.values[index])
@@ -95,5 +95,5 @@ def _importances(study: Study, objectives: tuple[Objective, ...]) -> dict[str, d
                 )
         except (ValueError, RuntimeError):  # Optuna: the trials are all alike
             continue
-        found[one.name] = {name: float(share) for name, share in shares.items()}
-    return found
+        importances[objective.name] = {name: float(share) for name, share in shares.items()}
+    return importances

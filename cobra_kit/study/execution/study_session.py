@@ -1,41 +1,46 @@
-"""A sweep as one process sees it: it joins a study, works until nothing is left, and makes the table.
+"""A study as one process works on it: it opens the folder and the queue, works until nothing is left, makes the table.
 
-with open_sweep(trials_of(recipe), path, WorkerOptions()) as one:
-    one.work()
-    table = one.table()
+`run` and `sweep` are this, the one alone in the folder and the other together with whoever shares it.
+
+with open_session(trials_of(recipe), path, WorkerOptions()) as session:
+    session.work()
+    table = session.table()
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cobra_kit._plugins import Registry
-from cobra_kit.errors import CobraError, RecipeError
+from cobra_kit.errors import RecipeError
 from cobra_kit.events import Message, Reporter, silent
 from cobra_kit.locks import locked
 from cobra_kit.recipe import Recipe
 from cobra_kit.report import AblationTable
-from cobra_kit.study.execution.trial_sources import GridTrials, SearchTrials
-from cobra_kit.study.execution.trials import WorkerOptions, forget, open_queue, work_through
-from cobra_kit.study.folder import StudyFolder, open_study
+from cobra_kit.study.execution.devices import choose_device
+from cobra_kit.study.execution.open_folder import open_study
+from cobra_kit.study.execution.study_queue import WorkerOptions, forget, open_queue
+from cobra_kit.study.execution.trial_sources import GridTrials, SearchTrials, Trials, guarded
+from cobra_kit.study.folder import StudyFolder
 from cobra_kit.study.plan.study_plan import make_plan
 from cobra_kit.study.reading.status import StudyStatus, read_status
 from cobra_kit.study.search import GRID
 from cobra_kit.study.search.search_plan import make_search_plan
-from cobra_kit.trials import NAME, Outcome, TrialQueue
+from cobra_kit.trials import LeasedTrial, Outcome, TrialQueue, work
+from cobra_kit.trials.warnings import suppress_experimental_warnings
 
 if TYPE_CHECKING:
     from cobra_kit.study.execution.study_cache import StudyCache
     from cobra_kit.train import TrainIntervals
 
-Kind = GridTrials | SearchTrials
 
-
-def trials_of(recipe: Recipe, trials: int | None = None, registry: Registry | None = None) -> Kind:
+def trials_of(recipe: Recipe, trials: int | None = None, registry: Registry | None = None) -> Trials:
     """Returns the trials of a recipe: its section `sweep`, else its ablation's arms and seeds.
 
     Args:
@@ -68,22 +73,24 @@ def _fixed(message: str, hint: str) -> RecipeError:
 
 
 @contextmanager
-def open_sweep(
-    kind: Kind,
+def open_session(
+    trials: Trials,
     path: Path,
-    crew: WorkerOptions,
+    options: WorkerOptions,
     *,
+    alone: bool = False,
     fresh: bool = False,
     retry_failed: bool = True,
     report: Reporter = silent,
     pace: TrainIntervals | None = None,
-) -> Iterator[Sweep]:
-    """Joins a study for the length of a block; makes it on first use.
+) -> Iterator[StudySession]:
+    """Opens a study for the length of a block; makes it on first use.
 
     Args:
-        kind: Its trials.
+        trials: What is to be done.
         path: Its folder.
-        crew: How to work.
+        options: How to work.
+        alone: Let nobody else work in the folder.
         fresh: Delete what is there and start over; nobody else may work on it.
         retry_failed: Try what failed anew, unless somebody is at work.
         report: Told about progress.
@@ -92,58 +99,74 @@ def open_sweep(
     Raises:
         CobraError: The folder or the storage belongs to another recipe, or cannot be used.
     """
-    if fresh:
-        with open_study(path, kind.plan, fresh=True, report=report):
-            forget(kind, crew, path)
-    with open_study(path, kind.plan, shared=True, report=report) as folder:
+    # Deleting needs the folder for oneself, also where the work is shared: so it is opened twice.
+    if fresh and not alone:
+        with open_study(path, trials.plan, fresh=True, report=report):
+            forget(trials, options, path)
+    with open_study(path, trials.plan, fresh=fresh and alone, shared=not alone, report=report) as folder:
+        # Torch may come in only now: a wrong recipe or a folder in use is told at once.
+        options = replace(options, device=choose_device(options.device))
         if retry_failed:  # once per sweep: whoever joins one is not told again
-            for remark in kind.remarks():
+            for remark in trials.remarks():
                 report(Message(text=remark, level="warning"))
-        board = open_queue(kind, folder, crew, retry_failed=retry_failed)
-        yield Sweep(kind, board, folder, crew, report, pace)
+        queue = open_queue(trials, folder, options, retry_failed=retry_failed)
+        yield StudySession(trials, queue, folder, options, report, pace)
 
 
-class Sweep:
-    """A study that this process has joined; `open_sweep` makes it.
+class StudySession:
+    """A study that this process has opened; `open_session` makes it.
 
     Args:
-        kind: Its trials.
-        board: Their records.
+        trials: What is to be done.
+        queue: Their records.
         folder: Where it is kept.
-        crew: How to work.
+        options: How to work.
         report: Told about progress.
         pace: How often to log and save while training.
     """
 
     def __init__(
         self,
-        kind: Kind,
-        board: TrialQueue,
+        trials: Trials,
+        queue: TrialQueue,
         folder: StudyFolder,
-        crew: WorkerOptions,
+        options: WorkerOptions,
         report: Reporter,
         pace: TrainIntervals | None,
     ) -> None:
-        self._kind, self._board, self.folder, self._crew = kind, board, folder, crew
+        self._trials, self._queue, self.folder, self._options = trials, queue, folder, options
         self._report, self._pace = report, pace
 
     @property
     def is_finished(self) -> bool:
         """Returns whether every trial has ended."""
-        return self._board.is_finished()
+        return self._queue.is_finished()
 
     def status(self) -> StudyStatus:
         """Returns how far the study is."""
-        return read_status(self._board.study, self.folder.path, self._kind.plan.name)
+        return read_status(self._queue.study, self.folder.path, self._trials.plan.name)
 
     def work(self) -> Outcome:
         """Does trials until all have ended, together with whoever else works on them, or until the time is up.
 
         Raises:
-            CobraError: The storage is out of reach or, with `crew.fail_fast`, a trial failed.
+            CobraError: The storage is out of reach or, with `options.fail_fast`, a trial failed.
             KeyboardInterrupt: Ctrl-C; everything that was done is kept.
         """
-        return work_through(self._kind, self._board, self.folder, self._shared, self._crew, self._report, self._pace)
+        cache, timeout = self._cache, self._options.timeout
+
+        def objective(held: LeasedTrial) -> Sequence[float]:
+            def waiting() -> None:
+                self._report(Message(text=f"{held.name}: waiting until its earlier worker has stopped"))
+
+            # Two processes never work in one run's folder, not even for the moment until the slower one notices.
+            place = self.folder.path / "runs" / held.name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with locked(place.with_name(f".{place.name}.lock"), waiting), suppress_experimental_warnings():
+                return self._trials.run(held, cache, guarded(held, self._report), self._pace)
+
+        deadline = None if timeout is None else time.monotonic() + timeout
+        return work(self._queue, objective, report=self._report, fail_fast=self._options.fail_fast, deadline=deadline)
 
     def table(self) -> AblationTable:
         """Returns the table: of an ablation's arms; of a search's reference and winners, scored on the test split now.
@@ -152,36 +175,11 @@ class Sweep:
             CobraError: No trial succeeded.
         """
         with locked(self.folder.final_lock, lambda: self._report(Message(text="another worker makes the table"))):
-            if isinstance(self._kind, SearchTrials):
-                from cobra_kit.study.search.finish import score_winners
-
-                return score_winners(
-                    self._kind.plan, self._board.study, self.folder, self._shared, self._report, self._pace
-                )
-            return self._grid_table(self._kind)
-
-    def _grid_table(self, kind: GridTrials) -> AblationTable:
-        from cobra_kit.study.execution.run_trial import execute
-        from cobra_kit.study.reading.results import study_table, write_table
-
-        complete = {str(one.user_attrs[NAME]) for one in self._board.trials() if one.state.name == "COMPLETE"}
-        if not complete:
-            raise CobraError(
-                "every trial failed",
-                where=str(self.folder.path),
-                hint=f"cobra-kit status {self.folder.path} shows why.",
-            )
-        for run in kind.plan.runs:
-            if run.name in complete:  # on a machine that does not share the folder with who did it, it is done again
-                execute(run, self.folder, self._shared, report=self._report, pace=self._pace)
-        table = study_table(kind.plan, self.folder)
-        write_table(self.folder, table)
-        return table
+            return self._trials.table(self._queue.study, self._cache, self._report, self._pace)
 
     @cached_property
-    def _shared(self) -> StudyCache:
+    def _cache(self) -> StudyCache:
         from cobra_kit.study.execution.study_cache import StudyCache
 
-        grid = isinstance(self._kind, GridTrials)
-        runs = self._kind.plan.runs if isinstance(self._kind, GridTrials) else ()
-        return StudyCache(self.folder, runs, self._report, device=self._crew.device, more_to_come=not grid)
+        runs = self._trials.known_runs
+        return StudyCache(self.folder, runs or (), self._report, device=self._options.device, more_to_come=runs is None)

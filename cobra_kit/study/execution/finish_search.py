@@ -8,7 +8,7 @@ from cobra_kit.errors import CobraError
 from cobra_kit.events import Message, Reporter
 from cobra_kit.recipe.sweep import Scalar
 from cobra_kit.report import AblationTable
-from cobra_kit.study.folder import StudyFolder
+from cobra_kit.study.execution.open_folder import note_facts
 from cobra_kit.study.plan.study_plan import RunPlan, StudyPlan
 from cobra_kit.study.search.repeats import is_repeat
 from cobra_kit.study.search.search_plan import REFERENCE, SearchPlan
@@ -33,18 +33,18 @@ def winners(study: Study) -> list[FrozenTrial]:
     finished = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
     if not finished:
         return []
-    finished = [one for one in finished if not is_repeat(one)]
+    finished = [trial for trial in finished if not is_repeat(trial)]
     sign = -1 if study.directions[0] == optuna.study.StudyDirection.MAXIMIZE else 1
-    found = finished if len(study.directions) == 1 else [one for one in study.best_trials if not is_repeat(one)]
-    ordered = sorted(found, key=lambda one: (sign * one.values[0], one.number))
-    return ordered[: 1 if len(study.directions) == 1 else MOST_WINNERS]
+    several = len(study.directions) > 1
+    best = [trial for trial in study.best_trials if not is_repeat(trial)] if several else finished
+    ordered = sorted(best, key=lambda trial: (sign * trial.values[0], trial.number))
+    return ordered[: MOST_WINNERS if several else 1]
 
 
 def score_winners(
     search: SearchPlan,
     study: Study,
-    folder: StudyFolder,
-    shared: StudyCache,
+    cache: StudyCache,
     report: Reporter,
     pace: TrainIntervals | None = None,
 ) -> AblationTable:
@@ -55,9 +55,11 @@ def score_winners(
     Raises:
         CobraError: No trial was finished.
     """
-    from cobra_kit.study.execution.run_trial import execute
-    from cobra_kit.study.reading.results import study_table, write_table
+    from cobra_kit.study.execution.run_trial import run_trial
+    from cobra_kit.study.execution.write_results import write_table
+    from cobra_kit.study.reading.results import study_table
 
+    folder = cache.folder
     best = winners(study)
     if not best:
         raise CobraError(
@@ -65,13 +67,13 @@ def score_winners(
             where=str(folder.path),
             hint="cobra-kit status STUDY shows why each one ended.",
         )
-    runs = [search.reference_run, *(_run(search, one) for one in best)]
-    for one, run in zip(best, runs[1:], strict=True):
-        values = ", ".join(f"{name} {value:.4g}" for name, value in zip(_names(search), one.values, strict=True))
+    runs = [search.reference_run, *(_run(search, trial) for trial in best)]
+    for trial, run in zip(best, runs[1:], strict=True):
+        values = ", ".join(f"{name} {value:.4g}" for name, value in zip(_names(search), trial.values, strict=True))
         report(Message(text=f"best on validation: {run.arm} ({values})"))
     for run in runs:
-        execute(run, folder, shared, report=report, pace=pace)
-    folder.note(arms=[one.arm for one in runs])
+        run_trial(run, cache, report, pace=pace)
+    note_facts(folder, arms=[run.arm for run in runs])
     table = study_table(StudyPlan(search.resolved, REFERENCE, tuple(runs)), folder)
     write_table(folder, table)
     return table
@@ -83,4 +85,4 @@ def _run(search: SearchPlan, trial: FrozenTrial) -> RunPlan:
 
 
 def _names(search: SearchPlan) -> list[str]:
-    return [one.metric for one in search.sweep.objectives]
+    return [objective.metric for objective in search.sweep.objectives]

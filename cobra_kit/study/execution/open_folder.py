@@ -1,0 +1,166 @@
+"""Opens the folder of a study: makes it, or sees to it that it holds the wanted study and that nobody else has it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cobra_kit import __version__
+from cobra_kit.errors import CobraError
+from cobra_kit.events import Message, Reporter, silent
+from cobra_kit.files import caches_beneath, contents, write_json, write_text
+from cobra_kit.locks import locked
+from cobra_kit.recipe import Difference, differences
+from cobra_kit.recipe.diff import MISSING
+from cobra_kit.study.execution.folder_lock import LOCK, held
+from cobra_kit.study.folder import (
+    FEATURES,
+    FINAL_LOCK,
+    LOCK_FILE,
+    MANIFEST,
+    RECIPE,
+    REPORT,
+    TABLE_JSON,
+    TABLE_MARKDOWN,
+    StudyFolder,
+)
+from cobra_kit.study.reading.stored_files import read_study_manifest
+from cobra_kit.trials.queue import TRIALS_LOCK
+from cobra_kit.trials.storage import JOURNAL
+
+if TYPE_CHECKING:
+    from cobra_kit.study.execution.trial_sources import Plan
+
+_CACHE = "cache"
+_FORM = 1
+_OURS = (
+    RECIPE,
+    LOCK_FILE,
+    MANIFEST,
+    TABLE_MARKDOWN,
+    TABLE_JSON,
+    REPORT,
+    FEATURES,
+    "shared",
+    "runs",
+    "workers",
+    _CACHE,
+    JOURNAL,
+    f"{JOURNAL}.flock",
+)
+_SHOWN = 8
+_SETUP_LOCK = ".setup.lock"
+_LOCKS = (LOCK, _SETUP_LOCK, TRIALS_LOCK, FINAL_LOCK)
+
+
+@contextmanager
+def open_study(
+    path: Path, plan: Plan, *, fresh: bool = False, shared: bool = False, report: Reporter = silent
+) -> Iterator[StudyFolder]:
+    """Holds the folder of a study for the length of a block; makes it on first use.
+
+    Args:
+        path: The folder.
+        plan: What is to be kept there.
+        fresh: Start over: everything that a study keeps there is deleted first.
+        shared: Together with other processes of the same study.
+        report: Told what a user should know.
+
+    Raises:
+        CobraError: Another process holds the folder, it belongs to another recipe, holds other things, or cannot be
+            written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CobraError(
+            f"cannot make the study folder: {error.strerror or error}", where=str(path), hint="Choose one with --out."
+        ) from error
+    _refuse_strangers(path)
+    with held(path, report, shared=shared):
+        with locked(path / _SETUP_LOCK, lambda: None):
+            if fresh:
+                _clear(path)
+            manifest = read_study_manifest(path)
+            if manifest is None:
+                _describe(path, plan)
+            else:
+                check_identity(str(path), manifest["identity"], plan.identity())
+        with caches_beneath(path / _CACHE) as remark:
+            if remark is not None:
+                report(Message(text=remark, level="warning"))
+            yield StudyFolder(path)
+
+
+def _refuse_strangers(path: Path) -> None:
+    """A folder that holds something and no study is somebody's: nothing is written there, and nothing deleted."""
+    inside = [name for name in contents(path) if name not in _LOCKS and not name.endswith(".tmp")]
+    if inside and MANIFEST not in inside and not set(inside) <= set(_OURS):
+        raise CobraError(
+            f"the folder holds other things ({', '.join(inside[:3])}) and no study",
+            where=str(path),
+            hint="Choose a new folder with --out.",
+        )
+
+
+def _clear(path: Path) -> None:
+    # The manifest goes last: a folder whose deletion was interrupted is still known as a study.
+    for name in sorted(_OURS, key=lambda name: name == MANIFEST):
+        place = path / name
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place)
+        else:
+            place.unlink(missing_ok=True)
+
+
+def _describe(path: Path, plan: Plan) -> None:
+    write_text(path / RECIPE, plan.resolved.to_yaml())
+    write_json(path / LOCK_FILE, plan.lock())
+    write_json(
+        path / MANIFEST,
+        {
+            "form": _FORM,
+            "study": plan.recipe.name,
+            "profile": plan.recipe.profile,
+            "arms": list(plan.arms),
+            "reference": plan.reference,
+            "seeds": list(plan.seeds),
+            "cobra_kit": __version__,
+            "created": datetime.now().astimezone().isoformat(timespec="seconds"),
+            "identity": plan.identity(),
+        },
+    )
+
+
+def note_facts(folder: StudyFolder, **facts: Any) -> None:
+    """Puts facts into the study's manifest; nothing is written where they stand there already."""
+    manifest = read_study_manifest(folder.path)
+    assert manifest is not None  # open_study wrote it
+    if any(manifest.get(key) != value for key, value in facts.items()):
+        write_json(folder.path / MANIFEST, {**manifest, **facts})
+
+
+def check_identity(where: str, known: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Raises a `CobraError` that names the differing keys if a study is another one than wanted."""
+    # Through JSON, as what is known went: a tuple there is a list here.
+    differing = differences(known, json.loads(json.dumps(wanted)))
+    if not differing:
+        return
+    lines = [_format_difference(difference) for difference in differing[:_SHOWN]]
+    more = [f"and {len(differing) - _SHOWN} more"] if len(differing) > _SHOWN else []
+    raise CobraError(
+        "the study there was made by another recipe",
+        where=where,
+        hint="\n".join([*lines, *more, "Choose another folder with --out, or start over here with --fresh."]),
+    )
+
+
+def _format_difference(difference: Difference) -> str:
+    sides = (difference.left, difference.right)
+    there, here = ("(none)" if value is MISSING else json.dumps(value, ensure_ascii=False) for value in sides)
+    return f"{difference.path}: {there} there, {here} now"

@@ -1,0 +1,122 @@
+"""A study's trials in Optuna's storage: recorded on first use, and held to be the trials of this very study."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cobra_kit.errors import CobraError
+from cobra_kit.locks import locked
+from cobra_kit.study.execution.open_folder import check_identity, note_facts
+from cobra_kit.study.execution.trial_sources import Trials
+from cobra_kit.study.folder import StudyFolder
+from cobra_kit.study.trial_attributes import STUDY_NAME
+from cobra_kit.trials import HeartbeatConfig, TrialQueue, open_storage, shown
+from cobra_kit.trials.queue import TRIALS_LOCK
+from cobra_kit.trials.warnings import suppress_experimental_warnings
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.storages import BaseStorage
+
+_IDENTITY = "cobra_kit:identity"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerOptions:
+    """How a study is worked on.
+
+    Args:
+        storage: URL of a database; None: a journal in the study's folder.
+        fail_fast: Stop at the first trial that goes wrong.
+        timeout: Seconds after which no further trial is begun.
+        device: Where models are: `cpu`, `cuda`, or `auto`: a GPU where torch sees one.
+        heartbeat: How long a silent worker is waited for.
+    """
+
+    storage: str | None = None
+    fail_fast: bool = False
+    timeout: float | None = None
+    device: str = "cpu"
+    heartbeat: HeartbeatConfig = field(default_factory=HeartbeatConfig)
+
+
+def open_queue(trials: Trials, folder: StudyFolder, options: WorkerOptions, *, retry_failed: bool = True) -> TrialQueue:
+    """Returns the study's trials, recorded on first use.
+
+    Args:
+        trials: What they are.
+        folder: The study's folder.
+        options: Where they are recorded.
+        retry_failed: Record those that failed anew, unless somebody is at work.
+
+    Raises:
+        CobraError: The storage cannot be reached, or holds another study under this name.
+    """
+    import optuna
+
+    storage = open_storage(options.storage, folder.path)
+    name = trials.plan.name if options.storage else STUDY_NAME
+    where = f"{shown(options.storage)}, study {name}" if options.storage else str(folder.path)
+    with locked(folder.path / TRIALS_LOCK, lambda: None), suppress_experimental_warnings():
+        _check(storage, name, where, trials)
+        study = optuna.create_study(
+            storage=storage, study_name=name, load_if_exists=True, directions=trials.directions, pruner=trials.pruner()
+        )
+        if _IDENTITY not in study.user_attrs:
+            # Through JSON, as the storage gives it back: a tuple is a list there.
+            study.set_user_attr(_IDENTITY, json.loads(json.dumps(trials.plan.identity())))
+            study.set_metric_names(trials.metrics)
+        note_facts(folder, storage=shown(options.storage) if options.storage else None)
+    queue = TrialQueue(
+        study, folder.path, options.heartbeat, sampler=trials.sampler, progress_of=partial(_lines_of, folder)
+    )
+    queue.provide(trials.points(), retry_failed=retry_failed)
+    return queue
+
+
+def _lines_of(folder: StudyFolder, name: str) -> int:
+    """Returns how much a run has written: steps and answers of its own, and of the stages that runs share."""
+    files = [*(folder.path / "runs" / name).rglob("*.jsonl"), *folder.stages.rglob("*.jsonl")]
+    return sum(_count_lines(file) for file in files)
+
+
+def _count_lines(file: Path) -> int:
+    try:
+        return file.read_bytes().count(b"\n")
+    except OSError:  # somebody makes or removes it at this moment
+        return 0
+
+
+def forget(trials: Trials, options: WorkerOptions, folder: Path) -> None:
+    """Deletes a study from its database, if it is there; a journal is deleted with its folder."""
+    import optuna
+
+    if options.storage and (study := _known(open_storage(options.storage, folder), trials.plan.name)):
+        optuna.delete_study(study_name=trials.plan.name, storage=study._storage)
+
+
+def _check(storage: BaseStorage, name: str, where: str, trials: Trials) -> None:
+    study = _known(storage, name)
+    if study is None:
+        return
+    if (known := study.user_attrs.get(_IDENTITY)) is not None:
+        check_identity(where, known, trials.plan.identity())
+    if [direction.name.lower() for direction in study.directions] != trials.directions:
+        raise CobraError(
+            "the storage has a study of this name that seeks something else",
+            where=where,
+            hint="Give this one another database with --storage.",
+        )
+
+
+def _known(storage: BaseStorage, name: str) -> Study | None:
+    import optuna
+
+    try:
+        return optuna.load_study(study_name=name, storage=storage, sampler=optuna.samplers.RandomSampler())
+    except KeyError:
+        return None
