@@ -53,7 +53,7 @@ class Recorded:
 def read_grid(folder: Path) -> list[Recorded]:
     """Returns every point of a finished grid."""
     study = stored_trials(read_study(folder))
-    found = []
+    grid = []
     for trial in study.get_trials(deepcopy=False):
         if trial.state.name != "COMPLETE":
             raise SystemExit(f"trial {trial.number} is {trial.state.name}: the grid is not finished")

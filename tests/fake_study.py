@@ -56,7 +56,7 @@ def _write_run(place: Path, run: RunPlan, plan: StudyPlan, hostile: bool) -> Non
     write_results(place, "test", _scored(source.benchmarks("test"), plan.arms.index(run.arm), hostile))
 
 
-def _scored(benchmarks: Mapping[str, Any], arm: int, hostile: bool) -> dict[str, Scored]:
+def _scored(benchmarks: Mapping[str, Any], arm: int, hostile: bool) -> dict[str, BenchmarkScore]:
     scored = {}
     for name, benchmark in benchmarks.items():
         scores = [
@@ -71,7 +71,7 @@ def _scored(benchmarks: Mapping[str, Any], arm: int, hostile: bool) -> dict[str,
             )
             for index, (question, group) in enumerate(zip(benchmark.questions, benchmark.groups, strict=True))
         ]
-        scored[name] = Scored(
+        scored[name] = BenchmarkScore(
             benchmark=name,
             rule=benchmark.rule,
             floor=benchmark.floor,

@@ -22,7 +22,7 @@ import torch
 from cobra_kit.data.curriculum import rows_of_kinds
 from cobra_kit.data.features import FeatureCache
 from cobra_kit.data.pictures import LivePictures, Pictures
-from cobra_kit.data.prepared import TrainingSet
+from cobra_kit.data.prepared import RowForm, TrainingSet
 from cobra_kit.data.rows import Benchmark, TrainingRow
 from cobra_kit.data.sampler import LengthGroupedSampler
 from cobra_kit.estimate.sample import Sample
@@ -139,9 +139,8 @@ def _seconds_per_step(
     """Returns the seconds of a step, and those of tokenising a row."""
     listed = list(rows)
     started = time.perf_counter()
-    prepared = TrainingSet(
-        listed, model.processor, pictures, captions=stage.captions, text=stage.text, loss_unit=settings.loss_unit
-    )
+    form = RowForm(captions=stage.captions, text=stage.text, loss_unit=settings.loss_unit)
+    prepared = TrainingSet(listed, model.processor, pictures, form)
     tokenising = (time.perf_counter() - started) / len(listed)
     sampler = LengthGroupedSampler(prepared.lengths, settings.batch_size, seed=0)
     optimiser, products = make_optimiser(model, settings), product_dtype(settings.precision, model.device)

@@ -8,7 +8,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import Literal
 
-from cobra_kit.formatting import plural
 from cobra_kit.paper import PaperTable
 from cobra_kit.report import grid
 from cobra_kit.report.table import SMALL_CHOICE_MASS

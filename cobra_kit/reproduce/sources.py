@@ -48,11 +48,7 @@ def table_named(name: str) -> PaperTable:
     by_name |= {table.name: table for table in tables}
     known = [key for key, table in by_name.items() if key.startswith(_PREFIX) and table.measures != "settings"]
     if name not in by_name:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-        raise CobraError(
-            f"no published table named {name!r}",
-            hint=f"did you mean {near[0]}?" if near else f"tables: {', '.join(known)}",
-        )
+        raise CobraError(f"no published table named {name!r}", hint=suggest(name, known, what="tables"))
     table = by_name[name]
     if table.measures == "settings":
         raise CobraError(

@@ -15,7 +15,7 @@ from cobra_kit.errors import CobraError
 from cobra_kit.events import Message, Reporter, silent
 from cobra_kit.files import caches_beneath, contents, write_json, write_text
 from cobra_kit.locks import locked
-from cobra_kit.recipe import Difference, differences
+from cobra_kit.recipe import SettingDifference, differences
 from cobra_kit.recipe.diff import MISSING
 from cobra_kit.study.execution.folder_lock import LOCK, held
 from cobra_kit.study.folder import (
@@ -160,7 +160,7 @@ def check_identity(where: str, known: dict[str, Any], wanted: dict[str, Any]) ->
     )
 
 
-def _format_difference(difference: Difference) -> str:
+def _format_difference(difference: SettingDifference) -> str:
     sides = (difference.left, difference.right)
     there, here = ("(none)" if value is MISSING else json.dumps(value, ensure_ascii=False) for value in sides)
     return f"{difference.path}: {there} there, {here} now"

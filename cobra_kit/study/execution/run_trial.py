@@ -28,7 +28,7 @@ from cobra_kit.study.execution.write_results import write_results, write_trainin
 from cobra_kit.study.plan.study_plan import RunPlan, no_validation
 from cobra_kit.study.reading.loading import load
 from cobra_kit.study.reading.stored_files import SPLIT, Training, condition, is_scored, read_training
-from cobra_kit.train import STAGES, TrainIntervals, TrainResult, Validate, check_cut_shares, train_run
+from cobra_kit.train import STAGES, RunSettings, TrainIntervals, TrainResult, Validate, check_cut_shares, train_run
 from cobra_kit.train.memory import peak_bytes, reset_peak
 
 if TYPE_CHECKING:
@@ -146,15 +146,17 @@ class _TrialRun:
         result = train_run(
             model,
             source,
-            run.train,
+            RunSettings(
+                run.train,
+                seed=run.seed,
+                feature_folder=cache.folder.features,
+                intervals=self._pace,
+                validate=validate,
+                done=[stage.result for stage in shared],
+                max_cut_share=MAX_CUT_SHARE,
+            ),
             self._folder,
-            seed=run.seed,
             report=self._report,
-            feature_folder=cache.folder.features,
-            pace=self._pace,
-            validate=validate,
-            done=[stage.result for stage in shared],
-            max_cut_share=MAX_CUT_SHARE,
         )
         note_rows(self._folder, source, result.stages)
         # The model before the figures: the figures' file says that training is finished.
@@ -187,7 +189,7 @@ class _TrialRun:
         pictures = self._cache.pictures(run, model, self._split, self._report)
         benchmarks = readable(offered, pictures, self._report)
         counted = _Counted(benchmarks, what, self._report)
-        scored: dict[str, Scored] = {}
+        scored: dict[str, BenchmarkScore] = {}
         for name, benchmark in benchmarks.items():
             predictions = predict(
                 model,
@@ -198,7 +200,7 @@ class _TrialRun:
                 max_new_tokens=run.evaluate.max_new_tokens,
                 batch_size=run.evaluate.batch_size,
                 precision=precision,
-                computed=run.evaluate.precision.words if run.evaluate.precision else None,
+                computed=run.evaluate.precision.label if run.evaluate.precision else None,
                 report=counted,
             )
             counted.next()
@@ -214,7 +216,7 @@ def _validated(pace: TrainIntervals, validation: ValidationSection | None) -> Tr
     return replace(pace, validate_steps=validation.every_steps, keep_best=validation.keep == "best")
 
 
-def _tell_cut_answers(scored: Mapping[str, Scored], what: str, most: int, report: Reporter) -> None:
+def _tell_cut_answers(scored: Mapping[str, BenchmarkScore], what: str, most: int, report: Reporter) -> None:
     cut = [
         f"{name} {result.cut_answers:,} of {len(result.scores):,}"
         for name, result in scored.items()

@@ -146,14 +146,17 @@ def shared_stages(
             result = train_run(
                 model,
                 source,
-                prefix.section,
+                RunSettings(
+                    prefix.section,
+                    seed=run.seed,
+                    feature_folder=feature_folder,
+                    intervals=pace,
+                    validate=validate,
+                    done=[earlier.result for earlier in finished],
+                    max_cut_share=MAX_CUT_SHARE,
+                ),
                 here,
                 report=report,
-                feature_folder=feature_folder,
-                pace=pace,
-                validate=validate,
-                done=[earlier.result for earlier in finished],
-                max_cut_share=MAX_CUT_SHARE,
             )
             if made_by is None:
                 made_by = run.name

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from cobra_kit.evaluate.score import Scored, write_scores
+from cobra_kit.evaluate.score import BenchmarkScore, write_scores
 from cobra_kit.files import write_json, write_text
 from cobra_kit.report import AblationTable, render_markdown, table_to_json
 from cobra_kit.study.folder import SCORES, TRAINING, StudyFolder
@@ -18,7 +18,7 @@ def write_training(run_folder: Path, training: Training) -> None:
     write_json(run_folder / TRAINING, asdict(training))
 
 
-def write_results(run_folder: Path, what: str, scored: Mapping[str, Scored]) -> None:
+def write_results(run_folder: Path, what: str, scored: Mapping[str, BenchmarkScore]) -> None:
     """Writes the scores of a condition: those of questions first, then the summary that says they are complete."""
     for name, result in scored.items():
         write_scores(run_folder / _score_file(what, name), result.scores)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cobra_kit.files import newest_json_lines
 from cobra_kit.report.view import RunState, RunView, StageCurve
 from cobra_kit.study.reading.stored_files import SPLIT, is_scored, read_metrics, read_training
 from cobra_kit.study.reading.stored_study import StoredRun, StoredStudy

@@ -8,9 +8,9 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from cobra_kit.errors import CobraError
-from cobra_kit.evaluate.jsonl import read_whole_lines
 from cobra_kit.evaluate.score import mean_choice_mass, read_scores
-from cobra_kit.report import AblationTable, ArmResult, Benchmark, build_table
+from cobra_kit.files import read_json_lines
+from cobra_kit.report import AblationTable, ArmResult, BenchmarkInfo, build_table
 from cobra_kit.statistics import QuestionScore
 from cobra_kit.study.folder import StudyFolder
 from cobra_kit.study.reading.stored_files import SPLIT, Training, read_summary, read_training

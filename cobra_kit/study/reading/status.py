@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from cobra_kit.errors import CobraError
-from cobra_kit.files import newest_json_lines
 from cobra_kit.recipe.sweep import COSTS
 from cobra_kit.study.reading.stored_files import read_metrics
 from cobra_kit.study.reading.stored_study import StoredStudy, read_study

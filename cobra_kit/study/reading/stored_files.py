@@ -12,6 +12,7 @@ from typing import Any
 
 from cobra_kit.data.rows import HeldOutSplit
 from cobra_kit.errors import CobraError, DataError
+from cobra_kit.files import newest_json_lines
 from cobra_kit.study.folder import MANIFEST, METRICS, SCORES, TRAINING
 
 SPLIT: HeldOutSplit = "test"
@@ -131,19 +132,16 @@ def read_metrics(run_folder: Path, last: int = 0) -> list[dict[str, Any]]:
         run_folder: The run's folder.
         last: Look at that many lines of the end; 0: at all of them.
     """
-    try:
-        text = (run_folder / METRICS).read_text(encoding="utf-8", errors="replace")
-    except OSError:  # not begun, or its folder is being made anew at this moment
-        return []
-    entries = []
-    for line in text.splitlines()[-last:]:
+    entries: list[dict[str, Any]] = []
+    for entry in newest_json_lines(run_folder / METRICS):
+        if last and len(entries) == last:
+            break
         try:
-            entry = json.loads(line)
             _ = entry["stage"], int(entry["step"])
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError):
             continue
         entries.append(entry)
-    return entries
+    return entries[::-1]
 
 
 _DAMAGED = (OSError, ValueError, KeyError, TypeError, RecursionError)
