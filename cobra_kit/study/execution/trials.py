@@ -15,9 +15,9 @@ from cobra_kit.events import Message, Reporter
 from cobra_kit.locks import locked
 from cobra_kit.study.execution.trial_sources import TrialSource, guarded
 from cobra_kit.study.folder import StudyFolder, check_identity
-from cobra_kit.trials import HeartbeatConfig, LeasedTrial, Outcome, TrialQueue, open_storage, shown, work
+from cobra_kit.trials import HeartbeatConfig, LeasedTrial, Outcome, TrialQueue, open_storage, redact_url, work
+from cobra_kit.trials.optuna_internals import storage_of, suppress_experimental_warnings
 from cobra_kit.trials.queue import TRIALS_LOCK
-from cobra_kit.trials.warnings import suppress_experimental_warnings
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 STUDY_NAME = "cobra-kit"
 """Of the one study in a folder's journal; in a database a study has its folder's name."""
 _IDENTITY = "cobra_kit:identity"
+_FAILURE_HINT = (
+    "Too little memory is the usual cause: fewer workers, or a smaller micro_batch_size. "
+    "The next start of the study tries it again."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +70,7 @@ def open_queue(kind: TrialSource, folder: StudyFolder, crew: WorkerOptions, *, r
 
     storage = open_storage(crew.storage, folder.path)
     name = kind.plan.name if crew.storage else STUDY_NAME
-    where = f"{shown(crew.storage)}, study {name}" if crew.storage else str(folder.path)
+    where = f"{redact_url(crew.storage)}, study {name}" if crew.storage else str(folder.path)
     with locked(folder.path / TRIALS_LOCK, lambda: None), suppress_experimental_warnings():
         _check(storage, name, where, kind)
         study = optuna.create_study(
@@ -75,8 +79,15 @@ def open_queue(kind: TrialSource, folder: StudyFolder, crew: WorkerOptions, *, r
         if _IDENTITY not in study.user_attrs:
             study.set_user_attr(_IDENTITY, json.loads(json.dumps(kind.plan.identity())))
             study.set_metric_names(kind.metrics)
-        folder.note(storage=shown(crew.storage) if crew.storage else None)
-    board = TrialQueue(study, folder.path, crew.terms, sampler=kind.sampler, progress_of=partial(_lines_of, folder))
+        folder.note(storage=redact_url(crew.storage) if crew.storage else None)
+    board = TrialQueue(
+        study,
+        folder.path,
+        crew.terms,
+        sampler=kind.sampler,
+        progress_of=partial(_lines_of, folder),
+        failure_hint=_FAILURE_HINT,
+    )
     board.provide(kind.points(), retry_failed=retry_failed)
     return board
 
@@ -99,7 +110,7 @@ def forget(kind: TrialSource, crew: WorkerOptions, folder: Path) -> None:
     import optuna
 
     if crew.storage and (found := _known(open_storage(crew.storage, folder), kind.plan.name)):
-        optuna.delete_study(study_name=kind.plan.name, storage=found._storage)
+        optuna.delete_study(study_name=kind.plan.name, storage=storage_of(found))
 
 
 def _check(storage: BaseStorage, name: str, where: str, kind: TrialSource) -> None:

@@ -18,7 +18,8 @@ from cobra_kit.study.folder import MANIFEST
 from cobra_kit.study.search.repeats import REPEATS
 from cobra_kit.trials import ERROR, INFEASIBLE, NAME, REASON, open_storage
 from cobra_kit.trials.lease import read_lease
-from cobra_kit.trials.storage import HIDDEN, JOURNAL
+from cobra_kit.trials.storage import JOURNAL
+from cobra_kit.trials.storage_error import HIDDEN
 
 if TYPE_CHECKING:
     from optuna import Study

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cobra_kit.recipe import Recipe
 from cobra_kit.recipe.problems import problem, suggest
 from cobra_kit.recipe.sweep import NamedSection
-from cobra_kit.trials.warnings import suppress_experimental_warnings
+from cobra_kit.trials.optuna_internals import suppress_experimental_warnings
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
