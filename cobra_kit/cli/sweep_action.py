@@ -15,7 +15,7 @@ from typing import Any
 import typer
 
 from cobra_kit.cli.allocator import keep_freed_memory
-from cobra_kit.cli.arguments import UsageError
+from cobra_kit.cli.arguments import PROGRAM, UsageError, option_words
 from cobra_kit.cli.columns import joined
 from cobra_kit.cli.progress import message_text, progress
 from cobra_kit.cli.run_action import heading
@@ -64,14 +64,17 @@ class SweepArguments:
 
     def command(self) -> list[str]:
         """Returns the arguments of a command that joins."""
-        words = [*self.before, "sweep", self.recipe]
-        for name in ("profile", "trials", "storage", "out", "timeout"):
-            value = getattr(self, name)
-            words += [f"--{name}", str(value)] if value is not None else []
-        for change in self.changes:
-            words += ["--set", change]
-        words += ["--fail-fast"] if self.fail_fast else []
-        return [*words, "--device", self.device] if self.device != "auto" else words
+        options = option_words(
+            profile=self.profile,
+            trials=self.trials,
+            storage=self.storage,
+            out=self.out,
+            timeout=self.timeout,
+            set=self.changes,
+            fail_fast=self.fail_fast,
+            device=None if self.device == "auto" else self.device,
+        )
+        return [*self.before, "sweep", self.recipe, *options]
 
 
 def sweep(words: SweepArguments, *, workers: int, fresh: bool, as_json: bool, worker: int | None) -> None:
@@ -96,7 +99,7 @@ def sweep(words: SweepArguments, *, workers: int, fresh: bool, as_json: bool, wo
         alone = workers == 1
         table = _alone(kind, path, crew, fresh) if alone else _together(words, kind, path, crew, workers, fresh)
     except KeyboardInterrupt:
-        again = shlex.join(["cobra-kit", *words.command(), *(["--workers", str(workers)] if workers > 1 else [])])
+        again = shlex.join([PROGRAM, *words.command(), *(["--workers", str(workers)] if workers > 1 else [])])
         typer.echo(f"\nInterrupted. What is done is kept in {path}. To go on:\n  {again}", err=True)
         raise
     if table is None:

@@ -11,7 +11,7 @@ from cobra_kit.errors import CobraError
 from cobra_kit.events import Message, Reporter, silent
 from cobra_kit.trials.lease import LeaseLostError
 from cobra_kit.trials.queue import LeasedTrial, TrialQueue
-from cobra_kit.trials.storage import StorageError
+from cobra_kit.trials.storage_error import StorageError
 
 Objective = Callable[[LeasedTrial], Sequence[float]]
 """Runs a trial and returns its values. Calls `leased.check()` often, and goes on from what an earlier worker left."""
