@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from cobra_kit.cli.recipes import JsonOption, ProfileOption, SetOption
+from cobra_kit.cli.options import JsonOption, ProfileOption, SetOption
 
 
 def bench(

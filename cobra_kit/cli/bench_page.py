@@ -15,30 +15,30 @@ from cobra_kit.report.plots import Bound, Curve, figure, legend, line_plot
 _TABLE_WIDTH = 140
 
 
-def render_page(found: BenchResult) -> str:
+def render_page(result: BenchResult) -> str:
     """Returns the page; it needs no network and follows the reader's light or dark."""
-    lines = tables(found, _TABLE_WIDTH)
-    without = [[one.name, one.reason] for one in found.not_run]
+    lines = tables(result, _TABLE_WIDTH)
+    without = [[skipped.name, skipped.reason] for skipped in result.not_run]
     sections = [
-        section("Time per token", _plots(found)),
+        section("Time per token", _plots(result)),
         section("All numbers", element("pre", element("code", "\n".join(lines[2:])), tabindex=0)),
         section("Not run", table("Left out, and why", ["what", "why"], without, words=2) if without else Markup()),
-        section("How it was measured", paragraphs(notes(found, wide=True))),
+        section("How it was measured", paragraphs(notes(result, wide=True))),
     ]
-    return document("Speed", [element("p", found.statement)], sections)
+    return document("Speed", [element("p", result.statement)], sections)
 
 
-def _plots(found: BenchResult) -> Markup:
+def _plots(result: BenchResult) -> Markup:
     """Returns one plot per dtype and number of rows; nothing where no model was measured at two contexts."""
     figures = []
-    for setting, own in curves(found.measurements).items():
+    for setting, own in curves(result.measurements).items():
         drawn = [
             Curve(name, [(context, seconds * 1e3) for context, seconds in points], index)
             for index, (name, points) in enumerate(own.items())
         ]
-        if all(len(one.points) < 2 for one in drawn):
+        if all(len(curve.points) < 2 for curve in drawn):
             continue
-        crossings = [one for name, one in found.crossovers.items() if name.startswith(f"{setting}: ")]
+        crossings = [crossing for name, crossing in result.crossovers.items() if name.startswith(f"{setting}: ")]
         plot = line_plot(
             drawn,
             label=f"milliseconds per token over the context, {setting}",
@@ -49,10 +49,12 @@ def _plots(found: BenchResult) -> Markup:
             zero=True,
             bounds=_bounds(crossings),
         )
-        figures.append(figure(f"ms per token, {setting}", plot, "; ".join(one.words for one in crossings) or None))
-    names = list(dict.fromkeys(one.subject for one in found.measurements))
+        figures.append(
+            figure(f"ms per token, {setting}", plot, "; ".join(crossing.words for crossing in crossings) or None)
+        )
+    names = list(dict.fromkeys(measurement.subject for measurement in result.measurements))
     return join([legend(names), grid_of(figures)]) if figures else Markup()
 
 
 def _bounds(crossings: Sequence[Crossover]) -> list[Bound]:
-    return [Bound("crossover", one.context) for one in crossings if one.context is not None]
+    return [Bound("crossover", crossing.context) for crossing in crossings if crossing.context is not None]

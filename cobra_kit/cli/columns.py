@@ -63,8 +63,10 @@ def blocks(
     widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
     giving = [flexible] if isinstance(flexible, int) else list(flexible)
     if limit is not None and _line_width(widths, indent) > limit:
-        words = [max((len(word) for row in table for word in row[place].split()), default=0) for place in giving]
-        longest = dict(zip(giving, words, strict=True))
+        longest_words = [
+            max((len(word) for row in table for word in row[place].split()), default=0) for place in giving
+        ]
+        longest = dict(zip(giving, longest_words, strict=True))
         least = [
             max(min(_NARROWEST, width), longest[place]) if place in giving else width
             for place, width in enumerate(widths)
@@ -132,17 +134,17 @@ def _folded(row: Sequence[str], widths: Sequence[int], flexible: Sequence[int], 
 
 def _stacked(table: Sequence[Sequence[str]], indent: str, limit: int, *, header: bool) -> list[list[str]]:
     names = table[0] if header else [""] * len(table[0])
-    found = []
+    stacked = []
     for number, row in enumerate(table):
         if header and number == 0:
-            found.append([f"{indent}{row[0]}".rstrip()])
+            stacked.append([f"{indent}{row[0]}".rstrip()])
             continue
         below = indent + "    "
         lines = [indent + line for line in _wrapped(row[0], limit - len(indent)) or [""]]
         for name, cell in zip(names[1:], row[1:], strict=True):
             lines += [below + line for line in _wrapped(f"{name} {cell}".strip() if cell else "", limit - len(below))]
-        found.append([line.rstrip() for line in lines])
-    return found
+        stacked.append([line.rstrip() for line in lines])
+    return stacked
 
 
 def _wrapped(text: str, size: int) -> list[str]:

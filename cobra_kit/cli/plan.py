@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cobra_kit.cli.recipes import JsonOption, ProfileOption, RecipeArgument, SetOption
+from cobra_kit.cli.options import JsonOption, ProfileOption, RecipeArgument, SetOption
 
 
 def plan(

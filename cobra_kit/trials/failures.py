@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 FAILURES: Final = "cobra_kit:losses"  # the attribute keeps its name: studies have it
@@ -32,10 +32,6 @@ class WorkerFailures:
     def too_many(self) -> bool:
         """Returns whether the trial has failed."""
         return self.in_a_row >= MAX_RETRIES
-
-    def plain(self) -> dict[str, Any]:
-        """Returns it as JSON has it."""
-        return asdict(self)
 
     def error_text(self, last: object, hint: str) -> str:
         """Returns the error of a trial that lost too many; `last` is the last worker."""

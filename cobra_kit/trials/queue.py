@@ -214,7 +214,7 @@ class TrialQueue:
         epoch = record.epoch + 1 if record else 1
         self._storage.set_trial_user_attr(trial_id, LEASE, asdict(LeaseRecord(self._owner, epoch, 0)))
         failures = read_failures(trial.user_attrs).with_another(self._progress_of(str(trial.user_attrs[NAME])))
-        self._storage.set_trial_user_attr(trial_id, FAILURES, failures.plain())
+        self._storage.set_trial_user_attr(trial_id, FAILURES, asdict(failures))
         if failures.too_many:
             error = failures.error_text(record.owner if record else "unknown", self._failure_hint)
             self._storage.set_trial_user_attr(trial_id, ERROR, error)
