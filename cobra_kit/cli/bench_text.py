@@ -137,7 +137,7 @@ def _protocol(result: BenchResult, own: Sequence[Measurement], *, wide: bool) ->
     table = [tuple(header)]
     for measurement in own:
         cells = [
-            measurement.subject if wide else _cut(measurement.subject),
+            measurement.subject if wide else columns.cut(measurement.subject, _NAME),
             str(measurement.visual_tokens),
             str(measurement.text_tokens),
         ]
@@ -161,10 +161,6 @@ def _quartiles(rounds: int, wide: bool) -> str:
     if rounds < _LITTLE:
         return "; too few for quartiles."
     return "; [lower, upper quartile]." if wide else f"; quartiles from {_WIDE} columns on, and in --json."
-
-
-def _cut(name: str) -> str:
-    return name if len(name) <= _NAME else f"{name[: _NAME - 1]}…"
 
 
 def _spread(spread: Spread, wide: bool) -> str:

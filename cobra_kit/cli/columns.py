@@ -85,10 +85,13 @@ def cut_rows(table: Sequence[Sequence[str]], *, flexible: int, indent: str = "  
         others = _line_width(widths, indent) - widths[flexible]
         widths[flexible] = max(_NARROWEST, min(widths[flexible], limit - others))
     lines = [
-        (indent + _GAP.join(_fit(cell, size).ljust(size) for cell, size in zip(row, widths, strict=True))).rstrip()
+        (
+            indent
+            + _GAP.join(cut(" ".join(cell.split()), size).ljust(size) for cell, size in zip(row, widths, strict=True))
+        ).rstrip()
         for row in table
     ]
-    return [_fit_line(line, limit) for line in lines]
+    return [cut(line, limit) for line in lines]
 
 
 def grid(
@@ -177,10 +180,6 @@ def paragraph(text: str, *, indent: str, limit: int | None) -> str:
     )
 
 
-def _fit(text: str, size: int) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= size else text[: size - 1].rstrip() + "…"
-
-
-def _fit_line(line: str, size: int) -> str:
-    return line if len(line) <= size else line[: size - 1].rstrip() + "…"
+def cut(text: str, limit: int | None) -> str:
+    """Returns the text, its end replaced by `…` where it is longer than `limit`."""
+    return text if limit is None or len(text) <= limit else text[: limit - 1].rstrip() + "…"

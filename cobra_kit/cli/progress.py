@@ -47,7 +47,7 @@ def progress(plan: StudyPlan | None) -> Iterator[Reporter]:
             nonlocal drawn
             if isinstance(event, Message):
                 live.refresh()
-                console.print(message_text(event), markup=False, style="yellow" if event.level == "warning" else "dim")
+                print_styled(event, console)
                 return
             study_rows.take(event)
             if time.monotonic() - drawn >= 1 / _PER_SECOND or not isinstance(event, StepDone | Progress):
@@ -64,6 +64,7 @@ def draw(study_rows: ProgressRows, console: Console) -> RenderableType:
     from rich.text import Text
 
     rows, hidden = fitting(study_rows.rows, console.height - _SPARE_LINES)
+    # Not left to rich: it takes from every column alike, and the numbers would go before the bar does.
     widths = column_widths(rows, console.width - _MARGIN)
     grid = Table.grid(padding=(0, len(_GAP), 0, 0))
     for width in widths:
@@ -119,7 +120,7 @@ class PlainProgress:
     def __call__(self, event: Event, /) -> None:
         """Prints a line if it is time for one."""
         if isinstance(event, Message):
-            typer.echo(message_text(event), err=True)
+            print_message(event)
             return
         row = self._rows.take(event)
         if row is None:
@@ -137,6 +138,16 @@ def line(row: ProgressRow) -> str:
     return f"{row.label}: " + "  ".join(filter(None, (row.facts, row.left)))
 
 
-def message_text(event: Message) -> str:
-    """Returns a message as one line."""
-    return f"{event.level}: {event.text}" if event.level == "warning" else event.text
+def print_message(event: Event, /) -> None:
+    """Prints an event on stderr if it is a message."""
+    if isinstance(event, Message):
+        typer.echo(_message_text(event), err=True)
+
+
+def print_styled(message: Message, console: Console) -> None:
+    """Prints a message above what is drawn on a terminal."""
+    console.print(_message_text(message), markup=False, style="yellow" if message.level == "warning" else "dim")
+
+
+def _message_text(message: Message) -> str:
+    return f"{message.level}: {message.text}" if message.level == "warning" else message.text

@@ -53,7 +53,7 @@ class RunArguments:
 
 def run(arguments: RunArguments, *, fresh: bool, as_json: bool) -> None:
     """Runs a study and prints its table."""
-    keep_freed_memory()
+    keep_freed_memory()  # before torch has allocated anything
     plan = make_plan(load_recipe(arguments.recipe, profile=arguments.profile, overrides=arguments.changes))
     path = study_path(plan, arguments.out)
     control, device = arguments.control, arguments.device

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from cobra_kit.cli.columns import blocks, cut_rows
+from cobra_kit.cli.columns import blocks, cut, cut_rows
 from cobra_kit.cli.progress_rows import duration
 from cobra_kit.study.reading.status import COMPLETE, FAILED, RUNNING, STATES, WAITING, StudyStatus, TrialStatus
 
@@ -38,7 +38,7 @@ def live_lines(status: StudyStatus, width: int, height: int) -> list[Line]:
         latest = sorted(visible, key=lambda trial: (order.get(trial.state, 2), -trial.number))
         visible = sorted(latest[:room], key=lambda trial: trial.number)
     more = [(f"  and {len(status.trials) - len(visible)} more", "dim")] if len(visible) < len(status.trials) else []
-    return [*head, ("", ""), *_table(status, visible, width, cut=True), *more]
+    return [*head, ("", ""), *_table(status, visible, width, live=True), *more]
 
 
 def overview(status: StudyStatus) -> str:
@@ -79,16 +79,17 @@ def _head(status: StudyStatus, width: int | None) -> list[Line]:
     best = status.best
     if best is not None:
         text = f"best so far  {best.name}  {status.shown(best.values or ())}"
+        # A run of an ablation has its arm in its name already.
         if not best.name.startswith(str(best.params.get("arm", "\0"))):
             text += f"  ({settings(best)})"
         lines.append((text, "green"))
-    return [(_cut(text, width), style) for text, style in lines]
+    return [(cut(text, width), style) for text, style in lines]
 
 
-def _table(status: StudyStatus, trials: Sequence[TrialStatus], width: int | None, *, cut: bool = False) -> list[Line]:
-    wide = not cut or width is None or width >= _ROOM_FOR_SETTINGS
+def _table(status: StudyStatus, trials: Sequence[TrialStatus], width: int | None, *, live: bool = False) -> list[Line]:
+    wide = not live or width is None or width >= _ROOM_FOR_SETTINGS
     header = ["trial", "state", "progress or outcome", "time", "settings"]
-    table = [_cells(status, trial, cut=cut) for trial in trials]
+    table = [_cells(status, trial, live=live) for trial in trials]
     kept = [
         column
         for column in range(len(header))
@@ -99,20 +100,20 @@ def _table(status: StudyStatus, trials: Sequence[TrialStatus], width: int | None
     )
     styles = ["dim", *(_STYLES.get(trial.state, "dim") for trial in trials)]
     cells = [[row[column] for column in kept] for row in [header, *table]]
-    if cut and width is not None:
+    if live and width is not None:
         return list(zip(cut_rows(cells, flexible=flexible, limit=width), styles, strict=True))
     texts = [kept.index(column) for column in (_OUTCOME, len(header) - 1) if column in kept]
     folded = blocks(cells, flexible=texts, limit=width, header=True)
     return [(line, style) for block, style in zip(folded, styles, strict=True) for line in block]
 
 
-def _cells(status: StudyStatus, trial: TrialStatus, *, cut: bool) -> list[str]:
+def _cells(status: StudyStatus, trial: TrialStatus, *, live: bool) -> list[str]:
     text = outcome(status, trial)
     if trial.worker:
         host, _, process = trial.worker.rpartition(":")
-        text = f"{text}  on {_cut(host, _LONGEST_HOST)}:{process}"
-    if cut:
-        text = _cut(text, _LONGEST_OUTCOME)
+        text = f"{text}  on {cut(host, _LONGEST_HOST)}:{process}"
+    if live:
+        text = cut(text, _LONGEST_OUTCOME)
     time = f"{duration(trial.seconds_left)} left" if trial.seconds_left is not None else ""
     if not time and trial.seconds is not None:
         time = duration(trial.seconds)
@@ -128,10 +129,6 @@ def _short(path: str) -> str:
 
 def _value(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _cut(text: str, width: int | None) -> str:
-    return text if width is None or len(text) <= width else text[: width - 1].rstrip() + "…"
 
 
 def _folded(text: str, width: int | None) -> list[str]:

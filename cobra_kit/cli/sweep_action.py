@@ -17,11 +17,11 @@ import typer
 from cobra_kit.cli.allocator import keep_freed_memory
 from cobra_kit.cli.arguments import PROGRAM, UsageError, option_words
 from cobra_kit.cli.columns import joined
-from cobra_kit.cli.progress import message_text, progress
+from cobra_kit.cli.progress import print_message, progress
 from cobra_kit.cli.run_action import heading
 from cobra_kit.cli.sweep_display import watching
 from cobra_kit.cli.tables import print_table, terminal_width
-from cobra_kit.events import Event, Message
+from cobra_kit.events import Message
 from cobra_kit.recipe import load_recipe
 from cobra_kit.report import AblationTable, table_to_json
 from cobra_kit.study.execution.devices import choose_device, worker_environment
@@ -82,11 +82,10 @@ def sweep(arguments: SweepArguments, *, workers: int, fresh: bool, as_json: bool
     recipe = load_recipe(arguments.recipe, profile=arguments.profile, overrides=arguments.changes)
     source = trials_of(recipe, arguments.trials)
     path = study_path(source.plan, arguments.out)
-    timeout = seconds_of(arguments.timeout)
     options = WorkerOptions(
         storage=arguments.storage,
         fail_fast=arguments.fail_fast,
-        timeout=timeout,
+        timeout=seconds_of(arguments.timeout),
         device=choose_device(arguments.device),
     )
     if worker is not None:
@@ -94,19 +93,17 @@ def sweep(arguments: SweepArguments, *, workers: int, fresh: bool, as_json: bool
         return
     if workers > (most := len(source.points())):
         trials = "there is 1 trial" if most == 1 else f"there are {most} trials"
-        _print_message(Message(text=f"--workers {workers}, but {trials}: {most} will work", level="warning"))
+        print_message(Message(text=f"--workers {workers}, but {trials}: {most} will work", level="warning"))
         workers = most
     for line in _heading(source, path, workers):
         typer.echo(line, err=True)
     try:
-        alone = workers == 1
-        table = (
-            _alone(source, path, options, fresh)
-            if alone
-            else _together(arguments, source, path, options, workers, fresh)
-        )
+        if workers == 1:
+            table = _alone(source, path, options, fresh)
+        else:
+            table = _together(arguments, source, path, options, workers, fresh)
     except KeyboardInterrupt:
-        again = shlex.join([PROGRAM, *arguments.command(), *(["--workers", str(workers)] if workers > 1 else [])])
+        again = shlex.join([PROGRAM, *arguments.command(), *option_words(workers=workers if workers > 1 else None)])
         typer.echo(f"\nInterrupted. What is done is kept in {path}. To go on:\n  {again}", err=True)
         raise
     if table is None:
@@ -137,9 +134,9 @@ def seconds_of(text: str | None) -> float | None:
 
 def global_words(parameters: Mapping[str, Any]) -> tuple[str, ...]:
     """Returns the options before the command as words, from what the root of the command line understood."""
-    plugins = [word for file in parameters.get("plugin") or () for word in ("--plugin", str(file))]
-    flags = [f"--{name.replace('_', '-')}" for name in ("no_plugins", "debug") if parameters.get(name)]
-    return (*plugins, *flags)
+    plugins = tuple(map(str, parameters.get("plugin") or ()))
+    flags = {name: parameters.get(name) for name in ("no_plugins", "debug")}
+    return tuple(option_words(plugin=plugins, **flags))
 
 
 def _heading(source: Kind, path: Path, workers: int) -> list[str]:
@@ -193,6 +190,7 @@ def _together(
             study.folder.workers,
             show.report,
         )
+        # Stopped before the last look at the study, so that what they gave back is seen as waiting.
         with working(pool):
             status = study.status()
             while pool.tend(status.ended) and not (options.fail_fast and pool.failures):
@@ -214,10 +212,5 @@ def _table(study: Sweep) -> AblationTable | None:
     failed = study.status().count("failed")
     if failed:
         text = f"{failed} {'trial' if failed == 1 else 'trials'} failed: cobra-kit status {study.folder.path} shows why"
-        _print_message(Message(text=text, level="warning"))
+        print_message(Message(text=text, level="warning"))
     return study.table()
-
-
-def _print_message(event: Event) -> None:
-    if isinstance(event, Message):
-        typer.echo(message_text(event), err=True)

@@ -6,14 +6,18 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import typer
 
-from cobra_kit.cli.progress import message_text
+from cobra_kit.cli.progress import print_message, print_styled
 from cobra_kit.cli.status_text import Line, live_lines, outcome, overview
 from cobra_kit.events import Event, Message
 from cobra_kit.study.reading.status import RUNNING, WAITING, StudyStatus
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.live import Live
 
 _LINE_SECONDS = 60.0
 _SPARE_LINES = 2
@@ -74,17 +78,11 @@ class PlainDisplay:
 
     def report(self, event: Event, /) -> None:
         """Prints a message."""
-        if isinstance(event, Message):
-            typer.echo(message_text(event), err=True)
+        print_message(event)
 
 
 class _LiveDisplay:
-    def __init__(self, console: object, live: object) -> None:
-        from rich.console import Console
-        from rich.live import Live
-
-        assert isinstance(console, Console)
-        assert isinstance(live, Live)
+    def __init__(self, console: Console, live: Live) -> None:
         self._console, self._live = console, live
 
     def status(self, status: StudyStatus) -> None:
@@ -96,5 +94,4 @@ class _LiveDisplay:
 
     def report(self, event: Event, /) -> None:
         if isinstance(event, Message):
-            style = "yellow" if event.level == "warning" else "dim"
-            self._console.print(message_text(event), markup=False, style=style)
+            print_styled(event, self._console)

@@ -22,7 +22,7 @@ PATIENCE: Final = 60.0
 """Seconds for which a database that cannot be reached is tried again."""
 _HOPELESS = ("authentication failed", "does not exist", "no pg_hba.conf entry", "not permitted")
 _MADE_BY_ANOTHER = ("already exists", "duplicate key")
-_TRIES = 5
+_TRIES = 6
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
 _T = TypeVar("_T")
 
@@ -62,14 +62,14 @@ def _connected(url: str) -> PatientDatabase:
 
     Optuna looks for its tables and then makes them, so that between the two another may have made them.
     """
-    for _ in range(_TRIES):
+    for tries_left in reversed(range(_TRIES)):
         try:
             return PatientDatabase(url, engine_kwargs={"pool_pre_ping": True})
         except (IntegrityError, ProgrammingError) as error:
-            if not any(text in str(error) for text in _MADE_BY_ANOTHER):
+            if not tries_left or not any(text in str(error) for text in _MADE_BY_ANOTHER):
                 raise
         time.sleep(0.2)
-    return PatientDatabase(url, engine_kwargs={"pool_pre_ping": True})
+    raise AssertionError("the last try returns or raises")
 
 
 def patiently(action: Callable[[], _T], where: str) -> _T:

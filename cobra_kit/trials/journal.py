@@ -42,6 +42,7 @@ class _Journal(JournalFileBackend):
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         self._own_lock.acquire()
         try:
+            # Under the lock nobody writes: half a line is what a killed worker left, and would spoil the next one.
             whole = _cut_torn_line(self._path)
             try:
                 _append(self._path, logs)

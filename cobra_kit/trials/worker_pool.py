@@ -71,7 +71,7 @@ class Workers:
             if code is None:
                 continue
             self._running.remove(worker)
-            if code < 0:
+            if code < 0:  # by a signal: an error ends with a code of its own, and would only come again
                 self._restart(worker, code, ended)
             elif code:
                 self.failures.append(_last_error(worker.log))
