@@ -203,12 +203,12 @@ class TrialQueue:
                 record, trial = read_lease(seen.user_attrs), now[seen.number]
                 if trial.state != self._states.RUNNING or read_lease(trial.user_attrs) != record:
                     continue
-                if self._put_back(trial, record):
+                if self._requeue(trial, record):
                     requeued.append(trial.number)
         return requeued
 
-    def _put_back(self, trial: FrozenTrial, record: LeaseRecord | None) -> bool:
-        """Puts a trial whose last worker leased `record` back to waiting; returns False where it has failed instead."""
+    def _requeue(self, trial: FrozenTrial, record: LeaseRecord | None) -> bool:
+        """Puts a trial whose last worker held `record` back to waiting; returns False where it has failed instead."""
         trial_id = trial_id_of(trial)
         # Our own lease first: from here on the others see a living worker there, and wait.
         epoch = record.epoch + 1 if record else 1
