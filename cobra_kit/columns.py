@@ -63,8 +63,10 @@ def blocks(
     widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
     giving = [flexible] if isinstance(flexible, int) else list(flexible)
     if limit is not None and _line_width(widths, indent) > limit:
-        words = [max((len(word) for row in table for word in row[place].split()), default=0) for place in giving]
-        longest = dict(zip(giving, words, strict=True))
+        longest_words = [
+            max((len(word) for row in table for word in row[place].split()), default=0) for place in giving
+        ]
+        longest = dict(zip(giving, longest_words, strict=True))
         least = [
             max(min(_NARROWEST, width), longest[place]) if place in giving else width
             for place, width in enumerate(widths)
@@ -83,10 +85,13 @@ def cut_rows(table: Sequence[Sequence[str]], *, flexible: int, indent: str = "  
         others = _line_width(widths, indent) - widths[flexible]
         widths[flexible] = max(_NARROWEST, min(widths[flexible], limit - others))
     lines = [
-        (indent + _GAP.join(_fit(cell, size).ljust(size) for cell, size in zip(row, widths, strict=True))).rstrip()
+        (
+            indent
+            + _GAP.join(cut(" ".join(cell.split()), size).ljust(size) for cell, size in zip(row, widths, strict=True))
+        ).rstrip()
         for row in table
     ]
-    return [_fit_line(line, limit) for line in lines]
+    return [cut(line, limit) for line in lines]
 
 
 def grid(
@@ -141,17 +146,17 @@ def _folded(row: Sequence[str], widths: Sequence[int], flexible: Sequence[int], 
 
 def _stacked(table: Sequence[Sequence[str]], indent: str, limit: int, *, header: bool) -> list[list[str]]:
     names = table[0] if header else [""] * len(table[0])
-    stacks = []
+    stacked = []
     for number, row in enumerate(table):
         if header and number == 0:
-            stacks.append([f"{indent}{row[0]}".rstrip()])
+            stacked.append([f"{indent}{row[0]}".rstrip()])
             continue
         below = indent + "    "
         lines = [indent + line for line in wrap(row[0], limit - len(indent)) or [""]]
         for name, cell in zip(names[1:], row[1:], strict=True):
             lines += [below + line for line in wrap(f"{name} {cell}".strip() if cell else "", limit - len(below))]
-        stacks.append([line.rstrip() for line in lines])
-    return stacks
+        stacked.append([line.rstrip() for line in lines])
+    return stacked
 
 
 def wrap(text: str, size: int) -> list[str]:
@@ -185,9 +190,6 @@ def paragraph(text: str, *, indent: str, limit: int | None) -> str:
     )
 
 
-def _fit(text: str, size: int) -> str:
-    return _fit_line(" ".join(text.split()), size)
-
-
-def _fit_line(line: str, size: int) -> str:
-    return line if len(line) <= size else line[: size - 1].rstrip() + "…"
+def cut(text: str, limit: int | None) -> str:
+    """Returns the text, its end replaced by `…` where it is longer than `limit`."""
+    return text if limit is None or len(text) <= limit else text[: limit - 1].rstrip() + "…"

@@ -60,7 +60,7 @@ class Server:
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self._port), "-U", "tester", name)
         return f"postgresql+psycopg://tester@127.0.0.1:{self._port}/{name}"
 
-    def _run(self, program: str, *words: str) -> None:
+    def _run(self, program: str, *arguments: str) -> None:
         path = str(BINARIES[0] / program) if BINARIES else program
         user = _user()
         before: list[str] = []
@@ -68,7 +68,7 @@ class Server:
             before = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
         # Not into a pipe: the server that pg_ctl leaves behind would hold it open.
         with (self._folder / "commands.log").open("a") as log:
-            done = subprocess.run([*before, path, *words], cwd=self._folder, stdout=log, stderr=log, check=False)
+            done = subprocess.run([*before, path, *arguments], cwd=self._folder, stdout=log, stderr=log, check=False)
         if done.returncode:
             raise RuntimeError((self._folder / "commands.log").read_text())
 

@@ -1,9 +1,11 @@
-"""Lets the global options stand anywhere on the line, before or after the command."""
+"""The words of a command line: global options may stand anywhere on it, and commands are written out to be repeated."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
+PROGRAM = "cobra-kit"
 FLAGS = ("--debug", "--no-plugins")
 WITH_VALUE = ("--plugin",)
 
@@ -34,3 +36,17 @@ def global_options_first(arguments: Sequence[str]) -> list[str]:
         else:
             rest.append(word)
     return front + rest
+
+
+def option_words(**values: str | int | Path | tuple[str, ...] | None) -> list[str]:
+    """Returns options as they are typed: a flag for True, once per value of a tuple, nothing for None or False."""
+    words: list[str] = []
+    for name, value in values.items():
+        option = f"--{name.replace('_', '-')}"
+        if value is True:
+            words.append(option)
+        elif isinstance(value, tuple):
+            words += [word for each in value for word in (option, each)]
+        elif value is not None and value is not False:
+            words += [option, str(value)]
+    return words

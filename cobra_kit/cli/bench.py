@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from cobra_kit.cli.recipes import JsonOption, ProfileOption, SetOption
+from cobra_kit.cli.options import JsonOption, ProfileOption, SetOption
 
 
 def bench(
@@ -65,11 +65,11 @@ def bench(
     from cobra_kit.cli import bench_action
 
     return bench_action.bench(
-        recipe,
-        profile=profile,
-        changes=changes or (),
-        against=against,
-        options=bench_action.Options(
+        bench_action.BenchArguments(
+            recipe=recipe,
+            profile=profile,
+            changes=tuple(changes or ()),
+            against=against,
             protocol=protocol,
             weights=weights,
             prompt_tokens=prompt_tokens,
@@ -82,7 +82,7 @@ def bench(
             repeats=repeats,
             warmup=warmup,
             memory=memory,
-        ),
-        out=out,
-        as_json=as_json,
+            out=out,
+            as_json=as_json,
+        )
     )

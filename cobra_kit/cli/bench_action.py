@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -21,7 +20,7 @@ from cobra_kit.bench.systems import LAPTOP, is_table
 from cobra_kit.cli.arguments import UsageError
 from cobra_kit.cli.bench_page import render_page
 from cobra_kit.cli.bench_text import render
-from cobra_kit.cli.entry import INTERRUPTED, OK
+from cobra_kit.cli.exit_codes import INTERRUPTED, OK
 from cobra_kit.errors import CobraError
 from cobra_kit.files import write_text
 from cobra_kit.model.device import device_named
@@ -30,10 +29,14 @@ PAGE = "bench.html"
 _TOKENS = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The options as they were typed."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchArguments:
+    """What was typed."""
 
+    recipe: str
+    profile: str | None
+    changes: tuple[str, ...]
+    against: str | None
     protocol: str
     weights: str
     prompt_tokens: str
@@ -46,6 +49,8 @@ class Options:
     repeats: int
     warmup: int
     memory: bool
+    out: Path | None
+    as_json: bool
 
     def settings(self, *, default_protocol: str) -> Settings:
         """Returns the options, checked.
@@ -77,51 +82,45 @@ class Options:
         )
 
 
-def bench(
-    recipe: str,
-    *,
-    profile: str | None,
-    changes: Sequence[str],
-    against: str | None,
-    options: Options,
-    out: Path | None,
-    as_json: bool,
-) -> int:
+def bench(arguments: BenchArguments) -> int:
     """Measures, prints, writes, and returns the exit status."""
-    if is_table(recipe) and against is not None:
+    recipe, profile, changes, out = arguments.recipe, arguments.profile, arguments.changes, arguments.out
+    if is_table(recipe) and arguments.against is not None:
         raise UsageError("a table of the paper is measured as it is, without --against")
-    settings = options.settings(default_protocol=COBRA if is_table(recipe) else GENERAL)
+    settings = arguments.settings(default_protocol=COBRA if is_table(recipe) else GENERAL)
     if out is not None:
         check_folder(out)
     if is_table(recipe):
-        found = bench_systems(systems_of(recipe, profile, changes), settings, report=_progress)
+        result = bench_systems(systems_of(recipe, profile, changes), settings, report=_progress)
     else:
-        loaded, subjects = subjects_of(recipe, profile=profile, overrides=changes, against=against)
+        loaded, subjects = subjects_of(recipe, profile=profile, overrides=changes, against=arguments.against)
         laptop = None
         if loaded.profile not in (None, LAPTOP) and LAPTOP in loaded.profile_names:
             laptop = shlex.join(["cobra-kit", "bench", recipe, "--profile", LAPTOP])
-        found = run_bench(subjects, settings, recipe=recipe, profile=loaded.profile, laptop=laptop, report=_progress)
+        result = run_bench(subjects, settings, recipe=recipe, profile=loaded.profile, laptop=laptop, report=_progress)
     if out is not None:
-        _write(found, out)
-    if as_json:
-        typer.echo(json.dumps(to_plain(found), indent=2, ensure_ascii=False))
+        _write(result, out)
+    if arguments.as_json:
+        typer.echo(json.dumps(to_plain(result), indent=2, ensure_ascii=False))
     else:
-        typer.echo("\n".join(render(found, columns.width() or 80)))
-    return _status(found, recipe)
+        typer.echo("\n".join(render(result, columns.width() or 80)))
+    return _status(result, recipe)
 
 
-def _write(found: BenchResult, out: Path) -> None:
-    write_record(found, out)
-    if found.measurements:
-        write_text(out / PAGE, render_page(found))
+def _write(result: BenchResult, out: Path) -> None:
+    write_record(result, out)
+    if result.measurements:
+        write_text(out / PAGE, render_page(result))
     _progress(f"wrote {out}")
 
 
-def _status(found: BenchResult, recipe: str) -> int:
-    if found.interrupted:
-        typer.echo(f"interrupted: {found.repeats} of {found.settings.repeats} rounds were measured and kept", err=True)
+def _status(result: BenchResult, recipe: str) -> int:
+    if result.interrupted:
+        typer.echo(
+            f"interrupted: {result.repeats} of {result.settings.repeats} rounds were measured and kept", err=True
+        )
         return INTERRUPTED
-    if not found.measurements:
+    if not result.measurements:
         laptop = f"cobra-kit bench {recipe} --profile {LAPTOP}"
         raise CobraError("nothing of it fits this machine", hint=f"The same architectures in small: {laptop}")
     return OK

@@ -17,30 +17,30 @@ from cobra_kit.report.plots import Bound, Curve, Figure, line_plot
 _TABLE_WIDTH = 140
 
 
-def render_page(found: BenchResult) -> str:
+def render_page(result: BenchResult) -> str:
     """Returns the page; it needs no network and follows the reader's light or dark."""
-    lines = tables(found, _TABLE_WIDTH)
-    without = [[one.name, one.reason] for one in found.not_run]
+    lines = tables(result, _TABLE_WIDTH)
+    without = [[skipped.name, skipped.reason] for skipped in result.not_run]
     sections = [
-        PageSection("Time per token", _plots(found)),
+        PageSection("Time per token", _plots(result)),
         PageSection("All numbers", render("code", text="\n".join(lines[2:]))),
         PageSection("Not run", table_block("Left out, and why", ["what", "why"], without, text_columns=2)),
-        PageSection("How it was measured", render("notes", lines=notes(found, wide=True))),
+        PageSection("How it was measured", render("notes", lines=notes(result, wide=True))),
     ]
-    return document("Speed", sections, description=found.statement)
+    return document("Speed", sections, description=result.statement)
 
 
-def _plots(found: BenchResult) -> Markup:
+def _plots(result: BenchResult) -> Markup:
     """Returns one plot per dtype and number of rows; nothing where no model was measured at two contexts."""
     figures = []
-    for setting, own in curves(found.measurements).items():
+    for setting, own in curves(result.measurements).items():
         drawn = [
             Curve(name, [(context, seconds * 1e3) for context, seconds in points], index)
             for index, (name, points) in enumerate(own.items())
         ]
-        if all(len(one.points) < 2 for one in drawn):
+        if all(len(curve.points) < 2 for curve in drawn):
             continue
-        crossings = [one for name, one in found.crossovers.items() if name.startswith(f"{setting}: ")]
+        crossings = [crossing for name, crossing in result.crossovers.items() if name.startswith(f"{setting}: ")]
         plot = line_plot(
             drawn,
             label=f"milliseconds per token over the context, {setting}",
@@ -51,10 +51,10 @@ def _plots(found: BenchResult) -> Markup:
             zero=True,
             bounds=_bounds(crossings),
         )
-        figures.append(Figure(f"ms per token, {setting}", plot, "; ".join(one.sentence for one in crossings)))
-    names = list(dict.fromkeys(one.subject for one in found.measurements))
+        figures.append(Figure(f"ms per token, {setting}", plot, "; ".join(crossing.sentence for crossing in crossings)))
+    names = list(dict.fromkeys(measurement.subject for measurement in result.measurements))
     return figures_block(figures, legend=names)
 
 
 def _bounds(crossings: Sequence[Crossover]) -> list[Bound]:
-    return [Bound("crossover", one.context) for one in crossings if one.context is not None]
+    return [Bound("crossover", crossing.context) for crossing in crossings if crossing.context is not None]

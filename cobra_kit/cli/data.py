@@ -11,16 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cobra_kit.cli.options import show_help
+
 if TYPE_CHECKING:
     from cobra_kit.data.scenes import SceneDataset
 
 app = typer.Typer(help="Training rows and benchmark files.", rich_markup_mode=None)
 
-
-@app.callback(invoke_without_command=True)
-def _group(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+app.callback(invoke_without_command=True)(show_help)
 
 
 @app.command("scenes")

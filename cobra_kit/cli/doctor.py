@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cobra_kit.cli.recipes import JsonOption, ProfileOption, SetOption
+from cobra_kit.cli.options import JsonOption, ProfileOption, SetOption
 
 
 def doctor(
@@ -33,11 +33,13 @@ def doctor(
     from cobra_kit.cli import doctor_action
 
     return doctor_action.doctor(
-        recipe,
-        backbone=backbone,
-        device=device,
-        dtype=dtype,
-        profile=profile,
-        changes=changes or (),
-        as_json=as_json,
+        doctor_action.DoctorArguments(
+            recipe=recipe,
+            backbone=backbone,
+            device=device,
+            dtype=dtype,
+            profile=profile,
+            changes=tuple(changes or ()),
+            as_json=as_json,
+        )
     )

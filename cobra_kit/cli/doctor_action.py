@@ -3,30 +3,41 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import typer
 
 from cobra_kit import columns
 from cobra_kit.cli.doctor_text import render, to_json
-from cobra_kit.cli.entry import FAILED, OK
+from cobra_kit.cli.exit_codes import FAILED, OK
 from cobra_kit.doctor import examine
 
 
-def doctor(
-    recipe: str | None,
-    *,
-    backbone: str | None,
-    device: str,
-    dtype: str,
-    profile: str | None,
-    changes: Sequence[str],
-    as_json: bool,
-) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoctorArguments:
+    """What was typed."""
+
+    recipe: str | None
+    backbone: str | None
+    device: str
+    dtype: str
+    profile: str | None
+    changes: tuple[str, ...]
+    as_json: bool
+
+
+def doctor(arguments: DoctorArguments) -> int:
     """Prints what was found and returns the exit status."""
-    found = examine(recipe, backbone=backbone, profile=profile, overrides=changes, device=device, dtype=dtype)
-    if as_json:
-        typer.echo(json.dumps(to_json(found), indent=2, ensure_ascii=False))
+    examination = examine(
+        arguments.recipe,
+        backbone=arguments.backbone,
+        profile=arguments.profile,
+        overrides=arguments.changes,
+        device=arguments.device,
+        dtype=arguments.dtype,
+    )
+    if arguments.as_json:
+        typer.echo(json.dumps(to_json(examination), indent=2, ensure_ascii=False))
     else:
-        typer.echo("\n".join(render(found, columns.width() or 80)))
-    return FAILED if found.broken else OK
+        typer.echo("\n".join(render(examination, columns.width() or 80)))
+    return FAILED if examination.broken else OK

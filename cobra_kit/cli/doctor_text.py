@@ -1,4 +1,4 @@
-"""What the doctor found, as text of any width and as JSON."""
+"""An examination by the doctor, as text of any width and as JSON."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ NOTHING_FASTER = "nothing would make it faster here"
 _NAMES = 16
 
 
-def render(found: Examination, width: int) -> list[str]:
+def render(examination: Examination, width: int) -> list[str]:
     """Returns the lines; the last one is what would make it faster.
 
     Args:
-        found: What was found.
+        examination: What the doctor saw.
         width: Columns.
     """
     lines = _section(
-        "versions", [(name, version or "not installed") for name, version in found.versions.items()], width
+        "versions", [(name, version or "not installed") for name, version in examination.versions.items()], width
     )
-    lines += _section("machine", [*found.machine, *_gpus(found)], width)
-    lines += _section("here", _here(found), width)
-    for model in found.models:
+    lines += _section("machine", [*examination.machine, *_gpus(examination)], width)
+    lines += _section("here", _here(examination), width)
+    for model in examination.models:
         lines += [*_kernels(model, width), ""]
-    if found.broken:
+    if examination.broken:
         lines.append(typer.style("broken", bold=True))
-        lines += [columns.paragraph(text, indent="  ", limit=width) for text in found.broken]
+        lines += [columns.paragraph(text, indent="  ", limit=width) for text in examination.broken]
         lines.append("")
-    faster = NOTHING_FASTER if found.remedy is None else f"faster: {found.remedy}"
+    faster = NOTHING_FASTER if examination.remedy is None else f"faster: {examination.remedy}"
     return [*lines, columns.paragraph(faster, indent="", limit=width)]
 
 
-def to_json(found: Examination) -> dict[str, Any]:
+def to_json(examination: Examination) -> dict[str, Any]:
     """Returns the same as plain data."""
-    plain = asdict(found)
-    plain["machine"] = dict(found.machine)
-    plain["cuda"] = {"torch": found.cuda[0], "driver": found.cuda[1]}
-    plain["cache"]["folder"] = str(found.cache.folder)
-    plain["remedy"] = found.remedy
+    plain = asdict(examination)
+    plain["machine"] = dict(examination.machine)
+    plain["cuda"] = {"torch": examination.cuda[0], "driver": examination.cuda[1]}
+    plain["cache"]["folder"] = str(examination.cache.folder)
+    plain["remedy"] = examination.remedy
     return plain
 
 
@@ -63,26 +63,26 @@ def _section(title: str, facts: list[tuple[str, str]], width: int) -> list[str]:
     return [*lines, ""]
 
 
-def _gpus(found: Examination) -> list[tuple[str, str]]:
+def _gpus(examination: Examination) -> list[tuple[str, str]]:
     facts = [
         (
             f"GPU {number}",
-            f"{one.name}, {gibibytes(one.memory)}, compute capability {one.capability}, "
-            f"{'bfloat16' if one.bfloat16 else 'no bfloat16'}",
+            f"{gpu.name}, {gibibytes(gpu.memory)}, compute capability {gpu.capability}, "
+            f"{'bfloat16' if gpu.bfloat16 else 'no bfloat16'}",
         )
-        for number, one in enumerate(found.gpus)
+        for number, gpu in enumerate(examination.gpus)
     ]
-    built, driver = found.cuda
+    built, driver = examination.cuda
     torch = f"torch built for CUDA {built}" if built else "torch built without CUDA"
     return [*(facts or [("GPU", "none that torch sees")]), ("CUDA", f"{torch}, driver {driver or 'not found'}")]
 
 
-def _here(found: Examination) -> list[tuple[str, str]]:
-    state = found.cache.problem and f"cannot be written: {found.cache.problem}"
-    cache = f"{found.cache.folder}, {megabytes(found.cache.size)}, {state or 'can be written'}"
-    facts = [(one.diagnosis.what, one.diagnosis.found) for one in found.diagnoses]
+def _here(examination: Examination) -> list[tuple[str, str]]:
+    state = examination.cache.problem and f"cannot be written: {examination.cache.problem}"
+    cache = f"{examination.cache.folder}, {megabytes(examination.cache.size)}, {state or 'can be written'}"
+    facts = [(named.diagnosis.what, named.diagnosis.found) for named in examination.diagnoses]
     facts.append(("cache", cache))
-    return facts + [("environment", f"{name}={value}") for name, value in found.settings.items()]
+    return facts + [("environment", f"{name}={value}") for name, value in examination.settings.items()]
 
 
 def _kernels(model: ModelKernels, width: int) -> list[str]:

@@ -1,6 +1,6 @@
 """Runs the command line: exit codes, and no traceback that nobody asked for.
 
-Everything else is imported within `main`, so that Ctrl-C is quiet during the imports too.
+What takes a while to import is imported within `main`, so that Ctrl-C is quiet during the imports too.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-PROGRAM = "cobra-kit"
-OK, FAILED, USAGE, INTERNAL, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 70, 130, 141
+from cobra_kit.cli.exit_codes import INTERRUPTED, OK, PIPE_CLOSED
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,12 +22,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0; 1 for an error the user can mend, 2 for a wrong command line, 70 for an error of ours, 130 when
         interrupted, 141 when whoever reads our output stopped.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    typed = list(sys.argv[1:] if arguments is None else arguments)
     from cobra_kit.cli.streams import prepare_streams
 
     prepare_streams()
     _prepare_threads()
-    return _guarded(lambda: _run(words), debug="--debug" in words)
+    return _guarded(lambda: _run(typed), debug="--debug" in typed)
 
 
 def _prepare_threads() -> None:
@@ -43,15 +42,15 @@ def _prepare_threads() -> None:
         os.environ["GOMP_SPINCOUNT"] = "1000"
 
 
-def _run(words: list[str]) -> int:
+def _run(arguments: list[str]) -> int:
     import typer
 
     from cobra_kit.cli.app import app
-    from cobra_kit.cli.arguments import global_options_first
+    from cobra_kit.cli.arguments import PROGRAM, global_options_first
     from cobra_kit.cli.streams import output_is_gone
 
     try:
-        result = app(global_options_first(words), prog_name=PROGRAM, standalone_mode=False)
+        result = app(global_options_first(arguments), prog_name=PROGRAM, standalone_mode=False)
     except typer.Abort:
         raise KeyboardInterrupt from None
     code = result if isinstance(result, int) else OK

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cobra_kit.cli.recipes import ProfileOption, SetOption
+from cobra_kit.cli.options import ProfileOption, SetOption
 from cobra_kit.exchange.formats import FORMATS
 
 Written = Enum("Written", {name: name for name, form in FORMATS.items() if form.writes})  # type: ignore[misc]
@@ -21,8 +21,8 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Replace a folder tha
 
 def formats(doing: str) -> str:
     """Returns what each format reads, or writes, a line each, for the help text."""
-    found = {name: getattr(form, doing) for name, form in FORMATS.items()}
-    lines = [f"  {name:<12}{text}" for name, text in found.items() if text]
+    texts = {name: getattr(form, doing) for name, form in FORMATS.items()}
+    lines = [f"  {name:<12}{text}" for name, text in texts.items() if text]
     return "\n".join(["\b", "Formats:", *lines])
 
 

@@ -7,8 +7,8 @@ import traceback
 import typer
 
 from cobra_kit._plugins import attribute
-from cobra_kit.cli.arguments import UsageError
-from cobra_kit.cli.entry import FAILED, INTERNAL, PROGRAM, USAGE
+from cobra_kit.cli.arguments import PROGRAM, UsageError
+from cobra_kit.cli.exit_codes import FAILED, INTERNAL, USAGE
 from cobra_kit.errors import CobraError, is_out_of_memory
 
 # typer.BadParameter is the public end of a family whose root, every error typer reports to the user, has no public

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cobra_kit.cli.recipes import JsonOption, ProfileOption, RecipeArgument, SetOption
+from cobra_kit.cli.options import JsonOption, ProfileOption, RecipeArgument, SetOption
 
 
 def plan(
@@ -41,14 +41,16 @@ def plan(
     from cobra_kit.cli import plan_action
 
     plan_action.plan(
-        recipe,
-        profile=profile,
-        changes=changes or (),
-        hardware=hardware or (),
-        devices=devices,
-        price=price,
-        rows=rows,
-        text_tokens=text_tokens,
-        fresh=fresh,
-        as_json=as_json,
+        plan_action.PlanArguments(
+            recipe=recipe,
+            profile=profile,
+            changes=tuple(changes or ()),
+            hardware=tuple(hardware or ()),
+            devices=devices,
+            price=price,
+            rows=rows,
+            text_tokens=text_tokens,
+            fresh=fresh,
+            as_json=as_json,
+        )
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import typer
 
@@ -15,35 +15,44 @@ from cobra_kit.recipe import load_recipe
 from cobra_kit.study.plan.study_plan import make_plan
 
 
-def plan(
-    recipe: str,
-    *,
-    profile: str | None,
-    changes: Sequence[str],
-    hardware: Sequence[str],
-    devices: int,
-    price: float | None,
-    rows: int | None,
-    text_tokens: int | None,
-    fresh: bool,
-    as_json: bool,
-) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanArguments:
+    """What was typed."""
+
+    recipe: str
+    profile: str | None
+    changes: tuple[str, ...]
+    hardware: tuple[str, ...]
+    devices: int
+    price: float | None
+    rows: int | None
+    text_tokens: int | None
+    fresh: bool
+    as_json: bool
+
+
+def plan(arguments: PlanArguments) -> None:
     """Prints what a recipe takes."""
-    names = check_names(hardware)
-    study = make_plan(load_recipe(recipe, profile=profile, overrides=changes))
+    names, price = check_names(arguments.hardware), arguments.price
+    study = make_plan(load_recipe(arguments.recipe, profile=arguments.profile, overrides=arguments.changes))
 
     from cobra_kit.cli.plan_json import to_json  # torch comes in only now: a wrong recipe is told at once
     from cobra_kit.cli.plan_text import render
     from cobra_kit.estimate.workload import Assumed
     from cobra_kit.forecast.forecast import forecast
 
-    found = forecast(
-        study, hardware=names, devices=devices, assumed=Assumed(rows, text_tokens), fresh=fresh, report=_progress
+    predicted = forecast(
+        study,
+        hardware=names,
+        devices=arguments.devices,
+        assumed=Assumed(arguments.rows, arguments.text_tokens),
+        fresh=arguments.fresh,
+        report=_progress,
     )
-    if as_json:
-        typer.echo(json.dumps(to_json(found, names, price), indent=2, ensure_ascii=False))
+    if arguments.as_json:
+        typer.echo(json.dumps(to_json(predicted, names, price), indent=2, ensure_ascii=False))
     else:
-        typer.echo("\n".join(render(found, names, price, columns.width() or 80)))
+        typer.echo("\n".join(render(predicted, names, price, columns.width() or 80)))
 
 
 def _progress(event: Event, /) -> None:

@@ -14,25 +14,25 @@ from cobra_kit.estimate.memory import footprints
 from cobra_kit.forecast.forecast import ArmForecast, Forecast, StageForecast
 
 
-def to_json(found: Forecast, names: Sequence[str], price: float | None) -> dict[str, Any]:
+def to_json(forecast: Forecast, names: Sequence[str], price: float | None) -> dict[str, Any]:
     """Returns the forecast as plain data; arguments as in `plan_text.render`."""
     return {
-        "recipe": found.plan.recipe.name,
-        "profile": found.plan.recipe.profile,
-        "devices": found.devices,
-        "arms": {arm.arm: _arm(found, arm, names, price) for arm in found.arms},
-        "this_cpu_seconds": found.local_seconds() if CPU in names else None,
-        "missing": [asdict(one) for one in found.missing],
+        "recipe": forecast.plan.recipe.name,
+        "profile": forecast.plan.recipe.profile,
+        "devices": forecast.devices,
+        "arms": {arm.arm: _arm(forecast, arm, names, price) for arm in forecast.arms},
+        "this_cpu_seconds": forecast.local_seconds() if CPU in names else None,
+        "missing": [asdict(missing) for missing in forecast.missing],
         "utilisation": {
             "value": implied_utilisation(),
             "run": asdict(PAPER_RUN),
             "text_tokens": TEXT_TOKENS,
         },
-        "assumptions": assumptions(found, names, price),
+        "assumptions": assumptions(forecast, names, price),
     }
 
 
-def _arm(found: Forecast, arm: ArmForecast, names: Sequence[str], price: float | None) -> dict[str, Any]:
+def _arm(forecast: Forecast, arm: ArmForecast, names: Sequence[str], price: float | None) -> dict[str, Any]:
     if arm.count is None:
         return {"problem": arm.problem}
     count = arm.count
@@ -47,34 +47,34 @@ def _arm(found: Forecast, arm: ArmForecast, names: Sequence[str], price: float |
             "parts": {kind: asdict(part) for kind, part in count.parts.items()},
         },
         "image_tokens": count.image_tokens,
-        "stages": [_stage(found, stage, count.image_tokens) for stage in arm.stages],
+        "stages": [_stage(forecast, stage, count.image_tokens) for stage in arm.stages],
         "encoding_flops": arm.encoding_flops,
         "feature_bytes": arm.feature_bytes,
         "flops": arm.flops,
         "hardware": {
-            name: asdict(cost(arm.flops, HARDWARE[name], found.devices, price=price)) if large else None
+            name: asdict(cost(arm.flops, HARDWARE[name], forecast.devices, price=price)) if large else None
             for name in names
             if name in HARDWARE
         },
         "this_cpu": {**asdict(arm.local), "total": arm.local.total} if arm.local else {"problem": arm.local_problem},
-        "missing": [asdict(one) for one in arm.missing],
+        "missing": [asdict(missing) for missing in arm.missing],
     }
 
 
-def _stage(found: Forecast, stage: StageForecast, image_tokens: int) -> dict[str, Any]:
-    one = stage.device_pass
+def _stage(forecast: Forecast, stage: StageForecast, image_tokens: int) -> dict[str, Any]:
+    device_pass = stage.device_pass
     return {
         **asdict(stage.work),
         "row_tokens": stage.work.row_tokens(image_tokens),
         "tokens": stage.work.tokens(image_tokens),
-        "rows_per_device": one.rows,
-        "encoder_flops_per_row": one.encoder_flops / one.rows,
-        "forward_flops_per_row": one.forward_flops / one.rows,
-        "backward_flops_per_row": one.backward_flops / one.rows,
+        "rows_per_device": device_pass.rows,
+        "encoder_flops_per_row": device_pass.encoder_flops / device_pass.rows,
+        "forward_flops_per_row": device_pass.forward_flops / device_pass.rows,
+        "backward_flops_per_row": device_pass.backward_flops / device_pass.rows,
         "flops": stage.flops,
-        "approximate": one.approximate,
+        "approximate": device_pass.approximate,
         "memory": [
-            {**asdict(each), "total": each.total, "can_be_trained": each.can_be_trained and found.devices == 1}
-            for each in footprints(one, found.devices, mixed=True)
+            {**asdict(each), "total": each.total, "can_be_trained": each.can_be_trained and forecast.devices == 1}
+            for each in footprints(device_pass, forecast.devices, mixed=True)
         ],
     }

@@ -23,41 +23,41 @@ _GB, _MB = 1e9, 1e6
 _CANNOT = "In brackets: it would fit, but the trainer works in one process and has no activation checkpointing."
 
 
-def render(found: Forecast, names: Sequence[str], price: float | None, width: int) -> list[str]:
+def render(forecast: Forecast, names: Sequence[str], price: float | None, width: int) -> list[str]:
     """Returns the lines of a forecast.
 
     Args:
-        found: The forecast.
+        forecast: What it will take.
         names: Hardware, as asked for.
         price: Dollars per device and hour, for all hardware; None: each one's listed price.
         width: Columns.
     """
-    lines = _head(found, width)
-    for arm in found.arms:
-        lines += ["", *_arm(found, arm, names, price, width)]
-    lines += _study(found, names, price, width)
-    lines += _missing(found, width)
-    return [*lines, "", *_assumptions(found, names, price, width)]
+    lines = _head(forecast, width)
+    for arm in forecast.arms:
+        lines += ["", *_arm(forecast, arm, names, price, width)]
+    lines += _study(forecast, names, price, width)
+    lines += _missing(forecast, width)
+    return [*lines, "", *_assumptions(forecast, names, price, width)]
 
 
-def _head(found: Forecast, width: int) -> list[str]:
-    recipe = found.plan.recipe
+def _head(forecast: Forecast, width: int) -> list[str]:
+    recipe = forecast.plan.recipe
     profile = [f"profile {recipe.profile}"] if recipe.profile else []
-    shared = f"{found.devices} accelerators" if found.devices > 1 else "1 accelerator"
+    shared = f"{forecast.devices} accelerators" if forecast.devices > 1 else "1 accelerator"
     return columns.joined([f"recipe  {recipe.name}", *profile, shared], width)
 
 
-def _arm(found: Forecast, arm: ArmForecast, names: Sequence[str], price: float | None, width: int) -> list[str]:
-    reference = " (reference)" if len(found.arms) > 1 and arm.arm == found.plan.reference else ""
+def _arm(forecast: Forecast, arm: ArmForecast, names: Sequence[str], price: float | None, width: int) -> list[str]:
+    reference = " (reference)" if len(forecast.arms) > 1 and arm.arm == forecast.plan.reference else ""
     seeds = f", trained {arm.seeds} times" if arm.seeds > 1 else ""
-    lines = [typer.style(f"arm {arm.arm}{reference}{seeds}" if len(found.arms) > 1 else "model", bold=True)]
+    lines = [typer.style(f"arm {arm.arm}{reference}{seeds}" if len(forecast.arms) > 1 else "model", bold=True)]
     if arm.count is None:
         return [*lines, columns.paragraph(f"no forecast: {arm.problem}", indent="  ", limit=width)]
     lines += _parameters(arm, width)
     lines += ["", *_stages(arm, width)]
     if any(name in HARDWARE for name in names):
-        lines += ["", *_memory(found, arm, [HARDWARE[name] for name in names if name in HARDWARE], width)]
-    return [*lines, "", *_time(found, arm, names, price, width)]
+        lines += ["", *_memory(forecast, arm, [HARDWARE[name] for name in names if name in HARDWARE], width)]
+    return [*lines, "", *_time(forecast, arm, names, price, width)]
 
 
 def _parameters(arm: ArmForecast, width: int) -> list[str]:
@@ -88,11 +88,11 @@ def _stages(arm: ArmForecast, width: int) -> list[str]:
     table: list[tuple[str, ...]] = [("stage", "steps", "rows/step", "tokens/row", "image", "text", "tokens in all")]
     flops: list[tuple[str, ...]] = [("FLOPs", "forward/row", "backward/row", "in all")]
     for stage in arm.stages:
-        work, one = stage.work, stage.device_pass
+        work, device_pass = stage.work, stage.device_pass
         lengths = (work.row_tokens(image), work.row.images * image, work.row.text_tokens)
         numbers = (work.steps, work.batch_size, *lengths, work.tokens(image))
         table.append((work.stage, *(f"{number:,}" for number in numbers)))
-        per_row = (one.forward_flops / one.rows, one.backward_flops / one.rows)
+        per_row = (device_pass.forward_flops / device_pass.rows, device_pass.backward_flops / device_pass.rows)
         flops.append((work.stage, *(f"{number:.3g}" for number in (*per_row, stage.flops))))
     lines = [*grid(table, numbers=1, limit=width), ""]
     if not arm.encoding_flops:
@@ -111,28 +111,28 @@ def _size(count: float) -> str:
     return gigabytes(count) if count >= _GB else megabytes(count)
 
 
-def _memory(found: Forecast, arm: ArmForecast, hardware: Sequence[Hardware], width: int) -> list[str]:
-    stage = hardest(arm, found.devices)
-    one = stage.device_pass
-    ways = footprints(one, found.devices, mixed=True)
+def _memory(forecast: Forecast, arm: ArmForecast, hardware: Sequence[Hardware], width: int) -> list[str]:
+    stage = hardest(arm, forecast.devices)
+    device_pass = stage.device_pass
+    ways = footprints(device_pass, forecast.devices, mixed=True)
     unit, name = (_GB, "GB") if max(way.total for way in ways) >= _GB else (_MB, "MB")
-    rows = f"{plural(one.rows, 'row')} at a time"
+    rows = f"{plural(device_pass.rows, 'row')} at a time"
     table: list[tuple[str, ...]] = [("sharding", "weights", "grads", "AdamW", "kept", "sum", "fits")]
     for way in ways:
-        fits = " ".join(kind.name for kind in hardware if way.fits(kind.memory)) or "none"
-        if fits != "none" and not (way.can_be_trained and found.devices == 1):
+        fits = " ".join(device.name for device in hardware if way.fits(device.memory)) or "none"
+        if fits != "none" and not (way.can_be_trained and forecast.devices == 1):
             fits = f"({fits})"
         sizes = (way.weights, way.gradients, way.optimiser, way.activations, way.total)
         cells = [f"{size / unit:,.1f}" if size is not None else "?" for size in sizes]
         label = f"{way.sharding} + ckpt" if way.checkpointed else way.sharding
         table.append((label, *cells, fits if way.activations is not None else "?"))
-    words = f"{name} per device in {stage.work.stage}, {rows} (ckpt: activation checkpointing)"
-    lines = [columns.paragraph(words, indent="  ", limit=width)]
+    title = f"{name} per device in {stage.work.stage}, {rows} (ckpt: activation checkpointing)"
+    lines = [columns.paragraph(title, indent="  ", limit=width)]
     lines += grid(table, numbers=1, last_is_text=True, limit=width)
-    if one.approximate is not None:
-        words = f"approximate, two FLOPs per parameter and token: it cannot be counted ({one.approximate})"
-        lines.append(columns.paragraph(words, indent="  ", limit=width))
-    elif not any(way.fits(kind.memory) for way in ways for kind in hardware):
+    if device_pass.approximate is not None:
+        note = f"approximate, two FLOPs per parameter and token: it cannot be counted ({device_pass.approximate})"
+        lines.append(columns.paragraph(note, indent="  ", limit=width))
+    elif not any(way.fits(device.memory) for way in ways for device in hardware):
         lines.append(columns.paragraph(_what_would_fit(stage, hardware), indent="  ", limit=width))
     if any(row[-1].startswith("(") for row in table):
         lines.append(columns.paragraph(_CANNOT, indent="  ", limit=width))
@@ -145,7 +145,7 @@ def hardest(arm: ArmForecast, devices: int) -> StageForecast:
 
 
 def _what_would_fit(stage: StageForecast, hardware: Sequence[Hardware]) -> str:
-    largest = max(hardware, key=lambda kind: kind.memory)
+    largest = max(hardware, key=lambda device: device.memory)
     needed = smallest_that_fits(stage.device_pass, largest.memory)
     if needed is None:
         return "It fits on none of these, however many: lower micro_batch_size, or take a smaller backbone."
@@ -153,12 +153,14 @@ def _what_would_fit(stage: StageForecast, hardware: Sequence[Hardware]) -> str:
     return f"It does not fit. {what}; this trainer has neither yet."
 
 
-def _time(found: Forecast, arm: ArmForecast, names: Sequence[str], price: float | None, width: int) -> list[str]:
+def _time(forecast: Forecast, arm: ArmForecast, names: Sequence[str], price: float | None, width: int) -> list[str]:
     lines: list[str] = []
     table = [("hardware", "time", "price")]
     for name in names:
         if name != CPU:
-            table.append((_device_words(found.devices, HARDWARE[name]), *_on_device(found, arm, HARDWARE[name], price)))
+            table.append(
+                (_device_label(forecast.devices, HARDWARE[name]), *_on_device(forecast, arm, HARDWARE[name], price))
+            )
         elif arm.local is not None:
             table.append(("this CPU", duration_with_units(arm.local.total), "-"))
     if len(table) > 1:
@@ -175,77 +177,77 @@ def _time(found: Forecast, arm: ArmForecast, names: Sequence[str], price: float 
                 "validation": local.validation,
                 "evaluation": local.evaluation,
             }
-            words = ", ".join(f"{name} {duration_with_units(value)}" for name, value in parts.items() if value)
-            lines.append(columns.paragraph(f"this CPU: {words}", indent="  ", limit=width))
+            times = ", ".join(f"{name} {duration_with_units(value)}" for name, value in parts.items() if value)
+            lines.append(columns.paragraph(f"this CPU: {times}", indent="  ", limit=width))
         else:
             lines.append(columns.paragraph(f"this CPU: {arm.local_problem}", indent="  ", limit=width))
     return lines
 
 
-def _device_words(devices: int, hardware: Hardware) -> str:
+def _device_label(devices: int, hardware: Hardware) -> str:
     return f"{devices} x {hardware.label}"
 
 
-def _on_device(found: Forecast, arm: ArmForecast, hardware: Hardware, price: float | None) -> tuple[str, str]:
+def _on_device(forecast: Forecast, arm: ArmForecast, hardware: Hardware, price: float | None) -> tuple[str, str]:
     if max(stage.device_pass.trainable for stage in arm.stages) < SMALLEST:
         return "too small to say", "-"
-    took = cost(arm.flops, hardware, found.devices, price=price)
+    took = cost(arm.flops, hardware, forecast.devices, price=price)
     return f"{took.hours:,.1f} h", f"${took.price:,.0f}"
 
 
-def _study(found: Forecast, names: Sequence[str], price: float | None, width: int) -> list[str]:
-    if len(found.arms) * len(found.plan.seeds) < 2:
+def _study(forecast: Forecast, names: Sequence[str], price: float | None, width: int) -> list[str]:
+    if len(forecast.arms) * len(forecast.plan.seeds) < 2:
         return []
     lines = ["", typer.style("all arms and seeds", bold=True)]
-    known = [arm for arm in found.arms if arm.count is not None]
+    known = [arm for arm in forecast.arms if arm.count is not None]
     table = []
     for name in names:
         if name == CPU:
-            seconds = found.local_seconds()
+            seconds = forecast.local_seconds()
             if seconds is not None:
                 table.append(("this CPU", duration_with_units(seconds), "-"))
             continue
         if any(max(s.device_pass.trainable for s in arm.stages) < SMALLEST for arm in known) or not known:
             continue
-        costs = [cost(arm.flops * arm.seeds, HARDWARE[name], found.devices, price=price) for arm in known]
-        hours, dollars = sum(one.hours for one in costs), sum(one.price for one in costs)
-        table.append((_device_words(found.devices, HARDWARE[name]), f"{hours:,.1f} h", f"${dollars:,.0f}"))
+        costs = [cost(arm.flops * arm.seeds, HARDWARE[name], forecast.devices, price=price) for arm in known]
+        hours, dollars = sum(each.hours for each in costs), sum(each.price for each in costs)
+        table.append((_device_label(forecast.devices, HARDWARE[name]), f"{hours:,.1f} h", f"${dollars:,.0f}"))
     return [*lines, *grid([("hardware", "time", "price"), *table], numbers=1, limit=width)] if table else []
 
 
-def _missing(found: Forecast, width: int) -> list[str]:
-    if not found.missing:
+def _missing(forecast: Forecast, width: int) -> list[str]:
+    if not forecast.missing:
         return ["", "nothing is missing on this machine"]
     lines = ["", typer.style("missing on this machine", bold=True)]
-    for one in found.missing:
-        lines.append(columns.paragraph(one.what, indent="  ", limit=width))
-        for remedy in one.remedies:
+    for missing in forecast.missing:
+        lines.append(columns.paragraph(missing.what, indent="  ", limit=width))
+        for remedy in missing.remedies:
             lines.append(columns.paragraph(remedy, indent="    ", limit=width))
     return lines
 
 
-def _assumptions(found: Forecast, names: Sequence[str], price: float | None, width: int) -> Iterator[str]:
+def _assumptions(forecast: Forecast, names: Sequence[str], price: float | None, width: int) -> Iterator[str]:
     yield typer.style("what this rests on", bold=True)
-    for text in assumptions(found, names, price):
+    for text in assumptions(forecast, names, price):
         yield columns.paragraph(text, indent="  ", limit=width)
 
 
-def assumptions(found: Forecast, names: Sequence[str], price: float | None) -> list[str]:
+def assumptions(forecast: Forecast, names: Sequence[str], price: float | None) -> list[str]:
     """Returns what was assumed, a sentence or two each."""
-    texts = [f"Rows: {note}." for note in found.notes]
+    texts = [f"Rows: {note}." for note in forecast.notes]
     devices = [HARDWARE[name] for name in names if name in HARDWARE]
-    large = any(stage.device_pass.trainable >= SMALLEST for arm in found.arms for stage in arm.stages)
+    large = any(stage.device_pass.trainable >= SMALLEST for arm in forecast.arms for stage in arm.stages)
     if devices and not large:
         texts.append(
             f"No hours on accelerators: below {SMALLEST:,} trained parameters starting kernels, not computing, takes "
             "the time."
         )
     if devices and large:
-        peaks = ", ".join(f"{one.label} {one.peak_flops / 1e12:,.0f} ({one.source})" for one in devices)
+        peaks = ", ".join(f"{device.label} {device.peak_flops / 1e12:,.0f} ({device.source})" for device in devices)
         texts += [
             f"Time on accelerators: training and encoder features alone; {explanation()}. The same share is assumed "
             f"of every accelerator. Peak TFLOP/s, dense bfloat16: {peaks}.",
-            _price_words(devices, price),
+            _price_text(devices, price),
         ]
     if devices:
         texts.append(
@@ -253,7 +255,7 @@ def assumptions(found: Forecast, names: Sequence[str], price: float | None) -> l
             f"device; rows of mean length; what plain PyTorch keeps; {FITS:.0%} of a device may be planned with. This "
             "version trains in one process and without checkpointing; the other rows say what they would take."
         )
-    local = next((arm.local for arm in found.arms if arm.local is not None), None)
+    local = next((arm.local for arm in forecast.arms if arm.local is not None), None)
     if local is not None:
         from cobra_kit.forecast.machine_speed import machine
 
@@ -264,8 +266,8 @@ def assumptions(found: Forecast, names: Sequence[str], price: float | None) -> l
     return texts
 
 
-def _price_words(devices: Sequence[Hardware], price: float | None) -> str:
+def _price_text(devices: Sequence[Hardware], price: float | None) -> str:
     if price is not None:
         return f"Price: ${price:g} per device and hour, as given."
-    listed = ", ".join(f"{one.label} ${one.price:g}" for one in devices)
+    listed = ", ".join(f"{device.label} ${device.price:g}" for device in devices)
     return f"Price per device and hour: {listed} ({devices[0].price_source}); --price gives another."

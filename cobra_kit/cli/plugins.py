@@ -11,12 +11,14 @@ import typer
 from cobra_kit import columns
 from cobra_kit._plugins import Component, PluginRecord, Registry, default_registry, metadata_registry
 from cobra_kit.cli.arguments import UsageError
+from cobra_kit.cli.options import JsonOption, show_help
 from cobra_kit.cli.plugins_list import list_components, list_metadata, list_problems
 from cobra_kit.cli.plugins_show import show_component, show_plugin
 from cobra_kit.errors import PluginError
 from cobra_kit.plugin import Kind
 
 app = typer.Typer(help="Installed plugins and their components.", rich_markup_mode=None)
+app.callback(invoke_without_command=True)(show_help)
 
 
 class KindOption(StrEnum):
@@ -33,18 +35,12 @@ class KindOption(StrEnum):
         return self.value
 
 
-@app.callback(invoke_without_command=True)
-def _group(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-
-
 @app.command("list")
 def list_plugins(
     kind: Annotated[KindOption | None, typer.Option("--kind", help="Only components of this kind.")] = None,
     broken: Annotated[bool, typer.Option("--broken", help="Only plugins that are not usable, and why.")] = False,
     no_load: Annotated[bool, typer.Option("--no-load", help="Read metadata only; import no plugin.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List the components of all installed plugins."""
     if kind and (broken or no_load):

@@ -17,12 +17,12 @@ from cobra_kit.plugin import KINDS, Kind
 def list_components(registry: Registry, kind: Kind | None, limit: int | None) -> list[str]:
     """Returns the components, grouped by kind, then the plugins that are not usable, conflicts, and slow plugins."""
     kinds = [kind] if kind else list(KINDS)
-    found = {each: registry.components(each) for each in kinds}
-    every = [component for group in found.values() for component in group]
+    groups = {each: registry.components(each) for each in kinds}
+    every = [component for group in groups.values() for component in group]
     sources = {component.distribution for component in every}
     lines = columns.blocks([_row(component, sources) for component in every], flexible=1, limit=limit)
     text: list[str] = []
-    for each, group in found.items():
+    for each, group in groups.items():
         if group:
             own = [line for block in lines[: len(group)] for line in block]
             text += [_heading(f"{KIND_WORDS[each]}s"), *own, ""]

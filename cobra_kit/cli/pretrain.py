@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cobra_kit.cli.options import SetOption
+
 if TYPE_CHECKING:
     from cobra_kit.events import Event
     from cobra_kit.train.encoders.probe import Probe
@@ -15,10 +17,7 @@ if TYPE_CHECKING:
 def pretrain(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A file, or towers/siglip_tiny, towers/dinov2_tiny.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The safetensors file to write.")],
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="A.B=C", help="Change one setting. May be given several times."),
-    ] = None,
+    changes: SetOption = None,
     threads: Annotated[
         int, typer.Option("--threads", metavar="N", min=1, help="Threads of torch; 1 gives the same weights again.")
     ] = 1,

@@ -1,4 +1,4 @@
-"""Progress on stderr: a live board on a terminal, plain lines now and then elsewhere."""
+"""Progress on stderr: live rows on a terminal, plain lines now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cobra_kit.cli.board import DONE, WAITING, WORKING, ProgressDisplay, Row
+from cobra_kit.cli.progress_rows import DONE, WAITING, WORKING, ProgressRow, ProgressRows
 from cobra_kit.events import Event, Message, Progress, Reporter, StageDone, StageStarted, StepDone
 from cobra_kit.study.execution.events import RunDone
 from cobra_kit.study.plan.study_plan import StudyPlan
@@ -23,32 +23,33 @@ _LINE_SECONDS = 15.0
 _SPARE_LINES = 3
 _MARGIN = 2  # for the terminal's own `^C`, which else begins a new line
 _GAP = "  "
-_SHORTEST_BAR, _LONGEST_BAR = 4, 40
+MIN_BAR_WIDTH, MAX_BAR_WIDTH = 4, 40
+"""Columns of the progress bar; where there is not even room for the shortest, there is none."""
 _STYLES = {WAITING: ("", "dim"), WORKING: ("bold", ""), DONE: ("", "green")}
 
 
 @contextmanager
 def progress(plan: StudyPlan | None) -> Iterator[Reporter]:
     """Yields a reporter that shows a study's progress for the length of a block; without a plan, a search's."""
-    board = ProgressDisplay(plan)
+    study_rows = ProgressRows(plan)
     if not sys.stderr.isatty():
-        yield PlainProgress(board)
+        yield PlainProgress(study_rows)
         return
     from rich.console import Console
     from rich.live import Live
 
     console = Console(stderr=True, highlight=False)
     # No thread that redraws: events come often, and a second writer to the terminal leaves torn lines behind.
-    with Live(console=console, auto_refresh=False, get_renderable=lambda: draw(board, console)) as live:
+    with Live(console=console, auto_refresh=False, get_renderable=lambda: draw(study_rows, console)) as live:
         drawn = 0.0
 
         def show(event: Event, /) -> None:
             nonlocal drawn
             if isinstance(event, Message):
                 live.refresh()
-                console.print(message_text(event), markup=False, style="yellow" if event.level == "warning" else "dim")
+                print_styled(event, console)
                 return
-            board.take(event)
+            study_rows.take(event)
             if time.monotonic() - drawn >= 1 / _PER_SECOND or not isinstance(event, StepDone | Progress):
                 live.refresh()
                 drawn = time.monotonic()
@@ -56,13 +57,14 @@ def progress(plan: StudyPlan | None) -> Iterator[Reporter]:
         yield show
 
 
-def draw(board: ProgressDisplay, console: Console) -> RenderableType:
-    """Returns the board as wide as the console, and no higher than it."""
+def draw(study_rows: ProgressRows, console: Console) -> RenderableType:
+    """Returns the rows as wide as the console, and no higher than it."""
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
 
-    rows, hidden = fitting(board.rows, console.height - _SPARE_LINES)
+    rows, hidden = fitting(study_rows.rows, console.height - _SPARE_LINES)
+    # Not left to rich: it takes from every column alike, and the numbers would go before the bar does.
     widths = column_widths(rows, console.width - _MARGIN)
     grid = Table.grid(padding=(0, len(_GAP), 0, 0))
     for width in widths:
@@ -70,27 +72,30 @@ def draw(board: ProgressDisplay, console: Console) -> RenderableType:
     grid.columns[-1].justify = "right"
     for row in rows:
         bar = ProgressBar(total=1.0, completed=row.share, width=widths[2]) if row.state == WORKING else Text()
-        shown = bar if row.total and widths[2] else Text()
+        bar_cell = bar if row.total and widths[2] else Text()
         grid.add_row(
-            Text(row.label, style=_STYLES[row.state][0]), Text(row.facts, style=_STYLES[row.state][1]), shown, row.left
+            Text(row.label, style=_STYLES[row.state][0]),
+            Text(row.facts, style=_STYLES[row.state][1]),
+            bar_cell,
+            row.left,
         )
     if hidden:
         grid.add_row("", Text(f"and {hidden} more", style="dim"), "", "")
     return grid
 
 
-def column_widths(rows: Sequence[Row], width: int) -> tuple[int, int, int, int]:
+def column_widths(rows: Sequence[ProgressRow], width: int) -> tuple[int, int, int, int]:
     """Returns the widths of label, facts, bar and time left; where there is little room, the bar gives way first."""
     label = min(max((len(row.label) for row in rows), default=0), width // 4)
     left = max((len(row.left) for row in rows), default=0)
     room = width - label - left - 3 * len(_GAP)
     facts = max((len(row.facts) for row in rows), default=0)
-    if room - facts < _SHORTEST_BAR:
+    if room - facts < MIN_BAR_WIDTH:
         return label, max(1, room), 0, left
-    return label, facts, min(room - facts, _LONGEST_BAR), left
+    return label, facts, min(room - facts, MAX_BAR_WIDTH), left
 
 
-def fitting(rows: list[Row], most: int) -> tuple[list[Row], int]:
+def fitting(rows: list[ProgressRow], most: int) -> tuple[list[ProgressRow], int]:
     """Returns the rows that fit, and how many do not: the working ones stay, the oldest finished ones go first."""
     kept = list(rows)
     hidden = 0
@@ -108,16 +113,16 @@ def fitting(rows: list[Row], most: int) -> tuple[list[Row], int]:
 class PlainProgress:
     """One line when a stage begins or ends, and every 15 seconds in between."""
 
-    def __init__(self, board: ProgressDisplay) -> None:
-        self._board = board
+    def __init__(self, study_rows: ProgressRows) -> None:
+        self._rows = study_rows
         self._last: dict[str, float] = {}
 
     def __call__(self, event: Event, /) -> None:
         """Prints a line if it is time for one."""
         if isinstance(event, Message):
-            typer.echo(message_text(event), err=True)
+            print_message(event)
             return
-        row = self._board.take(event)
+        row = self._rows.take(event)
         if row is None:
             return
         key = f"{row.label} {row.task}"
@@ -128,11 +133,21 @@ class PlainProgress:
             typer.echo(line(row), err=True)
 
 
-def line(row: Row) -> str:
+def line(row: ProgressRow) -> str:
     """Returns a row as one line of text."""
     return f"{row.label}: " + "  ".join(filter(None, (row.facts, row.left)))
 
 
-def message_text(event: Message) -> str:
-    """Returns a message as one line."""
-    return f"{event.level}: {event.text}" if event.level == "warning" else event.text
+def print_message(event: Event, /) -> None:
+    """Prints an event on stderr if it is a message."""
+    if isinstance(event, Message):
+        typer.echo(_message_text(event), err=True)
+
+
+def print_styled(message: Message, console: Console) -> None:
+    """Prints a message above what is drawn on a terminal."""
+    console.print(_message_text(message), markup=False, style="yellow" if message.level == "warning" else "dim")
+
+
+def _message_text(message: Message) -> str:
+    return f"{message.level}: {message.text}" if message.level == "warning" else message.text

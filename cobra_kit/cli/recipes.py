@@ -5,29 +5,15 @@ Only the options stand here; what the commands do is in `recipes_actions`, impor
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from cobra_kit.cli.arguments import UsageError
+from cobra_kit.cli.options import JsonOption, ProfileOption, RecipeArgument, SetOption, show_help
 
 app = typer.Typer(help="Recipes: list, show, validate and compare them.", rich_markup_mode=None)
-
-RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help="A file, or a name from `recipes list`.")]
-ProfileOption = Annotated[str | None, typer.Option("--profile", help="Which profile; laptop unless given.")]
-SetOption = Annotated[
-    list[str] | None, typer.Option("--set", metavar="A.B=C", help="Change one setting. May be given several times.")
-]
-DeviceOption = Annotated[
-    Literal["auto", "cpu", "cuda"], typer.Option("--device", help="Where models are; auto: a GPU where there is one.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-@app.callback(invoke_without_command=True)
-def _group(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+app.callback(invoke_without_command=True)(show_help)
 
 
 @app.command("list")

@@ -34,12 +34,12 @@ from cobra_kit.recipe.problems import raise_problems
 
 def list_all(*, as_json: bool) -> None:
     """Prints the recipes that have names."""
-    found = list_recipes()
+    recipes = list_recipes()
     if as_json:
         fields = ("name", "title", "profiles", "error")
-        _print_json([{field: getattr(one, field) for field in fields} for one in found])
+        _print_json([{field: getattr(recipe, field) for field in fields} for recipe in recipes])
     else:
-        _print(recipes_text.listing(found, columns.width()))
+        _print(recipes_text.listing(recipes, columns.width()))
 
 
 def show_file(recipe: str) -> None:
@@ -50,11 +50,11 @@ def show_file(recipe: str) -> None:
 def show_resolved(recipe: str, *, arm: str | None, profile: str | None, changes: Sequence[str], as_json: bool) -> None:
     """Prints a recipe, or one arm, merged and resolved; what is printed is a recipe itself."""
     loaded = load_recipe(recipe, profile=profile, overrides=changes)
-    found = resolve(loaded) if arm is None else _arm(recipe, arm, resolve_arms(loaded))
+    resolved = resolve(loaded) if arm is None else _arm(recipe, arm, resolve_arms(loaded))
     if as_json:
-        _print_json({"recipe": found.plain(), "lock": found.lock()})
+        _print_json({"recipe": resolved.plain(), "lock": resolved.lock()})
     else:
-        _print([recipes_text.heading(found), found.to_yaml().rstrip("\n")])
+        _print([recipes_text.heading(resolved), resolved.to_yaml().rstrip("\n")])
 
 
 def validate(recipe: str, *, profile: str | None, changes: Sequence[str], as_json: bool) -> None:
@@ -67,11 +67,11 @@ def validate(recipe: str, *, profile: str | None, changes: Sequence[str], as_jso
     _check_data(recipe, profiles)
     sizes = _all_sizes(recipe, profiles)
     if as_json:
-        _print_json([_profile_json(found, derived) for found, derived in zip(profiles, sizes, strict=True)])
+        _print_json([_profile_json(resolved, derived) for resolved, derived in zip(profiles, sizes, strict=True)])
         return
     lines = [f"{find_recipe(recipe).display} is valid"]
-    for found, derived in zip(profiles, sizes, strict=True):
-        lines += ["", *recipes_text.profile(found, derived, columns.width())]
+    for resolved, derived in zip(profiles, sizes, strict=True):
+        lines += ["", *recipes_text.profile(resolved, derived, columns.width())]
     _print(lines)
 
 
@@ -79,11 +79,11 @@ def diff(recipe: str, other: str, *, profile: str | None, other_profile: str | N
     """Prints where two resolved recipes differ."""
     left = resolve(load_recipe(recipe, profile=profile))
     right = resolve(load_recipe(other, profile=other_profile))
-    found = differences(left.plain(), right.plain())
+    changes = differences(left.plain(), right.plain())
     if as_json:
-        _print_json([_difference_json(d) for d in found])
+        _print_json([_difference_json(d) for d in changes])
     else:
-        _print(recipes_text.comparison(left, right, found, columns.width()))
+        _print(recipes_text.comparison(left, right, changes, columns.width()))
 
 
 def diff_arms(recipe: str, *, profile: str | None, as_json: bool) -> None:
@@ -92,12 +92,12 @@ def diff_arms(recipe: str, *, profile: str | None, as_json: bool) -> None:
     if loaded.ablation is None:
         raise RecipeError("the recipe has no arms", where=recipe, hint="compare it with another: recipes diff A B")
     arms, reference = resolve_arms(loaded), loaded.ablation.reference
-    found = {arm: changed for arm, changed in arm_differences(arms, reference).items() if arm != reference}
+    by_arm = {arm: changed for arm, changed in arm_differences(arms, reference).items() if arm != reference}
     if as_json:
-        _print_json({arm: [_difference_json(d) for d in changed] for arm, changed in found.items()})
+        _print_json({arm: [_difference_json(d) for d in changed] for arm, changed in by_arm.items()})
         return
     lines: list[str] = []
-    for arm, changed in found.items():
+    for arm, changed in by_arm.items():
         lines += [*([""] if lines else []), typer.style(f"arm {arm}, compared with {reference}", bold=True)]
         lines += recipes_text.comparison(arms[reference], arms[arm], changed, columns.width())
     _print(lines)
@@ -117,8 +117,8 @@ def _arm(recipe: str, arm: str, arms: Mapping[str, ResolvedRecipe]) -> ResolvedR
 def _check_data(recipe: str, profiles: Sequence[ResolvedProfile]) -> None:
     """Raises what is wrong with the settings of the data sources of any profile and arm; nothing is opened."""
     problems: list[RecipeError] = []
-    for one in profiles:
-        for resolved in (one.model, *one.arms.values()):
+    for profile in profiles:
+        for resolved in (profile.model, *profile.arms.values()):
             if resolved.recipe.data is None:
                 continue
             try:
@@ -131,32 +131,32 @@ def _check_data(recipe: str, profiles: Sequence[ResolvedProfile]) -> None:
 def _all_sizes(recipe: str, profiles: Sequence[ResolvedProfile]) -> list[dict[str, DerivedSizes]]:
     """Returns per profile the derived sizes by arm (by "" without arms); parts that do not fit are errors."""
     problems: list[RecipeError] = []
-    found: list[dict[str, DerivedSizes]] = []
-    for one in profiles:
+    by_profile: list[dict[str, DerivedSizes]] = []
+    for profile in profiles:
         sizes: dict[str, DerivedSizes] = {}
-        for arm, resolved in (one.arms or {"": one.model}).items():
+        for arm, resolved in (profile.arms or {"": profile.model}).items():
             try:
                 sizes[arm] = derived_sizes(resolved)
             except CobraError as error:
-                facts = [recipe, one.recipe.profile and f"profile {one.recipe.profile}", arm and f"arm {arm}"]
+                facts = [recipe, profile.recipe.profile and f"profile {profile.recipe.profile}", arm and f"arm {arm}"]
                 where = ", ".join(filter(None, [*facts, error.where]))
                 problems.append(RecipeError(error.message, where=where, hint=error.hint))
-        found.append(sizes)
+        by_profile.append(sizes)
     raise_problems(recipe, problems)
-    return found
+    return by_profile
 
 
-def _profile_json(found: ResolvedProfile, derived: Mapping[str, DerivedSizes]) -> dict[str, Any]:
-    ablation = found.recipe.ablation
-    plain: dict[str, Any] = {"profile": found.recipe.profile, "lock": found.model.lock()}
+def _profile_json(resolved: ResolvedProfile, derived: Mapping[str, DerivedSizes]) -> dict[str, Any]:
+    ablation = resolved.recipe.ablation
+    plain: dict[str, Any] = {"profile": resolved.recipe.profile, "lock": resolved.model.lock()}
     if ablation is None:
         return plain | {"derived": derived[""].plain()}
-    by_arm = arm_differences(found.arms, ablation.reference)
+    by_arm = arm_differences(resolved.arms, ablation.reference)
     arms = {
         arm: {"differs": [_difference_json(d) for d in by_arm[arm]], "derived": derived[arm].plain()}
-        for arm in found.arms
+        for arm in resolved.arms
     }
-    lock = {name: version for one in found.arms.values() for name, version in one.lock().items()}
+    lock = {name: version for arm in resolved.arms.values() for name, version in arm.lock().items()}
     return plain | {"lock": lock, "factor": list(ablation.factors), "reference": ablation.reference, "arms": arms}
 
 

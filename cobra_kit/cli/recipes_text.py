@@ -19,59 +19,59 @@ from cobra_kit.recipe.not_built import NOT_BUILT
 
 def listing(recipes: Sequence[ListedRecipe], limit: int | None) -> list[str]:
     """Returns one line per recipe, and where to go from there."""
-    table = [(one.name, ", ".join(one.profiles) or "-", one.error or one.title) for one in recipes]
+    table = [(recipe.name, ", ".join(recipe.profiles) or "-", recipe.error or recipe.title) for recipe in recipes]
     lines = columns.rows([("recipe", "profiles", "title"), *table], flexible=2, indent="", limit=limit, header=True)
     missing = [
-        columns.paragraph(f"Not built: {one.name}, {one.title}: {one.reason}.", indent="", limit=limit)
-        for one in NOT_BUILT
+        columns.paragraph(f"Not built: {recipe.name}, {recipe.title}: {recipe.reason}.", indent="", limit=limit)
+        for recipe in NOT_BUILT
     ]
     more = columns.paragraph("cobra-kit recipes show NAME prints one.", indent="", limit=limit)
     return [typer.style(lines[0], bold=True), *lines[1:], "", more, *missing]
 
 
-def heading(found: ResolvedRecipe) -> str:
+def heading(resolved: ResolvedRecipe) -> str:
     """Returns the comment above a resolved recipe."""
-    recipe = found.recipe
-    facts = [recipe.name, recipe.profile and f"profile {recipe.profile}", found.arm and f"arm {found.arm}"]
+    recipe = resolved.recipe
+    facts = [recipe.name, recipe.profile and f"profile {recipe.profile}", resolved.arm and f"arm {resolved.arm}"]
     return f"# {', '.join(filter(None, facts))}, resolved by cobra-kit {__version__}"
 
 
-def profile(found: ResolvedProfile, derived: Mapping[str, DerivedSizes], limit: int | None) -> list[str]:
+def profile(resolved: ResolvedProfile, derived: Mapping[str, DerivedSizes], limit: int | None) -> list[str]:
     """Returns what `validate` says about a recipe under one profile."""
-    recipe, ablation = found.recipe, found.recipe.ablation
+    recipe, ablation = resolved.recipe, resolved.recipe.ablation
     lines = [typer.style(f"profile {recipe.profile}" if recipe.profile else "no profiles", bold=True)]
     if recipe.note:
         lines.append(columns.paragraph(recipe.note, indent="  ", limit=limit))
     if ablation is None:
         lines += columns.rows(
-            [(kind, found.model.parts[kind].component.qualified) for kind in KINDS], flexible=1, limit=limit
+            [(kind, resolved.model.parts[kind].component.qualified) for kind in KINDS], flexible=1, limit=limit
         )
         return [*lines, *_derived({"": derived[""]}, limit)]
     seeds = ", ".join(map(str, ablation.seeds))
     facts = f"factor {' and '.join(ablation.factors)}; reference {ablation.reference}; seeds {seeds}"
     lines.append(columns.paragraph(facts, indent="  ", limit=limit))
-    size = max(map(len, found.arms))
-    for arm, changed in arm_differences(found.arms, ablation.reference).items():
-        text = "; ".join(f"{d.path}: {shown(d.left)} -> {shown(d.right)}" for d in changed) or "reference"
+    size = max(map(len, resolved.arms))
+    for arm, changed in arm_differences(resolved.arms, ablation.reference).items():
+        text = "; ".join(f"{d.path}: {format_value(d.left)} -> {format_value(d.right)}" for d in changed) or "reference"
         lines += _hanging(f"  {arm:<{size}}  ", text, limit)
     return [*lines, *_derived(derived, limit)]
 
 
 def comparison(
-    left: ResolvedRecipe, right: ResolvedRecipe, found: Sequence[SettingDifference], limit: int | None
+    left: ResolvedRecipe, right: ResolvedRecipe, changes: Sequence[SettingDifference], limit: int | None
 ) -> list[str]:
     """Returns the differences of two resolved recipes, each with both values and where they were written."""
     lines: list[str] = []
-    for difference in found:
+    for difference in changes:
         sides = [
-            ("-", shown(difference.left), _origin(left, difference.path, difference.left)),
-            ("+", shown(difference.right), _origin(right, difference.path, difference.right)),
+            ("-", format_value(difference.left), _origin(left, difference.path, difference.left)),
+            ("+", format_value(difference.right), _origin(right, difference.path, difference.right)),
         ]
         lines += [difference.path, *columns.rows(sides, flexible=1, limit=limit)]
     return lines or ["no difference"]
 
 
-def shown(value: Any) -> str:
+def format_value(value: Any) -> str:
     """Returns a setting's value as YAML would have it on one line."""
     if value is MISSING:
         return "(none)"

@@ -5,22 +5,12 @@ Only the options stand here; what the command does is in `report_action`, import
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-
-class Format(StrEnum):
-    """What a report can be written as."""
-
-    html = "html"
-    markdown = "markdown"
-    csv = "csv"
-    latex = "latex"
-    text = "text"
-    json = "json"
+from cobra_kit.cli.report_format import Format
 
 
 def report(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from cobra_kit.cli.report import Format
+from cobra_kit.cli.report_format import Format
 from cobra_kit.cli.tables import WIDTH, print_table
 from cobra_kit.errors import CobraError
 from cobra_kit.events import Event, Message
@@ -43,7 +43,7 @@ def report(path: Path, *, form: Format, out: Path | None) -> None:
 def _page(state: StudyState, out: Path) -> None:
     if state.table is not None:
         print_table(state.table)
-    write_text(out, render_page(report_view(state, _tell)))
+    write_text(out, render_page(report_view(state, _print_message)))
     typer.echo(f"\nreport  {out} ({out.stat().st_size / 1e6:.1f} MB, one file)", err=True)
 
 
@@ -62,6 +62,6 @@ def _text(state: StudyState, form: Format, out: Path | None) -> None:
         typer.echo(f"report  {out}", err=True)
 
 
-def _tell(event: Event, /) -> None:
+def _print_message(event: Event, /) -> None:
     if isinstance(event, Message):
         typer.echo(event.text, err=True)

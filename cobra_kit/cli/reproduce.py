@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from cobra_kit.cli.recipes import JsonOption
+from cobra_kit.cli.options import JsonOption
 
 
 def reproduce(

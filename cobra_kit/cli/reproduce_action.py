@@ -21,15 +21,15 @@ from cobra_kit.study.plan.study_plan import StudyPlan
 
 def reproduce(name: str, *, studies: Path, run: bool, as_json: bool) -> None:
     """Prints a table of the paper, cell by cell; with `run`, does first what this machine can."""
-    found = reproduction(name, studies)
+    reproduced = reproduction(name, studies)
     if run:
-        for attempt in run_missing(found, studies, _start):
+        for attempt in run_missing(reproduced, studies, _start):
             typer.echo(f"{attempt.recipe}: {attempt.why_not or 'run'}", err=True)
-        found = reproduction(name, studies)
+        reproduced = reproduction(name, studies)
     if as_json:
-        typer.echo(json.dumps(_plain(found), indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(_plain(reproduced), indent=2, ensure_ascii=False))
     else:
-        typer.echo("\n".join(_lines(found, columns.width() or WIDTH)))
+        typer.echo("\n".join(_lines(reproduced, columns.width() or WIDTH)))
 
 
 def _start(plan: StudyPlan, path: Path) -> None:
@@ -39,14 +39,14 @@ def _start(plan: StudyPlan, path: Path) -> None:
         run_plan(plan, path, report=report)
 
 
-def _lines(found: Reproduction, width: int) -> list[str]:
-    title = f"{found.table.title}: {found.table.caption} ({found.table.source})"
+def _lines(reproduced: Reproduction, width: int) -> list[str]:
+    title = f"{reproduced.table.title}: {reproduced.table.caption} ({reproduced.table.source})"
     lines = [columns.paragraph(title, indent="", limit=width)]
-    decimals = 2 if found.table.measures == "latency" else 1
-    for row in found.rows:
+    decimals = 2 if reproduced.table.measures == "latency" else 1
+    for row in reproduced.rows:
         lines += ["", *_row(row, width, decimals)]
-    counts = "cells: " + ", ".join(f"{found.count(verdict)} {verdict}" for verdict in ("met", "missed", "not run"))
-    return [*lines, "", *(columns.paragraph(text, indent="", limit=width) for text in (counts, found.rule))]
+    counts = "cells: " + ", ".join(f"{reproduced.count(verdict)} {verdict}" for verdict in ("met", "missed", "not run"))
+    return [*lines, "", *(columns.paragraph(text, indent="", limit=width) for text in (counts, reproduced.rule))]
 
 
 def _row(row: ReproducedRow, width: int, decimals: int) -> list[str]:
@@ -58,10 +58,10 @@ def _row(row: ReproducedRow, width: int, decimals: int) -> list[str]:
         cells = [cell for cell in row.cells if (cell.verdict, cell.reason) == (verdict, reason)]
         text = f"{verdict}: {', '.join(_cell(cell, decimals) for cell in cells)}" + (f" ({reason})" if reason else "")
         lines.append(columns.paragraph(text, indent="  ", limit=width))
-    beside = [one for cell in row.cells for one in cell.beside]
-    for study, why_not in dict.fromkeys((one.study, one.why_not) for one in beside):
-        own = [one for one in beside if (one.study, one.why_not) == (study, why_not)]
-        scores = ", ".join(f"{one.benchmark} {one.value:.1f}" for one in own)
+    beside = [score for cell in row.cells for score in cell.beside]
+    for study, why_not in dict.fromkeys((score.study, score.why_not) for score in beside):
+        own = [score for score in beside if (score.study, score.why_not) == (study, why_not)]
+        scores = ", ".join(f"{score.benchmark} {score.value:.1f}" for score in own)
         lines.append(columns.paragraph(f"{why_not} (not comparable), {study}: {scores}", indent="  ", limit=width))
     return lines
 
@@ -77,14 +77,14 @@ def _cell(cell: Cell, decimals: int) -> str:
     return f"{name} {cell.paper:.{decimals}f}, ours {cell.ours:.1f} [{cell.low:.2f}, {cell.high:.2f}]"
 
 
-def _plain(found: Reproduction) -> dict[str, object]:
+def _plain(reproduced: Reproduction) -> dict[str, object]:
     rows = [
         {
             "row": row.name,
-            "recipes": [{"recipe": one.recipe, "arm": one.arm} for one in row.sources],
+            "recipes": [{"recipe": source.recipe, "arm": source.arm} for source in row.sources],
             "lacks": list(row.needs),
             "cells": [asdict(cell) for cell in row.cells],
         }
-        for row in found.rows
+        for row in reproduced.rows
     ]
-    return {"table": found.table.name, "source": found.table.source, "rule": found.rule, "rows": rows}
+    return {"table": reproduced.table.name, "source": reproduced.table.source, "rule": reproduced.rule, "rows": rows}

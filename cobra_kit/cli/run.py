@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from cobra_kit.cli.recipes import DeviceOption, JsonOption, ProfileOption, RecipeArgument, SetOption
+from cobra_kit.cli.options import DeviceOption, JsonOption, ProfileOption, RecipeArgument, SetOption
 
 
 def run(
@@ -36,12 +36,14 @@ def run(
     from cobra_kit.cli import run_action
 
     run_action.run(
-        recipe,
-        profile=profile,
-        changes=changes or (),
-        out=out,
+        run_action.RunArguments(
+            recipe=recipe,
+            profile=profile,
+            changes=tuple(changes or ()),
+            out=out,
+            control=control,
+            device=device,
+        ),
         fresh=fresh,
-        control=control,
-        device=device,
         as_json=as_json,
     )

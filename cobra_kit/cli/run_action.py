@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import typer
 
 from cobra_kit.cli.allocator import keep_freed_memory
+from cobra_kit.cli.arguments import PROGRAM, option_words
 from cobra_kit.cli.progress import progress
 from cobra_kit.cli.tables import print_table, terminal_width
 from cobra_kit.columns import joined, paragraph
@@ -21,37 +22,58 @@ from cobra_kit.study.plan.study_plan import StudyPlan, make_plan
 _OTHER_PROFILES = {"paper": "for the paper's scale", "laptop": "for a laptop's scale"}
 
 
-def run(
-    recipe: str,
-    *,
-    profile: str | None,
-    changes: Sequence[str],
-    out: Path | None,
-    fresh: bool,
-    control: str | None,
-    device: str,
-    as_json: bool,
-) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunArguments:
+    """What was typed, apart from what holds for one start only.
+
+    Args:
+        recipe: A file or a name.
+        profile: Which profile.
+        changes: `a.b=c` settings.
+        out: The study's folder.
+        control: Questions that are asked with wrong pictures too.
+        device: Where models are.
+    """
+
+    recipe: str
+    profile: str | None
+    changes: tuple[str, ...]
+    out: Path | None
+    control: str | None
+    device: str
+
+    def command(self) -> str:
+        """Returns the command that goes on with the study."""
+        device = None if self.device == "auto" else self.device
+        options = option_words(
+            profile=self.profile, set=self.changes, out=self.out, control=self.control, device=device
+        )
+        return shlex.join([PROGRAM, "run", self.recipe, *options])
+
+
+def run(arguments: RunArguments, *, fresh: bool, as_json: bool) -> None:
     """Runs a study and prints its table."""
-    keep_freed_memory()
-    plan = make_plan(load_recipe(recipe, profile=profile, overrides=changes))
-    path = study_path(plan, out)
+    keep_freed_memory()  # before torch has allocated anything
+    plan = make_plan(load_recipe(arguments.recipe, profile=arguments.profile, overrides=arguments.changes))
+    path = study_path(plan, arguments.out)
+    control, device = arguments.control, arguments.device
     for line in heading(plan, path, terminal_width(sys.stderr.isatty())):
         typer.echo(line, err=True)
     try:
         with progress(plan) as report:
             table = run_plan(plan, path, fresh=fresh, control=control, device=device, report=report)
     except KeyboardInterrupt:
-        again = _command(recipe, profile, changes, out, control, device)
-        typer.echo(f"\nInterrupted. What is done is kept in {path}. To go on:\n  {again}", err=True)
+        command = arguments.command()
+        typer.echo(f"\nInterrupted. What is done is kept in {path}. To go on:\n  {command}", err=True)
         raise
     if as_json:
         typer.echo(table_to_json(table), nl=False)
         return
     typer.echo("", err=True)
     print_table(table)
-    wrong = None if control or not table.rows else _command(recipe, profile, changes, out, "shuffled-images", device)
-    for line in _closing(path, wrong):
+    # Asked with wrong pictures already, or nothing asked at all: nothing to propose.
+    proposed = None if control or not table.rows else replace(arguments, control="shuffled-images").command()
+    for line in _closing(path, proposed):
         typer.echo(line, err=True)
 
 
@@ -66,8 +88,8 @@ def heading(plan: StudyPlan, path: Path, width: int) -> list[str]:
     arms = ", ".join(f"{arm} (reference)" if arm == plan.reference else arm for arm in plan.arms)
     about = [f"factor  {plan.factor}", f"arms  {arms}"] if plan.factor else [f"title   {recipe.title or recipe.name}"]
     others = [
-        f"{words}: --profile {name}"
-        for name, words in _OTHER_PROFILES.items()
+        f"{purpose}: --profile {name}"
+        for name, purpose in _OTHER_PROFILES.items()
         if name in recipe.profile_names and name != recipe.profile
     ]
     return [
@@ -85,16 +107,3 @@ def _closing(path: Path, control: str | None) -> list[str]:
     page = shlex.join(["cobra-kit", "report", str(path)])
     lines = ["", f"table.md and table.json are in {path}", f"A page with plots and questions: {page}"]
     return lines if control is None else [*lines, "Did the models look? Ask again with wrong pictures:", f"  {control}"]
-
-
-def _command(
-    recipe: str, profile: str | None, changes: Sequence[str], out: Path | None, control: str | None, device: str
-) -> str:
-    words = ["cobra-kit", "run", recipe]
-    words += ["--profile", profile] if profile else []
-    for change in changes:
-        words += ["--set", change]
-    words += ["--out", str(out)] if out else []
-    words += ["--control", control] if control else []
-    words += ["--device", device] if device != "auto" else []
-    return shlex.join(words)

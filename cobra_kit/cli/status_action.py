@@ -16,11 +16,11 @@ from cobra_kit.study.reading.status import study_status
 
 def status(study: Path, *, storage: str | None, as_json: bool) -> None:
     """Prints how far a study is."""
-    found = study_status(study, storage)
+    progress = study_status(study, storage)
     if as_json:
-        typer.echo(json.dumps(asdict(found), ensure_ascii=False, indent=2))
+        typer.echo(json.dumps(asdict(progress), ensure_ascii=False, indent=2))
         return
-    lines = status_lines(found, width())
+    lines = status_lines(progress, width())
     if not sys.stdout.isatty():
         for line, _ in lines:
             typer.echo(line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cobra_kit.columns import blocks, cut_rows, wrap
+from cobra_kit.columns import blocks, cut, cut_rows, wrap
 from cobra_kit.formatting import duration
 from cobra_kit.study.reading.status import COMPLETE, FAILED, RUNNING, STATES, WAITING, StudyStatus, TrialStatus
 
@@ -31,13 +31,13 @@ def live_lines(status: StudyStatus, width: int, height: int) -> list[Line]:
     """Returns what fits a terminal: all trials where there is room, else those at work and the latest to have ended."""
     head = _head(status, width)
     room = max(1, height - len(head) - 3)
-    shown = status.trials
-    if len(shown) > room:
+    visible = status.trials
+    if len(visible) > room:
         order = {RUNNING: 0, FAILED: 1, WAITING: 3}
-        latest = sorted(shown, key=lambda one: (order.get(one.state, 2), -one.number))
-        shown = sorted(latest[:room], key=lambda one: one.number)
-    more = [(f"  and {len(status.trials) - len(shown)} more", "dim")] if len(shown) < len(status.trials) else []
-    return [*head, ("", ""), *_table(status, shown, width, cut=True), *more]
+        latest = sorted(visible, key=lambda trial: (order.get(trial.state, 2), -trial.number))
+        visible = sorted(latest[:room], key=lambda trial: trial.number)
+    more = [(f"  and {len(status.trials) - len(visible)} more", "dim")] if len(visible) < len(status.trials) else []
+    return [*head, ("", ""), *_table(status, visible, width, live=True), *more]
 
 
 def overview(status: StudyStatus) -> str:
@@ -77,17 +77,18 @@ def _head(status: StudyStatus, width: int | None) -> list[Line]:
     lines += [(text, "") for text in overview(status).splitlines()]
     best = status.best
     if best is not None:
-        told = f"best so far  {best.name}  {status.format_values(best.values or ())}"
+        text = f"best so far  {best.name}  {status.format_values(best.values or ())}"
+        # A run of an ablation has its arm in its name already.
         if not best.name.startswith(str(best.params.get("arm", "\0"))):
-            told += f"  ({settings(best)})"
-        lines.append((told, "green"))
-    return [(_cut(text, width), style) for text, style in lines]
+            text += f"  ({settings(best)})"
+        lines.append((text, "green"))
+    return [(cut(text, width), style) for text, style in lines]
 
 
-def _table(status: StudyStatus, trials: Sequence[TrialStatus], width: int | None, *, cut: bool = False) -> list[Line]:
-    wide = not cut or width is None or width >= _ROOM_FOR_SETTINGS
+def _table(status: StudyStatus, trials: Sequence[TrialStatus], width: int | None, *, live: bool = False) -> list[Line]:
+    wide = not live or width is None or width >= _ROOM_FOR_SETTINGS
     header = ["trial", "state", "progress or outcome", "time", "settings"]
-    table = [_cells(status, one, cut=cut) for one in trials]
+    table = [_cells(status, trial, live=live) for trial in trials]
     kept = [
         column
         for column in range(len(header))
@@ -96,40 +97,37 @@ def _table(status: StudyStatus, trials: Sequence[TrialStatus], width: int | None
     flexible = (
         kept.index(len(header) - 1) if len(header) - 1 in kept else kept.index(_OUTCOME) if _OUTCOME in kept else 0
     )
-    styles = ["dim", *(_STYLES.get(one.state, "dim") for one in trials)]
+    styles = ["dim", *(_STYLES.get(trial.state, "dim") for trial in trials)]
     cells = [[row[column] for column in kept] for row in [header, *table]]
-    if cut and width is not None:
+    if live and width is not None:
         return list(zip(cut_rows(cells, flexible=flexible, limit=width), styles, strict=True))
     texts = [kept.index(column) for column in (_OUTCOME, len(header) - 1) if column in kept]
-    found = blocks(cells, flexible=texts, limit=width, header=True)
-    return [(line, style) for block, style in zip(found, styles, strict=True) for line in block]
+    folded = blocks(cells, flexible=texts, limit=width, header=True)
+    return [(line, style) for block, style in zip(folded, styles, strict=True) for line in block]
 
 
-def _cells(status: StudyStatus, trial: TrialStatus, *, cut: bool) -> list[str]:
-    told = outcome(status, trial)
+def _cells(status: StudyStatus, trial: TrialStatus, *, live: bool) -> list[str]:
+    text = outcome(status, trial)
     if trial.worker:
         host, _, process = trial.worker.rpartition(":")
-        told = f"{told}  on {_cut(host, _LONGEST_HOST)}:{process}"
-    if cut:
-        told = _cut(told, _LONGEST_OUTCOME)
+        text = f"{text}  on {cut(host, _LONGEST_HOST)}:{process}"
+    if live:
+        text = cut(text, _LONGEST_OUTCOME)
     time = f"{duration(trial.seconds_left)} left" if trial.seconds_left is not None else ""
     if not time and trial.seconds is not None:
         time = duration(trial.seconds)
     grid = set(trial.params) <= {"arm", "seed"}
-    return [trial.name, trial.state, told, time, "" if grid else settings(trial)]
+    return [trial.name, trial.state, text, time, "" if grid else settings(trial)]
 
 
 def _short(path: str) -> str:
-    words = path.split(".")
-    return words[-2] if words[-1] == "use" and len(words) > 1 else words[-1]
+    *parents, name = path.split(".")
+    # Which component a part uses stands at `part.use`: there the part says more than `use`.
+    return parents[-1] if name == "use" and parents else name
 
 
 def _value(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _cut(text: str, width: int | None) -> str:
-    return text if width is None or len(text) <= width else text[: width - 1].rstrip() + "…"
 
 
 def _folded(text: str, width: int | None) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from cobra_kit.cli.recipes import DeviceOption, JsonOption, ProfileOption, RecipeArgument, SetOption
+from cobra_kit.cli.options import DeviceOption, JsonOption, ProfileOption, RecipeArgument, SetOption
 
 
 def sweep(

@@ -15,13 +15,13 @@ from typing import Any
 import typer
 
 from cobra_kit.cli.allocator import keep_freed_memory
-from cobra_kit.cli.arguments import UsageError
-from cobra_kit.cli.progress import message_text, progress
+from cobra_kit.cli.arguments import PROGRAM, UsageError, option_words
+from cobra_kit.cli.progress import print_message, progress
 from cobra_kit.cli.run_action import heading
-from cobra_kit.cli.sweep_board import watching
+from cobra_kit.cli.sweep_display import watching
 from cobra_kit.cli.tables import print_table, terminal_width
 from cobra_kit.columns import joined
-from cobra_kit.events import Event, Message
+from cobra_kit.events import Message
 from cobra_kit.recipe import load_recipe
 from cobra_kit.report import AblationTable, table_to_json
 from cobra_kit.study.execution.devices import choose_device, worker_environment
@@ -31,12 +31,12 @@ from cobra_kit.study.execution.study_session import StudySession, open_session, 
 from cobra_kit.study.execution.trial_sources import GridTrials, SearchTrials, Trials
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_LOOK_SECONDS = 1.0
+_POLL_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepArguments:
-    """What the command line said, apart from how many workers; joining workers are told the same.
+    """What was typed, apart from how many workers; joining workers are given the same.
 
     Args:
         recipe: A file or a name.
@@ -64,39 +64,46 @@ class SweepArguments:
 
     def command(self) -> list[str]:
         """Returns the arguments of a command that joins."""
-        words = [*self.before, "sweep", self.recipe]
-        for name in ("profile", "trials", "storage", "out", "timeout"):
-            value = getattr(self, name)
-            words += [f"--{name}", str(value)] if value is not None else []
-        for change in self.changes:
-            words += ["--set", change]
-        words += ["--fail-fast"] if self.fail_fast else []
-        return [*words, "--device", self.device] if self.device != "auto" else words
+        options = option_words(
+            profile=self.profile,
+            trials=self.trials,
+            storage=self.storage,
+            out=self.out,
+            timeout=self.timeout,
+            set=self.changes,
+            fail_fast=self.fail_fast,
+            device=None if self.device == "auto" else self.device,
+        )
+        return [*self.before, "sweep", self.recipe, *options]
 
 
-def sweep(words: SweepArguments, *, workers: int, fresh: bool, as_json: bool, worker: int | None) -> None:
+def sweep(arguments: SweepArguments, *, workers: int, fresh: bool, as_json: bool, worker: int | None) -> None:
     """Works on a study and prints its table."""
-    recipe = load_recipe(words.recipe, profile=words.profile, overrides=words.changes)
-    kind = trials_of(recipe, words.trials)
-    path = study_path(kind.plan, words.out)
-    timeout = seconds_of(words.timeout)
-    crew = WorkerOptions(
-        storage=words.storage, fail_fast=words.fail_fast, timeout=timeout, device=choose_device(words.device)
+    recipe = load_recipe(arguments.recipe, profile=arguments.profile, overrides=arguments.changes)
+    source = trials_of(recipe, arguments.trials)
+    path = study_path(source.plan, arguments.out)
+    options = WorkerOptions(
+        storage=arguments.storage,
+        fail_fast=arguments.fail_fast,
+        timeout=seconds_of(arguments.timeout),
+        device=choose_device(arguments.device),
     )
     if worker is not None:
-        _help(kind, path, crew)
+        _work_beside(source, path, options)
         return
-    if workers > (most := len(kind.points())):
+    if workers > (most := len(source.points())):
         trials = "there is 1 trial" if most == 1 else f"there are {most} trials"
-        _tell(Message(text=f"--workers {workers}, but {trials}: {most} will work", level="warning"))
+        print_message(Message(text=f"--workers {workers}, but {trials}: {most} will work", level="warning"))
         workers = most
-    for line in _heading(kind, path, workers):
+    for line in _heading(source, path, workers):
         typer.echo(line, err=True)
     try:
-        alone = workers == 1
-        table = _alone(kind, path, crew, fresh) if alone else _together(words, kind, path, crew, workers, fresh)
+        if workers == 1:
+            table = _alone(source, path, options, fresh)
+        else:
+            table = _together(arguments, source, path, options, workers, fresh)
     except KeyboardInterrupt:
-        again = shlex.join(["cobra-kit", *words.command(), *(["--workers", str(workers)] if workers > 1 else [])])
+        again = shlex.join([PROGRAM, *arguments.command(), *option_words(workers=workers if workers > 1 else None)])
         typer.echo(f"\nInterrupted. What is done is kept in {path}. To go on:\n  {again}", err=True)
         raise
     if table is None:
@@ -119,95 +126,91 @@ def seconds_of(text: str | None) -> float | None:
     """
     if text is None:
         return None
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
-    if found is None:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
+    if match is None:
         raise UsageError(f"--timeout: expected a time such as 90s, 30m or 2h, found {text!r}")
-    return float(found[1]) * _UNITS[found[2]]
+    return float(match[1]) * _UNITS[match[2]]
 
 
 def global_words(parameters: Mapping[str, Any]) -> tuple[str, ...]:
     """Returns the options before the command as words, from what the root of the command line understood."""
-    plugins = [word for file in parameters.get("plugin") or () for word in ("--plugin", str(file))]
-    flags = [f"--{name.replace('_', '-')}" for name in ("no_plugins", "debug") if parameters.get(name)]
-    return (*plugins, *flags)
+    plugins = tuple(map(str, parameters.get("plugin") or ()))
+    flags = {name: parameters.get(name) for name in ("no_plugins", "debug")}
+    return tuple(option_words(plugin=plugins, **flags))
 
 
-def _heading(kind: Trials, path: Path, workers: int) -> list[str]:
+def _heading(source: Trials, path: Path, workers: int) -> list[str]:
     width = terminal_width(sys.stderr.isatty())
-    if isinstance(kind, GridTrials):
-        return heading(kind.plan, path, width)
-    plan = kind.plan
+    if isinstance(source, GridTrials):
+        return heading(source.plan, path, width)
+    plan = source.plan
     recipe, section = plan.recipe, plan.sweep
     profile = [f"profile {recipe.profile}"] if recipe.profile else []
-    objectives = ", ".join(f"{one.metric} ({one.better})" for one in section.objectives)
+    objectives = ", ".join(f"{objective.metric} ({objective.better})" for objective in section.objectives)
     pruner = f", pruner {section.pruner.use}" if section.pruner else ""
     return [
-        *joined([f"recipe  {recipe.name}", *profile, f"trials  {len(kind.points())}", f"workers  {workers}"], width),
+        *joined([f"recipe  {recipe.name}", *profile, f"trials  {len(source.points())}", f"workers  {workers}"], width),
         *joined([f"seeks   {objectives}", f"sampler  {section.sampler.use}{pruner}"], width),
         f"study   {path}",
         "",
     ]
 
 
-def _alone(kind: Trials, path: Path, crew: WorkerOptions, fresh: bool) -> AblationTable | None:
-    plan = kind.plan if isinstance(kind, GridTrials) else None
+def _alone(source: Trials, path: Path, options: WorkerOptions, fresh: bool) -> AblationTable | None:
+    plan = source.plan if isinstance(source, GridTrials) else None
     keep_freed_memory()
-    with progress(plan) as report, open_session(kind, path, crew, fresh=fresh, report=report) as one:
-        one.work()
-        return _table(one)
+    with progress(plan) as report, open_session(source, path, options, fresh=fresh, report=report) as study:
+        study.work()
+        return _table(study)
 
 
-def _help(kind: Trials, path: Path, crew: WorkerOptions) -> None:
+def _work_beside(source: Trials, path: Path, options: WorkerOptions) -> None:
     """Does trials for a `sweep` that watches; it makes the table."""
     import os
 
     from cobra_kit.processes import stop_with
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have made us deaf to it
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it starts with & ignore it
     stop_with(os.getppid())
-    plan = kind.plan if isinstance(kind, GridTrials) else None
+    plan = source.plan if isinstance(source, GridTrials) else None
     keep_freed_memory()
-    with progress(plan) as report, open_session(kind, path, crew, retry_failed=False, report=report) as one:
-        one.work()
+    with progress(plan) as report, open_session(source, path, options, retry_failed=False, report=report) as study:
+        study.work()
 
 
 def _together(
-    words: SweepArguments, kind: Trials, path: Path, crew: WorkerOptions, workers: int, fresh: bool
+    arguments: SweepArguments, source: Trials, path: Path, options: WorkerOptions, workers: int, fresh: bool
 ) -> AblationTable | None:
     from cobra_kit.trials.worker_pool import Workers, raise_failures, working
 
-    with watching() as show, open_session(kind, path, crew, fresh=fresh, report=show.report) as one:
-        crowd = Workers(
-            [sys.executable, "-m", "cobra_kit", *words.command(), "--worker"],
-            [worker_environment(number, workers, crew.device) for number in range(workers)],
-            one.folder.workers,
+    with watching() as show, open_session(source, path, options, fresh=fresh, report=show.report) as study:
+        pool = Workers(
+            [sys.executable, "-m", "cobra_kit", *arguments.command(), "--worker"],
+            [worker_environment(number, workers, options.device) for number in range(workers)],
+            study.folder.workers,
             show.report,
         )
-        with working(crowd):
-            status = one.status()
-            while crowd.tend(status.ended) and not (crew.fail_fast and crowd.failures):
-                time.sleep(_LOOK_SECONDS)
-                status = one.status()
+        # Stopped before the last look at the study, so that what they gave back is seen as waiting.
+        with working(pool):
+            status = study.status()
+            while pool.tend(status.ended) and not (options.fail_fast and pool.failures):
+                time.sleep(_POLL_SECONDS)
+                status = study.status()
                 show.status(status)
-        show.status(one.status())
-        if crew.fail_fast or not one.is_finished:
-            raise_failures(crowd.failures, one.folder.workers)
-    if isinstance(kind, SearchTrials):
+        show.status(study.status())
+        if options.fail_fast or not study.is_finished:
+            raise_failures(pool.failures, study.folder.workers)
+    if isinstance(source, SearchTrials):
         typer.echo("\nThe reference and the best trials are asked the test questions:", err=True)
-    with progress(None) as report, open_session(kind, path, crew, retry_failed=False, report=report) as one:
-        return _table(one)
+    with progress(None) as report, open_session(source, path, options, retry_failed=False, report=report) as study:
+        return _table(study)
 
 
-def _table(one: StudySession) -> AblationTable | None:
-    if not one.is_finished:
+def _table(study: StudySession) -> AblationTable | None:
+    if not study.is_finished:
         return None
-    failed = one.status().count("failed")
+    failed = study.status().count("failed")
     if failed:
-        text = f"{failed} {'trial' if failed == 1 else 'trials'} failed: cobra-kit status {one.folder.path} shows why"
-        _tell(Message(text=text, level="warning"))
-    return one.table()
-
-
-def _tell(event: Event) -> None:
-    if isinstance(event, Message):
-        typer.echo(message_text(event), err=True)
+        text = f"{failed} {'trial' if failed == 1 else 'trials'} failed: cobra-kit status {study.folder.path} shows why"
+        print_message(Message(text=text, level="warning"))
+    return study.table()

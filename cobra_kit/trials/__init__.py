@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from cobra_kit.trials.lease import HeartbeatConfig, LeaseLostError
 from cobra_kit.trials.queue import ERROR, INFEASIBLE, NAME, REASON, LeasedTrial, TrialQueue, TrialSpec
-from cobra_kit.trials.storage import StorageError, open_storage, shown
+from cobra_kit.trials.storage import open_storage
+from cobra_kit.trials.storage_error import StorageError, redact_url
 from cobra_kit.trials.worker import Infeasible, Objective, Outcome, work
 
 __all__ = [
@@ -22,6 +23,6 @@ __all__ = [
     "HeartbeatConfig",
     "TrialQueue",
     "open_storage",
-    "shown",
+    "redact_url",
     "work",
 ]

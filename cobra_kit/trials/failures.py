@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
-FAILURES: Final = "cobra_kit:losses"
+FAILURES: Final = "cobra_kit:losses"  # the attribute keeps its name: studies have it
 MAX_RETRIES: Final = 5
-"""Workers that a trial may lose in a row without having got any further; then it has failed."""
+"""The retry limit of a trial: workers that it may lose in a row without having got any further; then it has failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,25 +23,21 @@ class WorkerFailures:
     in_a_row: int = 0
     furthest: int = -1
 
-    def with_another(self, progress_of: int) -> WorkerFailures:
-        """Returns the record after another loss, at `progress_of`."""
-        return WorkerFailures(1 if progress_of > self.furthest else self.in_a_row + 1, max(progress_of, self.furthest))
+    def with_another(self, progress: int) -> WorkerFailures:
+        """Returns the record after another failure, at `progress`."""
+        # Whoever got further is not stuck: a long trial on a busy machine may lose any number of workers.
+        return WorkerFailures(1 if progress > self.furthest else self.in_a_row + 1, max(progress, self.furthest))
 
     @property
     def too_many(self) -> bool:
         """Returns whether the trial has failed."""
         return self.in_a_row >= MAX_RETRIES
 
-    def plain(self) -> dict[str, Any]:
-        """Returns it as JSON has it."""
-        return asdict(self)
-
-    def told(self, last: object) -> str:
+    def error_text(self, last: object, hint: str) -> str:
         """Returns the error of a trial that lost too many; `last` is the last worker."""
         return (
             f"{self.in_a_row} workers in a row were killed or went silent at the same place, the last one {last}\n"
-            "hint: Too little memory is the usual cause: fewer workers, or a smaller micro_batch_size. "
-            "The next start of the study tries it again."
+            f"hint: {hint}"
         )
 
 

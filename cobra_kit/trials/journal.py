@@ -7,16 +7,15 @@ written. The file's form is Optuna's, so any tool of its kind opens it.
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
-from optuna.storages.journal._file import BaseJournalFileLock
 
 from cobra_kit.files import append_whole, cut_torn_line
-from cobra_kit.trials.storage import StorageError
+from cobra_kit.trials.optuna_internals import journal_lines
+from cobra_kit.trials.storage_error import StorageError
 
 
 def journal_backend(path: Path) -> JournalFileBackend:
@@ -35,18 +34,17 @@ def journal_backend(path: Path) -> JournalFileBackend:
 class _Journal(JournalFileBackend):
     """Appends whole lines or nothing."""
 
-    def __init__(self, path: str, lock: BaseJournalFileLock) -> None:
+    def __init__(self, path: str, lock: _KernelLock) -> None:
         super().__init__(path, lock)
         self._path, self._own_lock = Path(path), lock
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         self._own_lock.acquire()
         try:
+            # Under the lock nobody writes: half a line is what a killed worker left, and would spoil the next one.
             cut_torn_line(self._path)
             try:
-                append_whole(
-                    self._path, "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode()
-                )
+                append_whole(self._path, journal_lines(logs))
             except OSError as error:  # a full disk, say: nothing of these lines stays
                 raise StorageError(
                     f"a trial cannot be recorded: {error.strerror or error}",
@@ -57,26 +55,26 @@ class _Journal(JournalFileBackend):
             self._own_lock.release()
 
 
-class _KernelLock(BaseJournalFileLock):
-    """A lock that dies with its process; Optuna's own where the file system has none."""
+class _KernelLock(JournalFileSymlinkLock):
+    """A lock that dies with its process; Optuna's own, which it extends, where the file system has none."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path.with_name(f"{path.name}.flock")
-        self._fallback = JournalFileSymlinkLock(str(path))
+        super().__init__(str(path))
+        self._flock_file = path.with_name(f"{path.name}.flock")
         self._descriptor: int | None = None
 
     def acquire(self) -> bool:
         try:
             import fcntl
 
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+            descriptor = os.open(self._flock_file, os.O_RDWR | os.O_CREAT, 0o666)
         except ImportError:  # not a POSIX system
-            return self._fallback.acquire()
+            return super().acquire()
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         except OSError:  # a network file system without locks
             os.close(descriptor)
-            return self._fallback.acquire()
+            return super().acquire()
         except BaseException:
             os.close(descriptor)
             raise
@@ -85,11 +83,7 @@ class _KernelLock(BaseJournalFileLock):
 
     def release(self) -> None:
         if self._descriptor is None:
-            self._fallback.release()
+            super().release()
             return
         descriptor, self._descriptor = self._descriptor, None
         os.close(descriptor)
-
-
-def _line(log: dict[str, Any]) -> str:
-    return json.dumps(log, separators=(",", ":")) + "\n"

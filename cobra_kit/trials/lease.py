@@ -60,8 +60,8 @@ class LeaseRecord:
 
 def read_lease(attributes: Mapping[str, Any]) -> LeaseRecord | None:
     """Returns the lease among a trial's user attributes, or None if it has none."""
-    found = attributes.get(LEASE)
-    return None if found is None else LeaseRecord(WorkerId(**found["owner"]), found["epoch"], found["beat"])
+    lease = attributes.get(LEASE)
+    return None if lease is None else LeaseRecord(WorkerId(**lease["owner"]), lease["epoch"], lease["beat"])
 
 
 class Lease:
@@ -70,12 +70,12 @@ class Lease:
     Args:
         storage: The study's.
         trial_id: The trial's number in the storage.
-        mark: The first beat.
-        terms: How often to beat.
+        record: The first beat.
+        heartbeat: How often to beat.
     """
 
-    def __init__(self, storage: BaseStorage, trial_id: int, mark: LeaseRecord, terms: HeartbeatConfig) -> None:
-        self._storage, self._trial_id, self._mark, self._terms = storage, trial_id, mark, terms
+    def __init__(self, storage: BaseStorage, trial_id: int, record: LeaseRecord, heartbeat: HeartbeatConfig) -> None:
+        self._storage, self._trial_id, self._record, self._heartbeat = storage, trial_id, record, heartbeat
         self._stop = threading.Event()
         self._lost: str | None = None
         self._renewed = time.monotonic()
@@ -83,12 +83,13 @@ class Lease:
 
     def __enter__(self) -> Self:
         self._write()
+        # A thread, not a beat per step: a step may take longer than the others wait.
         self._thread = threading.Thread(target=self._beat, name="lease", daemon=True)
         self._thread.start()
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, error_type: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
         if self._thread is not None:
@@ -96,31 +97,31 @@ class Lease:
 
     def check(self) -> None:
         """Raises `LeaseLostError` if the trial is another worker's, as far as this process has noticed."""
-        if self._lost is None and time.monotonic() - self._renewed > self._terms.expire_seconds:
-            self._lost = f"no heartbeat could be written for {self._terms.expire_seconds:g} s"
+        if self._lost is None and time.monotonic() - self._renewed > self._heartbeat.expire_seconds:
+            self._lost = f"no heartbeat could be written for {self._heartbeat.expire_seconds:g} s"
         if self._lost is not None:
             raise LeaseLostError(f"the trial was given up: {self._lost}")
 
     def confirm(self) -> None:
         """Asks the storage, and raises `LeaseLostError` if the trial is another worker's."""
-        self._look()
+        self._read()
         self.check()
 
     def _beat(self) -> None:
-        while not self._stop.wait(self._terms.beat_seconds) and self._lost is None:
+        while not self._stop.wait(self._heartbeat.beat_seconds) and self._lost is None:
             with suppress(Exception):  # the storage is away: go on trying; `check` knows when to stop
-                self._look()
+                self._read()
                 if self._lost is None:
                     self._write()
 
-    def _look(self) -> None:
-        mark = read_lease(self._storage.get_trial_user_attrs(self._trial_id))
-        if mark is not None and (mark.owner, mark.epoch) != (self._mark.owner, self._mark.epoch):
-            self._lost = f"{mark.owner} has taken it over"
+    def _read(self) -> None:
+        record = read_lease(self._storage.get_trial_user_attrs(self._trial_id))
+        if record is not None and (record.owner, record.epoch) != (self._record.owner, self._record.epoch):
+            self._lost = f"{record.owner} has taken it over"
 
     def _write(self) -> None:
-        self._mark = LeaseRecord(self._mark.owner, self._mark.epoch, self._mark.beat + 1)
-        self._storage.set_trial_user_attr(self._trial_id, LEASE, asdict(self._mark))
+        self._record = LeaseRecord(self._record.owner, self._record.epoch, self._record.beat + 1)
+        self._storage.set_trial_user_attr(self._trial_id, LEASE, asdict(self._record))
         self._renewed = time.monotonic()
 
 
@@ -128,23 +129,23 @@ class StaleTrialDetector:
     """Notices trials whose workers have gone, without believing any clock but its own.
 
     Args:
-        terms: How long silence may last.
+        heartbeat: How long silence may last.
         clock: Seconds that only ever rise.
     """
 
-    def __init__(self, terms: HeartbeatConfig, clock: Callable[[], float] = time.monotonic) -> None:
-        self._terms, self._clock = terms, clock
+    def __init__(self, heartbeat: HeartbeatConfig, clock: Callable[[], float] = time.monotonic) -> None:
+        self._heartbeat, self._clock = heartbeat, clock
         self._seen: dict[int, tuple[LeaseRecord | None, float]] = {}
 
-    def silent(self, trial: FrozenTrial) -> bool:
-        """Returns whether nobody works on a running trial any more: its process is known to be dead, or this watch has
-        seen no beat for as long as the terms allow."""
-        mark = read_lease(trial.user_attrs)
-        if mark is not None and is_surely_dead(mark.owner):
+    def is_stale(self, trial: FrozenTrial) -> bool:
+        """Returns whether nobody works on a running trial any more: its process is known to be dead, or this
+        process has seen no beat for as long as the configuration allows."""
+        record = read_lease(trial.user_attrs)
+        if record is not None and is_surely_dead(record.owner):
             return True
         now = self._clock()
         known, since = self._seen.get(trial.number, (None, None))
-        if since is None or known != mark:
-            self._seen[trial.number] = (mark, now)
+        if since is None or known != record:
+            self._seen[trial.number] = (record, now)
             return False
-        return now - since > self._terms.expire_seconds
+        return now - since > self._heartbeat.expire_seconds

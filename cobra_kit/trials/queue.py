@@ -1,6 +1,6 @@
 """The trials of a study, as every worker of it sees them: who works on which, what is waiting, what is done.
 
-A trial is a point: an arm and a seed, or a set of suggested parameters. It is recorded once and ends once. A worker
+A trial has a name, fixed parameters and whatever else is kept with it. It is recorded once and ends once. A worker
 takes a waiting trial (the storage lets only one of them do so), holds a lease while it works, and ends it. A trial
 whose worker has gone silent goes back to waiting with its parameters, so the next worker goes on from its checkpoint.
 """
@@ -27,14 +27,17 @@ from cobra_kit.trials.lease import (
     StaleTrialDetector,
     read_lease,
 )
-from cobra_kit.trials.worker_id import WorkerId, this_process
+from cobra_kit.trials.optuna_internals import begun_trial, fixed_params, is_ended_elsewhere, storage_of, trial_id_of
+from cobra_kit.trials.worker_id import this_process
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.samplers import BaseSampler
-    from optuna.trial import FrozenTrial, Trial
+    from optuna.trial import FrozenTrial, Trial, TrialState
 
 _LONGEST_VIEW = 5.0
+"""Seconds for which what was read of the storage is believed: reading a thousand trials takes a database a while."""
+_FAILURE_HINT = "Too little memory is the usual cause."
 
 TRIALS_LOCK = ".trials.lock"
 NAME, REASON, ERROR = "cobra_kit:name", "cobra_kit:reason", "cobra_kit:error"
@@ -75,7 +78,7 @@ class LeasedTrial:
 
     @property
     def name(self) -> str:
-        """Returns the name of its point."""
+        """Returns the name under which it was recorded."""
         return str(self.trial.user_attrs[NAME])
 
     def check(self) -> None:
@@ -89,39 +92,39 @@ class TrialQueue:
     Args:
         study: Optuna's study, with its sampler and pruner.
         folder: The study's folder; workers that share it never take a trial over at the same moment.
-        terms: How long a silent worker is waited for.
-        owner: This worker.
+        heartbeat: How long a silent worker is waited for.
         sampler: Makes the sampler of a trial from its number, so that what is suggested does not depend on how many
             workers there are and how often they were started; None: the study's own sampler for all.
         progress_of: Returns a number that grows while the trial of that name gets further. A trial that loses several
             workers without it has failed.
+        failure_hint: What may be done about such a trial; for its error.
     """
 
     def __init__(
         self,
         study: Study,
         folder: Path,
-        terms: HeartbeatConfig | None = None,
-        owner: WorkerId | None = None,
+        heartbeat: HeartbeatConfig | None = None,
         sampler: Callable[[int], BaseSampler] | None = None,
         progress_of: Callable[[str], int] = lambda name: 0,
+        failure_hint: str = _FAILURE_HINT,
     ) -> None:
         import optuna
 
-        self.study, self._folder, self._sampler, self._how_far = study, folder, sampler, progress_of
-        self._terms, self._owner = terms or HeartbeatConfig(), owner or this_process()
-        self._storage, self._states = study._storage, optuna.trial.TrialState
-        self._watch = StaleTrialDetector(self._terms)
+        self.study, self._folder, self._sampler, self._progress_of = study, folder, sampler, progress_of
+        self._heartbeat, self._failure_hint, self._owner = heartbeat or HeartbeatConfig(), failure_hint, this_process()
+        self._storage, self._states = storage_of(study), optuna.trial.TrialState
+        self._stale_trials = StaleTrialDetector(self._heartbeat)
         self._waiting: deque[FrozenTrial] = deque()
         self._first: dict[str, int] = {}
         self._seen = -_LONGEST_VIEW
 
-    def provide(self, points: Sequence[TrialSpec], *, retry_failed: bool = True) -> None:
-        """Records the points that are not there yet, in this order.
+    def provide(self, specs: Sequence[TrialSpec], *, retry_failed: bool = True) -> None:
+        """Records the trials that are not there yet, in this order.
 
         Args:
-            points: All points of the study.
-            retry_failed: Record a point that failed anew, unless others are at work: whoever joins them does not ask
+            specs: All trials of the study.
+            retry_failed: Record a trial that failed anew, unless others are at work: whoever joins them does not ask
                 for that.
         """
         import optuna
@@ -129,23 +132,23 @@ class TrialQueue:
         self.requeue_stale()
         with self._alone():
             trials = self.trials()
-            busy = any(one.state == self._states.RUNNING for one in trials)
-            counted = [one for one in trials if one.state != self._states.FAIL or busy or not retry_failed]
-            there = {str(one.user_attrs[NAME]) for one in counted}
-            for point in points:
-                if point.name in there:
+            busy = any(trial.state == self._states.RUNNING for trial in trials)
+            counted = [trial for trial in trials if trial.state != self._states.FAIL or busy or not retry_failed]
+            recorded = {str(trial.user_attrs[NAME]) for trial in counted}
+            for spec in specs:
+                if spec.name in recorded:
                     continue
                 self.study.add_trial(
                     optuna.trial.create_trial(
                         state=self._states.WAITING,
-                        system_attrs={"fixed_params": dict(point.params)} if point.params else {},
-                        user_attrs={**point.attributes, NAME: point.name},
+                        system_attrs=fixed_params(spec.params),
+                        user_attrs={**spec.attributes, NAME: spec.name},
                     )
                 )
 
     def trials(self) -> list[FrozenTrial]:
         """Returns all trials as they are now; those that other tools put into the study are none of ours."""
-        return [one for one in self.study.get_trials(deepcopy=False) if NAME in one.user_attrs]
+        return [trial for trial in self.study.get_trials(deepcopy=False) if NAME in trial.user_attrs]
 
     def take(self) -> LeasedTrial | None:
         """Returns a waiting trial for this worker, or None if none waits now.
@@ -154,79 +157,84 @@ class TrialQueue:
         """
         from optuna.exceptions import UpdateFinishedTrialError
 
-        self._look()
+        self._refresh()
         while self._waiting:
             frozen = self._waiting.popleft()
-            trial_id = self._id(frozen)
+            trial_id = trial_id_of(frozen)
             try:
                 if not self._storage.set_trial_state_values(trial_id, state=self._states.RUNNING):
                     continue  # another worker was faster
             except UpdateFinishedTrialError:
                 continue
-            held = self._hold(trial_id)
-            first = self._first[held.name]
-            if first == held.number:
-                return held
-            self.fail(held, f"recorded twice; trial {first} counts")
+            leased = self._hold(trial_id)
+            first = self._first[leased.name]
+            if first == leased.number:
+                return leased
+            self.fail(leased, f"recorded twice; trial {first} counts")
         return None
 
-    def _look(self) -> None:
-        """Reads what waits. A view of a thousand trials takes a database a while, so it is used for some seconds."""
-        if self._waiting and time.monotonic() - self._seen < min(_LONGEST_VIEW, self._terms.beat_seconds):
+    def _refresh(self) -> None:
+        """Reads what waits, unless it was read a moment ago."""
+        if self._waiting and time.monotonic() - self._seen < min(_LONGEST_VIEW, self._heartbeat.beat_seconds):
             return
         self.requeue_stale()
         trials = self.trials()
         self._seen = time.monotonic()
-        self._waiting = deque(one for one in trials if one.state == self._states.WAITING)
+        self._waiting = deque(trial for trial in trials if trial.state == self._states.WAITING)
         self._first = {}
-        for one in trials:
-            if one.state != self._states.FAIL:
-                self._first.setdefault(str(one.user_attrs[NAME]), one.number)
+        for trial in trials:
+            if trial.state != self._states.FAIL:
+                self._first.setdefault(str(trial.user_attrs[NAME]), trial.number)
 
     def requeue_stale(self) -> list[int]:
         """Puts trials whose workers have gone silent back to waiting, and returns their numbers.
 
         One that has lost too many workers without getting further has failed.
         """
-        running = [one for one in self.trials() if one.state == self._states.RUNNING]
-        silent = [one for one in running if self._watch.silent(one)]
-        if not silent:
+        running = [trial for trial in self.trials() if trial.state == self._states.RUNNING]
+        stale = [trial for trial in running if self._stale_trials.is_stale(trial)]
+        if not stale:
             return []
-        found = []
+        requeued = []
         with self._alone():
-            now = {one.number: one for one in self.trials()}
-            for one in silent:
-                mark = read_lease(one.user_attrs)
-                fresh = now[one.number]
-                if fresh.state != self._states.RUNNING or read_lease(fresh.user_attrs) != mark:
+            # Read again under the lock: another worker may have been faster since.
+            now = {trial.number: trial for trial in self.trials()}
+            for seen in stale:
+                record, trial = read_lease(seen.user_attrs), now[seen.number]
+                if trial.state != self._states.RUNNING or read_lease(trial.user_attrs) != record:
                     continue
-                # Our own mark first: from here on the others see a living worker there, and wait.
-                epoch = mark.epoch + 1 if mark else 1
-                trial_id = self._id(one)
-                self._storage.set_trial_user_attr(trial_id, LEASE, asdict(LeaseRecord(self._owner, epoch, 0)))
-                losses = read_failures(fresh.user_attrs).with_another(self._how_far(str(fresh.user_attrs[NAME])))
-                self._storage.set_trial_user_attr(trial_id, FAILURES, losses.plain())
-                if losses.too_many:
-                    self._storage.set_trial_user_attr(trial_id, ERROR, losses.told(mark.owner if mark else "unknown"))
-                    self._storage.set_trial_state_values(trial_id, state=self._states.FAIL)
-                    continue
-                self._storage.set_trial_state_values(trial_id, state=self._states.WAITING)
-                found.append(one.number)
-        return found
+                if self._requeue(trial, record):
+                    requeued.append(trial.number)
+        return requeued
+
+    def _requeue(self, trial: FrozenTrial, record: LeaseRecord | None) -> bool:
+        """Puts a trial whose last worker held `record` back to waiting; returns False where it has failed instead."""
+        trial_id = trial_id_of(trial)
+        # Our own lease first: from here on the others see a living worker there, and wait.
+        epoch = record.epoch + 1 if record else 1
+        self._storage.set_trial_user_attr(trial_id, LEASE, asdict(LeaseRecord(self._owner, epoch, 0)))
+        failures = read_failures(trial.user_attrs).with_another(self._progress_of(str(trial.user_attrs[NAME])))
+        self._storage.set_trial_user_attr(trial_id, FAILURES, asdict(failures))
+        if failures.too_many:
+            error = failures.error_text(record.owner if record else "unknown", self._failure_hint)
+            self._storage.set_trial_user_attr(trial_id, ERROR, error)
+        state = self._states.FAIL if failures.too_many else self._states.WAITING
+        self._storage.set_trial_state_values(trial_id, state=state)
+        return not failures.too_many
 
     def is_finished(self) -> bool:
         """Returns whether every trial has ended."""
-        return all(one.state.is_finished() for one in self.trials())
+        return all(trial.state.is_finished() for trial in self.trials())
 
-    def complete(self, held: LeasedTrial, values: Sequence[float]) -> None:
+    def complete(self, leased: LeasedTrial, values: Sequence[float]) -> None:
         """Ends a trial with its objective values.
 
         Raises:
             LeaseLostError: It is another worker's by now; nothing was recorded.
         """
-        self._end(held, lambda: self.study.tell(held.trial, list(values)))
+        self._end(leased, lambda: self.study.tell(leased.trial, list(values)))
 
-    def prune(self, held: LeasedTrial, reason: str, *, infeasible: bool = False) -> None:
+    def prune(self, leased: LeasedTrial, reason: str, *, infeasible: bool = False) -> None:
         """Ends a trial that is not worth going on with, or cannot be run at all; the reason is kept.
 
         Raises:
@@ -235,60 +243,55 @@ class TrialQueue:
 
         def tell() -> None:
             if infeasible:
-                held.trial.set_user_attr(INFEASIBLE, True)
-            self._tell(held, REASON, reason, self._states.PRUNED)
+                leased.trial.set_user_attr(INFEASIBLE, True)
+            self._tell_with_text(leased, REASON, reason, self._states.PRUNED)
 
-        self._end(held, tell)
+        self._end(leased, tell)
 
-    def fail(self, held: LeasedTrial, error: str) -> None:
+    def fail(self, leased: LeasedTrial, error: str) -> None:
         """Ends a trial that went wrong; the error is kept.
 
         Raises:
             LeaseLostError: It is another worker's by now.
         """
-        self._end(held, lambda: self._tell(held, ERROR, error, self._states.FAIL))
+        self._end(leased, lambda: self._tell_with_text(leased, ERROR, error, self._states.FAIL))
 
-    def give_back(self, held: LeasedTrial) -> None:
+    def give_back(self, leased: LeasedTrial) -> None:
         """Puts this worker's own trial back to waiting, as on Ctrl-C: the next one need not wait for silence."""
         try:
-            held.lease.confirm()
+            leased.lease.confirm()
         except LeaseLostError:
             return
-        held.lease.__exit__(None, None, None)
-        self._storage.set_trial_state_values(held.trial._trial_id, state=self._states.WAITING)
+        leased.lease.__exit__(None, None, None)
+        self._storage.set_trial_state_values(trial_id_of(leased.trial), state=self._states.WAITING)
 
     def _hold(self, trial_id: int) -> LeasedTrial:
-        import optuna
-
         frozen = self._storage.get_trial(trial_id)
         before = read_lease(frozen.user_attrs)
-        mark = LeaseRecord(self._owner, before.epoch + 1 if before else 1, 0)
-        lease = Lease(self._storage, trial_id, mark, self._terms).__enter__()
+        record = LeaseRecord(self._owner, before.epoch + 1 if before else 1, 0)
+        lease = Lease(self._storage, trial_id, record, self._heartbeat).__enter__()
         if self._sampler is not None:
             self.study.sampler = self._sampler(frozen.number)
-        return LeasedTrial(optuna.Trial(self.study, trial_id), lease, resumed=before is not None)
+        return LeasedTrial(begun_trial(self.study, trial_id), lease, resumed=before is not None)
 
-    def _tell(self, held: LeasedTrial, key: str, text: str, state: Any) -> None:
-        held.trial.set_user_attr(key, text)
-        self.study.tell(held.trial, state=state)
+    def _tell_with_text(self, leased: LeasedTrial, key: str, text: str, state: TrialState) -> None:
+        leased.trial.set_user_attr(key, text)
+        self.study.tell(leased.trial, state=state)
 
-    def _end(self, held: LeasedTrial, tell: Callable[[], object]) -> None:
+    def _end(self, leased: LeasedTrial, tell: Callable[[], object]) -> None:
         from optuna.exceptions import UpdateFinishedTrialError
 
-        held.lease.confirm()
+        leased.lease.confirm()
         try:
             tell()
         except UpdateFinishedTrialError as error:
             raise LeaseLostError("another worker has ended the trial") from error
         except ValueError as error:
-            if "Cannot tell" not in str(error):
+            if not is_ended_elsewhere(error):
                 raise CobraError(f"the trial's result is no number: {error}") from error
             raise LeaseLostError(f"another worker has the trial: {error}") from error
         finally:
-            held.lease.__exit__(None, None, None)
-
-    def _id(self, trial: FrozenTrial) -> int:
-        return trial._trial_id
+            leased.lease.__exit__(None, None, None)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -11,14 +11,14 @@ from cobra_kit.errors import CobraError
 from cobra_kit.events import Message, Reporter, silent
 from cobra_kit.trials.lease import LeaseLostError
 from cobra_kit.trials.queue import LeasedTrial, TrialQueue
-from cobra_kit.trials.storage import StorageError
+from cobra_kit.trials.storage_error import StorageError
 
 Objective = Callable[[LeasedTrial], Sequence[float]]
-"""Runs a trial and returns its values. Calls `held.check()` often, and goes on from what an earlier worker left."""
+"""Runs a trial and returns its values. Calls `leased.check()` often, and goes on from what an earlier worker left."""
 
 
 class Infeasible(Exception):
-    """The point cannot be run, and it was known before anything was spent on it."""
+    """The trial cannot be run, and it was known before anything was spent on it."""
 
 
 @dataclass(slots=True)
@@ -39,7 +39,7 @@ class Outcome:
 
 
 def work(
-    board: TrialQueue,
+    queue: TrialQueue,
     objective: Objective,
     *,
     report: Reporter = silent,
@@ -52,7 +52,7 @@ def work(
     While others still work, it waits: one of them may go silent, and its trial is then taken over.
 
     Args:
-        board: The study's trials.
+        queue: The study's trials.
         objective: What a trial is.
         report: Told about failures and takeovers.
         fail_fast: Stop at the first trial that goes wrong, and raise its error.
@@ -65,12 +65,12 @@ def work(
     """
     outcome = Outcome()
     while deadline is None or time.monotonic() < deadline:
-        held = board.take()
-        if held is not None:
-            if held.resumed:
-                report(Message(text=f"{held.name} goes on where another worker stopped"))
-            _run(board, held, objective, outcome, report, fail_fast)
-        elif board.is_finished():
+        leased = queue.take()
+        if leased is not None:
+            if leased.resumed:
+                report(Message(text=f"{leased.name} goes on where another worker stopped"))
+            _run(queue, leased, objective, outcome, report, fail_fast)
+        elif queue.is_finished():
             break
         else:
             time.sleep(poll_seconds)
@@ -78,41 +78,41 @@ def work(
 
 
 def _run(
-    board: TrialQueue, held: LeasedTrial, objective: Objective, outcome: Outcome, report: Reporter, fail_fast: bool
+    queue: TrialQueue, leased: LeasedTrial, objective: Objective, outcome: Outcome, report: Reporter, fail_fast: bool
 ) -> None:
     from optuna.exceptions import TrialPruned
 
     try:
         try:
-            values = objective(held)
-        except Infeasible as found:
-            board.prune(held, str(found), infeasible=True)
+            values = objective(leased)
+        except Infeasible as reason:
+            queue.prune(leased, str(reason), infeasible=True)
             outcome.pruned += 1
-        except TrialPruned as found:
-            board.prune(held, str(found) or "pruned")
+        except TrialPruned as reason:
+            queue.prune(leased, str(reason) or "pruned")
             outcome.pruned += 1
         except (LeaseLostError, StorageError):
             raise
         except KeyboardInterrupt:
-            board.give_back(held)
+            queue.give_back(leased)
             raise
         except Exception as error:
-            board.fail(held, _told(error))
+            queue.fail(leased, _error_text(error))
             outcome.failed += 1
             if fail_fast:
                 raise
-            report(Message(text=f"{held.name} failed: {_first_line(error)}", level="warning"))
+            report(Message(text=f"{leased.name} failed: {_first_line(error)}", level="warning"))
         else:
-            board.complete(held, values)
+            queue.complete(leased, values)
             outcome.completed += 1
     except LeaseLostError as error:
         outcome.lost += 1
-        report(Message(text=f"{held.name}: {error.message}", level="warning"))
+        report(Message(text=f"{leased.name}: {error.message}", level="warning"))
     finally:
-        held.lease.__exit__(None, None, None)
+        leased.lease.__exit__(None, None, None)
 
 
-def _told(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     if isinstance(error, CobraError):
         return str(error)
     return "".join(traceback.format_exception(error)).strip()

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +27,6 @@ class WorkerId:
     pid: int
     started: int
     token: str
-
-    def plain(self) -> dict[str, Any]:
-        """Returns it as JSON has it."""
-        return asdict(self)
 
     def __str__(self) -> str:
         return f"{self.host}:{self.pid}"

@@ -1,4 +1,4 @@
-"""The worker processes of one `cobra-kit sweep`: started, restarted when they are killed, stopped together."""
+"""The worker processes that one command keeps: started, restarted when they are killed, stopped together."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Workers:
     report: Reporter
     _running: list[_Worker] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
-    """What the workers that gave up said."""
+    """The errors of the workers that gave up."""
 
     def start(self) -> None:
         """Starts all of them."""
@@ -65,38 +65,40 @@ class Workers:
         Args:
             ended: How many trials have ended: a worker that is killed again and again without any is given up.
         """
-        for one in list(self._running):
-            code = one.process.poll()
+        for worker in list(self._running):
+            code = worker.process.poll()
             if code is None:
                 continue
-            self._running.remove(one)
-            if code < 0:
-                self._restart(one, code, ended)
+            self._running.remove(worker)
+            if code < 0:  # by a signal: an error ends with a code of its own, and would only come again
+                self._restart(worker, code, ended)
             elif code:
-                self.failures.append(_last_words(one.log))
+                self.failures.append(_last_error(worker.log))
         return bool(self._running)
 
     def stop(self) -> None:
         """Interrupts all of them, as Ctrl-C does, and waits; each saves where it is."""
-        for one in self._running:
-            send_signal(one.process, signal.SIGINT)
+        for worker in self._running:
+            send_signal(worker.process, signal.SIGINT)
         until = time.monotonic() + _GRACE_SECONDS
-        for one in self._running:
+        for worker in self._running:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                one.process.wait(max(0.0, until - time.monotonic()))
-        for one in self._running:
-            send_signal(one.process, signal.SIGKILL)
-            one.process.wait()
+                worker.process.wait(max(0.0, until - time.monotonic()))
+        for worker in self._running:
+            send_signal(worker.process, signal.SIGKILL)
+            worker.process.wait()
         self._running.clear()
 
-    def _restart(self, one: _Worker, code: int, ended: int) -> None:
+    def _restart(self, worker: _Worker, code: int, ended: int) -> None:
         name = signal_name(-code)
-        restarts = one.restarts + 1 if ended == one.ended_before else 1
+        restarts = worker.restarts + 1 if ended == worker.ended_before else 1
         if restarts > MAX_RESTARTS:
             self.failures.append(f"a worker was killed {restarts} times in a row ({name}), so it was not started again")
             return
-        self.report(Message(text=f"worker {one.number} was killed ({name}); it starts again", level="warning"))
-        self._running.append(_Worker(one.number, one.log, self._process(one.number, one.log), restarts, ended))
+        self.report(Message(text=f"worker {worker.number} was killed ({name}); it starts again", level="warning"))
+        self._running.append(
+            _Worker(worker.number, worker.log, self._process(worker.number, worker.log), restarts, ended)
+        )
 
     def _process(self, number: int, log: Path) -> subprocess.Popen[bytes]:
         with log.open("ab") as file:
@@ -114,12 +116,12 @@ def working(workers: Workers) -> Iterator[None]:
 
 
 def raise_failures(failures: Sequence[str], logs: Path) -> None:
-    """Raises a `CobraError` with what the first worker that gave up said."""
+    """Raises a `CobraError` with the error of the first worker that gave up."""
     if failures:
         raise CobraError(failures[0], where=str(logs), hint="The workers' own words are in that folder.")
 
 
-def _last_words(log: Path) -> str:
+def _last_error(log: Path) -> str:
     """Returns the error that a worker ended with, else the end of its log."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     errors = [number for number, line in enumerate(lines) if line.startswith("error: ")]

@@ -14,15 +14,19 @@ from cobra_kit.study.execution.open_folder import check_identity, note_facts
 from cobra_kit.study.execution.trial_sources import Trials
 from cobra_kit.study.folder import StudyFolder
 from cobra_kit.study.trial_attributes import STUDY_NAME
-from cobra_kit.trials import HeartbeatConfig, TrialQueue, open_storage, shown
+from cobra_kit.trials import HeartbeatConfig, TrialQueue, open_storage, redact_url
+from cobra_kit.trials.optuna_internals import storage_of, suppress_experimental_warnings
 from cobra_kit.trials.queue import TRIALS_LOCK
-from cobra_kit.trials.warnings import suppress_experimental_warnings
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.storages import BaseStorage
 
 _IDENTITY = "cobra_kit:identity"
+_FAILURE_HINT = (
+    "Too little memory is the usual cause: fewer workers, or a smaller micro_batch_size. "
+    "The next start of the study tries it again."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +64,7 @@ def open_queue(trials: Trials, folder: StudyFolder, options: WorkerOptions, *, r
 
     storage = open_storage(options.storage, folder.path)
     name = trials.plan.name if options.storage else STUDY_NAME
-    where = f"{shown(options.storage)}, study {name}" if options.storage else str(folder.path)
+    where = f"{redact_url(options.storage)}, study {name}" if options.storage else str(folder.path)
     with locked(folder.path / TRIALS_LOCK, lambda: None), suppress_experimental_warnings():
         _check(storage, name, where, trials)
         study = optuna.create_study(
@@ -70,9 +74,14 @@ def open_queue(trials: Trials, folder: StudyFolder, options: WorkerOptions, *, r
             # Through JSON, as the storage gives it back: a tuple is a list there.
             study.set_user_attr(_IDENTITY, json.loads(json.dumps(trials.plan.identity())))
             study.set_metric_names(trials.metrics)
-        note_facts(folder, storage=shown(options.storage) if options.storage else None)
+        note_facts(folder, storage=redact_url(options.storage) if options.storage else None)
     queue = TrialQueue(
-        study, folder.path, options.heartbeat, sampler=trials.sampler, progress_of=partial(_lines_of, folder)
+        study,
+        folder.path,
+        options.heartbeat,
+        sampler=trials.sampler,
+        progress_of=partial(_lines_of, folder),
+        failure_hint=_FAILURE_HINT,
     )
     queue.provide(trials.points(), retry_failed=retry_failed)
     return queue
@@ -96,7 +105,7 @@ def forget(trials: Trials, options: WorkerOptions, folder: Path) -> None:
     import optuna
 
     if options.storage and (study := _known(open_storage(options.storage, folder), trials.plan.name)):
-        optuna.delete_study(study_name=trials.plan.name, storage=study._storage)
+        optuna.delete_study(study_name=trials.plan.name, storage=storage_of(study))
 
 
 def _check(storage: BaseStorage, name: str, where: str, trials: Trials) -> None:

@@ -33,7 +33,7 @@ from cobra_kit.study.reading.status import StudyStatus, read_status
 from cobra_kit.study.search import GRID
 from cobra_kit.study.search.search_plan import make_search_plan
 from cobra_kit.trials import LeasedTrial, Outcome, TrialQueue, work
-from cobra_kit.trials.warnings import suppress_experimental_warnings
+from cobra_kit.trials.optuna_internals import suppress_experimental_warnings
 
 if TYPE_CHECKING:
     from cobra_kit.study.execution.study_cache import StudyCache

@@ -10,7 +10,7 @@ from cobra_kit.study.reading.status import state_of, stored_trials
 from cobra_kit.study.reading.stored_study import StoredStudy
 from cobra_kit.trials import ERROR, NAME, REASON
 from cobra_kit.trials.lease import read_lease
-from cobra_kit.trials.warnings import suppress_experimental_warnings
+from cobra_kit.trials.optuna_internals import suppress_experimental_warnings
 
 if TYPE_CHECKING:
     from optuna import Study

@@ -16,7 +16,8 @@ from cobra_kit.study.reading.stored_study import StoredStudy, read_study
 from cobra_kit.study.trial_attributes import NOT_EVALUATED, REPEATS, RUN, STUDY_NAME
 from cobra_kit.trials import ERROR, INFEASIBLE, NAME, REASON, open_storage
 from cobra_kit.trials.lease import read_lease
-from cobra_kit.trials.storage import HIDDEN, JOURNAL
+from cobra_kit.trials.storage import JOURNAL
+from cobra_kit.trials.storage_error import HIDDEN
 
 if TYPE_CHECKING:
     from optuna import Study

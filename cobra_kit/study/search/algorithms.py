@@ -10,7 +10,7 @@ from cobra_kit.formatting import suggest
 from cobra_kit.recipe import Recipe
 from cobra_kit.recipe.problems import problem
 from cobra_kit.recipe.sweep import NamedSection
-from cobra_kit.trials.warnings import suppress_experimental_warnings
+from cobra_kit.trials.optuna_internals import suppress_experimental_warnings
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner

@@ -16,7 +16,7 @@ from cobra_kit.recipe.sweep import COSTS, NamedSection
 from cobra_kit.study.search.algorithms import PRUNERS, make_pruner
 from cobra_kit.study.search.conditions import beside
 from cobra_kit.study.search.space import ends, point_recipe
-from cobra_kit.trials.warnings import suppress_experimental_warnings
+from cobra_kit.trials.optuna_internals import suppress_experimental_warnings
 
 PER_QUESTION = "wilcoxon"
 """The pruner that is told every question by itself."""

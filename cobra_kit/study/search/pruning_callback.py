@@ -12,6 +12,7 @@ from cobra_kit.model import VisionLanguageModel
 from cobra_kit.recipe.sweep import COSTS, MEAN
 from cobra_kit.study.search.pruning import question_number
 from cobra_kit.train import Validate
+from cobra_kit.trials.optuna_internals import recorded_trial
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -34,7 +35,7 @@ class PruningCallback:
         self._every = every_steps
         self._step: int | None = None
         # What the trial's earlier worker reported before it was interrupted stands.
-        self._known = set(trial.storage.get_trial(trial._trial_id).intermediate_values)
+        self._known = set(recorded_trial(trial).intermediate_values)
 
     def watching(self, report: Reporter) -> Reporter:
         """Returns a reporter that also notes the step."""

@@ -20,11 +20,11 @@ def small_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bandwidth, "_buffer_bytes", lambda device: 1 << 20)
 
 
-def refused(words: list[str], capsys: pytest.CaptureFixture[str], *, status: int = 1) -> str:
-    assert main(["bench", *words]) == status
-    said = capsys.readouterr()
-    assert "Traceback" not in said.err
-    return " ".join(said.err.split())
+def refused(arguments: list[str], capsys: pytest.CaptureFixture[str], *, status: int = 1) -> str:
+    assert main(["bench", *arguments]) == status
+    printed = capsys.readouterr()
+    assert "Traceback" not in printed.err
+    return " ".join(printed.err.split())
 
 
 @pytest.mark.parametrize("columns", [80, 140])
@@ -87,12 +87,12 @@ def test_a_laptop_is_told_that_nothing_fits(
 ) -> None:
     monkeypatch.setattr(memory, "available_memory", lambda: 10**9)
     monkeypatch.setattr(systems, "_RECIPES", {"MobileVLM v2": ("baselines/mobilevlm_v2", None)})  # counting takes time
-    said = refused(["paper.table3", "--device", "cpu"], capsys)
-    assert "nothing of it fits this machine" in said
-    assert "cobra-kit bench paper.table3 --profile laptop" in said
-    said = refused(["cobra_3b", "--profile", "paper", "--protocol", "cobra", "--device", "cpu"], capsys)
-    assert "this needs 14." in said
-    assert "cobra-kit bench cobra_3b --profile laptop" in said
+    message = refused(["paper.table3", "--device", "cpu"], capsys)
+    assert "nothing of it fits this machine" in message
+    assert "cobra-kit bench paper.table3 --profile laptop" in message
+    message = refused(["cobra_3b", "--profile", "paper", "--protocol", "cobra", "--device", "cpu"], capsys)
+    assert "this needs 14." in message
+    assert "cobra-kit bench cobra_3b --profile laptop" in message
 
 
 def test_ctrl_c_writes_and_says_what_was_measured(
@@ -110,16 +110,16 @@ def test_ctrl_c_writes_and_says_what_was_measured(
 
     monkeypatch.setattr(Case, "measure", measure)
     assert main(["bench", "cobra_tiny", *QUICK, "--out", str(tmp_path)]) == 130
-    said = capsys.readouterr()
-    assert "interrupted: 1 of 3 rounds were measured and kept" in said.err
-    assert "Medians of 1 round" in said.out
+    printed = capsys.readouterr()
+    assert "interrupted: 1 of 3 rounds were measured and kept" in printed.err
+    assert "Medians of 1 round" in printed.out
     record = json.loads((tmp_path / "bench.json").read_text())
     assert record["interrupted"]
-    assert [one["step"]["count"] for one in record["measurements"]] == [2, 1]
+    assert [measurement["step"]["count"] for measurement in record["measurements"]] == [2, 1]
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "message"),
     [
         (["--protocol", "genral"], "--protocol: no protocol named 'genral' did you mean general?"),
         (["--prompt-tokens", "0"], "--prompt-tokens: 0 is too few"),
@@ -137,13 +137,13 @@ def test_ctrl_c_writes_and_says_what_was_measured(
     ],
 )
 def test_bad_input(
-    words: list[str], said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import torch
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    quick = [] if "--protocol" in words else QUICK
-    assert said in refused(["cobra_tiny", *quick, *words], capsys)
+    quick = [] if "--protocol" in arguments else QUICK
+    assert message in refused(["cobra_tiny", *quick, *arguments], capsys)
 
 
 def test_a_folder_that_cannot_be_written_is_told_before_anything_is_measured(
@@ -151,8 +151,8 @@ def test_a_folder_that_cannot_be_written_is_told_before_anything_is_measured(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setattr(Case, "measure", lambda self: pytest.fail("measured"))
-    said = refused(["cobra_tiny", *QUICK, "--out", str(tmp_path / "file" / "out")], capsys)
-    assert "cannot write here: Not a directory" in said
+    message = refused(["cobra_tiny", *QUICK, "--out", str(tmp_path / "file" / "out")], capsys)
+    assert "cannot write here: Not a directory" in message
 
 
 def test_a_gpu_too_old_for_bfloat16(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,6 +167,6 @@ def test_a_gpu_too_old_for_bfloat16(capsys: pytest.CaptureFixture[str], monkeypa
 
 
 def test_a_table_takes_nothing_beside_it(capsys: pytest.CaptureFixture[str]) -> None:
-    said = refused(["paper.table3", "--against", "mamba/tiny"], capsys, status=2)
-    assert "a table of the paper is measured as it is" in said
+    message = refused(["paper.table3", "--against", "mamba/tiny"], capsys, status=2)
+    assert "a table of the paper is measured as it is" in message
     assert "no speeds in 'paper.table2'" in refused(["paper.table2", "--device", "cpu"], capsys)

@@ -25,13 +25,13 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"cobra-kit {__version__}\n"
 
 
-@pytest.mark.parametrize("words", [[], ["plugins"]])
-def test_a_group_without_a_command_shows_its_help(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(words) == 0
+@pytest.mark.parametrize("arguments", [[], ["plugins"]])
+def test_a_group_without_a_command_shows_its_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 0
     bare = capsys.readouterr()
-    assert main([*words, "--help"]) == 0
+    assert main([*arguments, "--help"]) == 0
     assert capsys.readouterr() == bare
-    assert bare.out.startswith(" ".join(["Usage: cobra-kit", *words, "[OPTIONS] COMMAND"]))
+    assert bare.out.startswith(" ".join(["Usage: cobra-kit", *arguments, "[OPTIONS] COMMAND"]))
     assert bare.err == ""
 
 
@@ -158,9 +158,9 @@ def test_output_that_the_terminal_cannot_show(site: Path, monkeypatch: pytest.Mo
 
 def test_python_m_is_the_same_program(tmp_path: Path) -> None:
     entry = "import sys; sys.argv[0] = 'x'; from cobra_kit.cli import main; sys.exit(main())"
-    for words in (["--help"], ["plugins", "list", "--no-load"], ["plugins", "show"]):
-        as_module = run_python("-m", "cobra_kit", *words, cwd=tmp_path)
-        as_script = run_python("-c", entry, *words, cwd=tmp_path)
+    for arguments in (["--help"], ["plugins", "list", "--no-load"], ["plugins", "show"]):
+        as_module = run_python("-m", "cobra_kit", *arguments, cwd=tmp_path)
+        as_script = run_python("-c", entry, *arguments, cwd=tmp_path)
         assert (as_module.returncode, as_module.stdout, as_module.stderr) == (
             as_script.returncode,
             as_script.stdout,

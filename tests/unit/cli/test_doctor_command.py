@@ -80,12 +80,12 @@ def test_every_arm_of_a_recipe(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_json(capsys: pytest.CaptureFixture[str], cache: Path) -> None:
-    found = json.loads(output_of("doctor --json", capsys))
-    assert found["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
-    assert found["cache"]["folder"] == str(cache)
-    assert found["models"][0]["groups"][0]["count"] == 2
-    assert found["broken"] == []
-    assert found["remedy"] is None or isinstance(found["remedy"], str)
+    examination = json.loads(output_of("doctor --json", capsys))
+    assert examination["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert examination["cache"]["folder"] == str(cache)
+    assert examination["models"][0]["groups"][0]["count"] == 2
+    assert examination["broken"] == []
+    assert examination["remedy"] is None or isinstance(examination["remedy"], str)
 
 
 def test_no_compiler_names_what_would_help(tmp_path: Path, cache: Path) -> None:
@@ -137,16 +137,16 @@ def test_libraries_of_other_machines_are_counted(
 
 def test_an_unknown_backbone_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--backbone", "mamba/13m"]) == 1
-    assert "no backbone named 'mamba/13m'" in (said := capsys.readouterr().err)
-    assert "did you mean mamba/130m" in said
+    assert "no backbone named 'mamba/13m'" in (message := capsys.readouterr().err)
+    assert "did you mean mamba/130m" in message
 
 
 def test_bad_devices_and_dtypes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
     assert main(["doctor", "--dtype", "float31"]) == 1
-    assert "--dtype: no dtype named 'float31'" in (said := capsys.readouterr().err)
-    assert "did you mean float32?" in said
+    assert "--dtype: no dtype named 'float31'" in (message := capsys.readouterr().err)
+    assert "did you mean float32?" in message
     assert main(["doctor", "--device", "tpu"]) == 1
     assert "no device named 'tpu'" in capsys.readouterr().err
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
@@ -186,18 +186,18 @@ def test_a_strangers_diagnosis(plugin: Path, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.parametrize(
-    ("look", "said"),
+    ("look", "message"),
     [
         ('    raise OSError("it is gone")', "fake-flux: flux: failed: OSError: it is gone"),
         ('    return ["fine"]', "returned a str, expected Diagnosis objects"),
     ],
 )
 def test_a_diagnosis_that_fails_stops_nothing(
-    look: str, said: str, plugin: Path, capsys: pytest.CaptureFixture[str]
+    look: str, message: str, plugin: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plugin.write_text(COMPLAINING.partition("def look")[0] + f"def look():\n{look}\n")
     text = " ".join(output_of(f"doctor --backbone transformer/tiny --plugin {plugin}", capsys, status=1).split())
-    assert said in text
+    assert message in text
     assert "kernels of transformer/tiny" in text
 
 

@@ -21,21 +21,21 @@ def saved(tmp_path: Path) -> Path:
 
 def test_there_and_back(saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     theirs, ours = tmp_path / "theirs", tmp_path / "ours"
-    words = ["export", str(saved), "--format", "cobra", "--out", str(theirs)]
-    assert main(words) == 0
-    said = capsys.readouterr().out.splitlines()
-    assert said == [
+    arguments = ["export", str(saved), "--format", "cobra", "--out", str(theirs)]
+    assert main(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
         "not in this form: the vision encoder; whoever reads it brings siglip/tiny's weights",
         f"wrote {theirs}",
     ]
     assert main(["import", str(theirs), str(tmp_path / "mlp_fused.yaml"), "--out", str(ours)]) == 0
-    said = capsys.readouterr().out.splitlines()
-    assert said[-1] == f"wrote {ours}; open it with cobra_kit.load('{ours}')"
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == f"wrote {ours}; open it with cobra_kit.load('{ours}')"
     first, second = cobra_kit.load(saved).state_dict(), cobra_kit.load(ours).state_dict()
     assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
-    assert main(words) == 1
+    assert main(arguments) == 1
     assert "the folder is there already and holds checkpoints, config.json" in capsys.readouterr().err
-    assert main([*words, "--force", "--dtype", "bfloat16"]) == 0
+    assert main([*arguments, "--force", "--dtype", "bfloat16"]) == 0
     content = torch.load(theirs / "checkpoints" / "latest-checkpoint.pt", weights_only=True)["model"]
     assert content["projector"]["projector.0.weight"].dtype == torch.bfloat16
 

@@ -15,35 +15,35 @@ COMMANDS = (
 )
 
 
-def printed(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
-    assert main(words) == 0
+def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
+    assert main(arguments) == 0
     return capsys.readouterr().out.splitlines()
 
 
 @pytest.mark.parametrize("width", [40, 80, 140])
-@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
 def test_every_line_fits_where_words_allow_it(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], width: int
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], width: int
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
-    lines = printed(capsys, *words)
+    lines = printed(capsys, *arguments)
     assert not [line for line in lines if len(line) > width and max(map(len, line.split())) <= width - 20]
     assert "…" not in "".join(lines)
     whole = {word for line in lines for word in line.split()}
     monkeypatch.delenv("COLUMNS")
     monkeypatch.setenv("TERM", "xterm")
-    assert {word for line in printed(capsys, *words) for word in line.split()} <= whole
+    assert {word for line in printed(capsys, *arguments) for word in line.split()} <= whole
 
 
-@pytest.mark.parametrize("words", [["plugins", "list"], ["recipes", "list"]], ids=" ".join)
+@pytest.mark.parametrize("arguments", [["plugins", "list"], ["recipes", "list"]], ids=" ".join)
 def test_a_dumb_terminal_is_eighty_columns_wide_and_a_pipe_has_a_line_per_row(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     monkeypatch.setenv("TERM", "dumb")
-    assert max(map(len, printed(capsys, *words))) <= 80
+    assert max(map(len, printed(capsys, *arguments))) <= 80
     monkeypatch.setenv("TERM", "xterm")
-    assert any(len(line) > 80 for line in printed(capsys, *words))
+    assert any(len(line) > 80 for line in printed(capsys, *arguments))
 
 
 def test_a_row_is_folded_stacked_or_cut() -> None:

@@ -30,14 +30,14 @@ def test_global_options_move_to_the_front(line: str, moved: str) -> None:
 
 
 @given(WORDS)
-def test_no_word_is_lost_and_the_order_of_the_others_stays(words: list[str]) -> None:
-    moved = global_options_first(words)
-    assert sorted(moved) == sorted(words)
+def test_no_word_is_lost_and_the_order_of_the_others_stays(arguments: list[str]) -> None:
+    moved = global_options_first(arguments)
+    assert sorted(moved) == sorted(arguments)
     assert global_options_first(moved) == moved
     ours = {"--debug", "--no-plugins", "--plugin=a.py"}
-    assert [word for word in moved if word not in ours] == [word for word in words if word not in ours]
-    end = words.index("--") if "--" in words else len(words)
-    assert moved[len(moved) - (len(words) - end) :] == words[end:]
+    assert [word for word in moved if word not in ours] == [word for word in arguments if word not in ours]
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    assert moved[len(moved) - (len(arguments) - end) :] == arguments[end:]
 
 
 @pytest.mark.parametrize("line", ["plugins list --plugin", "plugins list --plugin --json", "--plugin -- x"])

@@ -41,7 +41,7 @@ def test_a_laptop_recipe_measured_here(recipe: Path, capsys: pytest.CaptureFixtu
     parts = ("starting", "drawing", "features", "preparing", "training", "validation", "evaluation")
     assert all(arm["this_cpu"][part] > 0 for part in parts)
     assert arm["this_cpu"]["total"] == pytest.approx(sum(arm["this_cpu"][part] for part in parts))
-    totals = [one["this_cpu"]["total"] for one in plain["arms"].values()]
+    totals = [arm["this_cpu"]["total"] for arm in plain["arms"].values()]
     assert totals[0] < plain["this_cpu_seconds"] < sum(totals)  # drawing and features once
     assert plain["utilisation"]["value"] == pytest.approx(0.18, abs=0.02)
 
@@ -49,8 +49,8 @@ def test_a_laptop_recipe_measured_here(recipe: Path, capsys: pytest.CaptureFixtu
 def test_full_size(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HOME", str(tmp_path))
-    words = ["plan", "cobra_3b", "--profile", "paper", "--devices", "8", "--hardware", "a100", "--price", "2"]
-    assert main(words) == 0
+    arguments = ["plan", "cobra_3b", "--profile", "paper", "--devices", "8", "--hardware", "a100", "--price", "2"]
+    assert main(arguments) == 0
     text = capsys.readouterr().out
     assert all(len(line) <= 80 or "http" in line or "hf download" in line for line in text.splitlines())
     for wanted in ("3,548,076,096", "2,816,135,168", "full-shard + ckpt", "8 x A100-80GB", "xiuyul/mamba-2.8b-zephyr"):
@@ -63,8 +63,8 @@ def test_what_cannot_fit_says_what_would(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    words = ["plan", "cobra_3b", "--profile", "paper", "--hardware", "a100", "--set"]
-    assert main([*words, "train.finetune.micro_batch_size=48"]) == 0
+    arguments = ["plan", "cobra_3b", "--profile", "paper", "--hardware", "a100", "--set"]
+    assert main([*arguments, "train.finetune.micro_batch_size=48"]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "It does not fit. With full-shard and checkpointing," in text
     assert "--devices" in text
@@ -92,7 +92,7 @@ def test_an_arm_that_cannot_be_built_does_not_stop_the_others(
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "message"),
     [
         (["--hardware", "tpu"], "no hardware named 'tpu'"),
         (["--set", "train=null"], "the recipe has no section `train`"),
@@ -100,9 +100,9 @@ def test_an_arm_that_cannot_be_built_does_not_stop_the_others(
         (["--devices", "0"], "invalid value for '--devices'"),
     ],
 )
-def test_bad_input(recipe: Path, words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["plan", str(recipe), *words]) in (1, 2)
-    assert said in capsys.readouterr().err
+def test_bad_input(recipe: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", str(recipe), *arguments]) in (1, 2)
+    assert message in capsys.readouterr().err
 
 
 def test_validate_checks_the_data_settings(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:

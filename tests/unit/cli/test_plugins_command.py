@@ -138,13 +138,13 @@ def test_list_of_what_is_not_usable(
     ]
     assert output_of("plugins list --broken", capsys).splitlines() == problems
     assert output_of("plugins list", capsys).splitlines()[-len(problems) :] == problems
-    shown = json.loads(output_of("plugins list --broken --json", capsys))
-    assert {plugin["id"]: plugin["status"] for plugin in shown["plugins"]} == {
+    plain = json.loads(output_of("plugins list --broken --json", capsys))
+    assert {plugin["id"]: plugin["status"] for plugin in plain["plugins"]} == {
         "a": "broken",
         "b": "incompatible",
         "zoo": "ok",
     }
-    assert shown["conflicts"] == {"zoo": ["fake-c 1.0", "fake-zoo 2.1"]}
+    assert plain["conflicts"] == {"zoo": ["fake-c 1.0", "fake-zoo 2.1"]}
 
 
 def test_list_of_metadata_imports_nothing(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -178,8 +178,8 @@ def test_slow_plugins_are_named(
 
 
 def test_json(zoo: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shown = json.loads(output_of("plugins list --json", capsys))
-    (plugin,) = shown["plugins"]
+    plain = json.loads(output_of("plugins list --json", capsys))
+    (plugin,) = plain["plugins"]
     assert plugin.pop("seconds") >= 0
     assert plugin == {
         "id": "zoo",
@@ -190,8 +190,8 @@ def test_json(zoo: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "error": "",
         "recipes": [],
     }
-    assert [component["name"] for component in shown["components"]] == ["zoo/pool", "zoo/needy", "zoo/large"]
-    assert shown["components"][2] == {
+    assert [component["name"] for component in plain["components"]] == ["zoo/pool", "zoo/needy", "zoo/large"]
+    assert plain["components"][2] == {
         "name": "zoo/large",
         "kind": "backbone",
         "plugin": "zoo",
@@ -208,10 +208,10 @@ def test_json_stays_valid_beside_a_plugin_that_prints(tmp_path: Path) -> None:
     noise = "import os\nprint('hello')\nos.write(1, b'hello')\n"
     modules = {"fake_loud": noise + projector_module("fake_loud")}
     write_package(tmp_path, "fake-loud", plugins={"loud": "fake_loud"}, modules=modules)
-    shown = run_python(
+    process = run_python(
         "-m", "cobra_kit", "plugins", "list", "--json", path=tmp_path, cwd=tmp_path, COBRA_KIT_PLUGINS="loud"
     )
-    assert [component["name"] for component in json.loads(shown.stdout)["components"]] == ["loud/mean"]
+    assert [component["name"] for component in json.loads(process.stdout)["components"]] == ["loud/mean"]
 
 
 def test_show_component(zoo: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,15 +241,15 @@ def test_show_component(zoo: Path, capsys: pytest.CaptureFixture[str], monkeypat
 
 
 def test_show_says_what_is_missing(zoo: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shown = output_of("plugins show zoo/needy", capsys)
-    assert "requires  not-there>=2 (not installed), pluggy>=1 (met); pip install 'not-there>=2'\n" in shown
-    assert "  tokens: int (> 0)" in shown
+    text = output_of("plugins show zoo/needy", capsys)
+    assert "requires  not-there>=2 (not installed), pluggy>=1 (met); pip install 'not-there>=2'\n" in text
+    assert "  tokens: int (> 0)" in text
 
 
 def test_show_unfinished_component(zoo: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shown = output_of("plugins show zoo/large", capsys)
-    assert "\nnot finished\n  use zoo/pool\n" in shown
-    assert "cannot import config nowhere:C: No module named 'nowhere'" in shown
+    text = output_of("plugins show zoo/large", capsys)
+    assert "\nnot finished\n  use zoo/pool\n" in text
+    assert "cannot import config nowhere:C: No module named 'nowhere'" in text
 
 
 def test_show_plugin(zoo: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,9 +272,9 @@ def test_show_plugin(zoo: Path, capsys: pytest.CaptureFixture[str], monkeypatch:
 def test_show_broken_plugin_and_conflict(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("a", "b"):
         write_package(site, f"fake-{name}", plugins={"same": f"fake_{name}"}, modules={f"fake_{name}": "1 / 0"})
-    shown = output_of("plugins show same", capsys)
-    assert shown.count("  status   broken: ZeroDivisionError: division by zero\n") == 2
-    assert "plugin id 'same' is claimed by fake-a 1.0 and fake-b 1.0\n" in shown
+    text = output_of("plugins show same", capsys)
+    assert text.count("  status   broken: ZeroDivisionError: division by zero\n") == 2
+    assert "plugin id 'same' is claimed by fake-a 1.0 and fake-b 1.0\n" in text
 
 
 def test_show_plugin_with_recipes(site: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,8 +9,8 @@ import miniature
 import pytest
 from rich.console import Console
 
-from cobra_kit.cli.board import ProgressDisplay, Row, duration
 from cobra_kit.cli.progress import PlainProgress, column_widths, draw, fitting
+from cobra_kit.cli.progress_rows import ProgressRow, ProgressRows, duration
 from cobra_kit.events import Message, Progress, StageDone, StageStarted, StepDone
 from cobra_kit.recipe import load_recipe
 from cobra_kit.study.execution.events import RunDone, RunStarted
@@ -30,8 +30,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def board(tmp_path: Path, clock: Clock) -> ProgressDisplay:
-    return ProgressDisplay(make_plan(load_recipe(miniature.write(tmp_path))), clock)
+def study_rows(tmp_path: Path, clock: Clock) -> ProgressRows:
+    return ProgressRows(make_plan(load_recipe(miniature.write(tmp_path))), clock)
 
 
 def step(done: int) -> StepDone:
@@ -40,52 +40,56 @@ def step(done: int) -> StepDone:
     )
 
 
-def drawn(board: ProgressDisplay, width: int, height: int = 24) -> list[str]:
+def drawn(study_rows: ProgressRows, width: int, height: int = 24) -> list[str]:
     console = Console(file=io.StringIO(), width=width, height=height, force_terminal=True, color_system=None)
     with console.capture() as capture:
-        console.print(draw(board, console))
+        console.print(draw(study_rows, console))
     return [line.rstrip() for line in capture.get().splitlines()]
 
 
-def test_rows_follow_a_run_from_waiting_to_done(board: ProgressDisplay, clock: Clock) -> None:
-    assert [row.facts for row in board.rows] == ["waiting", "waiting"]
-    board.take(RunStarted(arm="mlp-s7", folder="f"))
-    board.take(StageStarted(arm="mlp-s7", stage="finetune", steps=1500, step=0, rows=9))
-    board.take(step(640))
-    row = board.rows[0]
+def test_rows_follow_a_run_from_waiting_to_done(study_rows: ProgressRows, clock: Clock) -> None:
+    assert [row.facts for row in study_rows.rows] == ["waiting", "waiting"]
+    study_rows.take(RunStarted(arm="mlp-s7", folder="f"))
+    study_rows.take(StageStarted(arm="mlp-s7", stage="finetune", steps=1500, step=0, rows=9))
+    study_rows.take(step(640))
+    row = study_rows.rows[0]
     assert (row.label, row.facts, row.left) == ("mlp", "finetune  step 640/1,500  loss 0.412  4,210 tok/s", "1:52 left")
-    board.take(StageDone(arm="mlp-s7", stage="finetune", steps=1500, loss=0.3, seconds=9.0))
+    study_rows.take(StageDone(arm="mlp-s7", stage="finetune", steps=1500, loss=0.3, seconds=9.0))
     clock.now = 10.0
-    board.take(Progress(arm="mlp-s7", task="test", done=0, total=5000, unit="questions"))
+    study_rows.take(Progress(arm="mlp-s7", task="test", done=0, total=5000, unit="questions"))
     clock.now = 20.0
-    board.take(Progress(arm="mlp-s7", task="test", done=1000, total=5000, unit="questions"))
+    study_rows.take(Progress(arm="mlp-s7", task="test", done=1000, total=5000, unit="questions"))
     assert (row.facts, row.left) == ("test  1,000/5,000 questions", "0:40 left")
-    board.take(RunDone(arm="mlp-s7", seconds=171.0, worked=True))
-    assert [row.facts for row in board.rows] == ["trained in 2:51", "waiting"]
+    study_rows.take(RunDone(arm="mlp-s7", seconds=171.0, worked=True))
+    assert [row.facts for row in study_rows.rows] == ["trained in 2:51", "waiting"]
 
 
-def test_shared_work_has_a_row_until_it_is_done(board: ProgressDisplay, clock: Clock) -> None:
-    board.take(Progress(task="scenes", done=200, total=400, unit="pictures"))
-    assert board.rows[0].facts == "200/400 pictures"
+def test_shared_work_has_a_row_until_it_is_done(study_rows: ProgressRows, clock: Clock) -> None:
+    study_rows.take(Progress(task="scenes", done=200, total=400, unit="pictures"))
+    assert study_rows.rows[0].facts == "200/400 pictures"
     clock.now = 4.0
-    done = board.take(Progress(task="scenes", done=400, total=400, unit="pictures"))
+    done = study_rows.take(Progress(task="scenes", done=400, total=400, unit="pictures"))
     assert done is not None
     assert done.facts == "400 pictures  0:04"
-    assert [row.label for row in board.rows] == ["mlp", "linear"]
+    assert [row.label for row in study_rows.rows] == ["mlp", "linear"]
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 140])
-def test_a_drawn_board_is_never_wider_than_the_terminal(board: ProgressDisplay, width: int) -> None:
-    board.take(step(640))
-    lines = drawn(board, width)
+def test_a_drawn_board_is_never_wider_than_the_terminal(study_rows: ProgressRows, width: int) -> None:
+    study_rows.take(step(640))
+    lines = drawn(study_rows, width)
     assert max(map(len, lines)) <= width
     assert lines[0].startswith("mlp     finetune")
     assert lines[0].endswith("1:52 left")
     assert ("━" in lines[0]) == (width >= 80)
 
 
-def test_many_runs_fit_a_low_terminal(board: ProgressDisplay) -> None:
-    rows = [Row(f"a{i}", state="done") for i in range(20)] + [Row("now", state="working"), Row("b"), Row("c")]
+def test_many_runs_fit_a_low_terminal(study_rows: ProgressRows) -> None:
+    rows = [ProgressRow(f"a{i}", state="done") for i in range(20)] + [
+        ProgressRow("now", state="working"),
+        ProgressRow("b"),
+        ProgressRow("c"),
+    ]
     kept, hidden = fitting(rows, 5)
     assert len(kept) + 1 <= 5
     assert hidden == 23 - len(kept)
@@ -94,13 +98,13 @@ def test_many_runs_fit_a_low_terminal(board: ProgressDisplay) -> None:
 
 
 def test_the_bar_gives_way_first() -> None:
-    row = Row("mlp", state="working", task="finetune", unit="step", done=1, total=9, figures="x" * 40)
+    row = ProgressRow("mlp", state="working", task="finetune", unit="step", done=1, total=9, figures="x" * 40)
     assert column_widths([row], 80)[2] > 0
     assert column_widths([row], 60)[2] == 0
 
 
-def test_plain_lines_are_few(board: ProgressDisplay, capsys: pytest.CaptureFixture[str]) -> None:
-    report = PlainProgress(board)
+def test_plain_lines_are_few(study_rows: ProgressRows, capsys: pytest.CaptureFixture[str]) -> None:
+    report = PlainProgress(study_rows)
     report(StageStarted(arm="mlp-s7", stage="finetune", steps=1500, step=0, rows=9))
     for done in range(1, 1500):
         report(step(done))

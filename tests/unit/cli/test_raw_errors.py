@@ -11,7 +11,7 @@ from cobra_kit.cli.failure import report
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("arguments", "message"),
     [
         (["recipes", "validate", "cobra_tiny", "--set", "a." * 2000 + "a=1"], "2001 keys in a row"),
         (["bench", "cobra_tiny", "--image-tokens", ""], "'' is no whole number"),
@@ -26,10 +26,14 @@ from cobra_kit.cli.failure import report
     ids=lambda value: str(value)[:40],
 )
 def test_hostile_words(
-    words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(words) in (1, 2)
+    assert main(arguments) in (1, 2)
     text = " ".join(capsys.readouterr().err.split())
     assert message in text
     assert "internal error" not in text
@@ -40,12 +44,12 @@ def test_symbolic_links_in_a_circle(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("loop").symlink_to("loop")
-    for words in (
+    for arguments in (
         ["export", "loop", "--format", "cobra", "--out", "o"],
         ["import", "loop", "cobra_tiny", "--out", "o"],
         ["--plugin", "loop", "plugins", "list"],
     ):
-        assert main(words) == 1
+        assert main(arguments) == 1
         assert "internal error" not in capsys.readouterr().err
 
 

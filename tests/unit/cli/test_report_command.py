@@ -25,9 +25,9 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_report_prints_the_table_and_writes_one_page(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(study)]) == 0
-    said = capsys.readouterr()
-    assert said.out.startswith("Projector ablation, test split, 1 seed\n")
-    assert f"report  {study / 'report.html'} (" in said.err
+    printed = capsys.readouterr()
+    assert printed.out.startswith("Projector ablation, test split, 1 seed\n")
+    assert f"report  {study / 'report.html'} (" in printed.err
     assert (study / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     other = study.parent / "mine.html"
     assert main(["report", str(study), "--out", str(other)]) == 0
@@ -35,26 +35,26 @@ def test_report_prints_the_table_and_writes_one_page(study: Path, capsys: pytest
 
 
 def test_other_formats_go_to_stdout_or_to_a_file(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = {}
+    texts = {}
     for form in ("json", "text", "markdown", "csv", "latex"):
         assert main(["report", str(study), "--format", form]) == 0
-        found[form] = capsys.readouterr().out
+        texts[form] = capsys.readouterr().out
         file = study.parent / f"table.{form}"
         assert main(["report", str(study), "--format", form, "--out", str(file)]) == 0
         assert capsys.readouterr().out == ""
-        assert file.read_text(encoding="utf-8") == found[form]
-    assert found["text"] == render_text(table_from_json(found["json"]), 80) + "\n"
-    assert len(list(csv.DictReader(io.StringIO(found["csv"])))) == 12
-    assert found["markdown"].startswith("## Projector ablation")
-    assert r"\toprule" in found["latex"]
+        assert file.read_text(encoding="utf-8") == texts[form]
+    assert texts["text"] == render_text(table_from_json(texts["json"]), 80) + "\n"
+    assert len(list(csv.DictReader(io.StringIO(texts["csv"])))) == 12
+    assert texts["markdown"].startswith("## Projector ablation")
+    assert r"\toprule" in texts["latex"]
 
 
 def test_an_unfinished_study_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = write_study(tmp_path, skip=("mlp-s7", "linear-s7"))
     assert main(["report", str(folder)]) == 0
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert "missing  mlp-s7: not started" in said.err
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "missing  mlp-s7: not started" in printed.err
     assert (folder / "report.html").is_file()
     assert main(["report", str(folder), "--format", "csv"]) == 1
     assert "no run is finished, so there is no table yet" in capsys.readouterr().err
@@ -103,10 +103,10 @@ def test_reproduce_names_recipes_verdicts_and_the_rule(tmp_path: Path, capsys: p
 def test_reproduce_as_json_and_with_nothing_to_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     miniature.write(tmp_path)
     assert main(["reproduce", "paper.table4", "--studies", str(tmp_path), "--run", "--json"]) == 0
-    said = capsys.readouterr()
-    found = json.loads(said.out)
-    assert [row["row"] for row in found["rows"]] == ["LLaVA v1.5-7B", "Cobra-3.5B", "Cobra-8B"]
-    assert found["rows"][1]["cells"][0]["verdict"] == "not run"
-    assert "benchmark not built" in said.err
+    printed = capsys.readouterr()
+    plain = json.loads(printed.out)
+    assert [row["row"] for row in plain["rows"]] == ["LLaVA v1.5-7B", "Cobra-3.5B", "Cobra-8B"]
+    assert plain["rows"][1]["cells"][0]["verdict"] == "not run"
+    assert "benchmark not built" in printed.err
     assert list(tmp_path.iterdir()) == [tmp_path / "miniature.yaml"]
     assert main(["reproduce", "paper.table9"]) == 1

@@ -23,24 +23,24 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_run_says_what_it_does_and_prints_the_table(
     recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["run", str(recipe), "--out", str(tmp_path / "study"), "--set", "train.finetune.steps=4"]
-    assert main(words) == 0
-    said = capsys.readouterr()
-    assert said.err.splitlines()[:2] == [
+    arguments = ["run", str(recipe), "--out", str(tmp_path / "study"), "--set", "train.finetune.steps=4"]
+    assert main(arguments) == 0
+    printed = capsys.readouterr()
+    assert printed.err.splitlines()[:2] == [
         "recipe  miniature",
         "factor  model.projector    arms  mlp (reference), linear    seed  7",
     ]
-    assert "mlp: finetune  step 4/4  loss" in said.err
-    assert "linear: trained in 0:0" in said.err
-    assert f"table.md and table.json are in {tmp_path / 'study'}" in said.err
-    assert "--set train.finetune.steps=4" in said.err.splitlines()[-1]
-    assert said.err.splitlines()[-1].endswith("--control shuffled-images")
-    assert said.out.startswith("Projector ablation, test split, 1 seed\n")
-    assert all(len(line) <= 80 for line in said.out.splitlines())
-    assert main([*words, "--json"]) == 0
-    said = capsys.readouterr()
-    assert json.loads(said.out)["reference"] == "mlp"
-    assert "finished before" in said.err
+    assert "mlp: finetune  step 4/4  loss" in printed.err
+    assert "linear: trained in 0:0" in printed.err
+    assert f"table.md and table.json are in {tmp_path / 'study'}" in printed.err
+    assert "--set train.finetune.steps=4" in printed.err.splitlines()[-1]
+    assert printed.err.splitlines()[-1].endswith("--control shuffled-images")
+    assert printed.out.startswith("Projector ablation, test split, 1 seed\n")
+    assert all(len(line) <= 80 for line in printed.out.splitlines())
+    assert main([*arguments, "--json"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["reference"] == "mlp"
+    assert "finished before" in printed.err
 
 
 def test_ctrl_c_says_how_to_go_on(
@@ -50,12 +50,12 @@ def test_ctrl_c_says_how_to_go_on(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(run_action, "run_plan", interrupted)
-    words = ["run", str(recipe), "--out", str(tmp_path / "my study"), "--fresh", "--control", "shuffled-images"]
-    assert main(words) == 130
-    said = capsys.readouterr().err.splitlines()
-    assert said[-2] == f"Interrupted. What is done is kept in {tmp_path / 'my study'}. To go on:"
+    arguments = ["run", str(recipe), "--out", str(tmp_path / "my study"), "--fresh", "--control", "shuffled-images"]
+    assert main(arguments) == 130
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-2] == f"Interrupted. What is done is kept in {tmp_path / 'my study'}. To go on:"
     # Without --fresh: that would start over.
-    assert said[-1] == f"  cobra-kit run {recipe} --out '{tmp_path / 'my study'}' --control shuffled-images"
+    assert lines[-1] == f"  cobra-kit run {recipe} --out '{tmp_path / 'my study'}' --control shuffled-images"
 
 
 def test_errors_are_one_line_and_a_hint(recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

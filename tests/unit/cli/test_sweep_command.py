@@ -19,7 +19,7 @@ from cobra_kit.cli import main
 from cobra_kit.cli.arguments import UsageError
 from cobra_kit.cli.status_text import live_lines, overview, status_lines
 from cobra_kit.cli.sweep_action import SweepArguments, global_words, seconds_of
-from cobra_kit.cli.sweep_board import PlainBoard
+from cobra_kit.cli.sweep_display import PlainDisplay
 from cobra_kit.errors import CobraError
 from cobra_kit.study.execution.devices import choose_device, worker_environment
 from cobra_kit.study.reading.status import StudyStatus, TrialStatus, study_status
@@ -114,9 +114,9 @@ def test_a_low_terminal_shows_the_trials_at_work() -> None:
 
 
 def test_plain_progress_is_a_line_per_trial_that_ends(capsys: pytest.CaptureFixture[str]) -> None:
-    board = PlainBoard()
-    board.status(study(trial(0), trial(1, "running"), trial(2, "waiting")))
-    board.status(study(trial(0), trial(1), trial(2, "failed", note="no such file\nand more")))
+    display = PlainDisplay()
+    display.status(study(trial(0), trial(1, "running"), trial(2, "waiting")))
+    display.status(study(trial(0), trial(1), trial(2, "failed", note="no such file\nand more")))
     assert capsys.readouterr().err.splitlines() == [
         *overview(study(trial(0), trial(1, "running"), trial(2, "waiting"))).splitlines(),
         "trial-0001: complete  mean 40.1  2 of 3",
@@ -132,7 +132,7 @@ def test_lengths_of_time_are_read() -> None:
 
 def test_workers_are_told_everything_that_the_command_was() -> None:
     before = global_words({"plugin": [Path("a.py"), Path("b.py")], "no_plugins": True, "debug": False})
-    words = SweepArguments(
+    arguments = SweepArguments(
         recipe="r.yaml",
         profile="laptop",
         changes=("a.b=1", "c=2"),
@@ -144,7 +144,7 @@ def test_workers_are_told_everything_that_the_command_was() -> None:
         device="cpu",
         before=before,
     )
-    assert " ".join(words.command()) == (
+    assert " ".join(arguments.command()) == (
         "--plugin a.py --plugin b.py --no-plugins sweep r.yaml --profile laptop --trials 7 "
         "--storage postgresql+psycopg://h/d --out o --timeout 2h --set a.b=1 --set c=2 --fail-fast --device cpu"
     )
@@ -169,8 +169,8 @@ def test_a_device_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> 
     assert [choose_device("auto"), choose_device("cpu")] == ["cuda", "cpu"]
 
 
-def crew(tmp_path: Path, code: str, told: list[Any]) -> Workers:
-    return Workers([sys.executable, "-c", code], [{}, {}], tmp_path / "workers", told.append)
+def make_workers(tmp_path: Path, code: str, events: list[Any]) -> Workers:
+    return Workers([sys.executable, "-c", code], [{}, {}], tmp_path / "workers", events.append)
 
 
 def tended(workers: Workers, seconds: float = 60.0) -> None:
@@ -181,11 +181,11 @@ def tended(workers: Workers, seconds: float = 60.0) -> None:
 
 
 def test_killed_workers_start_again_a_few_times(tmp_path: Path) -> None:
-    told: list[Any] = []
-    workers = crew(tmp_path, "import os; os.kill(os.getpid(), 9)", told)
+    events: list[Any] = []
+    workers = make_workers(tmp_path, "import os; os.kill(os.getpid(), 9)", events)
     with working(workers):
         tended(workers)
-    assert [event.text for event in told].count("worker 1 was killed (SIGKILL); it starts again") == MAX_RESTARTS
+    assert [event.text for event in events].count("worker 1 was killed (SIGKILL); it starts again") == MAX_RESTARTS
     with pytest.raises(CobraError, match=rf"a worker was killed {MAX_RESTARTS + 1} times in a row \(SIGKILL\)"):
         raise_failures(workers.failures, tmp_path)
 
@@ -194,7 +194,7 @@ def test_a_worker_that_gives_up_is_quoted(tmp_path: Path) -> None:
     code = (
         "import sys; print('much'); print('error: no such file\\n       Look elsewhere.', file=sys.stderr); sys.exit(1)"
     )
-    workers = crew(tmp_path, code, [])
+    workers = make_workers(tmp_path, code, [])
     with working(workers):
         tended(workers)
     with pytest.raises(CobraError, match=r"no such file\n       Look elsewhere\."):
@@ -207,7 +207,7 @@ def test_workers_are_interrupted_when_the_block_ends(tmp_path: Path) -> None:
         "try:\n    print('ready', flush=True)\n    while True: time.sleep(0.05)\n"
         "except KeyboardInterrupt: print('saved', flush=True)"
     )
-    workers = crew(tmp_path, code, [])
+    workers = make_workers(tmp_path, code, [])
     with working(workers):
         until = time.monotonic() + 200
         while sum(path.read_text().count("ready") for path in (tmp_path / "workers").iterdir()) < 2:
@@ -230,17 +230,17 @@ def test_two_workers_one_of_them_killed_and_a_third_that_joins(recipe: Path, tmp
         time.sleep(0.2)
     os.kill(int(running[0].worker.rpartition(":")[2]), signal.SIGKILL)
     joined = subprocess.run(command(recipe, out, "--json"), capture_output=True, text=True, check=True, timeout=400)
-    said, _ = first.communicate(timeout=400)
+    printed, _ = first.communicate(timeout=400)
     assert first.returncode == 0
-    assert miniature.without_times_of(json.loads(said)) == miniature.without_times_of(json.loads(joined.stdout))
+    assert miniature.without_times_of(json.loads(printed)) == miniature.without_times_of(json.loads(joined.stdout))
     status = study_status(out)
-    assert [one.state for one in status.trials] == ["complete"] * 4
+    assert [trial.state for trial in status.trials] == ["complete"] * 4
     assert main(["status", str(out), "--json"]) == 0
 
 
 def _running(out: Path) -> list[TrialStatus]:
     try:
-        return [one for one in study_status(out).trials if one.worker]
+        return [trial for trial in study_status(out).trials if trial.worker]
     except CobraError:
         return []
 
@@ -253,12 +253,12 @@ def test_ctrl_c_comes_to_the_workers_and_says_how_to_go_on(recipe: Path, tmp_pat
         assert time.monotonic() < until
         time.sleep(0.2)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=200)
+    _, printed = process.communicate(timeout=200)
     assert process.returncode == 130
-    assert f"cobra-kit sweep {recipe} --out {out} --workers 2" in said
-    for one in running:
+    assert f"cobra-kit sweep {recipe} --out {out} --workers 2" in printed
+    for trial in running:
         with pytest.raises(ProcessLookupError):
-            os.kill(int(one.worker.rpartition(":")[2]), 0)
+            os.kill(int(trial.worker.rpartition(":")[2]), 0)
     assert not _running(out)  # what they were at waits for the next
 
 

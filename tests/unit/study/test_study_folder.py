@@ -77,7 +77,7 @@ def test_without_a_home_a_study_has_the_caches(
     for name in ("COBRA_KIT_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", "/dev/null")
-    monkeypatch.setattr(files._Fallback, "told", False)
+    monkeypatch.setattr(files.caches._Fallback, "announced", False)
     events: list[object] = []
     with open_study(tmp_path / "study", plan, report=events.append):
         assert files.user_cache() == tmp_path / "study" / "cache"

@@ -17,10 +17,10 @@ def server() -> Iterator[postgres.Server]:
     # Not in pytest's own folder: that is for its user alone, and the server is another's.
     folder = Path(tempfile.mkdtemp(prefix="cobra-kit-postgres-"))
     folder.chmod(0o755)
-    one = postgres.Server(folder)
-    one.start()
-    yield one
-    one.stop()
+    running = postgres.Server(folder)
+    running.start()
+    yield running
+    running.stop()
     shutil.rmtree(folder)
 
 
@@ -35,5 +35,5 @@ def url(request: pytest.FixtureRequest) -> str | None:
     """The URL of a storage, of either kind; None: the journal in the study's folder."""
     if request.param == "journal":
         return None
-    found: str = request.getfixturevalue("database")
-    return found
+    database: str = request.getfixturevalue("database")
+    return database

@@ -31,7 +31,7 @@ from cobra_kit.trials import (
     TrialQueue,
     TrialSpec,
     open_storage,
-    shown,
+    redact_url,
     work,
 )
 from cobra_kit.trials.lease import StaleTrialDetector
@@ -43,121 +43,121 @@ SLOW = HeartbeatConfig(beat_seconds=60, expire_seconds=600)
 @pytest.fixture(autouse=True)
 def _storage(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests that ask for `url` run over every kind of storage; the others over the journal."""
-    found = request.getfixturevalue("url") if "url" in request.fixturenames else None
-    monkeypatch.setattr(sys.modules[__name__], "STORAGE", found)
+    url = request.getfixturevalue("url") if "url" in request.fixturenames else None
+    monkeypatch.setattr(sys.modules[__name__], "STORAGE", url)
 
 
 STORAGE: str | None = None
 
 
-def board(folder: Path, terms: HeartbeatConfig = SLOW) -> TrialQueue:
+def make_queue(folder: Path, heartbeat: HeartbeatConfig = SLOW) -> TrialQueue:
     study = optuna.create_study(
         storage=open_storage(STORAGE, folder),
         study_name="s" if STORAGE is None else folder.name,
         load_if_exists=True,
         sampler=optuna.samplers.RandomSampler(seed=1),
     )
-    return TrialQueue(study, folder, terms)
+    return TrialQueue(study, folder, heartbeat)
 
 
-def points(count: int) -> list[TrialSpec]:
+def make_specs(count: int) -> list[TrialSpec]:
     return [TrialSpec(f"p{number}", {"x": float(number)}, {"arm": "a"}) for number in range(count)]
 
 
-def value(held) -> list[float]:
-    return [held.trial.suggest_float("x", 0, 1000)]
+def value(leased) -> list[float]:
+    return [leased.trial.suggest_float("x", 0, 1000)]
 
 
-def states(one: TrialQueue) -> Counter[str]:
-    return Counter(trial.state.name for trial in one.trials())
+def states(queue: TrialQueue) -> Counter[str]:
+    return Counter(trial.state.name for trial in queue.trials())
 
 
 def test_every_point_is_run_once_and_in_order(tmp_path: Path, url: str | None) -> None:
-    one = board(tmp_path)
-    one.provide(points(5))
-    one.provide(points(5))
+    queue = make_queue(tmp_path)
+    queue.provide(make_specs(5))
+    queue.provide(make_specs(5))
     seen = []
 
-    def objective(held):
-        seen.append(held.name)
-        return value(held)
+    def objective(leased):
+        seen.append(leased.name)
+        return value(leased)
 
-    assert work(one, objective).completed == 5
+    assert work(queue, objective).completed == 5
     assert seen == ["p0", "p1", "p2", "p3", "p4"]
-    assert [trial.value for trial in one.trials()] == [0, 1, 2, 3, 4]
-    assert all(trial.user_attrs["arm"] == "a" for trial in one.trials())
-    again = board(tmp_path)
-    again.provide(points(6))
+    assert [trial.value for trial in queue.trials()] == [0, 1, 2, 3, 4]
+    assert all(trial.user_attrs["arm"] == "a" for trial in queue.trials())
+    again = make_queue(tmp_path)
+    again.provide(make_specs(6))
     assert work(again, objective).completed == 1
 
 
 def test_what_is_not_fixed_is_the_sampler_s(tmp_path: Path, url: str | None) -> None:
-    one = board(tmp_path)
-    one.provide([TrialSpec("t0"), TrialSpec("t1")])
-    work(one, value)
-    first, second = (trial.params["x"] for trial in one.trials())
+    queue = make_queue(tmp_path)
+    queue.provide([TrialSpec("t0"), TrialSpec("t1")])
+    work(queue, value)
+    first, second = (trial.params["x"] for trial in queue.trials())
     assert first != second
 
 
 def test_failures_keep_their_error_and_the_study_goes_on(tmp_path: Path, url: str | None) -> None:
-    one = board(tmp_path)
-    one.provide(points(3))
+    queue = make_queue(tmp_path)
+    queue.provide(make_specs(3))
 
-    def objective(held):
-        if held.name == "p0":
+    def objective(leased):
+        if leased.name == "p0":
             raise CobraError("no such file", where="data.json", hint="Look elsewhere.")
-        if held.name == "p1":
+        if leased.name == "p1":
             raise Infeasible("the projector needs a square grid")
-        return value(held)
+        return value(leased)
 
-    told = []
-    outcome = work(one, objective, report=told.append)
+    events = []
+    outcome = work(queue, objective, report=events.append)
     assert (outcome.completed, outcome.failed, outcome.pruned) == (1, 1, 1)
-    failed, infeasible, _ = one.trials()
+    failed, infeasible, _ = queue.trials()
     assert "no such file" in failed.user_attrs[ERROR]
     assert "Look elsewhere." in failed.user_attrs[ERROR]
     assert infeasible.user_attrs[REASON] == "the projector needs a square grid"
     assert infeasible.state == TrialState.PRUNED
-    assert [event.text for event in told] == ["p0 failed: no such file"]
-    one.provide(points(3))  # what failed is tried anew; what was infeasible stays so
-    assert states(one) == {"FAIL": 1, "PRUNED": 1, "COMPLETE": 1, "WAITING": 1}
+    assert [event.text for event in events] == ["p0 failed: no such file"]
+    queue.provide(make_specs(3))  # what failed is tried anew; what was infeasible stays so
+    assert states(queue) == {"FAIL": 1, "PRUNED": 1, "COMPLETE": 1, "WAITING": 1}
 
 
 def test_fail_fast_raises_the_first_error(tmp_path: Path, url: str | None) -> None:
-    one = board(tmp_path)
-    one.provide(points(3))
+    queue = make_queue(tmp_path)
+    queue.provide(make_specs(3))
 
-    def objective(held):
+    def objective(leased):
         raise ZeroDivisionError("oh")
 
     with pytest.raises(ZeroDivisionError):
-        work(one, objective, fail_fast=True)
-    assert states(one) == {"FAIL": 1, "WAITING": 2}
+        work(queue, objective, fail_fast=True)
+    assert states(queue) == {"FAIL": 1, "WAITING": 2}
 
 
 def test_ctrl_c_gives_the_trial_back_at_once(tmp_path: Path, url: str | None) -> None:
-    one = board(tmp_path)
-    one.provide(points(1))
+    queue = make_queue(tmp_path)
+    queue.provide(make_specs(1))
 
-    def objective(held):
-        value(held)
+    def objective(leased):
+        value(leased)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        work(one, objective)
-    assert states(one) == {"WAITING": 1}
-    held = board(tmp_path).take()
-    assert held is not None
-    assert held.resumed
-    assert held.trial.params == {"x": 0}
+        work(queue, objective)
+    assert states(queue) == {"WAITING": 1}
+    leased = make_queue(tmp_path).take()
+    assert leased is not None
+    assert leased.resumed
+    assert leased.trial.params == {"x": 0}
 
 
 def test_a_silent_worker_s_trial_is_taken_over_and_it_cannot_end_it(tmp_path: Path, url: str | None) -> None:
-    slow, quick = board(tmp_path, SLOW), board(tmp_path, QUICK)
+    slow, quick = make_queue(tmp_path, SLOW), make_queue(tmp_path, QUICK)
     slow.provide([TrialSpec("t0")])
-    held = slow.take()
-    assert held is not None
-    params = held.trial.suggest_float("x", 0, 1000)
+    leased = slow.take()
+    assert leased is not None
+    params = leased.trial.suggest_float("x", 0, 1000)
     assert quick.take() is None
     time.sleep(2.5)
     assert quick.requeue_stale() == [0]
@@ -165,96 +165,96 @@ def test_a_silent_worker_s_trial_is_taken_over_and_it_cannot_end_it(tmp_path: Pa
     assert taken is not None
     assert (taken.number, taken.resumed) == (0, True)
     assert taken.trial.suggest_float("x", 0, 1000) == params  # the same point, not a new one
-    for end in (lambda: slow.complete(held, [1.0]), lambda: slow.fail(held, "x"), lambda: slow.prune(held, "x")):
+    for end in (lambda: slow.complete(leased, [1.0]), lambda: slow.fail(leased, "x"), lambda: slow.prune(leased, "x")):
         with pytest.raises(LeaseLostError, match="has taken it over"):
             end()
     quick.complete(taken, [2.0])
     assert [trial.value for trial in quick.trials()] == [2.0]
     with pytest.raises(LeaseLostError):
-        slow.complete(held, [1.0])
+        slow.complete(leased, [1.0])
 
 
 def test_a_living_worker_keeps_its_trial_however_long_it_takes(tmp_path: Path, url: str | None) -> None:
-    terms = HeartbeatConfig(beat_seconds=0.1, expire_seconds=2.0)
-    one, other = board(tmp_path, terms), board(tmp_path, terms)
-    one.provide(points(1))
-    held = one.take()
-    assert held is not None
+    heartbeat = HeartbeatConfig(beat_seconds=0.1, expire_seconds=2.0)
+    queue, other = make_queue(tmp_path, heartbeat), make_queue(tmp_path, heartbeat)
+    queue.provide(make_specs(1))
+    leased = queue.take()
+    assert leased is not None
     for _ in range(12):
         time.sleep(0.25)
         assert other.take() is None
-        held.check()
-    one.complete(held, value(held))
+        leased.check()
+    queue.complete(leased, value(leased))
 
 
 def test_a_worker_notices_that_it_was_given_up(tmp_path: Path, url: str | None) -> None:
-    one, other = board(tmp_path, QUICK), board(tmp_path, QUICK)
-    one.provide(points(1))
-    held = one.take()
-    assert held is not None
-    held.lease.__exit__(None, None, None)  # its process hangs: no beat from here on
+    queue, other = make_queue(tmp_path, QUICK), make_queue(tmp_path, QUICK)
+    queue.provide(make_specs(1))
+    leased = queue.take()
+    assert leased is not None
+    leased.lease.__exit__(None, None, None)  # its process hangs: no beat from here on
     other.take()
     time.sleep(2.5)
     assert other.take() is not None
     with pytest.raises(LeaseLostError, match=r"no heartbeat could be written for 2 s"):
-        held.check()
+        leased.check()
 
 
 def test_clocks_that_jump_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one = board(tmp_path, SLOW)
-    one.provide(points(1))
-    assert one.take() is not None
-    watch = StaleTrialDetector(SLOW)
-    (trial,) = one.trials()
-    assert not watch.silent(trial)
+    queue = make_queue(tmp_path, SLOW)
+    queue.provide(make_specs(1))
+    assert queue.take() is not None
+    detector = StaleTrialDetector(SLOW)
+    (trial,) = queue.trials()
+    assert not detector.is_stale(trial)
     monkeypatch.setattr(time, "time", lambda: 4e9)
-    assert not watch.silent(trial)
+    assert not detector.is_stale(trial)
     late = StaleTrialDetector(SLOW, clock=iter([0.0, 599.0, 601.0]).__next__)
-    assert [late.silent(trial) for _ in range(3)] == [False, False, True]
+    assert [late.is_stale(trial) for _ in range(3)] == [False, False, True]
 
 
 def test_two_workers_never_get_the_same_trial(tmp_path: Path, url: str | None) -> None:
-    boards = [board(tmp_path) for _ in range(4)]
-    boards[0].provide(points(40))
+    queues = [make_queue(tmp_path) for _ in range(4)]
+    queues[0].provide(make_specs(40))
     taken: list[str] = []
 
-    def objective(held):
-        taken.append(held.name)
-        return value(held)
+    def objective(leased):
+        taken.append(leased.name)
+        return value(leased)
 
-    threads = [threading.Thread(target=work, args=(one, objective)) for one in boards]
+    threads = [threading.Thread(target=work, args=(queue, objective)) for queue in queues]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert sorted(taken) == sorted(f"p{number}" for number in range(40))
-    assert states(boards[0]) == {"COMPLETE": 40}
+    assert states(queues[0]) == {"COMPLETE": 40}
 
 
 def test_a_point_recorded_twice_counts_once(tmp_path: Path, url: str | None) -> None:
-    one = board(tmp_path)
-    one.provide(points(1))
-    one.study.enqueue_trial({"x": 0.0}, user_attrs={NAME: "p0"})  # as two machines without a common folder may do
-    assert work(one, value).completed == 1
-    assert one.trials()[1].user_attrs[ERROR] == "recorded twice; trial 0 counts"
+    queue = make_queue(tmp_path)
+    queue.provide(make_specs(1))
+    queue.study.enqueue_trial({"x": 0.0}, user_attrs={NAME: "p0"})  # as two machines without a common folder may do
+    assert work(queue, value).completed == 1
+    assert queue.trials()[1].user_attrs[ERROR] == "recorded twice; trial 0 counts"
 
 
 @pytest.mark.parametrize("torn", [b'{"op_code":4,"wor', b"\x00\x00", b'{"op_code":4}'])
 def test_half_a_line_of_a_killed_worker_is_cut_off(tmp_path: Path, torn: bytes) -> None:
-    one = board(tmp_path)
-    one.provide(points(2))
+    queue = make_queue(tmp_path)
+    queue.provide(make_specs(2))
     journal = tmp_path / "trials.journal"
     whole = journal.read_bytes()
     journal.write_bytes(whole + torn)
-    assert len(one.trials()) == 2
-    work(one, value)
+    assert len(queue.trials()) == 2
+    work(queue, value)
     assert journal.read_bytes().startswith(whole)
-    assert states(board(tmp_path)) == {"COMPLETE": 2}
+    assert states(make_queue(tmp_path)) == {"COMPLETE": 2}
 
 
 def test_a_full_disk_leaves_the_journal_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one = board(tmp_path)
-    one.provide(points(1))
+    queue = make_queue(tmp_path)
+    queue.provide(make_specs(1))
     before = (tmp_path / "trials.journal").read_bytes()
 
     def full(descriptor: int) -> None:
@@ -262,10 +262,10 @@ def test_a_full_disk_leaves_the_journal_whole(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr("cobra_kit.trials.journal.os.fsync", full)
     with pytest.raises(CobraError, match="a trial cannot be recorded: No space left on device"):
-        one.provide(points(2))
+        queue.provide(make_specs(2))
     monkeypatch.undo()
     assert (tmp_path / "trials.journal").read_bytes() == before
-    assert work(board(tmp_path), value).completed == 1
+    assert work(make_queue(tmp_path), value).completed == 1
 
 
 WORKER = textwrap.dedent("""
@@ -277,10 +277,10 @@ WORKER = textwrap.dedent("""
     folder = Path(sys.argv[1])
     study = optuna.load_study(storage=open_storage(None, folder), study_name="s")
 
-    def objective(held):
-        x = held.trial.suggest_float("x", 0, 1000)
+    def objective(leased):
+        x = leased.trial.suggest_float("x", 0, 1000)
         time.sleep(0.05)
-        held.check()
+        leased.check()
         return [x]
 
     work(TrialQueue(study, folder, HeartbeatConfig(beat_seconds=0.2, expire_seconds=30)), objective, poll_seconds=0.05)
@@ -289,8 +289,8 @@ WORKER = textwrap.dedent("""
 
 @pytest.mark.slow
 def test_fifty_kills_lose_and_double_nothing(tmp_path: Path) -> None:
-    one = board(tmp_path)
-    one.provide(points(200))
+    queue = make_queue(tmp_path)
+    queue.provide(make_specs(200))
     random_numbers = random.Random(3)
 
     def start() -> subprocess.Popen[bytes]:
@@ -305,8 +305,8 @@ def test_fifty_kills_lose_and_double_nothing(tmp_path: Path) -> None:
         workers[victim] = start()
     for worker in workers:
         assert worker.wait() == 0
-    assert states(one) == {"COMPLETE": 200}
-    assert [trial.value for trial in one.trials()] == [float(number) for number in range(200)]
+    assert states(queue) == {"COMPLETE": 200}
+    assert [trial.value for trial in queue.trials()] == [float(number) for number in range(200)]
     ended = Counter(
         entry["trial_id"]
         for line in (tmp_path / "trials.journal").read_text().splitlines()
@@ -316,8 +316,8 @@ def test_fifty_kills_lose_and_double_nothing(tmp_path: Path) -> None:
 
 
 def test_a_password_is_never_shown() -> None:
-    assert shown("postgresql+psycopg://me:secret@host/db") == "postgresql+psycopg://me:***@host/db"
-    assert shown("postgresql://host/db") == "postgresql://host/db"
+    assert redact_url("postgresql+psycopg://me:secret@host/db") == "postgresql+psycopg://me:***@host/db"
+    assert redact_url("postgresql://host/db") == "postgresql://host/db"
 
 
 def test_sqlite_is_refused_with_the_better_choice(tmp_path: Path) -> None:
@@ -330,58 +330,60 @@ def test_a_server_that_restarts_in_the_middle_loses_nothing(
     tmp_path: Path, server: postgres.Server, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.modules[__name__], "STORAGE", database)
-    one = board(tmp_path)
-    one.provide(points(4))
+    queue = make_queue(tmp_path)
+    queue.provide(make_specs(4))
     restarts: list[threading.Thread] = []
 
-    def objective(held):
-        found = value(held)
-        if held.name == "p1":
+    def objective(leased):
+        values = value(leased)
+        if leased.name == "p1":
             server.stop()
             restarts.append(threading.Timer(1.0, server.start))
             restarts[-1].start()
-        return found
+        return values
 
-    assert work(one, objective).completed == 4
+    assert work(queue, objective).completed == 4
     restarts[0].join()
-    assert [trial.value for trial in board(tmp_path).trials()] == [0, 1, 2, 3]
+    assert [trial.value for trial in make_queue(tmp_path).trials()] == [0, 1, 2, 3]
 
 
 def test_a_server_that_stays_away_is_told_and_no_trial_is_blamed(
     tmp_path: Path, server: postgres.Server, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.modules[__name__], "STORAGE", database)
-    monkeypatch.setattr("cobra_kit.trials.storage.PATIENCE", 0.5)
-    one = board(tmp_path)
-    one.provide(points(2))
+    monkeypatch.setattr("cobra_kit.trials.database.PATIENCE", 0.5)
+    queue = make_queue(tmp_path)
+    queue.provide(make_specs(2))
 
-    def objective(held):
+    def objective(leased):
         server.stop()
-        return value(held)
+        return value(leased)
 
     try:
         with pytest.raises(StorageError, match="the storage cannot be reached: ") as caught:
-            work(one, objective)
+            work(queue, objective)
     finally:
         server.start()
     assert "Finished work is kept. Give the same command again when it is back." in str(caught.value)
     # This process lives, so its trial is waited for.
-    again = board(tmp_path, HeartbeatConfig(beat_seconds=0.3, expire_seconds=3.0))
+    again = make_queue(tmp_path, HeartbeatConfig(beat_seconds=0.3, expire_seconds=3.0))
     assert work(again, value, poll_seconds=0.2).completed == 2
     assert states(again) == {"COMPLETE": 2}
 
 
 @pytest.mark.parametrize(
-    ("url", "words"),
+    ("url", "problem"),
     [
         ("postgresql+psycopg://nobody@127.0.0.1:1/db", "the storage cannot be reached: "),
         ("postgresql+nodriver://me@host/db", "no URL of a database: "),
         ("not a url", "no URL of a database: "),
     ],
 )
-def test_a_storage_out_of_reach_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, words: str) -> None:
-    monkeypatch.setattr("cobra_kit.trials.storage.PATIENCE", 0.2)
-    with pytest.raises(StorageError, match=words):
+def test_a_storage_out_of_reach_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, problem: str
+) -> None:
+    monkeypatch.setattr("cobra_kit.trials.database.PATIENCE", 0.2)
+    with pytest.raises(StorageError, match=problem):
         open_storage(url, tmp_path)
 
 

@@ -22,44 +22,44 @@ from cobra_kit.trials import open_storage
 TEXT = miniature.search("train.finetune.learning_rate: {choices: [0.001, 0.002]}", sampler={"use": "grid"})
 
 
-def kind(folder: Path, text: str = TEXT) -> Trials:
+def source(folder: Path, text: str = TEXT) -> Trials:
     return trials_of(load_recipe(miniature.write(folder, text, "kept")))
 
 
 def test_a_study_in_a_database_is_found_again_and_no_other_recipe_joins(tmp_path: Path, database: str) -> None:
-    crew = WorkerOptions(storage=database)
-    with open_session(kind(tmp_path), tmp_path / "one", crew) as one:
-        assert one.status().count("waiting") == 2
+    options = WorkerOptions(storage=database)
+    with open_session(source(tmp_path), tmp_path / "one", options) as sweep:
+        assert sweep.status().count("waiting") == 2
     assert not (tmp_path / "one" / "trials.journal").exists()
     assert study_status(tmp_path / "one").study == "kept"  # the folder knows where its trials are
-    other = kind(tmp_path, TEXT.replace("0.002", "0.003"))
+    other = source(tmp_path, TEXT.replace("0.002", "0.003"))
     with (
         pytest.raises(CobraError, match="made by another recipe") as caught,
-        open_session(other, tmp_path / "two", crew),
+        open_session(other, tmp_path / "two", options),
     ):
         pass
     assert "[0.001, 0.002] there, [0.001, 0.003] now" in str(caught.value)
     assert "study kept" in str(caught.value)
-    with open_session(other, tmp_path / "one", crew, fresh=True) as two:
-        assert two.status().count("waiting") == 2
+    with open_session(other, tmp_path / "one", options, fresh=True) as renewed:
+        assert renewed.status().count("waiting") == 2
 
 
 def test_a_password_is_not_written_down(tmp_path: Path, database: str) -> None:
-    crew = WorkerOptions(storage=database.replace("tester@", "tester:secret@"))
-    with open_session(kind(tmp_path, TEXT.replace("0.002", "0.005")), tmp_path / "three", crew, fresh=True):
+    options = WorkerOptions(storage=database.replace("tester@", "tester:secret@"))
+    with open_session(source(tmp_path, TEXT.replace("0.002", "0.005")), tmp_path / "three", options, fresh=True):
         pass
     kept = "".join(path.read_text(errors="replace") for path in (tmp_path / "three").rglob("*") if path.is_file())
     assert "secret" not in kept
     with pytest.raises(CobraError, match=r"keeps its trials in postgresql\+psycopg://tester:\*\*\*@"):
         study_status(tmp_path / "three")
-    assert study_status(tmp_path / "three", crew.storage).count("waiting") == 2
+    assert study_status(tmp_path / "three", options.storage).count("waiting") == 2
 
 
 def test_many_that_find_an_empty_database_at_once_all_join(tmp_path: Path, server: postgres.Server) -> None:
     url = server.database("empty")
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda _: open_storage(url, tmp_path), range(8)))
-    assert [one.get_all_studies() for one in found] == [[]] * 8
+        storages = list(pool.map(lambda _: open_storage(url, tmp_path), range(8)))
+    assert [storage.get_all_studies() for storage in storages] == [[]] * 8
 
 
 @pytest.mark.slow
@@ -69,11 +69,13 @@ def test_a_whole_sweep_survives_a_server_that_restarts(
     space = "train.finetune.learning_rate: {choices: [0.001, 0.002, 0.004, 0.008]}"
     text = miniature.search(space, sampler={"use": "grid"})
     recipe = miniature.write(tmp_path, text, "restarted")
-    with open_session(trials_of(load_recipe(recipe)), tmp_path / "calm", WorkerOptions()) as one:
-        one.work()
-        calm = one.table()
-    crew, out = WorkerOptions(storage=server.database("restarts")), tmp_path / "restarted"
-    workers = [context.Process(target=miniature.work_on, args=(str(recipe), str(out), crew.storage)) for _ in range(2)]
+    with open_session(trials_of(load_recipe(recipe)), tmp_path / "calm", WorkerOptions()) as sweep:
+        sweep.work()
+        calm = sweep.table()
+    options, out = WorkerOptions(storage=server.database("restarts")), tmp_path / "restarted"
+    workers = [
+        context.Process(target=miniature.work_on, args=(str(recipe), str(out), options.storage)) for _ in range(2)
+    ]
     for worker in workers:
         worker.start()
     restarts = 0
@@ -86,7 +88,7 @@ def test_a_whole_sweep_survives_a_server_that_restarts(
             restarts += 1
     assert restarts == 3
     assert [worker.exitcode for worker in workers] == [0, 0]
-    with open_session(trials_of(load_recipe(recipe)), out, crew) as one:
-        assert one.work().completed == 0
-        assert miniature.without_times(one.table()) == miniature.without_times(calm)
-        assert [trial.state for trial in one.status().trials] == ["complete"] * 4
+    with open_session(trials_of(load_recipe(recipe)), out, options) as sweep:
+        assert sweep.work().completed == 0
+        assert miniature.without_times(sweep.table()) == miniature.without_times(calm)
+        assert [trial.state for trial in sweep.status().trials] == ["complete"] * 4

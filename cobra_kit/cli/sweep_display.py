@@ -1,4 +1,4 @@
-"""What a `sweep` that watches its workers shows: a live board on a terminal, a line per trial elsewhere."""
+"""What a `sweep` that watches its workers shows: a live display on a terminal, a line per trial elsewhere."""
 
 from __future__ import annotations
 
@@ -6,21 +6,25 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import typer
 
-from cobra_kit.cli.progress import message_text
+from cobra_kit.cli.progress import print_message, print_styled
 from cobra_kit.cli.status_text import Line, live_lines, outcome, overview
 from cobra_kit.events import Event, Message
 from cobra_kit.study.reading.status import RUNNING, WAITING, StudyStatus
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.live import Live
 
 _LINE_SECONDS = 60.0
 _SPARE_LINES = 2
 
 
 class ProgressDisplay(Protocol):
-    """Shows a study."""
+    """Shows a study that other processes work on."""
 
     def status(self, status: StudyStatus) -> None:
         """Shows how far it is."""
@@ -33,38 +37,40 @@ class ProgressDisplay(Protocol):
 
 @contextmanager
 def watching() -> Iterator[ProgressDisplay]:
-    """Yields a board for the length of a block."""
+    """Yields a display for the length of a block."""
     if not sys.stderr.isatty():
-        yield PlainBoard()
+        yield PlainDisplay()
         return
     from rich.console import Console
     from rich.live import Live
 
     console = Console(stderr=True, highlight=False)
     with Live(console=console, auto_refresh=False) as live:
-        yield _LiveBoard(console, live)
+        yield _LiveDisplay(console, live)
 
 
-class PlainBoard:
+class PlainDisplay:
     """One line per trial that ends, and every minute in between."""
 
     def __init__(self) -> None:
-        self._told: set[int] | None = None
+        self._printed: set[int] | None = None
         self._last = time.monotonic()
 
     def status(self, status: StudyStatus) -> None:
         """Prints what is new."""
-        ended = {one.number: one for one in status.trials if one.state not in (WAITING, RUNNING)}
-        if self._told is None:  # what an earlier process did is no news
-            self._told = set()
+        ended = {trial.number: trial for trial in status.trials if trial.state not in (WAITING, RUNNING)}
+        if self._printed is None:  # what an earlier process did is no news
+            self._printed = set()
             if ended:
                 typer.echo(overview(status), err=True)
-                self._told = set(ended)
-        for number in sorted(set(ended) - self._told):
-            self._told.add(number)
-            one = ended[number]
-            count = f"{len(self._told)} of {len(status.trials)}"
-            typer.echo("  ".join(filter(None, (f"{one.name}: {one.state}", outcome(status, one), count))), err=True)
+                self._printed = set(ended)
+        for number in sorted(set(ended) - self._printed):
+            self._printed.add(number)
+            trial = ended[number]
+            count = f"{len(self._printed)} of {len(status.trials)}"
+            typer.echo(
+                "  ".join(filter(None, (f"{trial.name}: {trial.state}", outcome(status, trial), count))), err=True
+            )
             self._last = time.monotonic()
         if time.monotonic() - self._last >= _LINE_SECONDS:
             typer.echo(overview(status), err=True)
@@ -72,17 +78,11 @@ class PlainBoard:
 
     def report(self, event: Event, /) -> None:
         """Prints a message."""
-        if isinstance(event, Message):
-            typer.echo(message_text(event), err=True)
+        print_message(event)
 
 
-class _LiveBoard:
-    def __init__(self, console: object, live: object) -> None:
-        from rich.console import Console
-        from rich.live import Live
-
-        assert isinstance(console, Console)
-        assert isinstance(live, Live)
+class _LiveDisplay:
+    def __init__(self, console: Console, live: Live) -> None:
         self._console, self._live = console, live
 
     def status(self, status: StudyStatus) -> None:
@@ -94,5 +94,4 @@ class _LiveBoard:
 
     def report(self, event: Event, /) -> None:
         if isinstance(event, Message):
-            style = "yellow" if event.level == "warning" else "dim"
-            self._console.print(message_text(event), markup=False, style=style)
+            print_styled(event, self._console)

@@ -15,7 +15,7 @@ WAITING, WORKING, DONE = "waiting", "working", "done"
 
 
 @dataclass(slots=True)
-class Row:
+class ProgressRow:
     """One line.
 
     Args:
@@ -67,7 +67,7 @@ class Row:
         return self.done / self.total if self.total else 0.0
 
 
-class ProgressDisplay:
+class ProgressRows:
     """The rows of a study.
 
     Args:
@@ -77,25 +77,25 @@ class ProgressDisplay:
 
     def __init__(self, plan: StudyPlan | None, clock: Callable[[], float] = time.monotonic) -> None:
         several = plan is not None and len(plan.seeds) > 1
-        self._runs = {run.name: Row(run.name if several else run.arm) for run in plan.runs} if plan else {}
+        self._runs = {run.name: ProgressRow(run.name if several else run.arm) for run in plan.runs} if plan else {}
         self._is_open = plan is None
-        self._shared: dict[str, Row] = {}
+        self._shared: dict[str, ProgressRow] = {}
         self._clock = clock
         self._began: dict[int, tuple[str, float, int]] = {}
         self._latest = clock()
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[ProgressRow]:
         """Returns shared work that is not finished, then the runs."""
         return [*(row for row in self._shared.values() if row.state != DONE), *self._runs.values()]
 
-    def take(self, event: Event) -> Row | None:
+    def take(self, event: Event) -> ProgressRow | None:
         """Notes an event; returns the row that it changed, or None."""
         row = self._noted(event)
         self._latest = self._clock()
         return row
 
-    def _noted(self, event: Event) -> Row | None:
+    def _noted(self, event: Event) -> ProgressRow | None:
         row = self._row(event)
         if row is None:
             return None
@@ -120,16 +120,16 @@ class ProgressDisplay:
             row.figures, row.seconds_left = f"loss {event.loss:.3f}", 0.0
         return row
 
-    def _row(self, event: Event) -> Row | None:
+    def _row(self, event: Event) -> ProgressRow | None:
         if event.arm and self._is_open:
-            return self._runs.setdefault(event.arm, Row(event.arm))
+            return self._runs.setdefault(event.arm, ProgressRow(event.arm))
         if event.arm in self._runs:
             return self._runs[event.arm]
         if isinstance(event, Progress):
-            return self._shared.setdefault(event.task, Row(event.task))
+            return self._shared.setdefault(event.task, ProgressRow(event.task))
         return None
 
-    def _count(self, row: Row, event: Progress) -> None:
+    def _count(self, row: ProgressRow, event: Progress) -> None:
         began = self._began.get(id(row))
         if began is None or began[0] != event.task or event.done < row.done or row.state == DONE:
             # Work that reports first when some of it is done began when whatever was before it ended.
