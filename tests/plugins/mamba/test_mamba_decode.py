@@ -98,9 +98,9 @@ def test_equals_the_plain_step(width: int, expand: int, d_state: int, rank: int,
         reference = plain(exact_model, embeddings.double(), exact)
         pairs = {"y": (y, expected, reference)}
         pairs |= {name: (ours.tensors[name], theirs.tensors[name], exact.tensors[name]) for name in ours.tensors}
-        for name, (ours, same, true) in pairs.items():
+        for name, (result, same, true) in pairs.items():
             # The plain step's own distance from the truth, where a norm of one channel magnifies rounding.
-            assert relative_error(ours, true) <= max(EXACT, 5 * relative_error(same, true)), name
+            assert relative_error(result, true) <= max(EXACT, 5 * relative_error(same, true)), name
     assert torch.equal(ours.lengths, theirs.lengths)
 
 

@@ -134,9 +134,9 @@ def test_reset_fills_everything_and_repeats(family: Family) -> None:
         for tensor in (*tower.parameters(), *tower.buffers()):
             tensor.data.fill_(torch.nan)
         tower.reset_parameters(torch.Generator().manual_seed(7))
-    for (name, tensor), (_, other) in zip(first.state_dict().items(), second.state_dict().items(), strict=True):
+    for (name, tensor), (_, again) in zip(first.state_dict().items(), second.state_dict().items(), strict=True):
         assert torch.isfinite(tensor).all(), name
-        assert torch.equal(tensor, other), name
+        assert torch.equal(tensor, again), name
     other = build(family, TinySizes(), (64, 64), seed=8)
     assert not torch.equal(other.vit.get_parameter("pos_embed"), first.vit.get_parameter("pos_embed"))
 
