@@ -16,6 +16,9 @@ ROOT = Path(__file__).parents[2]
 SAYING_NOTHING = {"one", "found", "said"}
 """A variable is called after what it holds: `trial`, `row`, `config`, `arm`, `answer`."""
 
+PUBLIC = {("cobra_kit/plugin.py", "found"), ("cobra_kit/cli/doctor_text.py", "found")}
+"""`Diagnosis.found` is a field that plugins of v1 set by its name."""
+
 RETIRED = {
     "Album": "ReportImages",
     "Beginning": "StagePrefix",
@@ -60,6 +63,8 @@ def violations() -> dict[str, list[str]]:
         for path in sorted(base.rglob("*.py")):
             room = path.relative_to(base).parts[0].removesuffix(".py")
             for line, name in identifiers(path.read_text(encoding="utf-8")):
+                if (str(path.relative_to(ROOT)), name) in PUBLIC:
+                    continue
                 if name in SAYING_NOTHING or name in RETIRED:
                     use = f" (now {RETIRED[name]})" if name in RETIRED else ""
                     by_room.setdefault(room, []).append(f"{path.relative_to(ROOT)}:{line}: {name}{use}")
