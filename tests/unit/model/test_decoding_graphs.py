@@ -227,14 +227,14 @@ def test_a_step_of_mamba_can_be_recorded(
 @pytest.mark.parametrize("tokens", [6, 300], ids=["one bucket", "two buckets"])
 def test_a_growing_step_has_one_graph_per_bucket(tmp_path: Any, monkeypatch: pytest.MonkeyPatch, tokens: int) -> None:
     """The Transformer, which on a GPU may not look at lengths, attends to as much as the host says."""
-    from cobra_kit_transformer import cache
+    from cobra_kit_transformer import slots
 
     (tmp_path / "t.yaml").write_text(TRANSFORMER)
     model = compose(tmp_path / "t.yaml").eval()
     batch, recorder = prompts(model, QUESTIONS), Recorder()
     plain = answers(model, batch, graphs="never", stop_ids=[], max_new_tokens=tokens)
     assert len({token for row in plain for token in row}) > 5
-    monkeypatch.setattr(cache, "looks_are_free", lambda device: False)
+    monkeypatch.setattr(slots, "looks_are_free", lambda device: False)
     got = answers(model, batch, graphs="always", recorder=recorder, stop_ids=[], max_new_tokens=tokens)
     assert got == plain
     assert recorder.captured == (1 if tokens == 6 else 2)
