@@ -70,7 +70,7 @@ def stage_prefixes(run: RunPlan, fingerprint: str) -> list[StagePrefix]:
 
 
 def shared_keys(runs: Sequence[RunPlan], fingerprints: Mapping[str, str]) -> frozenset[str]:
-    """Returns the keys of the stage_prefixes that more than one run has.
+    """Returns the keys of the stage prefixes that more than one run has.
 
     Args:
         runs: Of a study.
@@ -113,7 +113,7 @@ def shared_stages(
         run: The run.
         model: Its model; its weights change.
         source: Its data.
-        keys: Of the stage_prefixes that are shared.
+        keys: Of the stage prefixes that are shared.
         folder: Where they are kept; it is made.
         feature_folder: Where encoder features are kept.
         report: Told about training, and about stages that are taken from other runs.

@@ -46,7 +46,7 @@ class StudyCache:
         self._sources: dict[str, DataSource] = {}
 
     def stage_keys(self, run: RunPlan) -> frozenset[str]:
-        """Returns the keys of the stage_prefixes that a run may share with others."""
+        """Returns the keys of the stage prefixes that a run may share with others."""
         if self._more_to_come:
             return frozenset(prefix.key for prefix in stage_prefixes(run, self.source(run).fingerprint)[:-1])
         return self._known_keys
