@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from rounding import check_same
-from transformer_checks import check_contract, check_packing, close, sequence
+from transformer_checks import SMALL, check_contract, check_packing, close, sequence
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from cobra_kit._plugins import default_registry
@@ -24,19 +24,6 @@ from cobra_kit_transformer.hf_config import (
     Vicuna7bConfig,
 )
 from cobra_kit_transformer.published import MOBILELLAMA_2_7B, PHI_2, PYTHIA_2_8B, VICUNA_7B
-
-LOUD = {"initializer_range": 0.15}  # attention that matters: wrong positions or masks would hardly show at 0.02
-SMALL = {
-    "vocab_size": 97,
-    "hidden_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 72,
-    "bos_token_id": None,
-    "eos_token_id": None,
-    "pad_token_id": None,
-    **LOUD,
-}
 
 
 def hf(model_type: str, **settings: Any) -> HfConfig:

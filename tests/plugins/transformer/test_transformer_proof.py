@@ -13,7 +13,7 @@ import torch
 from rounding import check_same
 from torch import Tensor
 from torch.nn import functional as F
-from transformer_checks import check_contract, check_packing
+from transformer_checks import SMALL, check_contract, check_packing
 from transformers import AutoConfig, AutoModelForCausalLM, Mamba2Config
 
 from cobra_kit.errors import PluginError, ShapeError
@@ -34,17 +34,6 @@ from cobra_kit_transformer.hf_config import (
 from cobra_kit_transformer.shrink import WINDOW, parameters_of, shrink
 from cobra_kit_transformer.slots import Step
 
-SMALL = {
-    "vocab_size": 97,
-    "hidden_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 72,
-    "bos_token_id": None,
-    "eos_token_id": None,
-    "pad_token_id": None,
-    "initializer_range": 0.15,
-}
 SCALED: dict[str, dict[str, Any]] = {
     "gemma": {"num_key_value_heads": 1, "head_dim": 16},
     "biogpt": {"scale_embedding": True},

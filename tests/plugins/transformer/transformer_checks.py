@@ -7,6 +7,20 @@ from torch import Tensor
 
 from cobra_kit.interfaces import Backbone, FusedSequence, LayoutBatch
 
+LOUD = {"initializer_range": 0.15}  # attention that matters: wrong positions or masks would hardly show at 0.02
+SMALL = {
+    "vocab_size": 97,
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 72,
+    "bos_token_id": None,
+    "eos_token_id": None,
+    "pad_token_id": None,
+    **LOUD,
+}
+"""Settings of a small model of most types that transformers knows."""
+
 
 def sequence(rows: list[Tensor]) -> FusedSequence:
     """Embeddings of rows [s_i d], padded on the right with noise that must not matter."""
