@@ -1,26 +1,14 @@
 from __future__ import annotations
 
-import multiprocessing
-import os
-import sys
-from multiprocessing import forkserver
-from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import miniature
 import pytest
+from study_fixtures import cache, context, own_cache
 
 from cobra_kit.report import AblationTable
 
-
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COBRA_KIT_CACHE", str(cache))
+__all__ = ["cache", "context", "own_cache"]
 
 
 @pytest.fixture
@@ -39,16 +27,3 @@ def finished(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
         patch.setenv("COBRA_KIT_CACHE", str(cache))
         table = cobra_kit.run(path, out=folder / "study", control="shuffled-images")
     return path, folder / "study", table
-
-
-@pytest.fixture(scope="session")
-def context() -> ForkServerContext:
-    """Processes that need not import torch each for itself: a server that has done so makes them."""
-    server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(
-        ["killed_run", "miniature", "cobra_kit.study.execution.run_trial", "cobra_kit.text.tokenizer"]
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-        forkserver.ensure_running()
-    return server

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import postgres
 import pytest
+from study_fixtures import cache, context, own_cache
+
+__all__ = ["cache", "context", "own_cache"]
 
 
 @pytest.fixture(scope="session")
