@@ -18,6 +18,18 @@ from typing import Any
 MODULES = {
     "cobra_kit.store": "cobra_kit.files",
     "cobra_kit.data.lock": "cobra_kit.locks",
+    "cobra_kit.statistics.bootstrap": "cobra_kit.statistics.intervals",
+    "cobra_kit.study.devices": "cobra_kit.study.execution.devices",
+    "cobra_kit.study.events": "cobra_kit.study.execution.events",
+    "cobra_kit.study.forecast": "cobra_kit.forecast.forecast",
+    "cobra_kit.study.loading": "cobra_kit.study.reading.loading",
+    "cobra_kit.study.reporting": "cobra_kit.study.reading.report",
+    "cobra_kit.study.reproduce": "cobra_kit.reproduce",
+    "cobra_kit.study.results": "cobra_kit.study.reading.results",
+    "cobra_kit.study.runner": "cobra_kit.study.execution.run_study",
+    "cobra_kit.study.status": "cobra_kit.study.reading.status",
+    "cobra_kit.study.stored": "cobra_kit.study.reading.stored_study",
+    "cobra_kit.study.trials": "cobra_kit.trials",
 }
 """Modules by their old name."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -15,7 +16,7 @@ from cobra_kit.data.features import FeatureCache
 from cobra_kit.data.pictures import LivePictures, NoPictures, Pictures
 from cobra_kit.data.prepared import RowForm, TrainingSet
 from cobra_kit.data.rows import DataSource, TrainingRow
-from cobra_kit.errors import TrainingError
+from cobra_kit.errors import ArgumentError, TrainingError
 from cobra_kit.events import Reporter, silent
 from cobra_kit.model import VisionLanguageModel
 from cobra_kit.recipe.diff import differences
@@ -58,7 +59,13 @@ class RunSettings:
 
 
 def train_run(
-    model: VisionLanguageModel, source: DataSource, settings: RunSettings, folder: Path, *, report: Reporter = silent
+    model: VisionLanguageModel,
+    source: DataSource,
+    settings: RunSettings | TrainSection,
+    folder: Path,
+    *,
+    report: Reporter = silent,
+    **options: Any,
 ) -> TrainResult:
     """Trains a model in place and returns what it took.
 
@@ -68,21 +75,31 @@ def train_run(
     Args:
         model: Freshly composed, with the seed of the run.
         source: Rows and pictures.
-        settings: The stages, and how they are trained.
+        settings: The stages, and how they are trained; or a recipe's section `train` alone, with `options` beside it.
         folder: The run's folder: `checkpoints/` and `metrics.jsonl` go there.
         report: Told about everything that takes time.
+        options: Beside a section: the other fields of `RunSettings`, such as `seed`. `pace` is read as `intervals`.
 
     Raises:
         TrainingError: The loss is not finite, the folder belongs to other settings, or cannot be written.
         DataError: Rows or pictures are missing or broken, or more is cut from the rows than is allowed.
         KeyboardInterrupt: Somebody pressed Ctrl-C; everything is saved.
     """
-    run = _Run(model, source, settings, folder, report)
+    run = _Run(model, source, _settings(settings, options), folder, report)
     components = () if model.recipe is None else [part.component for part in model.recipe.parts.values()]
     with _own_random_state(model.device), attributed(components):
         run.run()
     model.eval()
     return TrainResult(tuple(run.results), run.resumed_at)
+
+
+def _settings(settings: RunSettings | TrainSection, options: dict[str, Any]) -> RunSettings:
+    if isinstance(settings, RunSettings):
+        if options:
+            raise ArgumentError(f"settings say everything: {', '.join(options)} cannot stand beside them")
+        return settings
+    intervals = options.pop("pace", None)  # its name until 0.1
+    return RunSettings(settings, **({"intervals": intervals} if intervals is not None else {}), **options)
 
 
 class _Run:

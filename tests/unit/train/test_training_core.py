@@ -101,3 +101,15 @@ def test_an_interrupt_saves_and_stops():
     pressed.number = 2
     assert not loop.run(pressed)
     assert loop.progress.step == len(kept) == 1
+
+
+def test_a_section_with_options_is_the_short_form_of_settings(tmp_path):
+    from cobra_kit.errors import ArgumentError
+    from cobra_kit.recipe.sections import TrainSection
+    from cobra_kit.train import RunSettings, TrainIntervals
+    from cobra_kit.train.run import _settings
+
+    section, pace = TrainSection.model_validate({"finetune": {"steps": 2}}), TrainIntervals(log_steps=3)
+    assert _settings(section, {"seed": 4, "pace": pace}) == RunSettings(section, seed=4, intervals=pace)
+    with pytest.raises(ArgumentError, match="settings say everything: seed"):
+        _settings(RunSettings(section, seed=4), {"seed": 5})
