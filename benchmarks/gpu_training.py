@@ -84,10 +84,10 @@ def _steps(report: Report, subject: Subject, device: torch.device, rows: int, dr
 
 
 def _batch(model: VisionLanguageModel, rows: int, text_tokens: int) -> Batch:
-    """Returns equal rows of one picture and about so many text tokens, most of them an answer."""
-    picture, answer = Image.new("RGB", (384, 384), "gray"), "a"
+    """Returns equal rows of one image and about so many text tokens, most of them an answer."""
+    image, answer = Image.new("RGB", (384, 384), "gray"), "a"
     while True:
-        row = model.processor.row([("What is this?", answer)], [picture])
+        row = model.processor.row([("What is this?", answer)], [image])
         missing = text_tokens - len(row.text.ids)
         if missing <= 0:
             return model.processor.collate([row] * rows).to(model.device)

@@ -96,7 +96,7 @@ def replay(grid: list[Recorded], recipe: Any, seed: int, trials: int) -> tuple[R
 def lower_end(best: Recorded) -> float:
     """Returns the lower end of the 95 % interval of a point's value, the mean over its benchmarks.
 
-    The benchmarks' own intervals (bootstrap, clustered by picture) are combined as independent ones.
+    The benchmarks' own intervals (bootstrap, clustered by image) are combined as independent ones.
     """
     halves = []
     for scores in best.scores.values():

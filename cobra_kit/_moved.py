@@ -18,6 +18,7 @@ from typing import Any
 MODULES = {
     "cobra_kit.store": "cobra_kit.files",
     "cobra_kit.data.lock": "cobra_kit.locks",
+    "cobra_kit.data.pictures": "cobra_kit.data.images",
     "cobra_kit.statistics.bootstrap": "cobra_kit.statistics.intervals",
     "cobra_kit.study.devices": "cobra_kit.study.execution.devices",
     "cobra_kit.study.events": "cobra_kit.study.execution.events",
@@ -33,7 +34,12 @@ MODULES = {
 }
 """Modules by their old name."""
 
-NAMES: dict[str, str] = {}
+NAMES: dict[str, str] = {
+    "cobra_kit.data.pictures.LivePictures": "cobra_kit.data.images.LiveImages",
+    "cobra_kit.data.pictures.NoPictures": "cobra_kit.data.images.NoImages",
+    "cobra_kit.data.pictures.Pictures": "cobra_kit.data.images.Images",
+    "cobra_kit.evaluate.control.shuffled_pictures": "cobra_kit.evaluate.control.shuffled_images",
+}
 """Names by where they were: `cobra_kit.room.Old` -> `cobra_kit.room.New`; see `moved_name`."""
 
 
@@ -61,9 +67,11 @@ class MovedModule(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # what the import system asks for itself
             raise AttributeError(name)
-        new = MODULES[self.__name__]
-        value = getattr(import_module(new), name)
-        _warn(f"{self.__name__}.{name}", f"{new}.{name}")
+        old = f"{self.__name__}.{name}"
+        new = NAMES.get(old, f"{MODULES[self.__name__]}.{name}")
+        home, _, name_now = new.rpartition(".")
+        value = getattr(import_module(home), name_now)
+        _warn(old, new)
         return value
 
 

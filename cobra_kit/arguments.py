@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import operator
 import os
-from collections.abc import Iterable, Mapping, Set
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Set
+from functools import wraps
 from numbers import Real
 from pathlib import Path
-from typing import SupportsIndex, TypeVar, cast
+from typing import Any, SupportsIndex, TypeVar, cast
 
 from cobra_kit.errors import ArgumentError, kind_of
 
@@ -157,3 +159,44 @@ def instance(value: object, wanted: type[Value], name: str, *, hint: str | None 
 def _shorten(number: int) -> str:
     """Returns a number that has too many digits to be read, or for Python to write, as a power."""
     return str(number) if number.bit_length() < 128 else f"about {'-' if number < 0 else ''}2**{number.bit_length()}"
+
+
+def renamed_arguments(**new_names: str) -> Callable[[Value], Value]:
+    """Lets a function, or a dataclass and its fields, be used by the keywords that it had.
+
+    Args:
+        **new_names: The keyword now by the keyword before.
+
+    Returns:
+        A decorator; whoever uses an old keyword reads the new one in a `DeprecationWarning`.
+    """
+
+    def decorate(target: Value) -> Value:
+        call = target.__init__ if isinstance(target, type) else target  # type: ignore[misc]
+        name = target.__name__  # type: ignore[attr-defined]
+
+        @wraps(call)  # type: ignore[arg-type]
+        def called(*args: Any, **keywords: Any) -> Any:
+            for old in new_names.keys() & keywords.keys():
+                if new_names[old] in keywords:
+                    raise ArgumentError(f"{name}: {old} is called {new_names[old]} now, and both are given")
+                warnings.warn(f"{name}: {old} is called {new_names[old]} now", DeprecationWarning, stacklevel=2)
+                keywords[new_names[old]] = keywords.pop(old)
+            return call(*args, **keywords)  # type: ignore[operator]
+
+        if not isinstance(target, type):
+            return cast(Value, called)
+        target.__init__ = called  # type: ignore[misc]
+        for old, new in new_names.items():
+            setattr(target, old, _old_field(name, old, new))
+        return target
+
+    return decorate
+
+
+def _old_field(owner: str, old: str, new: str) -> property:
+    def value(self: object) -> Any:
+        warnings.warn(f"{owner}: {old} is called {new} now", DeprecationWarning, stacklevel=2)
+        return getattr(self, new)
+
+    return property(value)

@@ -75,7 +75,7 @@ class KernelError(CobraError):
 
 
 class DataError(CobraError):
-    """A data source, its rows or its pictures are missing or broken."""
+    """A data source, its rows or its images are missing or broken."""
 
 
 class TrainingError(CobraError):

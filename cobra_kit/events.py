@@ -80,13 +80,13 @@ class StageDone(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress(Event):
-    """Work that counts up, such as pictures drawn, features computed or questions answered.
+    """Work that counts up, such as images drawn, features computed or questions answered.
 
     Args:
         task: What is done, as a user reads it: `features of siglip/tiny`.
         done: How many are done.
         total: Of how many.
-        unit: What is counted: `pictures`.
+        unit: What is counted: `images`.
     """
 
     task: str

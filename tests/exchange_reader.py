@@ -24,10 +24,10 @@ def without_cobra_kit(folder: str) -> str:
     return "it opened"
 
 
-def answers(folder: str, picture: str) -> dict[str, object]:
+def answers(folder: str, image: str) -> dict[str, object]:
     processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
     model = AutoModel.from_pretrained(folder, trust_remote_code=True)
-    inputs = processor(images=[picture, None], text=QUESTIONS).to("cpu")
+    inputs = processor(images=[image, None], text=QUESTIONS).to("cpu")
     ids = model.generate(**inputs, max_new_tokens=10, do_sample=False)
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
     again = AutoModelForImageTextToText.from_pretrained(folder, trust_remote_code=True, dtype="bfloat16")
@@ -44,6 +44,6 @@ def answers(folder: str, picture: str) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    picture, *folders = sys.argv[1:]
+    image, *folders = sys.argv[1:]
     said = without_cobra_kit(folders[0])
-    print(json.dumps({"without": said, **{folder: answers(folder, picture) for folder in folders}}))
+    print(json.dumps({"without": said, **{folder: answers(folder, image) for folder in folders}}))

@@ -62,7 +62,7 @@ def _scored(benchmarks: Mapping[str, Any], arm: int, hostile: bool) -> dict[str,
         scores = [
             QuestionScore(
                 question_id=question.question_id,
-                picture=question.picture,
+                image=question.image,
                 # The first arm is right on three of four questions, the second on others, and so on.
                 score=float((index + arm) % 4 != 0),
                 prediction=HOSTILE.replace("\ud800", "") if hostile else f"answer {arm}",

@@ -1,4 +1,4 @@
-"""The smallest study that goes all the way: drawn pictures, two arms, twenty steps, every benchmark; seconds in all."""
+"""The smallest study that goes all the way: drawn images, two arms, twenty steps, every benchmark; seconds in all."""
 
 from __future__ import annotations
 

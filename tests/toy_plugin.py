@@ -63,7 +63,7 @@ def patches_of(image: Image) -> PreparedImage:
 
 
 class ToyEncoder(VisionEncoder):
-    """The mean colour of each 8 x 8 patch, widened. Any picture size: the grid follows the picture."""
+    """The mean colour of each 8 x 8 patch, widened. Any image size: the grid follows the image."""
 
     def __init__(self, config: ToyEncoderConfig) -> None:
         super().__init__(config)

@@ -1,4 +1,4 @@
-"""A data source that a toy model can learn: plain pictures, and questions about their colour."""
+"""A data source that a toy model can learn: plain images, and questions about their colour."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 
 
 class ToySource:
-    """`rows` pictures of one colour each, 16 x 16; every third row has a second turn, so lengths differ."""
+    """`rows` images of one colour each, 16 x 16; every third row has a second turn, so lengths differ."""
 
     def __init__(self, rows: int = 30, *, broken: tuple[int, ...] = (), name: str = "toy") -> None:
         names = list(COLOURS)
@@ -30,7 +30,7 @@ class ToySource:
             turns.append(("Is it a picture?", "yes"))
         return TrainingRow(f"r{i}", (f"p{i}.png",), tuple(turns), ("colour", "medium")[: len(turns)])
 
-    def picture(self, image_id: str) -> Image.Image:
+    def image(self, image_id: str) -> Image.Image:
         self.decoded.append(image_id)
         if image_id in self._broken:
             raise ImageError("the file is truncated", where=image_id)
@@ -38,7 +38,7 @@ class ToySource:
         pixels = np.clip(np.array(COLOURS[self._colours[image_id]]) + noise, 0, 255)
         return Image.fromarray(pixels.astype(np.uint8))
 
-    def picture_ids(self, split):
+    def image_ids(self, split):
         return tuple(self._colours) if split == "train" else ()
 
     def benchmarks(self, split):

@@ -1,4 +1,4 @@
-"""The words and sentences that the small tokenizer is made from: our own, about simple pictures."""
+"""The words and sentences that the small tokenizer is made from: our own, about simple images."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class Case:
         subject: The model's name.
         dtype: Of its weights.
         prompt: What it reads.
-        encoded: Whether a picture goes through encoder and projector.
+        encoded: Whether an image goes through encoder and projector.
         new_tokens: Tokens per answer; stop tokens end none, so that every answer has as many.
         graphs: Whether steps may run as a graph.
         peak: The most memory, once it was measured.

@@ -12,7 +12,7 @@ from cobra_kit.bench.results import Measurement
 def curves(measurements: Sequence[Measurement]) -> dict[str, dict[str, list[tuple[int, float]]]]:
     """Returns per setting (dtype and rows), per subject, its (context, seconds per token), contexts rising.
 
-    A context reached with a picture and one reached with text alone stand on one curve: to a backbone they are the
+    A context reached with an image and one reached with text alone stand on one curve: to a backbone they are the
     same.
     """
     by_setting: dict[str, dict[str, list[tuple[int, float]]]] = {}

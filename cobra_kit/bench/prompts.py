@@ -24,7 +24,7 @@ class Prompt:
     """A batch of prompts and the model that reads it.
 
     Args:
-        model: The model; where visual tokens are given instead of a picture, with a projector that lets them through.
+        model: The model; where visual tokens are given instead of an image, with a projector that lets them through.
         batch: On the model's device.
         text_tokens: Of each row.
         visual_tokens: Of each row.
@@ -42,8 +42,8 @@ class Prompt:
 
 
 def paper_prompt(model: VisionLanguageModel) -> Prompt:
-    """Returns one picture with the paper's question (arXiv 2403.14520v4, section 4.3), through the model's template."""
-    row = model.processor.row([(PAPER_QUESTION, None)], [picture()], for_generation=True)
+    """Returns one image with the paper's question (arXiv 2403.14520v4, section 4.3), through the model's template."""
+    row = model.processor.row([(PAPER_QUESTION, None)], [noise_image()], for_generation=True)
     return _prompt(model, [row])
 
 
@@ -54,14 +54,14 @@ def prompt(model: VisionLanguageModel, *, rows: int, text_tokens: int, image_tok
         model: In eval mode.
         rows: How many.
         text_tokens: Text tokens of each.
-        image_tokens: Visual tokens of each; 0: no picture; None: a picture, encoded and projected by the model.
+        image_tokens: Visual tokens of each; 0: no image; None: an image, encoded and projected by the model.
 
     Raises:
         CobraError: The fusion scheme cannot place so many visual tokens.
     """
     images: list[Any] = []
     if image_tokens is None:
-        images = [model.processor.preprocess(picture())]
+        images = [model.processor.preprocess(noise_image())]
     elif image_tokens:
         model = _without_projector(model)
         values = torch.randn(image_tokens, model.backbone.hidden_size, generator=torch.Generator().manual_seed(_SEED))
@@ -78,8 +78,8 @@ def prompt(model: VisionLanguageModel, *, rows: int, text_tokens: int, image_tok
     return _prompt(model, [PreparedRow(text, tuple(images), layout)] * rows)
 
 
-def picture() -> Image.Image:
-    """Returns the picture that every model is shown: noise, since times do not depend on what is in it."""
+def noise_image() -> Image.Image:
+    """Returns the image that every model is shown: noise, since times do not depend on what is in it."""
     pixels = np.random.default_rng(_SEED).integers(0, 256, (_SIDE, _SIDE, 3), dtype=np.uint8)
     return Image.fromarray(pixels)
 

@@ -37,7 +37,7 @@ class Measurement:
         batch: Rows decoded together.
         text_tokens: Of each prompt.
         visual_tokens: Of each prompt.
-        encoded: Whether a picture was encoded and projected in the time to the first token.
+        encoded: Whether an image was encoded and projected in the time to the first token.
         context: Tokens of each prompt, all kinds.
         new_tokens: Tokens decoded after it, the first included.
         first_token: Seconds from the prepared prompt to the first token of every row.

@@ -13,7 +13,7 @@ from cobra_kit.model.decoding import GraphUse
 
 GENERAL, COBRA = "general", "cobra"
 PROTOCOLS = (GENERAL, COBRA)
-"""`cobra` is the paper's: one picture, one prompt, exactly 256 tokens. `general` varies what a time depends on."""
+"""`cobra` is the paper's: one image, one prompt, exactly 256 tokens. `general` varies what a time depends on."""
 
 RANDOM, OF_RECIPE = "random", "recipe"
 WEIGHTS = (RANDOM, OF_RECIPE)
@@ -24,7 +24,7 @@ PAPER_TOKENS = 256
 """The prompt and the number of tokens of arXiv 2403.14520v4, section 4.3."""
 
 OWN_IMAGE = "recipe"
-"""The picture goes through the recipe's own encoder and projector."""
+"""The image goes through the recipe's own encoder and projector."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Settings:
         dtypes: Names of floating-point types of the weights.
         batch: Rows that are decoded together.
         prompt_tokens: Text tokens of a prompt.
-        image_tokens: Visual tokens of a prompt: a number, 0 for none, or None for the recipe's own picture, encoded
+        image_tokens: Visual tokens of a prompt: a number, 0 for none, or None for the recipe's own image, encoded
             and projected. Given a number, random ones stand behind the projector, and encoder and projector rest.
         new_tokens: Tokens that are decoded after a prompt.
         repeats: Measured rounds.
@@ -110,7 +110,7 @@ def numbers(text: str, option: str) -> tuple[int, ...]:
 
 
 def image_numbers(text: str) -> tuple[int | None, ...]:
-    """Returns the numbers of `recipe,0,729`, None for the recipe's own picture.
+    """Returns the numbers of `recipe,0,729`, None for the recipe's own image.
 
     Raises:
         CobraError: Something else stands there.

@@ -31,9 +31,9 @@ def scenes(
     towers: Annotated[int, typer.Option("--towers", metavar="N", help="Pictures for pretraining small encoders.")] = 0,
     png: Annotated[bool, typer.Option("--png", help="Also write every picture as a PNG file.")] = False,
 ) -> None:
-    """Draw the embedded world: pictures, LLaVA rows and benchmark files that cannot be guessed.
+    """Draw the embedded world: images, LLaVA rows and benchmark files that cannot be guessed.
 
-    Prints, per benchmark, what an oracle that never sees a picture scores (floor) and the best possible score
+    Prints, per benchmark, what an oracle that never sees an image scores (floor) and the best possible score
     (ceiling).
     """
     from cobra_kit.data.scenes import SceneDataset, SceneParams, generate

@@ -63,8 +63,10 @@ def _arm(forecast: Forecast, arm: ArmForecast, names: Sequence[str], price: floa
 
 def _stage(forecast: Forecast, stage: StageForecast, image_tokens: int) -> dict[str, Any]:
     device_pass = stage.device_pass
+    work = asdict(stage.work)
+    work["pictures"] = work.pop("image_count")  # as it was called when the first readers were written
     return {
-        **asdict(stage.work),
+        **work,
         "row_tokens": stage.work.row_tokens(image_tokens),
         "tokens": stage.work.tokens(image_tokens),
         "rows_per_device": device_pass.rows,

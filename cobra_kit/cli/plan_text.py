@@ -97,10 +97,10 @@ def _stages(arm: ArmForecast, width: int) -> list[str]:
     lines = [*grid(table, numbers=1, limit=width), ""]
     if not arm.encoding_flops:
         return lines + grid(flops, numbers=1, limit=width)
-    pictures = max(stage.work.pictures for stage in arm.stages)
-    flops.append(("features", f"{arm.encoding_flops / pictures:.3g}", "0", f"{arm.encoding_flops:.3g}"))
+    image_count = max(stage.work.image_count for stage in arm.stages)
+    flops.append(("features", f"{arm.encoding_flops / image_count:.3g}", "0", f"{arm.encoding_flops:.3g}"))
     kept = columns.paragraph(
-        f"features: each of {pictures:,} pictures once, then {_size(arm.feature_bytes)} on disk",
+        f"features: each of {image_count:,} pictures once, then {_size(arm.feature_bytes)} on disk",
         indent="  ",
         limit=width,
     )

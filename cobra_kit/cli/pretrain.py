@@ -22,7 +22,7 @@ def pretrain(
         int, typer.Option("--threads", metavar="N", min=1, help="Threads of torch; 1 gives the same weights again.")
     ] = 1,
 ) -> None:
-    """Pretrain a small vision encoder on drawn pictures, and probe what its tokens tell.
+    """Pretrain a small vision encoder on drawn images, and probe what its tokens tell.
 
     A killed run goes on where it was: FILE with .resume in its name is written every minute and removed at the end.
     """

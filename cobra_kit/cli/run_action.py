@@ -31,7 +31,7 @@ class RunArguments:
         profile: Which profile.
         changes: `a.b=c` settings.
         out: The study's folder.
-        control: Questions that are asked with wrong pictures too.
+        control: Questions that are asked with wrong images too.
         device: Where models are.
     """
 
@@ -71,7 +71,7 @@ def run(arguments: RunArguments, *, fresh: bool, as_json: bool) -> None:
         return
     typer.echo("", err=True)
     print_table(table)
-    # Asked with wrong pictures already, or nothing asked at all: nothing to propose.
+    # Asked with wrong images already, or nothing asked at all: nothing to propose.
     proposed = None if control or not table.rows else replace(arguments, control="shuffled-images").command()
     for line in _closing(path, proposed):
         typer.echo(line, err=True)
@@ -103,7 +103,7 @@ def heading(plan: StudyPlan, path: Path, width: int) -> list[str]:
 
 
 def _closing(path: Path, control: str | None) -> list[str]:
-    """Returns where things are and, if it was not asked yet, the command that asks with wrong pictures."""
+    """Returns where things are and, if it was not asked yet, the command that asks with wrong images."""
     page = shlex.join(["cobra-kit", "report", str(path)])
     lines = ["", f"table.md and table.json are in {path}", f"A page with plots and questions: {page}"]
     return lines if control is None else [*lines, "Did the models look? Ask again with wrong pictures:", f"  {control}"]

@@ -35,15 +35,15 @@ class UnexpectedlyRead(Exception):
 
 @dataclass
 class _Written:
-    """What went into the file: pictures in order, and which of the distinct shapes each has."""
+    """What went into the file: images in order, and which of the distinct shapes each has."""
 
-    pictures: list[str] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
     shape_of: list[int] = field(default_factory=list)
     shapes: dict[TokenShape, int] = field(default_factory=dict)
     tokens: int = 0
 
     def add(self, name: str, shape: TokenShape, values: NDArray[np.float16]) -> None:
-        self.pictures.append(name)
+        self.images.append(name)
         self.shape_of.append(self.shapes.setdefault(shape, len(self.shapes)))
         self.tokens += len(values)
 
@@ -51,44 +51,44 @@ class _Written:
 def compute(
     model: VisionLanguageModel,
     source: DataSource,
-    picture_ids: Sequence[str],
+    image_ids: Sequence[str],
     place: Path,
     identity: dict[str, Any],
     report: Reporter,
     batch_size: int,
     unread: Collection[str],
 ) -> None:
-    """Encodes pictures into a folder beside `place` and renames it to `place`; see `FeatureCache.of`.
+    """Encodes images into a folder beside `place` and renames it to `place`; see `FeatureCache.of`.
 
     Args:
         model: Its encoder is used, as a frozen one.
-        source: Of the pictures.
-        picture_ids: Names of the pictures, as the source has them.
+        source: Of the images.
+        image_ids: Names of the images, as the source has them.
         place: The folder to be.
         identity: What the features depend on, for the header.
         report: Told about progress and what is left out.
-        batch_size: Pictures encoded together.
+        batch_size: Images encoded together.
         unread: Names of weights that `identity` leaves out, because the encoder should not read them.
 
     Raises:
         UnexpectedlyRead: It did read one of them.
-        DataError: Too many pictures cannot be read, or features do not fit float16.
+        DataError: Too many images cannot be read, or features do not fit float16.
     """
     unreadable_file = place.with_name(f"unreadable-{place.name}.json")
-    rejects, written = Rejects(len(picture_ids)), _Written()
+    rejects, written = Rejects(len(image_ids)), _Written()
     with folder_beside(place) as temporary:
         with open(temporary / VALUES, "wb") as file, _frozen(model), poisoned(model.vision_encoder, unread):
             _write_npy_header(file, 0, model.vision_encoder.width)
-            for start in range(0, len(picture_ids), batch_size):
-                names = picture_ids[start : start + batch_size]
+            for start in range(0, len(image_ids), batch_size):
+                names = image_ids[start : start + batch_size]
                 readable = dict(_prepared(model, source, names, rejects, unreadable_file))
                 for name, shape, values in _encoded(model, readable, rejects, unreadable_file):
                     _check_finite(name, values, identity["component"], unread)
                     file.write(values.tobytes())
                     written.add(name, shape, values)
-                done = min(start + batch_size, len(picture_ids))
+                done = min(start + batch_size, len(image_ids))
                 task = f"features of {identity['component']}"
-                report(Progress(task=task, done=done, total=len(picture_ids), unit="pictures"))
+                report(Progress(task=task, done=done, total=len(image_ids), unit="pictures"))
             check_unreadable(rejects, unreadable_file, finished=True)
             file.seek(0)
             _write_npy_header(file, written.tokens, model.vision_encoder.width)
@@ -121,7 +121,7 @@ def _prepared(
     for name in names:
         try:
             with memory_as_image_error(name):
-                prepared = model.processor.preprocess(source.picture(name))
+                prepared = model.processor.preprocess(source.image(name))
         except ImageError as error:
             rejects.add(name, error.message)
             check_unreadable(rejects, unreadable_file, finished=False)
@@ -132,7 +132,7 @@ def _prepared(
 def _encoded(
     model: VisionLanguageModel, prepared: Mapping[str, PreparedImage], rejects: Rejects, unreadable_file: Path
 ) -> list[tuple[str, TokenShape, NDArray[np.float16]]]:
-    """Returns (name, shape, `[n d]`) per picture, in the order given; without one that alone takes too much memory."""
+    """Returns (name, shape, `[n d]`) per image, in the order given; without one that alone takes too much memory."""
     try:
         return _encoded_together(model, prepared)
     except (MemoryError, RuntimeError) as error:
@@ -191,7 +191,7 @@ def _write_header(path: Path, identity: dict[str, Any], written: _Written, width
         "width": width,
         "shapes": [shape_to_json(shape) for shape in written.shapes],
         "shape_of": written.shape_of,
-        "pictures": written.pictures,
+        "pictures": written.images,
         "unreadable": rejects.reasons,
     }
     write_bytes(path, json_bytes(header))

@@ -1,8 +1,8 @@
-"""What a frozen encoder says about every picture, computed once and kept as float16 on disk.
+"""What a frozen encoder says about every image, computed once and kept as float16 on disk.
 
-A cache is a folder `<key>/` with `features.npy` (`[tokens d]`, picture after picture) and `header.json`. It is made
+A cache is a folder `<key>/` with `features.npy` (`[tokens d]`, image after image) and `header.json`. It is made
 under another name and renamed when whole, so a folder that bears a key's name is finished. The key is a hash of the
-component, its distribution, code and config, the weights that it reads, the data and the pictures: arms and seeds of a
+component, its distribution, code and config, the weights that it reads, the data and the images: arms and seeds of a
 study that share an encoder share the file, and nothing stale is ever read.
 """
 
@@ -19,7 +19,7 @@ import torch
 
 from cobra_kit.data.compute import HEADER, VALUES, UnexpectedlyRead, compute
 from cobra_kit.data.keys import feature_identity, shape_from_json, short_hash
-from cobra_kit.data.rows import DataSource
+from cobra_kit.data.rows import DataSource, with_image_names
 from cobra_kit.data.weights_read import unread_weights
 from cobra_kit.errors import CobraError, DataError
 from cobra_kit.events import Message, Reporter, silent
@@ -33,7 +33,7 @@ _DAMAGE = (FileNotFoundError, IsADirectoryError, ValueError, KeyError, TypeError
 
 
 class FeatureCache:
-    """Encoder features of pictures, by name. See `FeatureCache.of`.
+    """Encoder features of images, by name. See `FeatureCache.of`.
 
     Args:
         folder: A finished cache.
@@ -75,45 +75,46 @@ class FeatureCache:
         cls,
         model: VisionLanguageModel,
         source: DataSource,
-        picture_ids: Sequence[str],
+        image_ids: Sequence[str],
         folder: Path,
         *,
         report: Reporter = silent,
         batch_size: int = 64,
     ) -> FeatureCache:
-        """Returns the features of some pictures, computed if they are not there yet.
+        """Returns the features of some images, computed if they are not there yet.
 
         Of two processes that ask for the same features one computes them and the other waits.
 
         Args:
             model: Its encoder computes them, in eval mode and without gradients.
-            source: Where the pictures come from.
-            picture_ids: Which pictures.
+            source: Where the images come from.
+            image_ids: Which images.
             folder: Where caches are kept; it is made.
             report: Told about the work.
-            batch_size: Pictures encoded together.
+            batch_size: Images encoded together.
 
         Raises:
-            DataError: Too many pictures cannot be read, or features do not fit float16.
+            DataError: Too many images cannot be read, or features do not fit float16.
             CobraError: The folder cannot be written.
         """
+        source = with_image_names(source)
         unread = unread_weights(model.vision_encoder, model.processor.preprocess)
-        identity = feature_identity(model, source, picture_ids, unread)
+        identity = feature_identity(model, source, image_ids, unread)
         whole = folder / f".{short_hash(identity)}.reads-all"
         if not whole.exists():
             try:
-                return cls._of(model, source, picture_ids, folder, identity, unread, report, batch_size)
+                return cls._of(model, source, image_ids, folder, identity, unread, report, batch_size)
             except UnexpectedlyRead:
                 whole.touch()
-        identity = feature_identity(model, source, picture_ids)
-        return cls._of(model, source, picture_ids, folder, identity, frozenset(), report, batch_size)
+        identity = feature_identity(model, source, image_ids)
+        return cls._of(model, source, image_ids, folder, identity, frozenset(), report, batch_size)
 
     @classmethod
     def _of(
         cls,
         model: VisionLanguageModel,
         source: DataSource,
-        picture_ids: Sequence[str],
+        image_ids: Sequence[str],
         folder: Path,
         identity: dict[str, Any],
         unread: frozenset[str],
@@ -134,7 +135,7 @@ class FeatureCache:
                     if alone:  # nobody else works on this key while the lock is held
                         remove_leftovers(place)
                     if not place.is_dir():
-                        compute(model, source, picture_ids, place, identity, report, batch_size, unread)
+                        compute(model, source, image_ids, place, identity, report, batch_size, unread)
         except OSError as error:
             raise CobraError(
                 f"the features cannot be written: {error}", where=str(place), hint="Is the disk full?"
@@ -143,7 +144,7 @@ class FeatureCache:
 
     @property
     def unreadable(self) -> Mapping[str, str]:
-        """Returns the pictures that cannot be read, with reasons."""
+        """Returns the images that cannot be read, with reasons."""
         return self._unreadable
 
     def __contains__(self, image_id: str) -> bool:
@@ -153,11 +154,11 @@ class FeatureCache:
         return len(self._number)
 
     def shape(self, image_id: str) -> TokenShape:
-        """Returns the encoder's token shape of a picture; KeyError for an unreadable or unknown one."""
+        """Returns the encoder's token shape of an image; KeyError for an unreadable or unknown one."""
         return self._shapes[self._number[image_id]]
 
     def features(self, image_id: str) -> CachedFeatures:
-        """Returns the features of a picture, `[n d]` float16; KeyError for an unreadable or unknown one."""
+        """Returns the features of an image, `[n d]` float16; KeyError for an unreadable or unknown one."""
         number = self._number[image_id]
         # Copied: torch has no read-only tensors, and one that wrote into a read-only mapping would end the process.
         values = torch.from_numpy(np.array(self._values[self._ends[number] : self._ends[number + 1]]))

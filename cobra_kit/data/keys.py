@@ -20,8 +20,8 @@ from cobra_kit.interfaces import TokenShape
 from cobra_kit.model import VisionLanguageModel
 
 
-def preparation_identity(model: VisionLanguageModel, source: DataSource, picture_ids: Sequence[str]) -> dict[str, Any]:
-    """Returns what prepared pictures depend on: the encoder's component, its code and config, and the data.
+def preparation_identity(model: VisionLanguageModel, source: DataSource, image_ids: Sequence[str]) -> dict[str, Any]:
+    """Returns what prepared images depend on: the encoder's component, its code and config, and the data.
 
     Raises:
         DataError: The model was built by hand, so its encoder has no name.
@@ -39,21 +39,21 @@ def preparation_identity(model: VisionLanguageModel, source: DataSource, picture
         "preparation": _preparation_code(),
         "config": part.config.model_dump(mode="json"),
         "data": source.fingerprint,
-        "pictures": hashlib.sha256("\0".join(picture_ids).encode("utf-8", "surrogatepass")).hexdigest(),
+        "pictures": hashlib.sha256("\0".join(image_ids).encode("utf-8", "surrogatepass")).hexdigest(),
     }
 
 
 def feature_identity(
-    model: VisionLanguageModel, source: DataSource, picture_ids: Sequence[str], unread: Collection[str] = ()
+    model: VisionLanguageModel, source: DataSource, image_ids: Sequence[str], unread: Collection[str] = ()
 ) -> dict[str, Any]:
     """Returns what encoder features depend on: the preparation and the encoder's weights, but for those not read."""
     weights = weights_digest(model.vision_encoder, unread)
-    return {**preparation_identity(model, source, picture_ids), "weights": weights}
+    return {**preparation_identity(model, source, image_ids), "weights": weights}
 
 
-def preparation_key(model: VisionLanguageModel, source: DataSource, picture_ids: Sequence[str]) -> str:
-    """Returns the name of what is derived from prepared pictures."""
-    return short_hash(preparation_identity(model, source, picture_ids))
+def preparation_key(model: VisionLanguageModel, source: DataSource, image_ids: Sequence[str]) -> str:
+    """Returns the name of what is derived from prepared images."""
+    return short_hash(preparation_identity(model, source, image_ids))
 
 
 def short_hash(identity: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The source `llava`: a file of rows in LLaVA's form and a folder of pictures. It has no held-out questions.
+"""The source `llava`: a file of rows in LLaVA's form and a folder of images. It has no held-out questions.
 
 Rows that break the form are rejected and counted; see `cobra_kit.text.llava` for what breaks it.
 """
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from cobra_kit.data.image_folder import ImageFolder
 from cobra_kit.data.json_rows import decode_rows
 from cobra_kit.data.rejects import Rejects
-from cobra_kit.data.rows import Benchmark, HeldOutSplit, Split, TextForm, TrainingRow, used_pictures
+from cobra_kit.data.rows import Benchmark, FormerNames, HeldOutSplit, Split, TextForm, TrainingRow, used_images
 from cobra_kit.errors import DataError, TextError, first_line
 from cobra_kit.events import Reporter, silent
 from cobra_kit.files import expanded
@@ -27,7 +27,7 @@ BENCHMARKS: tuple[str, ...] = ()
 
 
 class Params(BaseModel):
-    """Where the rows and the pictures are; relative paths start at the working directory."""
+    """Where the rows and the images are; relative paths start at the working directory."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -39,8 +39,8 @@ class Params(BaseModel):
     """The folder that the rows' `image` paths start at. Paths may not lead out of it, links in it are followed."""
 
 
-class LlavaSource:
-    """Rows of a file and the pictures they name.
+class LlavaSource(FormerNames):
+    """Rows of a file and the images they name.
 
     Args:
         params: Where they are.
@@ -73,14 +73,14 @@ class LlavaSource:
     def fingerprint(self) -> str:
         """Returns a hash of the rows and of the contents of all images that they name."""
         digest = self._digest.copy()
-        digest.update(self._images.fingerprint(self.picture_ids("train")).encode())
+        digest.update(self._images.fingerprint(self.image_ids("train")).encode())
         return digest.hexdigest()
 
     def text_rows(self, form: TextForm) -> Sequence[TrainingRow]:
-        """Returns the rows without pictures; LLaVA's form has no plain text.
+        """Returns the rows without images; LLaVA's form has no plain text.
 
         Raises:
-            DataError: No row is without a picture, or plain text is asked for.
+            DataError: No row is without an image, or plain text is asked for.
         """
         text_rows = tuple(row for row in self.rows if not row.images)
         if form == "conversations" and text_rows:
@@ -92,8 +92,8 @@ class LlavaSource:
             "that has read enough.",
         )
 
-    def picture(self, image_id: str) -> Image:
-        """Returns a picture as RGB.
+    def image(self, image_id: str) -> Image:
+        """Returns an image as RGB.
 
         Raises:
             ImageError: It is missing, outside the folder, or cannot be decoded.
@@ -101,9 +101,9 @@ class LlavaSource:
         """
         return self._images.image(image_id)
 
-    def picture_ids(self, split: Split) -> Sequence[str]:
-        """Returns the pictures of the training rows; none for the other splits."""
-        return used_pictures((*self.rows, *self.caption_rows)) if split == "train" else ()
+    def image_ids(self, split: Split) -> Sequence[str]:
+        """Returns the images of the training rows; none for the other splits."""
+        return used_images((*self.rows, *self.caption_rows)) if split == "train" else ()
 
     def benchmarks(self, split: HeldOutSplit) -> Mapping[str, Benchmark]:
         """Returns no benchmark: the rows are for training."""

@@ -1,4 +1,4 @@
-"""Training rows, tokenised and laid out once; pictures join them batch by batch."""
+"""Training rows, tokenised and laid out once; images join them batch by batch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from cobra_kit.data.cuts import CutCount
-from cobra_kit.data.pictures import Pictures
+from cobra_kit.data.images import Images
 from cobra_kit.data.rejects import Rejects
 from cobra_kit.data.rows import TrainingRow
 from cobra_kit.errors import DataError, TextError
@@ -28,7 +28,7 @@ class RowForm:
 
     Args:
         captions: Learn the first answer alone and leave the prompt out (a caption, or a passage of text).
-        text: The rows have no pictures; else captions without a picture are left out, since they teach a projector
+        text: The rows have no images; else captions without an image are left out, since they teach a projector
             nothing.
         loss_unit: What counts the same in the loss, `token` or `answer`.
     """
@@ -47,7 +47,7 @@ class TrainingSet:
     Args:
         rows: The data source's rows.
         processor: Of the model to be trained.
-        pictures: The pictures, readable ones only.
+        images: The images, readable ones only.
         form: What is learnt of the rows.
         report: Told about progress and about rows that are left out.
 
@@ -65,14 +65,14 @@ class TrainingSet:
         self,
         rows: Sequence[TrainingRow],
         processor: Processor,
-        pictures: Pictures,
+        images: Images,
         form: RowForm = _CONVERSATIONS,
         *,
         report: Reporter = silent,
     ) -> None:
-        self._processor, self._pictures, self._form = processor, pictures, form
+        self._processor, self._images, self._form = processor, images, form
         self._rows: list[PreparedRow] = []
-        self._images: list[tuple[str, ...]] = []
+        self._image_ids: list[tuple[str, ...]] = []
         self.rejects = Rejects(len(rows))
         self.cuts = CutCount(processor.codec.max_text_tokens)
         self.unused_turns = 0
@@ -90,14 +90,13 @@ class TrainingSet:
         return len(self._rows)
 
     def batch(self, indices: Sequence[int]) -> Batch:
-        """Returns the rows with these numbers, with their pictures, as a batch on the CPU."""
-        rows = [
-            replace(self._rows[i], images=tuple(self._pictures.load(name) for name in self._images[i])) for i in indices
-        ]
+        """Returns the rows with these numbers, with their images, as a batch on the CPU."""
+        images = [tuple(self._images.load(name) for name in self._image_ids[i]) for i in indices]
+        rows = [replace(self._rows[i], images=own) for i, own in zip(indices, images, strict=True)]
         return self._processor.collate(rows, loss_unit=self._form.loss_unit)
 
     def _add(self, row: TrainingRow) -> None:
-        unreadable = [name for name in row.images if name in self._pictures.unreadable]
+        unreadable = [name for name in row.images if name in self._images.unreadable]
         if unreadable:
             return self.rejects.add(f"row {row.row_id}", f"its picture {unreadable[0]} cannot be read")
         if self._form.captions and not row.images and not self._form.text:
@@ -112,7 +111,7 @@ class TrainingSet:
         if not prepared.num_supervised:
             return self.rejects.add(f"row {row.row_id}", "no token to learn")
         self._rows.append(_compact(prepared))
-        self._images.append(row.images)
+        self._image_ids.append(row.images)
         self.unused_turns += len(row.turns) - 1 if self._form.captions else 0
         return None
 
@@ -127,7 +126,7 @@ class TrainingSet:
 
     def _shape(self, name: str) -> TokenShape:
         try:
-            return self._pictures.shape(name)
+            return self._images.shape(name)
         except KeyError:
             raise TextError(f"the data source does not list its picture {name!r} for this stage") from None
 

@@ -1,4 +1,4 @@
-"""What was left out, counted and with reasons: bad rows, unreadable pictures."""
+"""What was left out, counted and with reasons: bad rows, unreadable images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cobra_kit.files import write_json
 
 SHOWN = 3
 MOST_UNREADABLE = 0.01
-"""Share of pictures above which a run stops: more than that is a wrong folder or a broken download, not bad luck."""
+"""Share of images above which a run stops: more than that is a wrong folder or a broken download, not bad luck."""
 
 
 class Rejects:
@@ -58,15 +58,15 @@ def _printable(line: str) -> str:
 
 
 def check_unreadable(rejects: Rejects, file: Path, *, finished: bool) -> None:
-    """Stops a run that lost too many pictures; writes the list of them first.
+    """Stops a run that lost too many images; writes the list of them first.
 
     Args:
-        rejects: The pictures that could not be read so far.
+        rejects: The images that could not be read so far.
         file: Where the list goes.
-        finished: Whether all pictures have been looked at.
+        finished: Whether all images have been looked at.
 
     Raises:
-        DataError: More than `MOST_UNREADABLE` of the pictures cannot be read.
+        DataError: More than `MOST_UNREADABLE` of the images cannot be read.
     """
     too_many = rejects.total > MOST_UNREADABLE * rejects.out_of
     if rejects.total and (finished or too_many):

@@ -1,8 +1,9 @@
-"""What every source of data gives: training rows, pictures by name, and benchmarks with their questions."""
+"""What every source of data gives: training rows, images by name, and benchmarks with their questions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -21,7 +22,7 @@ class TrainingRow:
 
     Args:
         row_id: Unique within the source.
-        images: Names of its pictures, in the order of their markers.
+        images: Names of its images, in the order of their markers.
         turns: (question, answer) pairs; questions may hold `<image>` markers.
         kinds: Per turn what kind of question it is, such as `count`; empty where the source does not know.
     """
@@ -38,14 +39,14 @@ class Question:
 
     Args:
         question_id: Unique within its benchmark.
-        picture: Name of the picture that it is about.
+        image: Name of the image that it is about.
         prompt: What the model reads, instructions about the form of the answer included.
         choices: Answers of one token each as the prompt template writes them, to be ranked by their probability at the
             first token; empty: the answer is generated.
     """
 
     question_id: str
-    picture: str
+    image: str
     prompt: str
     choices: tuple[str, ...] = ()
 
@@ -62,7 +63,7 @@ class Benchmark:
         annotations: Per question, in that order, what the rule reads beside the prediction: people's answers, the
             true box, the group; keys are those of `evaluate.scoring.Answered`.
         groups: Per question the part of the benchmark it belongs to, such as `color/1`; empty without parts.
-        floor: What answers without the picture reach, in the rule's main figure; None where it is unknown.
+        floor: What answers without the image reach, in the rule's main figure; None where it is unknown.
         ceiling: What disagreeing annotators leave; None where it is unknown.
         group_floors: The floor of single groups, where it is known.
     """
@@ -84,11 +85,11 @@ class Benchmark:
 
 
 class DataSource(Protocol):
-    """Training rows, pictures and benchmarks of one origin."""
+    """Training rows, images and benchmarks of one origin."""
 
     @property
     def fingerprint(self) -> str:
-        """Returns a hash that changes whenever a row, a picture or a question does."""
+        """Returns a hash that changes whenever a row, an image or a question does."""
         ...
 
     @property
@@ -98,11 +99,11 @@ class DataSource(Protocol):
 
     @property
     def caption_rows(self) -> Sequence[TrainingRow]:
-        """Returns the rows of the align stage: a picture and, as the first answer, its caption."""
+        """Returns the rows of the align stage: an image and, as the first answer, its caption."""
         ...
 
     def text_rows(self, form: TextForm) -> Sequence[TrainingRow]:
-        """Returns rows without pictures for the text stages.
+        """Returns rows without images for the text stages.
 
         Args:
             form: `passages`: plain text, as the first answer of each row; `conversations`: questions and answers.
@@ -112,16 +113,16 @@ class DataSource(Protocol):
         """
         ...
 
-    def picture(self, image_id: str) -> Image:
-        """Returns a picture as RGB.
+    def image(self, image_id: str) -> Image:
+        """Returns an image as RGB.
 
         Raises:
             ImageError: It is missing or cannot be decoded.
         """
         ...
 
-    def picture_ids(self, split: Split) -> Sequence[str]:
-        """Returns the names of the pictures that the split's rows or questions use, each once, in order."""
+    def image_ids(self, split: Split) -> Sequence[str]:
+        """Returns the names of the images that the split's rows or questions use, each once, in order."""
         ...
 
     def benchmarks(self, split: HeldOutSplit) -> Mapping[str, Benchmark]:
@@ -129,6 +130,36 @@ class DataSource(Protocol):
         ...
 
 
-def used_pictures(rows: Sequence[TrainingRow]) -> tuple[str, ...]:
-    """Returns the names of the pictures of some rows, each once, in order of first use."""
+def used_images(rows: Sequence[TrainingRow]) -> tuple[str, ...]:
+    """Returns the names of the images of some rows, each once, in order of first use."""
     return tuple(dict.fromkeys(name for row in rows for name in row.images))
+
+
+class FormerNames:
+    """The names that a source's methods had before they were called after images; goes with the next major version."""
+
+    image: Callable[[str], Image]
+    image_ids: Callable[[Split], Sequence[str]]
+
+    def picture(self, image_id: str) -> Image:
+        """Returns `image(image_id)`."""
+        _warn_renamed("picture", "image")
+        return self.image(image_id)
+
+    def picture_ids(self, split: Split) -> Sequence[str]:
+        """Returns `image_ids(split)`."""
+        _warn_renamed("picture_ids", "image_ids")
+        return self.image_ids(split)
+
+
+def with_image_names(source: DataSource) -> DataSource:
+    """Returns a source whose methods have their names of today: one that was written with the former gets them."""
+    for old, new in (("picture", "image"), ("picture_ids", "image_ids")):
+        if not hasattr(source, new) and hasattr(source, old):
+            _warn_renamed(f"{type(source).__name__}.{old}", new, level=4)
+            setattr(source, new, getattr(source, old))
+    return source
+
+
+def _warn_renamed(old: str, new: str, level: int = 3) -> None:
+    warnings.warn(f"{old} of a data source is called {new} now", DeprecationWarning, stacklevel=level)

@@ -1,4 +1,4 @@
-"""Batches of shapes: what a model is given where only sizes matter, made without a tokenizer and without pictures."""
+"""Batches of shapes: what a model is given where only sizes matter, made without a tokenizer and without images."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def shape_batch(
 
 
 def image_group(resolved: ResolvedRecipe, count: int) -> ImageGroup:
-    """Returns `count` prepared images on the meta device, of the size that a square picture comes to."""
+    """Returns `count` prepared images on the meta device, of the size that a square image comes to."""
     part = resolved.parts["vision_encoder"]
     encoder = cast("type[VisionEncoder]", part.component.load_class())
     prepare = call_component(part.component, encoder.preprocess, part.config)

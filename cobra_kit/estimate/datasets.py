@@ -50,7 +50,7 @@ IMAGES = (
     Download("vg/VG_100K", "https://cs.stanford.edu/people/rak248/VG_100K_2/images.zip"),
     Download("vg/VG_100K_2", "https://cs.stanford.edu/people/rak248/VG_100K_2/images2.zip"),
 )
-"""The pictures that the fine-tuning rows name, in the folders they name them by."""
+"""The images that the fine-tuning rows name, in the folders they name them by."""
 
 BY_SETTING = {"rows": ROWS, "captions": CAPTIONS, "images": IMAGES}
 """Setting of the source `llava` -> what fills it."""

@@ -60,7 +60,7 @@ def inference_need(
     new_tokens: int,
     extra_tokens: int = 0,
 ) -> InferenceNeed:
-    """Returns what a model takes for a batch of prompts with one picture each.
+    """Returns what a model takes for a batch of prompts with one image each.
 
     Args:
         resolved: What the model is composed from.
@@ -69,7 +69,7 @@ def inference_need(
         rows: Rows that are answered together.
         text_tokens: Of each prompt.
         new_tokens: Of each answer.
-        extra_tokens: Visual tokens of each row beside the picture's own.
+        extra_tokens: Visual tokens of each row beside the image's own.
 
     Raises:
         PluginError: A component cannot be loaded or is not finished.

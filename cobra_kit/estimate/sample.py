@@ -13,8 +13,8 @@ from cobra_kit.data.rows import DataSource
 from cobra_kit.data.sources import open_source, source_settings
 from cobra_kit.recipe import Recipe
 
-PICTURES = {"train": 320, "val": 80, "test": 160}
-"""Pictures of a sample of drawn data."""
+IMAGES = {"train": 320, "val": 80, "test": 160}
+"""Images of a sample of drawn data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,8 @@ class Sample:
 
     Args:
         source: The part.
-        times: Per split how many times as many pictures the recipe has.
-        drawing_seconds: For each picture of the recipe that is still to be drawn.
+        times: Per split how many times as many images the recipe has.
+        drawing_seconds: For each image of the recipe that is still to be drawn.
         to_draw: How many those are.
         label: What the sample is, for notes.
     """
@@ -49,7 +49,7 @@ def sample_of(recipe: Recipe) -> Iterator[Sample]:
             yield _drawn(recipe, Path(folder))
         return
     source = open_source(recipe)
-    yield Sample(source, dict.fromkeys(PICTURES, 1.0), 0.0, 0, f"{len(source.rows):,} rows")
+    yield Sample(source, dict.fromkeys(IMAGES, 1.0), 0.0, 0, f"{len(source.rows):,} rows")
 
 
 def _drawn(recipe: Recipe, folder: Path) -> Sample:
@@ -61,16 +61,16 @@ def _drawn(recipe: Recipe, folder: Path) -> Sample:
 
     params = SceneParams.model_validate(source_settings(recipe).model_dump())
     sizes = {"train": params.train, "val": params.val, "test": params.test}
-    taken = {split: min(most, sizes[split]) for split, most in PICTURES.items()}
-    # Twice, the first time as small as can be: what starting the drawing costs is not paid per picture.
+    taken = {split: min(most, sizes[split]) for split, most in IMAGES.items()}
+    # Twice, the first time as small as can be: what starting the drawing costs is not paid per image.
     small = params.model_copy(update={"train": 1, "val": 0, "test": 0, "towers": 0})
     started = time.perf_counter()
     scenes_dataset(small, folder)
     between = time.perf_counter()
     world = scenes_dataset(params.model_copy(update={**taken, "towers": 0}), folder)
     ended = time.perf_counter()
-    pictures = sum(taken.values())
-    drawing = max(0.0, (ended - between) - (between - started)) / max(1, pictures)
+    images = sum(taken.values())
+    drawing = max(0.0, (ended - between) - (between - started)) / max(1, images)
     there = (user_cache() / "scenes" / cache_key(params)).is_dir()
     return Sample(
         source=ScenesSource(world),

@@ -49,7 +49,7 @@ class Workload:
         batch_size: Rows per step.
         micro_batch: Rows per forward pass, as the recipe has it.
         rows: Training rows.
-        pictures: Training pictures.
+        images: Training images.
         row: The mean row.
         basis: Where rows and lengths come from, as a sentence.
     """
@@ -59,7 +59,7 @@ class Workload:
     batch_size: int
     micro_batch: int
     rows: int
-    pictures: int
+    image_count: int
     row: RowShape
     basis: str
 
@@ -90,18 +90,18 @@ def workload(
         settings: Of the stage.
         sample: The data, or None where they are not here.
         captions: Whether the stage learns captions.
-        text_only: Whether its rows have no pictures.
+        text_only: Whether its rows have no images.
         assumed: What to take instead of what was found.
     """
     if sample is None:
-        rows, pictures, row, basis = _assumed(resolved.recipe, captions, text_only)
+        rows, image_count, row, basis = _assumed(resolved.recipe, captions, text_only)
     else:
         listed = _rows(sample.source, captions, text_only)
         row, basis = _measured(listed, resolved, captions, sample)
         rows = round(len(listed) * sample.times["train"])
-        pictures = 0 if text_only else round(_pictures(sample.source) * sample.times["train"])
+        image_count = 0 if text_only else round(_image_count(sample.source) * sample.times["train"])
     if assumed.rows is not None:
-        rows, pictures, basis = assumed.rows, min(pictures, assumed.rows), f"{basis}; --rows"
+        rows, image_count, basis = assumed.rows, min(image_count, assumed.rows), f"{basis}; --rows"
     if assumed.text_tokens is not None:
         supervised = max(1, round(assumed.text_tokens * row.supervised / max(1, row.text_tokens)))
         row, basis = RowShape(assumed.text_tokens, supervised, row.images), f"{basis}; --text-tokens"
@@ -113,14 +113,14 @@ def workload(
         batch_size=settings.batch_size,
         micro_batch=settings.micro_batch_size or settings.batch_size,
         rows=rows,
-        pictures=pictures,
+        image_count=image_count,
         row=row,
         basis=basis,
     )
 
 
 def _assumed(recipe: Recipe, captions: bool, text_only: bool) -> tuple[int, int, RowShape, str]:
-    """Returns rows, pictures, the row and the words for data that are not here: the paper's."""
+    """Returns rows, images, the row and the words for data that are not here: the paper's."""
     own_file = captions and getattr(source_settings(recipe), "captions", None) is not None
     rows = ROW_COUNTS["captions" if own_file else "rows"]
     text = _CAPTION_TOKENS if captions else TEXT_TOKENS
@@ -136,8 +136,8 @@ def _rows(source: DataSource, captions: bool, text_only: bool) -> Sequence[Train
     return source.caption_rows if captions else source.rows
 
 
-def _pictures(source: DataSource) -> int:
-    return len(source.picture_ids("train"))
+def _image_count(source: DataSource) -> int:
+    return len(source.image_ids("train"))
 
 
 def _measured(

@@ -1,10 +1,12 @@
-"""The control: the same model and questions, wrong pictures. What is answered right then was never seen."""
+"""The control: the same model and questions, wrong images. What is answered right then was never seen."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from typing import Any
 
+from cobra_kit._moved import moved_name
 from cobra_kit.arguments import texts
 from cobra_kit.errors import CobraError
 
@@ -12,20 +14,20 @@ CONTROLS = ("shuffled-images",)
 """The controls by name."""
 
 
-def shuffled_pictures(pictures: Iterable[str], seed: int) -> dict[str, str]:
-    """Returns per picture another one to show; every picture is shown for exactly one other, none for itself.
+def shuffled_images(images: Iterable[str], seed: int) -> dict[str, str]:
+    """Returns per image another one to show; every image is shown for exactly one other, none for itself.
 
     One random cycle through all of them (Sattolo, "An algorithm to generate a random cyclic permutation", 1986), so
-    that questions about one picture stay together and the bootstrap may cluster by picture as before.
+    that questions about one image stay together and the bootstrap may cluster by image as before.
 
     Args:
-        pictures: Names; repeated ones count once.
+        images: Names; repeated ones count once.
         seed: Of the cycle.
 
     Raises:
-        CobraError: There is one picture only.
+        CobraError: There is one image only.
     """
-    names = list(dict.fromkeys(texts(pictures, "pictures", example="['a.png', 'b.png']")))
+    names = list(dict.fromkeys(texts(images, "images", example="['a.png', 'b.png']")))
     if len(names) == 1:
         raise CobraError(
             "one picture cannot be swapped with another",
@@ -38,3 +40,7 @@ def shuffled_pictures(pictures: Iterable[str], seed: int) -> dict[str, str]:
         other = generator.randrange(last)
         order[last], order[other] = order[other], order[last]
     return dict(zip(names, order, strict=True))
+
+
+def __getattr__(name: str) -> Any:
+    return moved_name(__name__, name)

@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from cobra_kit.data.pictures import Pictures
+from cobra_kit.arguments import renamed_arguments
+from cobra_kit.data.images import Images
 from cobra_kit.data.rows import Benchmark, Question
 from cobra_kit.errors import CobraError
 from cobra_kit.events import Progress, Reporter, silent
@@ -23,13 +24,14 @@ from cobra_kit.model.decoding import AS_KEPT, Precision, evaluating, first_token
 from cobra_kit.text.choices import first_answer_ids
 
 
+@renamed_arguments(picture="image")
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """What the model said.
 
     Args:
         question_id: Of which question.
-        picture: The picture it was shown; in a control not the one the question is about.
+        image: The image it was shown; in a control not the one the question is about.
         text: The generated answer, or the most probable choice.
         probabilities: Of each choice at the first token; None for a generated answer.
         precision: How exactly the model was computed, in words; None: as it was trained.
@@ -37,7 +39,7 @@ class Prediction:
     """
 
     question_id: str
-    picture: str
+    image: str
     text: str
     probabilities: Mapping[str, float] | None = None
     precision: str | None = None
@@ -47,7 +49,7 @@ class Prediction:
 def predict(
     model: VisionLanguageModel,
     benchmark: Benchmark,
-    pictures: Pictures,
+    images: Images,
     file: Path,
     *,
     shown: Mapping[str, str] | None = None,
@@ -62,9 +64,9 @@ def predict(
     Args:
         model: A trained model; it answers in eval mode.
         benchmark: The questions.
-        pictures: Where the pictures, or their features, come from.
+        images: Where the images, or their features, come from.
         file: Where the answers are kept, a line each; its folder is made.
-        shown: Per picture the one to show instead (a control); None: each question's own.
+        shown: Per image the one to show instead (a control); None: each question's own.
         max_new_tokens: Most tokens of a generated answer.
         batch_size: Questions answered together.
         precision: What is rounded while answering.
@@ -75,7 +77,7 @@ def predict(
         CobraError: The file holds answers to other questions, or cannot be written.
     """
     questions = benchmark.questions
-    asked = [(question, (shown or {}).get(question.picture, question.picture)) for question in questions]
+    asked = [(question, (shown or {}).get(question.image, question.image)) for question in questions]
     file.parent.mkdir(parents=True, exist_ok=True)
     lines = read_json_lines(file)
     _check_same(lines, asked, file, computed)
@@ -83,12 +85,14 @@ def predict(
     with evaluating(model):
         while len(lines) < len(asked):
             start = len(lines) // batch_size * batch_size
-            answers = _answer_batch(model, asked[start : start + batch_size], pictures, max_new_tokens, precision)
+            answers = _answer_batch(model, asked[start : start + batch_size], images, max_new_tokens, precision)
             new = [{**line, **({"precision": computed} if computed else {})} for line in answers[len(lines) - start :]]
             append_json_lines(file, new)
             lines += new
             report(Progress(task=benchmark.name, done=len(lines), total=len(asked), unit="questions"))
-    return [Prediction(**line) for line in lines]
+    return [
+        Prediction(**{"image" if key == "picture" else key: value for key, value in line.items()}) for line in lines
+    ]
 
 
 def check_choices(model: VisionLanguageModel, benchmark: Benchmark) -> None:
@@ -104,31 +108,33 @@ def check_choices(model: VisionLanguageModel, benchmark: Benchmark) -> None:
 def answer(
     model: VisionLanguageModel,
     questions: Sequence[Question],
-    pictures: Pictures,
+    images: Images,
     *,
     max_new_tokens: int,
     batch_size: int,
     precision: Precision = AS_KEPT,
 ) -> list[Prediction]:
     """Returns the answers to some questions, in order, and keeps nothing."""
-    asked = [(question, question.picture) for question in questions]
+    asked = [(question, question.image) for question in questions]
     with evaluating(model):
         lines = [
             line
             for start in range(0, len(asked), batch_size)
-            for line in _answer_batch(model, asked[start : start + batch_size], pictures, max_new_tokens, precision)
+            for line in _answer_batch(model, asked[start : start + batch_size], images, max_new_tokens, precision)
         ]
-    return [Prediction(**line) for line in lines]
+    return [
+        Prediction(**{"image" if key == "picture" else key: value for key, value in line.items()}) for line in lines
+    ]
 
 
 _Asked = tuple[Question, str]
-"""A question and the picture to show with it."""
+"""A question and the image to show with it."""
 
 
 def _answer_batch(
     model: VisionLanguageModel,
     asked: Sequence[_Asked],
-    pictures: Pictures,
+    images: Images,
     max_new_tokens: int,
     precision: Precision,
 ) -> list[dict[str, Any]]:
@@ -136,10 +142,10 @@ def _answer_batch(
     lines: dict[int, dict[str, Any]] = {}
     for choices in dict.fromkeys(tuple(question.choices) for question, _ in asked):  # a plugin may give lists
         places = [place for place, (question, _) in enumerate(asked) if tuple(question.choices) == choices]
-        answers = _answer_alike(model, [asked[place] for place in places], choices, pictures, max_new_tokens, precision)
+        answers = _answer_alike(model, [asked[place] for place in places], choices, images, max_new_tokens, precision)
         for place, answer in zip(places, answers, strict=True):
-            question, picture = asked[place]
-            lines[place] = {"question_id": question.question_id, "picture": picture, **answer}
+            question, image = asked[place]
+            lines[place] = {"question_id": question.question_id, "picture": image, **answer}
     return [lines[place] for place in range(len(asked))]
 
 
@@ -147,14 +153,13 @@ def _answer_alike(
     model: VisionLanguageModel,
     asked: Sequence[_Asked],
     choices: tuple[str, ...],
-    pictures: Pictures,
+    images: Images,
     max_new_tokens: int,
     precision: Precision,
 ) -> list[dict[str, Any]]:
     processor = model.processor
     rows = [
-        processor.row([(question.prompt, None)], [pictures.load(picture)], for_generation=True)
-        for question, picture in asked
+        processor.row([(question.prompt, None)], [images.load(image)], for_generation=True) for question, image in asked
     ]
     batch = processor.collate(rows, for_generation=True).to(model.device)
     if not choices:
@@ -198,11 +203,11 @@ def _check_same(lines: Sequence[Mapping[str, Any]], asked: Sequence[_Asked], fil
                 where=f"{file}:{number}",
                 hint="evaluate.precision was changed. Delete the file; it is made again.",
             )
-    for number, (line, (question, picture)) in enumerate(zip(lines, asked, strict=False), start=1):
-        if (line.get("question_id"), line.get("picture")) != (question.question_id, picture):
+    for number, (line, (question, image)) in enumerate(zip(lines, asked, strict=False), start=1):
+        if (line.get("question_id"), line.get("picture")) != (question.question_id, image):
             raise CobraError(
                 f"holds an answer to question {line.get('question_id')!r} about {line.get('picture')!r}, "
-                f"expected {question.question_id!r} about {picture!r}",
+                f"expected {question.question_id!r} about {image!r}",
                 where=f"{file}:{number}",
                 hint="The answers were given to other data. Delete the file; it is made again.",
             )
@@ -212,3 +217,8 @@ def _check_same(lines: Sequence[Mapping[str, Any]], asked: Sequence[_Asked], fil
             where=str(file),
             hint="The answers were given to other data. Delete the file; it is made again.",
         )
+
+
+def _prediction(line: Mapping[str, Any]) -> Prediction:
+    """Returns a prediction as a file has it: its image under the key `picture`, as in every study before."""
+    return Prediction(**{"image" if key == "picture" else key: value for key, value in line.items()})

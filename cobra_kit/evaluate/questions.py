@@ -15,18 +15,18 @@ _TEMPLATE_BYTES = 512
 """More than what a template writes around one question, its system prompt included."""
 
 
-def check_questions(benchmarks: Mapping[str, Benchmark], pictures: Collection[str], codec: TextCodec) -> None:
+def check_questions(benchmarks: Mapping[str, Benchmark], images: Collection[str], codec: TextCodec) -> None:
     """Raises a `DataError` if some question is no question for this model; hours of training later it would stop a run.
 
-    Its prompt may be too long or break the template's rules, its picture may be none of the split's, and its id may
+    Its prompt may be too long or break the template's rules, its image may be none of the split's, and its id may
     be another question's, whose answer it would replace.
 
     Args:
         benchmarks: The questions.
-        pictures: Names of the split's pictures.
+        images: Names of the split's images.
         codec: Tokenizer, template and the longest text.
     """
-    known = frozenset(pictures)
+    known = frozenset(images)
     for name, benchmark in benchmarks.items():
         ids = Counter(question.question_id for question in benchmark.questions)
         wrong = [
@@ -44,12 +44,12 @@ def check_questions(benchmarks: Mapping[str, Benchmark], pictures: Collection[st
 
 
 def _problem(
-    question: Question, ids: Mapping[str, int], pictures: Collection[str], codec: TextCodec
+    question: Question, ids: Mapping[str, int], images: Collection[str], codec: TextCodec
 ) -> CobraError | None:
     if ids[question.question_id] > 1:
         return CobraError(f"{ids[question.question_id]} questions have this id", hint="Give every question its own.")
-    if question.picture not in pictures:
-        return CobraError(f"the data source lists no picture {question.picture!r} for this split")
+    if question.image not in images:
+        return CobraError(f"the data source lists no picture {question.image!r} for this split")
     # No token stands for less than a byte, a blank in front aside: most prompts need not be tokenised for this.
     size = len(question.prompt.encode(errors="surrogatepass"))
     if size + _TEMPLATE_BYTES <= codec.max_text_tokens and IMAGE_MARKER not in question.prompt:

@@ -25,16 +25,16 @@ class BenchmarkScore:
     Args:
         benchmark: Its name.
         rule: The rule that scored it.
-        floor: What is reached without the picture, 0 to 1.
+        floor: What is reached without the image, 0 to 1.
         ceiling: The most that can be reached, 0 to 1.
         mean_of_groups: Whether the number to report is the mean of the groups' means.
         summary: The rule's numbers, the one to report first.
         scores: One per question.
-        group_floors: What is reached without the picture in single groups.
+        group_floors: What is reached without the image in single groups.
         choice_mass: How probable it is that one of the choices comes first, in the mean over the questions that have
             choices; None where no question has. Where it is small, the model would say something else.
         cut_answers: How many answers were cut at the most new tokens.
-        left_out: How many questions were not asked, since their pictures cannot be read.
+        left_out: How many questions were not asked, since their images cannot be read.
     """
 
     benchmark: str
@@ -90,7 +90,7 @@ def score(benchmark: Benchmark, predictions: Sequence[Prediction]) -> BenchmarkS
     answered = [
         Answered(
             question_id=question.question_id,
-            picture=question.picture,
+            image=question.image,
             prediction=prediction.text,
             probabilities=prediction.probabilities,
             group=group,
@@ -126,7 +126,9 @@ def mean_choice_mass(probabilities: Iterable[Mapping[str, float] | None]) -> flo
 
 
 def _annotation(annotation: object, question_id: str, benchmark: str) -> dict[str, Any]:
-    known = ("answers", "box", "picture_size")
+    known = ("answers", "box", "image_size")
+    if isinstance(annotation, Mapping) and "picture_size" in annotation:
+        annotation = {_NOW.get(key, key): value for key, value in annotation.items()}
     if not isinstance(annotation, Mapping):
         problem = f"its annotation is {kind_of(annotation)}, not a mapping"
     elif unknown := [key for key in annotation if key not in known]:
@@ -138,11 +140,24 @@ def _annotation(annotation: object, question_id: str, benchmark: str) -> dict[st
     )
 
 
+_NOW = {"picture": "image", "picture_size": "image_size"}
+"""What keys of scores and annotations are called in the code, by what they are called in files."""
+
+
 def write_scores(path: Path, scores: Sequence[QuestionScore]) -> None:
     """Writes one line per question, whole or not at all; the folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = "".join(json.dumps(asdict(scored), ensure_ascii=False) + "\n" for scored in scores)
+    lines = "".join(json.dumps(_stored(scored), ensure_ascii=False) + "\n" for scored in scores)
     write_bytes(path, lines.encode("utf-8", "backslashreplace"))  # as files.json_bytes; a score may be NaN
+
+
+def _stored(scored: QuestionScore) -> dict[str, Any]:
+    """Returns a line of a file, whose `picture` keeps the name that every study before had."""
+    return {"picture" if key == "image" else key: value for key, value in asdict(scored).items()}
+
+
+def _score_of(line: Mapping[str, Any]) -> QuestionScore:
+    return QuestionScore(**{_NOW.get(key, key): value for key, value in line.items()})
 
 
 def read_scores(path: Path) -> list[QuestionScore]:
@@ -154,6 +169,6 @@ def read_scores(path: Path) -> list[QuestionScore]:
     if not path.is_file():
         raise CobraError("no such scores", where=str(path), hint="Run the study again; it scores what is missing.")
     try:
-        return [QuestionScore(**line) for line in read_json_lines(path)]
+        return [_score_of(line) for line in read_json_lines(path)]
     except TypeError as error:
         raise CobraError(f"not a file of scores: {error}", where=str(path), hint="Delete it and run again.") from error

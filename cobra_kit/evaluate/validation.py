@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from cobra_kit.data.pictures import Pictures
+from cobra_kit.data.images import Images
 from cobra_kit.data.rows import Benchmark
 from cobra_kit.evaluate.predict import answer
 from cobra_kit.evaluate.score import score
@@ -21,7 +21,7 @@ class Validator:
 
     Args:
         benchmarks: Of the validation split.
-        pictures: Their pictures.
+        images: Their images.
         questions: How many to ask in all, shared evenly among the benchmarks.
         seed: Decides which.
         max_new_tokens: Most tokens of a generated answer.
@@ -31,7 +31,7 @@ class Validator:
     def __init__(
         self,
         benchmarks: Mapping[str, Benchmark],
-        pictures: Pictures,
+        images: Images,
         *,
         questions: int,
         seed: int = 0,
@@ -40,7 +40,7 @@ class Validator:
     ) -> None:
         share = max(1, questions // max(1, len(benchmarks)))
         self.benchmarks = {name: some_questions(benchmark, share, seed) for name, benchmark in benchmarks.items()}
-        self._pictures, self._max_new_tokens, self._batch_size = pictures, max_new_tokens, batch_size
+        self._images, self._max_new_tokens, self._batch_size = images, max_new_tokens, batch_size
         self.latest: dict[str, Sequence[QuestionScore]] = {}
         """The single questions' scores of the last call, per benchmark."""
 
@@ -53,7 +53,7 @@ class Validator:
         predictions = answer(
             model,
             benchmark.questions,
-            self._pictures,
+            self._images,
             max_new_tokens=self._max_new_tokens,
             batch_size=self._batch_size,
         )

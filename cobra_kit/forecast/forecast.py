@@ -82,13 +82,13 @@ class ArmForecast:
 
     @property
     def encoding_flops(self) -> float:
-        """Returns the FLOPs of encoding every training picture once, where features are kept."""
+        """Returns the FLOPs of encoding every training image once, where features are kept."""
         frozen = [stage for stage in self.stages if stage.encoder_frozen and stage.work.row.images]
         if not frozen:
             return 0.0
         images = [stage.device_pass.rows * stage.work.row.images for stage in frozen]
         per_image = max(stage.device_pass.encoder_flops / count for stage, count in zip(frozen, images, strict=True))
-        return per_image * max(stage.work.pictures for stage in frozen)
+        return per_image * max(stage.work.image_count for stage in frozen)
 
     @property
     def flops(self) -> float:
@@ -100,8 +100,8 @@ class ArmForecast:
         """Returns what the kept features take on disk, float16."""
         if self.count is None or not any(stage.encoder_frozen for stage in self.stages):
             return 0
-        pictures = max(stage.work.pictures for stage in self.stages if stage.encoder_frozen)
-        return 2 * pictures * self.count.encoder_tokens * self.count.encoder_width
+        image_count = max(stage.work.image_count for stage in self.stages if stage.encoder_frozen)
+        return 2 * image_count * self.count.encoder_tokens * self.count.encoder_width
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class Forecast:
     def local_seconds(self) -> float | None:
         """Returns the seconds of the whole study on this machine; None unless every arm's are known.
 
-        Pictures are drawn once, arms with the same encoder share its features, and those that train alike the training.
+        Images are drawn once, arms with the same encoder share its features, and those that train alike the training.
         """
         total, seen, trained = 0.0, set[str](), set[str]()
         for arm in self.arms:

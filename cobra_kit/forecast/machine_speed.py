@@ -55,8 +55,8 @@ class MachineSpeed:
         load: The machine's load average then; above its number of cores others were using it.
         starting: Seconds until a new process has imported what a run needs; 0 where that could not be tried.
         composing: Seconds until the model stands.
-        drawing: Seconds per picture.
-        features: Seconds per picture; 0 where the encoder is trained.
+        drawing: Seconds per image.
+        features: Seconds per image; 0 where the encoder is trained.
         stages: By name.
         benchmarks: By name.
     """

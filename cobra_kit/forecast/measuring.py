@@ -21,7 +21,7 @@ import torch
 
 from cobra_kit.data.curriculum import rows_of_kinds
 from cobra_kit.data.features import FeatureCache
-from cobra_kit.data.pictures import LivePictures, Pictures
+from cobra_kit.data.images import Images, LiveImages
 from cobra_kit.data.prepared import RowForm, TrainingSet
 from cobra_kit.data.rows import Benchmark, TrainingRow
 from cobra_kit.data.sampler import LengthGroupedSampler
@@ -47,7 +47,7 @@ _WARM_UP = 3  # the first steps compile kernels and fill caches, and say nothing
 _STEPS = 12
 _SECONDS = 3.0
 _QUESTIONS = 128
-_PICTURES, _ROWS = 320, 2000
+_IMAGES, _ROWS = 320, 2000
 
 
 def speed_of(run: RunPlan, sample: Sample, *, fresh: bool = False) -> MachineSpeed:
@@ -72,9 +72,9 @@ def measure(run: RunPlan, sample: Sample) -> MachineSpeed:
         started = time.perf_counter()
         model = compose(run.resolved, seed=run.seed)
         composing = time.perf_counter() - started
-        pictures, features = _pictures(run, model, sample, Path(folder))
+        images, features = _images(run, model, sample, Path(folder))
         stages = {
-            name: _stage_speed(name, settings, model, sample, pictures) for name, settings in run.train.stages().items()
+            name: _stage_speed(name, settings, model, sample, images) for name, settings in run.train.stages().items()
         }
         return MachineSpeed(
             measured=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -100,15 +100,15 @@ def _starting(run: RunPlan, folder: Path) -> float:
     return time.perf_counter() - started if done.returncode == 0 else 0.0
 
 
-def _pictures(run: RunPlan, model: VisionLanguageModel, sample: Sample, folder: Path) -> tuple[Pictures, float]:
-    """Returns some training pictures as the run has them, and the seconds that a picture's features take."""
-    names = list(sample.source.picture_ids("train"))[:_PICTURES]
+def _images(run: RunPlan, model: VisionLanguageModel, sample: Sample, folder: Path) -> tuple[Images, float]:
+    """Returns some training images as the run has them, and the seconds that an image's features take."""
+    names = list(sample.source.image_ids("train"))[:_IMAGES]
     if not _is_encoder_frozen(run):
-        return LivePictures(model, sample.source, names, folder), 0.0
+        return LiveImages(model, sample.source, names, folder), 0.0
     FeatureCache.of(model, sample.source, names[:8], folder)  # the first call of anything is slow
     started = time.perf_counter()
-    pictures = FeatureCache.of(model, sample.source, names, folder)
-    return pictures, (time.perf_counter() - started) / max(1, len(names))
+    images = FeatureCache.of(model, sample.source, names, folder)
+    return images, (time.perf_counter() - started) / max(1, len(names))
 
 
 def _is_encoder_frozen(run: RunPlan) -> bool:
@@ -116,16 +116,16 @@ def _is_encoder_frozen(run: RunPlan) -> bool:
 
 
 def _stage_speed(
-    name: str, settings: StageSection, model: VisionLanguageModel, sample: Sample, pictures: Pictures
+    name: str, settings: StageSection, model: VisionLanguageModel, sample: Sample, images: Images
 ) -> StageSpeed:
     stage = STAGES[name]
     listed = stage_rows(stage, sample.source)
-    there = set(list(sample.source.picture_ids("train"))[:_PICTURES])
+    there = set(list(sample.source.image_ids("train"))[:_IMAGES])
     rows = list(islice((row for row in listed if there.issuperset(row.images)), _ROWS))
     set_stage(model, stage)
     first = settings.curriculum and rows_of_kinds(rows, settings.curriculum.kinds)
-    rest, tokenising = _seconds_per_step(rows, stage, settings, model, pictures)
-    start = _seconds_per_step(first, stage, settings, model, pictures)[0] if first else rest
+    rest, tokenising = _seconds_per_step(rows, stage, settings, model, images)
+    start = _seconds_per_step(first, stage, settings, model, images)[0] if first else rest
     return StageSpeed(start, rest, tokenising)
 
 
@@ -134,13 +134,13 @@ def _seconds_per_step(
     stage: Stage,
     settings: StageSection,
     model: VisionLanguageModel,
-    pictures: Pictures,
+    images: Images,
 ) -> tuple[float, float]:
     """Returns the seconds of a step, and those of tokenising a row."""
     listed = list(rows)
     started = time.perf_counter()
     form = RowForm(captions=stage.captions, text=stage.text, loss_unit=settings.loss_unit)
-    prepared = TrainingSet(listed, model.processor, pictures, form)
+    prepared = TrainingSet(listed, model.processor, images, form)
     tokenising = (time.perf_counter() - started) / len(listed)
     sampler = LengthGroupedSampler(prepared.lengths, settings.batch_size, seed=0)
     optimiser, products = make_optimiser(model, settings), product_dtype(settings.precision, model.device)
@@ -164,9 +164,9 @@ def _answering(
         return
     offered = sample.source.benchmarks("test")
     wanted = run.evaluate.benchmarks or tuple(offered)
-    names = sample.source.picture_ids("test")
-    opened = FeatureCache.of if _is_encoder_frozen(run) else LivePictures
-    pictures: Pictures = opened(model, sample.source, names, folder)
+    names = sample.source.image_ids("test")
+    opened = FeatureCache.of if _is_encoder_frozen(run) else LiveImages
+    images: Images = opened(model, sample.source, names, folder)
     precision = apply_precision(model, run.evaluate.precision)
     for name in wanted:
         benchmark = offered.get(name)
@@ -178,7 +178,7 @@ def _answering(
         answers = answer(
             model,
             questions,
-            pictures,
+            images,
             max_new_tokens=most,
             batch_size=run.evaluate.batch_size,
             precision=precision,

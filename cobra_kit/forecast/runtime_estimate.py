@@ -28,7 +28,7 @@ class RuntimeEstimate:
 
     Args:
         starting: Until the process is ready; once per study.
-        drawing: Pictures that are not drawn yet; once per study.
+        drawing: Images that are not drawn yet; once per study.
         features: Encoder features of all splits; once per encoder.
         preparing: Composing the model and tokenising the rows.
         training: Optimiser steps.
@@ -77,7 +77,7 @@ def runtime_estimate(
         training += work.steps * (share * step_seconds.first + (1 - share) * step_seconds.rest)
         preparing += work.rows * step_seconds.tokenising * (2 if curriculum else 1)
     splits: tuple[Split, ...] = ("train", "val", "test") if run.evaluate.validation else ("train", "test")
-    encoded = sum(len(sample.source.picture_ids(split)) * sample.times[split] for split in splits)
+    encoded = sum(len(sample.source.image_ids(split)) * sample.times[split] for split in splits)
     asking = sum(answering.questions * answering.seconds for answering in speed.benchmarks.values())
     return RuntimeEstimate(
         starting=speed.starting,

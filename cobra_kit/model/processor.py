@@ -70,7 +70,7 @@ class Processor:
 
         Args:
             turns: (question, answer) pairs; `<image>` in a question marks where an image stood.
-            images: RGB pictures, prepared images, or cached features.
+            images: RGB images, prepared images, or cached features.
             for_generation: The last answer is None and is to be generated.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Pictures and questions as a caller gives them, to collated prompts."""
+"""Images and questions as a caller gives them, to collated prompts."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from cobra_kit.images import open_image
 from cobra_kit.model.batch import Batch, PreparedRow
 from cobra_kit.model.processor import Processor
 
-Picture: TypeAlias = Image | str | Path | bytes
+PromptImage: TypeAlias = Image | str | Path | bytes
 _HINT = "A picture is a PIL image, a path, or the bytes of a file; PIL.Image.fromarray makes one of an array."
-ImageInput: TypeAlias = Picture | Sequence[Picture | Sequence[Picture] | None] | None
+ImageInput: TypeAlias = PromptImage | Sequence[PromptImage | Sequence[PromptImage] | None] | None
 
 
 def prompt_batches(
@@ -29,7 +29,7 @@ def prompt_batches(
     Raises:
         ArgumentError: An argument is of a wrong kind.
         TextError: Images and questions do not match in number.
-        ImageError: A picture cannot be read.
+        ImageError: An image cannot be read.
     """
     batch_size = whole_number(batch_size, "batch_size", at_least=1)
     rows = prompt_rows(processor, images, questions)
@@ -42,68 +42,66 @@ def prompt_rows(processor: Processor, images: ImageInput, questions: str | Seque
 
     Raises:
         TextError: Images and questions do not match in number.
-        ImageError: A picture cannot be read.
+        ImageError: An image cannot be read.
     """
     asked = [questions] if isinstance(questions, str) else texts(questions, "questions", example='["What is this?"]')
-    pictures = _per_question(images, asked, single=isinstance(questions, str))
-    for question, row in zip(asked, pictures, strict=True):
-        yield processor.row([(question, None)], [_opened(picture) for picture in row], for_generation=True)
+    per_question = _per_question(images, asked, single=isinstance(questions, str))
+    for question, row in zip(asked, per_question, strict=True):
+        yield processor.row([(question, None)], [_opened(image) for image in row], for_generation=True)
 
 
-def _opened(picture: Picture) -> Image:
-    if isinstance(picture, str) and "://" in picture:
-        raise ImageError(
-            "a web address is no file", where=picture[:80], hint="Download the picture, then give its path."
-        )
-    return open_image(file_path(picture, "a picture") if isinstance(picture, str | Path) else picture)
+def _opened(image: PromptImage) -> Image:
+    if isinstance(image, str) and "://" in image:
+        raise ImageError("a web address is no file", where=image[:80], hint="Download the picture, then give its path.")
+    return open_image(file_path(image, "a picture") if isinstance(image, str | Path) else image)
 
 
-def _per_question(images: ImageInput, questions: Sequence[str], *, single: bool) -> list[list[Picture]]:
+def _per_question(images: ImageInput, questions: Sequence[str], *, single: bool) -> list[list[PromptImage]]:
     if images is None:
         return [[] for _ in questions]
-    if isinstance(images, Picture):
+    if isinstance(images, PromptImage):
         return [[images] for _ in questions]
     _check_list(images, "images")
     if single:
-        return [_pictures(images)]
+        return [_images(images)]
     if len(images) != len(questions):
         raise TextError(
             f"{len(images)} images for {len(questions)} questions",
             hint="Give one entry per question (a picture, a list of pictures, or None), or one picture for all.",
         )
-    return [_pictures(_as_list(entry)) for entry in images]
+    return [_images(_as_list(entry)) for entry in images]
 
 
-def images_of(entry: Picture | Sequence[Picture] | None) -> list[Image]:
+def images_of(entry: PromptImage | Sequence[PromptImage] | None) -> list[Image]:
     """Returns the opened images of one question: none, one or several.
 
     Raises:
         TextError: A list holds lists.
         ImageError: An image cannot be read.
     """
-    return [open_image(image) for image in _pictures(_as_list(entry))]
+    return [open_image(image) for image in _images(_as_list(entry))]
 
 
-def _as_list(entry: Picture | Sequence[Picture] | None) -> Sequence[Picture | None]:
-    if entry is None or isinstance(entry, Picture):
+def _as_list(entry: PromptImage | Sequence[PromptImage] | None) -> Sequence[PromptImage | None]:
+    if entry is None or isinstance(entry, PromptImage):
         return [entry]
     _check_list(entry, "an entry of images")
     return entry
 
 
-def _pictures(entries: Sequence[Picture | Sequence[Picture] | None]) -> list[Picture]:
-    pictures: list[Picture] = []
+def _images(entries: Sequence[PromptImage | Sequence[PromptImage] | None]) -> list[PromptImage]:
+    images: list[PromptImage] = []
     for entry in entries:
         if entry is None:
             continue
-        if not isinstance(entry, Picture):
+        if not isinstance(entry, PromptImage):
             _check_list(entry, "an entry of images")
             raise TextError(
                 "a list of lists of images needs a list of questions",
                 hint="For one question pass a picture or a flat list of pictures.",
             )
-        pictures.append(entry)
-    return pictures
+        images.append(entry)
+    return images
 
 
 def _check_list(value: object, what: str) -> None:

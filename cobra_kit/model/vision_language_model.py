@@ -61,8 +61,8 @@ class VisionLanguageModel(MultimodalModule):
         """Returns the answer to each question.
 
         Args:
-            images: A picture (PIL, a path, or the bytes of a file), several pictures of one question, or None. With a
-                list of questions: one entry of that kind per question, or one picture for all of them.
+            images: An image (PIL, a path, or the bytes of a file), several images of one question, or None. With a
+                list of questions: one entry of that kind per question, or one image for all of them.
             questions: One question, or a list of them. `<image>` marks a place in the text where the fusion scheme
                 looks at markers.
             max_new_tokens: Most tokens per answer.
@@ -77,7 +77,7 @@ class VisionLanguageModel(MultimodalModule):
         Raises:
             ArgumentError: An argument is of a wrong kind or out of range.
             TextError: Images and questions do not match.
-            ImageError: A picture cannot be read.
+            ImageError: An image cannot be read.
             CobraError: The model's logits are not numbers.
         """
         sampling = Sampling(temperature, top_p, seed)
@@ -121,7 +121,7 @@ class VisionLanguageModel(MultimodalModule):
             seed: As for `generate`.
 
         Raises:
-            CobraError: As for `generate`; pictures are read when the first piece is asked for.
+            CobraError: As for `generate`; images are read when the first piece is asked for.
         """
         # Arguments are checked here and not in the generator, which would do it at the first piece.
         sampling = Sampling(temperature, top_p, seed)

@@ -10,7 +10,7 @@ from cobra_kit.recipe.tree import Node, dotted
 
 logger = logging.getLogger("cobra_kit")
 
-RENAMED_KEYS: Mapping[str, str] = {}
+RENAMED_KEYS: Mapping[str, str] = {"data.pictures": "images"}
 """The last key's new name by the dotted path of the old: `data.pictures` -> `images`. The path starts at the recipe;
 profiles and arms, which hold parts of one, are read alike."""
 

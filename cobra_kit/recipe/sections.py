@@ -28,7 +28,7 @@ class DataSection(Section):
     model_config = ConfigDict(extra="allow", strict=True, use_attribute_docstrings=True)
 
     source: str = Field(min_length=1)
-    """The data source: `scenes` (pictures and questions made on the spot) or `llava` (a file of rows and a folder)."""
+    """The data source: `scenes` (images and questions made on the spot) or `llava` (a file of rows and a folder)."""
 
     def settings(self) -> dict[str, Any]:
         """Returns the source's own keys."""
@@ -110,9 +110,9 @@ class TrainSection(Section):
     """The stages of training, run in this order; one that is absent or null is not run."""
 
     pretrain_text: StageSection | None = None
-    """The backbone alone learns to go on with plain text (a base model), without pictures."""
+    """The backbone alone learns to go on with plain text (a base model), without images."""
     instruct_text: StageSection | None = None
-    """The backbone alone learns from conversations without pictures (a chat model)."""
+    """The backbone alone learns from conversations without images (a chat model)."""
     align: StageSection | None = None
     """The projector alone learns to caption: first answers, prompts thrown away."""
     finetune: StageSection | None = None

@@ -51,7 +51,7 @@ def build_table(
         paper: Rows of a published table to print below.
         left_out: Arms that are not run because they would say nothing, with the reason.
         level: The share of repeated experiments whose intervals hold the true value.
-        resamples: How often the bootstrap draws the pictures anew.
+        resamples: How often the bootstrap draws the images anew.
 
     Raises:
         CobraError: If there are no arms, names clash, the reference is unknown, arms share no seed, or two
@@ -141,7 +141,7 @@ def _row(arms: Sequence[ArmResult], benchmark: BenchmarkInfo, design: Design) ->
         label=column_label(column) if column else "",
         rule=benchmark.rule,
         questions=len(aligned.question_ids),
-        pictures=int(aligned.clusters.max()) + 1,
+        images=int(aligned.clusters.max()) + 1,
         floor=points(benchmark.floor),
         ceiling=points(benchmark.ceiling),
         scores={name: intervals.of_score(matrix) for name, matrix in matrices.items()},

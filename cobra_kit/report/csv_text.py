@@ -48,7 +48,7 @@ def _cells(table: AblationTable, row: TableRow, arm: str) -> dict[str, _Cell]:
         "paper_benchmark": row.label,
         "rule": row.rule,
         "questions": row.questions,
-        "pictures": row.pictures,
+        "pictures": row.images,
         "score": score.value,
         "low": score.low,
         "high": score.high,

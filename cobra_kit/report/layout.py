@@ -22,7 +22,7 @@ def scores(table: AblationTable, width: int) -> list[str]:
 
 
 def controls(table: AblationTable, width: int) -> list[str]:
-    """Returns the lines that say how much the right pictures are worth; none without a control."""
+    """Returns the lines that say how much the right images are worth; none without a control."""
     rows = [row for row in table.rows if row.controls]
     if not rows:
         return []

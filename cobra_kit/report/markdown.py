@@ -31,7 +31,7 @@ def _scores(table: AblationTable) -> str:
     header += ["floor", "ceiling", "detectable"]
     rows = []
     for row in table.rows:
-        cells = [grid.label(row), _code(row.rule), f"{row.questions:,}", f"{row.pictures:,}"]
+        cells = [grid.label(row), _code(row.rule), f"{row.questions:,}", f"{row.images:,}"]
         cells += [grid.estimate(row.scores.get(arm)) for arm in table.arms]
         for arm in table.others:
             difference = row.differences.get(arm)

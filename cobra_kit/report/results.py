@@ -20,11 +20,11 @@ class BenchmarkInfo:
     Args:
         name: Such as `presence` or `vqav2`; also decides which column of the paper it is read beside.
         rule: The scoring rule, such as `pope/first-token`.
-        floor: What is reached without looking at the picture, 0 to 1.
+        floor: What is reached without looking at the image, 0 to 1.
         ceiling: The most that can be reached where annotators disagree, 0 to 1.
         mean_of_groups: Whether its number is the mean of the groups' means, as the rule says.
         group_floors: What is reached without looking in single groups, 0 to 1.
-        left_out: Questions that were not asked, since their pictures cannot be read.
+        left_out: Questions that were not asked, since their images cannot be read.
     """
 
     name: str
@@ -43,10 +43,10 @@ class ArmResult:
     Args:
         name: The arm's name in the recipe.
         scores: The scored questions of each benchmark and seed.
-        control: The same questions asked with wrong pictures, where that was done.
+        control: The same questions asked with wrong images, where that was done.
         choice_mass: How probable the choices of first-token scores are; benchmarks of other rules are left out.
-        control_choice_mass: The same with wrong pictures.
-        image_tokens: Tokens of one picture in the language model's input.
+        control_choice_mass: The same with wrong images.
+        image_tokens: Tokens of one image in the language model's input.
         parameters_trained: How many parameters training changed.
         training_seconds: Seconds of training, mean over seeds, without stages that other runs use too.
         shared_seconds: Seconds of those stages, mean over seeds.

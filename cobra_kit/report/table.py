@@ -67,7 +67,7 @@ class TablePart:
     Args:
         name: Such as `spatial/1` (level 1 is the easiest) or `adversarial`.
         questions: Number of questions.
-        floor: Points reached without looking at the picture.
+        floor: Points reached without looking at the image.
         scores: Arm to score.
     """
 
@@ -78,7 +78,7 @@ class TablePart:
 
     @property
     def at_floor(self) -> bool:
-        """Whether no arm is surely above what a model without the picture reaches."""
+        """Whether no arm is surely above what a model without the image reaches."""
         return _at_floor(self.floor, self.scores)
 
 
@@ -91,23 +91,23 @@ class TableRow:
         label: The paper's name for it, empty where it has none.
         rule: The scoring rule of every number in this row.
         questions: Number of questions.
-        pictures: Number of pictures, the unit of resampling.
-        floor: Points reached without looking at the picture.
+        images: Number of images, the unit of resampling.
+        floor: Points reached without looking at the image.
         ceiling: The most points that can be reached.
         scores: Arm to score.
         differences: Arm to difference; the reference arm is left out.
-        controls: Arm to its score with the right pictures minus that with wrong ones.
+        controls: Arm to its score with the right images minus that with wrong ones.
         parts: The groups of its questions; none where there is only one.
         choice_mass: Arm to how probable it is, 0 to 1, that one of the choices comes first: the mean over questions of
             the seed where it is least. Empty where answers are generated.
-        control_choice_mass: The same with wrong pictures.
+        control_choice_mass: The same with wrong images.
     """
 
     benchmark: str
     label: str
     rule: str
     questions: int
-    pictures: int
+    images: int
     floor: float | None
     ceiling: float | None
     scores: Mapping[str, Estimate]
@@ -119,7 +119,7 @@ class TableRow:
 
     @property
     def at_floor(self) -> bool:
-        """Whether no arm is surely above what a model without the picture reaches."""
+        """Whether no arm is surely above what a model without the image reaches."""
         return _at_floor(self.floor, self.scores)
 
     @property

@@ -49,8 +49,8 @@ class RunView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
-    """A picture inside the page.
+class ReportImage:
+    """An image inside the page.
 
     Args:
         data: As a `data:` address.
@@ -90,7 +90,7 @@ class DisagreementQuestion:
         prompt: What both were asked; empty where the data cannot be opened.
         truth: The answer.
         replies: The reference's and the other arm's.
-        picture: None where the data cannot be opened.
+        image: None where the data cannot be opened.
     """
 
     question_id: str
@@ -98,7 +98,7 @@ class DisagreementQuestion:
     prompt: str
     truth: str
     replies: tuple[Reply, Reply]
-    picture: Picture | None
+    image: ReportImage | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +163,7 @@ class ReportView:
         runs: All runs, finished or not.
         missing: What is not done, sentences without a full stop.
         disagreements: Per benchmark and pair of arms.
-        pictures_missing: Why disputed questions have no pictures; empty where they have.
+        images_missing: Why disputed questions have no images; empty where they have.
         facts: What the numbers depend on: (name, value).
         documents: Files to show whole.
         commands: How to run it again.
@@ -176,7 +176,7 @@ class ReportView:
     runs: tuple[RunView, ...] = ()
     missing: tuple[str, ...] = ()
     disagreements: tuple[DisagreementExample, ...] = ()
-    pictures_missing: str = ""
+    images_missing: str = ""
     facts: tuple[tuple[str, str], ...] = ()
     documents: tuple[Document, ...] = ()
     commands: tuple[Command, ...] = ()

@@ -1,7 +1,7 @@
 """Intervals, paired tests, power and seeds: what is needed to say whether a difference is real.
 
-Everything here works on numbers, not on models: scores in `[0, 1]` with the picture each question is about.
-Questions about one picture share its difficulty, so the picture, not the question, is resampled.
+Everything here works on numbers, not on models: scores in `[0, 1]` with the image each question is about.
+Questions about one image share its difficulty, so the image, not the question, is resampled.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Scores by cluster, which is what resampling pictures needs of them, and the statistic that it is about."""
+"""Scores by cluster, which is what resampling images needs of them, and the statistic that it is about."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The interval of a mean and of a paired difference: percentile bootstrap, pictures as the unit of resampling.
+"""The interval of a mean and of a paired difference: percentile bootstrap, images as the unit of resampling.
 
 The statistic is the mean over questions or, where a benchmark is reported as the mean of its groups (POPE's
 three splits), the mean of the groups' means. Several seeds widen the interval; `cobra_kit.statistics.seeds`
@@ -26,7 +26,7 @@ MOST_RESAMPLES = 10_000_000
 class Interval:
     """An estimate with its uncertainty.
 
-    `low` and `high` are None where no interval can be had: with one picture there is nothing to resample.
+    `low` and `high` are None where no interval can be had: with one image there is nothing to resample.
 
     Args:
         value: The estimate.
@@ -61,7 +61,7 @@ def bootstrap_mean(
 
     Args:
         scores: `[questions]`, or `[seeds questions]` for one row per training seed.
-        clusters: `[questions]`, the picture of each question; each question its own if left out.
+        clusters: `[questions]`, the image of each question; each question its own if left out.
         groups: `[questions]`; with groups, the statistic is the mean of the groups' means.
         resamples: How many resamples; 10,000 leave an error of about 1 % of the interval's width.
         level: Coverage aimed at.
@@ -85,7 +85,7 @@ def bootstrap_difference(
 ) -> Interval:
     """Returns the mean of `scores - reference`, paired by question, with its percentile interval.
 
-    Degenerate input has defined results: one picture gives no interval; if every question differs by the same
+    Degenerate input has defined results: one image gives no interval; if every question differs by the same
     amount, the interval has no width; with no difference at all it is `[0, 0]`, which does not exclude 0.
 
     Args:
@@ -114,7 +114,7 @@ def _interval(data: Clustered, resamples: int, level: float, seed: int, *, diffe
     value = _tidy(data.means().mean())
     if data.clusters == 1:
         return Interval(value, None, None, level)
-    # One generator, pictures before seeds: the order is part of what a seed means in stored tables.
+    # One generator, images before seeds: the order is part of what a seed means in stored tables.
     rng = np.random.default_rng(seed)
     draws = add_seed_noise(data.resampled_means(resamples, rng), data.means(), rng)
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])

@@ -31,7 +31,7 @@ class McNemar:
 def mcnemar(first: ArrayLike, second: ArrayLike) -> McNemar:
     """Returns McNemar's exact test (a sign test over the questions on which the arms disagree).
 
-    It takes questions as independent. Where several questions share a picture they are not, and the clustered
+    It takes questions as independent. Where several questions share an image they are not, and the clustered
     bootstrap is the one to report.
 
     Args:

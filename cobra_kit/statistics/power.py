@@ -11,7 +11,7 @@ from statistics import NormalDist
 
 from numpy.typing import ArrayLike
 
-from cobra_kit.arguments import finite_number, whole_number
+from cobra_kit.arguments import finite_number, renamed_arguments, whole_number
 from cobra_kit.errors import CobraError
 from cobra_kit.statistics.clusters import Clustered
 from cobra_kit.statistics.seeds import seed_variance
@@ -20,17 +20,17 @@ from cobra_kit.statistics.seeds import seed_variance
 def standard_error(
     differences: ArrayLike, clusters: ArrayLike | None = None, groups: ArrayLike | None = None
 ) -> float | None:
-    """Returns the standard error of the mean difference, from the spread between pictures (and seeds).
+    """Returns the standard error of the mean difference, from the spread between images (and seeds).
 
-    Linearised: each picture's pull on the mean, summed in squares (cluster-robust, divisor n - 1).
+    Linearised: each image's pull on the mean, summed in squares (cluster-robust, divisor n - 1).
 
     Args:
         differences: `[questions]` or `[seeds questions]`, score of one arm minus the other's.
-        clusters: `[questions]`, the picture of each.
+        clusters: `[questions]`, the image of each.
         groups: `[questions]`, if the statistic is the mean of groups' means.
 
     Returns:
-        The standard error, or None where it cannot be known: with one picture.
+        The standard error, or None where it cannot be known: with one image.
 
     Raises:
         CobraError: If there are no questions.
@@ -64,7 +64,7 @@ def detectable_difference(
 
     Returns:
         The difference, in the unit of the scores; None where the observed differences do not vary (arms that
-        answer alike say nothing about how much they could differ) or there is one picture.
+        answer alike say nothing about how much they could differ) or there is one image.
     """
     error = standard_error(differences, clusters, groups)
     if error is None or error < 1e-12:
@@ -72,9 +72,10 @@ def detectable_difference(
     return _quantiles(power, level) * error
 
 
+@renamed_arguments(pictures="images", questions_per_picture="questions_per_image")
 def planned_detectable_difference(
-    pictures: int,
-    questions_per_picture: float = 1.0,
+    images: int,
+    questions_per_image: float = 1.0,
     *,
     disagreement: float = 0.2,
     correlation: float = 0.0,
@@ -84,33 +85,31 @@ def planned_detectable_difference(
     """Returns the smallest detectable difference of right-or-wrong scores, before anything is trained.
 
     Args:
-        pictures: Pictures in the test split.
-        questions_per_picture: Mean number of questions about each.
+        images: Images in the test split.
+        questions_per_image: Mean number of questions about each.
         disagreement: Share of questions on which the arms are expected to differ.
-        correlation: Correlation of the differences of two questions about one picture, 0 to 1.
+        correlation: Correlation of the differences of two questions about one image, 0 to 1.
         power: Chance of seeing a difference of that size.
         level: The level of the interval that must exclude 0.
 
     Raises:
         CobraError: If a count is below 1 or a share lies outside of its range.
     """
-    pictures = whole_number(pictures, "pictures")
+    images = whole_number(images, "images")
     for name, value in (
-        ("questions_per_picture", questions_per_picture),
+        ("questions_per_image", questions_per_image),
         ("disagreement", disagreement),
         ("correlation", correlation),
     ):
         finite_number(value, name)
-    if pictures < 1 or questions_per_picture < 1:
-        raise CobraError(
-            f"a design needs pictures and questions about each, got {pictures} and {questions_per_picture:g}"
-        )
+    if images < 1 or questions_per_image < 1:
+        raise CobraError(f"a design needs pictures and questions about each, got {images} and {questions_per_image:g}")
     if not 0 < disagreement <= 1 or not 0 <= correlation <= 1:
         raise CobraError(
             f"disagreement must lie in (0, 1] and correlation in [0, 1], got {disagreement} and {correlation}"
         )
-    effect = 1 + (questions_per_picture - 1) * correlation
-    variance = disagreement * effect / (pictures * questions_per_picture)
+    effect = 1 + (questions_per_image - 1) * correlation
+    variance = disagreement * effect / (images * questions_per_image)
     return min(1.0, _quantiles(power, level) * math.sqrt(variance))
 
 

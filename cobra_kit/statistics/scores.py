@@ -8,17 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cobra_kit.arguments import finite_number, text, texts
+from cobra_kit.arguments import finite_number, renamed_arguments, text, texts
 from cobra_kit.errors import ArgumentError, CobraError, kind_of
 
 
+@renamed_arguments(picture="image")
 @dataclass(frozen=True, slots=True)
 class QuestionScore:
     """The score of one question under one rule.
 
     Args:
         question_id: Identifies the question within its benchmark; runs are paired on it.
-        picture: The picture the question is about; questions of one picture are resampled together.
+        image: The image the question is about; questions of one image are resampled together.
         score: Between 0 (wrong) and 1 (right).
         prediction: What the rule compared, after its own parsing or normalisation.
         answer: The answer it was compared with.
@@ -27,7 +28,7 @@ class QuestionScore:
     """
 
     question_id: str
-    picture: str
+    image: str
     score: float
     prediction: str
     answer: str
@@ -41,7 +42,7 @@ class Aligned:
 
     Args:
         scores: `[runs questions]`, in `[0, 1]`.
-        clusters: `[questions]`, the picture of each question as an integer.
+        clusters: `[questions]`, the image of each question as an integer.
         groups: `[questions]`, the group of each question as an integer.
         question_ids: The questions, in the order of the columns.
         group_names: The groups by their integers.
@@ -65,7 +66,7 @@ def align(runs: Sequence[Sequence[QuestionScore]], names: Sequence[str] | None =
 
     Raises:
         CobraError: If there are no runs or no questions, a question occurs twice, or runs answered
-            different questions or the same question about different pictures.
+            different questions or the same question about different images.
     """
     _check_runs(runs)
     if not runs or not runs[0]:
@@ -85,7 +86,7 @@ def align(runs: Sequence[Sequence[QuestionScore]], names: Sequence[str] | None =
     matrix = np.array([[scores[key].score for key in order] for scores in indexed], dtype=np.float64)
     return Aligned(
         scores=matrix,
-        clusters=codes(first[key].picture for key in order),
+        clusters=codes(first[key].image for key in order),
         groups=codes(first[key].group for key in order),
         question_ids=tuple(order),
         group_names=tuple(dict.fromkeys(first[key].group for key in order)),
@@ -107,7 +108,7 @@ def _check_runs(runs: object) -> None:
         for item in run:
             if not isinstance(item, QuestionScore):
                 raise ArgumentError(f"a run must hold QuestionScores, not {kind_of(item)}")
-            for name in ("question_id", "picture", "group"):
+            for name in ("question_id", "image", "group"):
                 text(getattr(item, name), f"{name} of a score")
             finite_number(item.score, f"the score of question {item.question_id!r}")
 
@@ -134,9 +135,8 @@ def _check_same_questions(
             hint="score both on the same split before comparing them",
         )
     for key, score in first.items():
-        if (score.picture, score.group) != (other[key].picture, other[key].group):
+        if (score.image, score.group) != (other[key].image, other[key].group):
             raise CobraError(
-                f"question {key!r} is about {score.picture!r} in {first_label} "
-                f"and about {other[key].picture!r} in {label}",
+                f"question {key!r} is about {score.image!r} in {first_label} and about {other[key].image!r} in {label}",
                 hint="the two runs saw different versions of the benchmark",
             )

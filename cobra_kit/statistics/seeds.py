@@ -1,12 +1,12 @@
 """Training seeds: their spread, and how they widen an interval.
 
-Pictures and seeds are crossed: every seed's model answers the same questions. An interval over several seeds
-therefore adds two sources of chance, independent of each other. Pictures are resampled, the same ones for all
+Images and seeds are crossed: every seed's model answers the same questions. An interval over several seeds
+therefore adds two sources of chance, independent of each other. Images are resampled, the same ones for all
 seeds. Seeds cannot be: of two seeds, half of all resamples hold one twice and none spreads widely enough.
 Their part is drawn instead from Student's t with S - 1 degrees of freedom, scaled by the standard error of
 the seeds' mean, which is exact if results scatter normally over seeds. Three seeds thus give a wide interval,
-rightly so. The scatter between seeds includes some of the scatter between pictures, so the interval is a
-little too wide where seeds hardly matter. One seed adds nothing: its interval speaks of pictures only, and
+rightly so. The scatter between seeds includes some of the scatter between images, so the interval is a
+little too wide where seeds hardly matter. One seed adds nothing: its interval speaks of images only, and
 reports say so.
 """
 
@@ -60,8 +60,8 @@ def add_seed_noise(
     """Returns the mean over seeds with both sources of chance, `[resamples]`.
 
     Args:
-        resampled: `[resamples seeds]`, each seed's statistic under each resample of pictures.
-        observed: `[seeds]`, each seed's statistic on all pictures.
+        resampled: `[resamples seeds]`, each seed's statistic under each resample of images.
+        observed: `[seeds]`, each seed's statistic on all images.
         rng: Draws the seeds' part.
     """
     draws, seeds = resampled.shape

@@ -121,7 +121,7 @@ class BaseTemplate(TurnTemplate):
 class LlavaTemplate(TurnTemplate):
     """The template of LLaVA-1.5 and of those that took it over. The prompt ends with `ASSISTANT:` and no blank.
 
-    The pictures of a message stand before all of its text, on a line of their own. A caption of the align stage ends
+    The images of a message stand before all of its text, on a line of their own. A caption of the align stage ends
     with a newline and not with the end of text.
 
     Args:
@@ -146,11 +146,11 @@ class LlavaTemplate(TurnTemplate):
         return " ASSISTANT:"
 
     def arrange_images(self, question: str, positions: tuple[int, ...]) -> tuple[str, tuple[int, ...]]:
-        """Returns the question and its pictures' places with all pictures moved to the front, a newline after them.
+        """Returns the question and its images' places with all images moved to the front, a newline after them.
 
         Args:
             question: A stripped message without markers.
-            positions: Before which character each picture stood; empty where the message has none.
+            positions: Before which character each image stood; empty where the message has none.
         """
         return (self.line_break + question, (0,) * len(positions)) if positions else (question, positions)
 

@@ -13,9 +13,9 @@ import torch
 from cobra_kit._plugins import attributed
 from cobra_kit.data.curriculum import rows_of_kinds
 from cobra_kit.data.features import FeatureCache
-from cobra_kit.data.pictures import LivePictures, NoPictures, Pictures
+from cobra_kit.data.images import Images, LiveImages, NoImages
 from cobra_kit.data.prepared import RowForm, TrainingSet
-from cobra_kit.data.rows import DataSource, TrainingRow
+from cobra_kit.data.rows import DataSource, TrainingRow, with_image_names
 from cobra_kit.errors import ArgumentError, TrainingError
 from cobra_kit.events import Reporter, silent
 from cobra_kit.model import VisionLanguageModel
@@ -41,7 +41,7 @@ class RunSettings:
         seed: Of the order of rows and of random layers.
         intervals: How often to log, save and validate.
         validate: Called now and then with the model in eval mode; its figures go to the metrics. Not in stages without
-            pictures.
+            images.
         feature_folder: Where encoder features are kept, to be shared by the runs of a study; None: in the run's folder.
         done: The first stages, if they were trained elsewhere: their results; the model has their weights.
         max_cut_share: For stages that do not say it themselves: the most share of the supervised tokens that the
@@ -74,7 +74,7 @@ def train_run(
 
     Args:
         model: Freshly composed, with the seed of the run.
-        source: Rows and pictures.
+        source: Rows and images.
         settings: The stages, and how they are trained; or a recipe's section `train` alone, with `options` beside it.
         folder: The run's folder: `checkpoints/` and `metrics.jsonl` go there.
         report: Told about everything that takes time.
@@ -82,10 +82,10 @@ def train_run(
 
     Raises:
         TrainingError: The loss is not finite, the folder belongs to other settings, or cannot be written.
-        DataError: Rows or pictures are missing or broken, or more is cut from the rows than is allowed.
+        DataError: Rows or images are missing or broken, or more is cut from the rows than is allowed.
         KeyboardInterrupt: Somebody pressed Ctrl-C; everything is saved.
     """
-    run = _Run(model, source, _settings(settings, options), folder, report)
+    run = _Run(model, with_image_names(source), _settings(settings, options), folder, report)
     components = () if model.recipe is None else [part.component for part in model.recipe.parts.values()]
     with _own_random_state(model.device), attributed(components):
         run.run()
@@ -131,13 +131,13 @@ class _Run:
             resume = None
 
     def _stage(self, stage: Stage, section: StageSection, resume: LoopState | None) -> None:
-        pictures = self._pictures(stage)
+        images = self._images(stage)
         rows = stage_rows(stage, self._source)
         first = section.curriculum and rows_of_kinds(rows, section.curriculum.kinds)
-        prepared = self._training_set(rows, pictures, stage, section)
+        prepared = self._training_set(rows, images, stage, section)
         most = self._settings.max_cut_share if section.max_cut_share is None else section.max_cut_share
         prepared.cuts.check(most, stage.name, len(rows))
-        first_rows = self._training_set(first, pictures, stage, section) if first else None
+        first_rows = self._training_set(first, images, stage, section) if first else None
         setup = StageSetup(stage, section, prepared, first_rows, self._settings.seed)
         validate = None if stage.text else self._settings.validate
         task = StageTask(self._model, setup, self._metrics, validate, self._report)
@@ -161,19 +161,19 @@ class _Run:
             raise KeyboardInterrupt
 
     def _training_set(
-        self, rows: Sequence[TrainingRow], pictures: Pictures, stage: Stage, section: StageSection
+        self, rows: Sequence[TrainingRow], images: Images, stage: Stage, section: StageSection
     ) -> TrainingSet:
         form = RowForm(captions=stage.captions, text=stage.text, loss_unit=section.loss_unit)
-        return TrainingSet(rows, self._model.processor, pictures, form, report=self._report)
+        return TrainingSet(rows, self._model.processor, images, form, report=self._report)
 
-    def _pictures(self, stage: Stage) -> Pictures:
+    def _images(self, stage: Stage) -> Images:
         if stage.text:
-            return NoPictures()
-        names = self._source.picture_ids("train")  # of every stage, so that they share one cache
+            return NoImages()
+        names = self._source.image_ids("train")  # of every stage, so that they share one cache
         if stage.frozen_encoder:
             return FeatureCache.of(self._model, self._source, names, self._feature_folder, report=self._report)
         self._feature_folder.mkdir(parents=True, exist_ok=True)
-        return LivePictures(self._model, self._source, names, self._feature_folder, self._report)
+        return LiveImages(self._model, self._source, names, self._feature_folder, self._report)
 
     def _save(self, stage: Stage, step: int, state: LoopState | None) -> None:
         """Writes a checkpoint; one without `state` marks the end of the stage and needs no optimiser."""

@@ -19,7 +19,7 @@ class Stage:
         name: Its key in recipes.
         trains: The parts that learn; the others are frozen and in eval mode.
         captions: Whether it learns bare text (first answers) instead of conversations.
-        text: Whether its rows have no pictures.
+        text: Whether its rows have no images.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Stage:
 
     @property
     def involves(self) -> frozenset[str]:
-        """Returns the parts that the outcome depends on; without pictures, neither encoder nor projector."""
+        """Returns the parts that the outcome depends on; without images, neither encoder nor projector."""
         return _READING if self.text else _READING | _SEEING
 
 

@@ -43,7 +43,7 @@ class OpenClipConfig(ComponentConfig):
     image_size: ImageSize = None
 
     resize: Literal["naive", "crop", "letterbox", "published"] = "naive"
-    """How a picture becomes the input: naive ignores its aspect ratio, crop cuts the longer side, letterbox pads with
+    """How an image becomes the input: naive ignores its aspect ratio, crop cuts the longer side, letterbox pads with
     the mean colour, published takes what open_clip does for these weights (naive or crop)."""
 
     weights: str = "hub"

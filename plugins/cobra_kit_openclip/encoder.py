@@ -32,7 +32,7 @@ class OpenClipEncoder(VisionEncoder):
 
     @classmethod
     def preprocess(cls, config: OpenClipConfig) -> Pixels:
-        """Returns the callable that prepares one RGB picture, with the statistics that open_clip lists."""
+        """Returns the callable that prepares one RGB image, with the statistics that open_clip lists."""
         described = describe(config)
         rule = published_rule(config) if config.resize == "published" else config.resize
         shape = cls.max_shape(config)
@@ -40,7 +40,7 @@ class OpenClipEncoder(VisionEncoder):
 
     @classmethod
     def max_shape(cls, config: OpenClipConfig) -> TokenShape:
-        """Returns the token shape, the same for every picture."""
+        """Returns the token shape, the same for every image."""
         return anatomy_of(config).shape
 
     @torch.no_grad()

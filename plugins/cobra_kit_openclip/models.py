@@ -1,4 +1,4 @@
-"""What open_clip knows of a model: its vision tower's settings, how it prepares pictures, where its weights are."""
+"""What open_clip knows of a model: its vision tower's settings, how it prepares images, where its weights are."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Description:
         quick_gelu: Whether blocks take x * sigmoid(1.702 x) for GELU; timm's towers never do.
         mean: Mean of red, green and blue, pixels in 0..1.
         std: Standard deviation of red, green and blue.
-        interpolation: The filter that resizes pictures.
-        resize_mode: open_clip's name of the rule that it resizes pictures by.
+        interpolation: The filter that resizes images.
+        resize_mode: open_clip's name of the rule that it resizes images by.
         hub: Hub repository and file of the published weights, `owner/name/file`, the file empty where open_clip's usual
             names are meant; None where none are published.
     """

@@ -1,4 +1,4 @@
-"""A picture as the pixels that a tower expects. Picklable, and it needs neither open_clip nor weights."""
+"""An image as the pixels that a tower expects. Picklable, and it needs neither open_clip nor weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEY = "openclip"
 
 @dataclass(frozen=True, slots=True)
 class Pixels:
-    """Resizes a picture and normalises it with a model's own statistics.
+    """Resizes an image and normalises it with a model's own statistics.
 
     Args:
         pixels: (height, width) of the input.
@@ -41,7 +41,7 @@ class Pixels:
         """Returns one `[3 h w]` float32 tensor.
 
         Args:
-            image: An RGB picture.
+            image: An RGB image.
         """
         fill = mean_colour(self.mean)
         resized = resize(image, self.pixels, self.resize_rule, fill=fill, interpolation=self.interpolation)

@@ -41,7 +41,7 @@ class Anatomy:
 
     @property
     def shape(self) -> TokenShape:
-        """Returns the token shape of one picture."""
+        """Returns the token shape of one image."""
         return TokenShape(self.grid[0] * self.grid[1], self.grid)
 
 

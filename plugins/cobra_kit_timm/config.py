@@ -110,7 +110,7 @@ class EncoderConfig(ComponentConfig):
     image_size: ImageSize = 384
 
     resize: Literal["naive", "crop", "letterbox"] = "naive"
-    """How a picture becomes the input: naive ignores its aspect ratio (the paper's way), crop cuts the longer side,
+    """How an image becomes the input: naive ignores its aspect ratio (the paper's way), crop cuts the longer side,
     letterbox pads with the mean colour."""
 
     weights: Weights = "none"
@@ -182,7 +182,7 @@ class Dinov2TinyConfig(TinySizes, TowerConfig):
 
 
 class TwoTowersConfig(EncoderConfig):
-    """Two towers on one picture. Their grids must be equal; the encoder says so where they are not."""
+    """Two towers on one image. Their grids must be equal; the encoder says so where they are not."""
 
     dinov2: VitSizes
     """Sizes of the first tower."""

@@ -1,4 +1,4 @@
-"""Two towers on one picture, the paper's encoder: DINOv2 first, then SigLIP, channels concatenated."""
+"""Two towers on one image, the paper's encoder: DINOv2 first, then SigLIP, channels concatenated."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class DinoSiglipEncoder(VisionEncoder):
 
     @classmethod
     def preprocess(cls, config: TwoTowersConfig) -> TowerPixels:
-        """Returns the callable that prepares one RGB picture, once per tower."""
+        """Returns the callable that prepares one RGB image, once per tower."""
         return TowerPixels(_FAMILIES, config.pixels, config.resize, cls.max_shape(config))
 
     @classmethod
     def max_shape(cls, config: TwoTowersConfig) -> TokenShape:
-        """Returns the token shape, the same for every picture.
+        """Returns the token shape, the same for every image.
 
         Raises:
             ShapeError: The towers' grids differ, so their tokens cannot be concatenated.

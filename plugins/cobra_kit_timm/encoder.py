@@ -32,12 +32,12 @@ class OneTowerEncoder(VisionEncoder):
 
     @classmethod
     def preprocess(cls, config: TowerConfig) -> TowerPixels:
-        """Returns the callable that prepares one RGB picture."""
+        """Returns the callable that prepares one RGB image."""
         return TowerPixels((cls.family,), config.pixels, config.resize, cls.max_shape(config))
 
     @classmethod
     def max_shape(cls, config: TowerConfig) -> TokenShape:
-        """Returns the token shape, the same for every picture."""
+        """Returns the token shape, the same for every image."""
         rows, columns = config.grid(config)
         return TokenShape(rows * columns, (rows, columns))
 

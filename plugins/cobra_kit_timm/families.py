@@ -22,7 +22,7 @@ class Family:
         tag: timm's name of the published weights.
         mean: Mean of red, green and blue, pixels in 0..1.
         std: Standard deviation of red, green and blue.
-        interpolation: The filter that resizes pictures.
+        interpolation: The filter that resizes images.
         layer_scale: Value that timm's layer scales start with (`init_values`); None where there are none.
     """
 

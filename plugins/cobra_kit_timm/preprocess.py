@@ -1,4 +1,4 @@
-"""A picture as the pixels that each tower expects. Picklable, and it needs neither timm nor weights."""
+"""An image as the pixels that each tower expects. Picklable, and it needs neither timm nor weights."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TowerPixels:
-    """Resizes a picture once per tower and normalises it with that tower's own statistics.
+    """Resizes an image once per tower and normalises it with that tower's own statistics.
 
     Args:
         families: The towers, in order.
@@ -35,7 +35,7 @@ class TowerPixels:
         """Returns one `[3 h w]` float32 tensor per tower, under its family's key.
 
         Args:
-            image: An RGB picture.
+            image: An RGB image.
         """
         tensors = {}
         for family in self.families:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class ConvStem(nn.Module):
-    """Convolutions of stride 2 that halve the picture until a pixel is a patch, then one of 1 x 1.
+    """Convolutions of stride 2 that halve the image until a pixel is a patch, then one of 1 x 1.
 
     Patches of 8 pixels cut edges at places that depend on where an object stands, and a small tower spends most of its
     training on that. Overlapping small convolutions do not (Xiao et al. 2021, arXiv 2106.14881, on larger towers). A

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import warnings
 from importlib import import_module
 from pathlib import Path
+from typing import cast
 
 import pytest
+from PIL import Image
 
 import cobra_kit
 from cobra_kit import _moved, files
+from cobra_kit.data.llava import LlavaSource, Params
+from cobra_kit.data.rows import DataSource, with_image_names
+from cobra_kit.errors import ArgumentError
+from cobra_kit.evaluate.scoring import Answered
+from cobra_kit.statistics.power import planned_detectable_difference
+from cobra_kit.statistics.scores import QuestionScore
+from cobra_kit.train.encoders.recipe import load_pretrain_recipe
 
 
 @pytest.mark.parametrize(("old", "new"), _moved.MODULES.items())
 def test_a_moved_module_has_the_names_of_the_new_one(old: str, new: str) -> None:
     home, place = import_module(new), import_module(old)
-    for name in (name for name in vars(home) if not name.startswith("_")):
+    for name in (name for name in vars(home) if not name.startswith("_") and f"{old}.{name}" not in _moved.NAMES):
         with pytest.warns(DeprecationWarning, match=f"{old}.{name} is now {new}.{name}"):
             assert getattr(place, name) is getattr(home, name)
 
@@ -54,3 +64,62 @@ def test_what_never_was_is_not_there() -> None:
         warnings.simplefilter("error")
         with pytest.raises(AttributeError):
             _ = import_module("cobra_kit.store").nothing
+
+
+@pytest.mark.parametrize("moved", _moved.NAMES)
+def test_a_renamed_class_or_function_is_found_under_its_old_name(moved: str) -> None:
+    new = _moved.NAMES[moved]
+    place, _, name = moved.rpartition(".")
+    home, _, name_now = new.rpartition(".")
+    with pytest.warns(DeprecationWarning, match=f"{moved} is now {new}"):
+        assert getattr(import_module(place), name) is getattr(import_module(home), name_now)
+
+
+def test_arguments_and_fields_are_taken_by_their_former_names() -> None:
+    with pytest.warns(DeprecationWarning, match="Answered: picture_size is called image_size now"):
+        answered = Answered(question_id="1", image="a.png", picture_size=(3, 4))  # type: ignore[call-arg]
+    assert answered == Answered(question_id="1", image="a.png", image_size=(3, 4))
+    with pytest.warns(DeprecationWarning, match="QuestionScore: picture is called image now") as caught:
+        score = QuestionScore("1", picture="a.png", score=1.0, prediction="", answer="")  # type: ignore[call-arg]
+    with pytest.warns(DeprecationWarning, match="QuestionScore: picture is called image now"):
+        assert score.picture == "a.png"  # type: ignore[attr-defined]
+    assert {warning.filename for warning in caught} == {__file__}
+    with pytest.warns(DeprecationWarning, match="pictures is called images now"):
+        planned_detectable_difference(pictures=100)  # type: ignore[call-arg]
+
+
+def test_an_argument_by_both_names_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="Answered: picture is called image now, and both are given"):
+        Answered(question_id="1", image="a.png", picture="b.png")  # type: ignore[call-arg]
+
+
+def test_a_source_written_with_the_former_names_is_read() -> None:
+    class Former:
+        def picture(self, image_id: str) -> str:
+            return image_id
+
+        def picture_ids(self, split: str) -> list[str]:
+            return [split]
+
+    with pytest.warns(DeprecationWarning, match="Former.picture of a data source is called image now"):
+        source = with_image_names(cast(DataSource, Former()))
+    assert source.image("a.png") == "a.png"  # type: ignore[comparison-overlap]
+    assert source.image_ids("val") == ["val"]
+
+
+def test_a_source_of_ours_answers_to_the_former_names(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    turns = [{"from": "human", "value": "<image>\nWhat?"}, {"from": "gpt", "value": "This."}]
+    (tmp_path / "rows.json").write_text(json.dumps([{"id": 1, "image": "a.png", "conversations": turns}]))
+    source = LlavaSource(Params(rows=tmp_path / "rows.json", images=tmp_path))
+    with pytest.warns(DeprecationWarning, match="picture_ids of a data source is called image_ids now"):
+        assert source.picture_ids("train") == ("a.png",)
+    with pytest.warns(DeprecationWarning, match="picture of a data source is called image now"):
+        assert source.picture("a.png").size == (4, 4)
+
+
+def test_a_recipe_with_a_former_key_is_read_with_a_hint(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("WARNING", "cobra_kit")
+    plan = load_pretrain_recipe("towers/siglip_tiny", overrides=["data.pictures=5000"])
+    assert plan.recipe.data.images == 5000
+    assert "data.pictures is called images now" in caplog.text

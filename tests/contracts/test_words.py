@@ -50,6 +50,25 @@ RETIRED = {
 """What each name has become. `Point`, now `TrialSpec`, is not among them: in a plot it is the right word."""
 
 
+KEYWORDS = {
+    ("cobra_kit/evaluate/scoring/answered.py", "picture"),
+    ("cobra_kit/evaluate/scoring/answered.py", "picture_size"),
+    ("cobra_kit/evaluate/predict.py", "picture"),
+    ("cobra_kit/statistics/scores.py", "picture"),
+    ("cobra_kit/statistics/power.py", "pictures"),
+    ("cobra_kit/statistics/power.py", "questions_per_picture"),
+}
+"""Former names of arguments, which `renamed_arguments` takes as keywords."""
+
+FORMER_NAMES = {("cobra_kit/data/rows.py", "picture"), ("cobra_kit/data/rows.py", "picture_ids")}
+"""What sources still answer to, with a warning."""
+
+
+def is_retired(name: str) -> bool:
+    """Whether a name speaks of pictures: the field's word is image."""
+    return "picture" in name.lower()
+
+
 def identifiers(text: str) -> list[tuple[int, str]]:
     """Returns the identifiers of a module's text, with their lines."""
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)
@@ -65,6 +84,8 @@ def violations() -> dict[str, list[str]]:
             for line, name in identifiers(path.read_text(encoding="utf-8")):
                 if (str(path.relative_to(ROOT)), name) in PUBLIC:
                     continue
+                if is_retired(name) and (str(path.relative_to(ROOT)), name) not in FORMER_NAMES | KEYWORDS:
+                    by_room.setdefault(room, []).append(f"{path.relative_to(ROOT)}:{line}: {name} (now image)")
                 if name in SAYING_NOTHING or name in RETIRED:
                     use = f" (now {RETIRED[name]})" if name in RETIRED else ""
                     by_room.setdefault(room, []).append(f"{path.relative_to(ROOT)}:{line}: {name}{use}")

@@ -1,4 +1,4 @@
-"""The embedded world: drawn pictures and questions that nobody can answer without looking. No torch.
+"""The embedded world: drawn images and questions that nobody can answer without looking. No torch.
 
     params = SceneParams.checked(seed=0, train=12_000)
     world = scenes_dataset(params)              # made on first use, then read from the user's cache
@@ -11,7 +11,7 @@ Which file is which:
 `vocabulary` what there is; `layout`, `sampling`, `splits` scenes and the splits that own them;
 `drawing`, `glyphs`, `dense`, `captions` what a scene looks like and says;
 `questions/` one file per ability; `benchmark_prompts` the wording of each benchmark; `balance`, `rows`, `held_out`,
-`annotators`, `file_formats` questions into files; `generation`, `pictures`, `worker`, `drawing_pool`, `write`, `cache`,
+`annotators`, `file_formats` questions into files; `generation`, `images`, `worker`, `drawing_pool`, `write`, `cache`,
 `dataset` files on disk;
 `oracle` floors and ceilings.
 """

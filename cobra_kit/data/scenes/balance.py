@@ -9,18 +9,18 @@ from random import Random
 from cobra_kit.data.scenes.questions import Ability, Question
 
 UNEVEN: frozenset[Ability] = frozenset({"count", "presence"})
-"""Abilities of which some answers are rarer in the pictures: the frequent ones would always be ahead."""
+"""Abilities of which some answers are rarer in the images: the frequent ones would always be ahead."""
 
 
 class Balancer:
     """Refuses a question whose answer has run ahead of the others.
 
-    It counts answers per exact text and per slice and template. Where an answer is rare in the pictures, its
+    It counts answers per exact text and per slice and template. Where an answer is rare in the images, its
     whole question becomes as rare.
 
     Args:
         slack: By how much an answer's count may exceed that of the rarest answer to the same words, for
-            abilities whose answers are equally frequent in the pictures anyway. A tenth of the rarest count,
+            abilities whose answers are equally frequent in the images anyway. A tenth of the rarest count,
             or half the number of answers, are also allowed there: the rarest of 48 words should not silence
             the others. For `UNEVEN` abilities it is always 1.
     """

@@ -1,11 +1,11 @@
-"""What a picture says, in one sentence: the text half of contrastive pretraining."""
+"""What an image says, in one sentence: the text half of contrastive pretraining."""
 
 from __future__ import annotations
 
 from random import Random
 
 from cobra_kit.data.scenes.layout import Box, Scene
-from cobra_kit.data.scenes.vocabulary import PICTURE, article
+from cobra_kit.data.scenes.vocabulary import IMAGE, article
 
 
 def caption(scene: Scene, rng: Random) -> str:
@@ -26,6 +26,6 @@ def caption(scene: Scene, rng: Random) -> str:
 def place_name(box: Box) -> str:
     """Returns the cell of a 3 x 3 grid that holds the centre of the box: "top left", "center", "right"."""
     x, y = box.center
-    row = ("top", "", "bottom")[int(3 * y / PICTURE)]
-    column = ("left", "", "right")[int(3 * x / PICTURE)]
+    row = ("top", "", "bottom")[int(3 * y / IMAGE)]
+    column = ("left", "", "right")[int(3 * x / IMAGE)]
     return " ".join(part for part in (row, column) if part) or "center"

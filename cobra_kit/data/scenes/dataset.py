@@ -16,10 +16,10 @@ from cobra_kit.data.scenes.benchmark_prompts import Benchmark
 from cobra_kit.data.scenes.cache import cache_key
 from cobra_kit.data.scenes.generation import MANIFEST, Progress, generate, identity, is_whole
 from cobra_kit.data.scenes.held_out import BENCHMARKS
+from cobra_kit.data.scenes.images import open_images
 from cobra_kit.data.scenes.layout import Scene
 from cobra_kit.data.scenes.names import image_name, parse_name
 from cobra_kit.data.scenes.params import SceneParams
-from cobra_kit.data.scenes.pictures import open_pictures
 from cobra_kit.data.scenes.vocabulary import Split
 from cobra_kit.data.scenes.write import ROWS_FILE, SCENES_FILE, SLICES_FILE
 from cobra_kit.errors import CobraError, ImageError
@@ -38,7 +38,7 @@ def scenes_dataset(
     Args:
         params: What it holds.
         cache_dir: The cache; default `user_cache()`. The world stands in `scenes/<key>` below it.
-        progress: Called with (pictures drawn, pictures in all) while the world is made, never otherwise.
+        progress: Called with (images drawn, images in all) while the world is made, never otherwise.
         workers: Drawing processes, see `generate`.
 
     Raises:
@@ -53,7 +53,7 @@ def scenes_dataset(
 
 
 class SceneDataset:
-    """A world on disk: pictures by name, training rows, benchmark files, labels.
+    """A world on disk: images by name, training rows, benchmark files, labels.
 
     Args:
         folder: What `generate` or `cobra-kit data scenes` made.
@@ -73,40 +73,40 @@ class SceneDataset:
                 where=str(folder),
                 hint="Make them: cobra-kit data scenes --out FOLDER",
             ) from error
-        self._pictures: dict[Split, NDArray[np.uint8]] = {}
+        self._pixels: dict[Split, NDArray[np.uint8]] = {}
 
-    def pictures(self, split: Split) -> NDArray[np.uint8]:
+    def pixels(self, split: Split) -> NDArray[np.uint8]:
         """Returns `[n 64 64 3]` uint8, a read-only memory map.
 
         Raises:
             CobraError: The split is empty.
         """
-        if split not in self._pictures:
-            self._pictures[split] = open_pictures(self._split(split))
-        return self._pictures[split]
+        if split not in self._pixels:
+            self._pixels[split] = open_images(self._split(split))
+        return self._pixels[split]
 
     def array(self, name: str) -> NDArray[np.uint8]:
-        """Returns the picture with this name, `[64 64 3]` uint8, a view of the memory map.
+        """Returns the image with this name, `[64 64 3]` uint8, a view of the memory map.
 
         Raises:
-            ImageError: There is no such picture.
+            ImageError: There is no such image.
         """
         split, index = parse_name(name)
         if index >= self.params.size(split):
             raise ImageError(f"{name}: the split has {self.params.size(split)} pictures", where=str(self.folder))
-        picture: NDArray[np.uint8] = self.pictures(split)[index]
-        return picture
+        pixels: NDArray[np.uint8] = self.pixels(split)[index]
+        return pixels
 
     def image(self, name: str) -> Image.Image:
-        """Returns the picture with this name as a Pillow RGB image.
+        """Returns the image with this name as a Pillow RGB image.
 
         Raises:
-            ImageError: There is no such picture.
+            ImageError: There is no such image.
         """
         return Image.fromarray(np.array(self.array(name)))
 
     def scenes(self, split: Split) -> list[Scene]:
-        """Returns what is in every picture of the split, in order.
+        """Returns what is in every image of the split, in order.
 
         Raises:
             CobraError: The split is empty.
@@ -158,7 +158,7 @@ class SceneDataset:
         return slices
 
     def export_png(self, folder: Path) -> int:
-        """Writes every picture as a PNG file under its name; returns how many.
+        """Writes every image as a PNG file under its name; returns how many.
 
         Raises:
             CobraError: The folder cannot be written.
@@ -174,7 +174,7 @@ class SceneDataset:
 
     @property
     def splits(self) -> tuple[Split, ...]:
-        """The splits that have pictures."""
+        """The splits that have images."""
         return tuple(split for split in ("train", "val", "test", "towers") if self.params.size(split))
 
     def _split(self, split: Split) -> Path:

@@ -1,4 +1,4 @@
-"""How a picture looks, pixel by pixel: the targets of dense pretraining."""
+"""How an image looks, pixel by pixel: the targets of dense pretraining."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from cobra_kit.data.scenes.drawing import SCALE, fill_shape
 from cobra_kit.data.scenes.glyphs import text_mask
 from cobra_kit.data.scenes.layout import Scene
-from cobra_kit.data.scenes.vocabulary import COLOR_NAMES, PICTURE, SHAPES
+from cobra_kit.data.scenes.vocabulary import COLOR_NAMES, IMAGE, SHAPES
 
 TEXT_CLASS = len(SHAPES)
 """The value that stands for text among shape indices."""
@@ -19,12 +19,12 @@ TEXT_CLASS = len(SHAPES)
 
 @dataclass(frozen=True, slots=True)
 class DenseTargets:
-    """Targets of one picture with k things: its objects in order, then the text if there is one.
+    """Targets of one image with k things: its objects in order, then the text if there is one.
 
     Args:
         instances: `[64 64]` uint8; 0 is background, i + 1 is thing i, which covers half of the
             pixel or more.
-        boxes: `[k 4]` float32, (x0, y0, x1, y1) as parts of the picture.
+        boxes: `[k 4]` float32, (x0, y0, x1, y1) as parts of the image.
         shapes: `[k]` int64 indices into `SHAPES`; `TEXT_CLASS` for text.
         colors: `[k]` int64 indices into `COLOR_NAMES`; -1 for text.
     """
@@ -50,9 +50,9 @@ class DenseTargets:
 
 def dense_targets(scene: Scene) -> DenseTargets:
     """Returns boxes, classes and a segmentation of everything in the scene."""
-    instances = np.zeros((PICTURE, PICTURE), np.uint8)
+    instances = np.zeros((IMAGE, IMAGE), np.uint8)
     for index, item in enumerate(scene.objects):
-        mask = Image.new("L", (PICTURE * SCALE, PICTURE * SCALE))
+        mask = Image.new("L", (IMAGE * SCALE, IMAGE * SCALE))
         fill_shape(ImageDraw.Draw(mask), item.shape, item.box, 255)
         instances[np.asarray(mask.reduce(SCALE)) >= 128] = index + 1
     boxes = [item.box for item in scene.objects]

@@ -12,15 +12,15 @@ from PIL import Image, ImageDraw
 
 from cobra_kit.data.scenes.glyphs import text_mask
 from cobra_kit.data.scenes.layout import Box, Scene
-from cobra_kit.data.scenes.vocabulary import COLORS, PICTURE
+from cobra_kit.data.scenes.vocabulary import COLORS, IMAGE
 
 SCALE = 4
-_CANVAS = (PICTURE * SCALE, PICTURE * SCALE)
+_CANVAS = (IMAGE * SCALE, IMAGE * SCALE)
 _TINT, _NOISE, _INK = 10, 4, (246, 246, 240)
 
 
 def draw(scene: Scene) -> NDArray[np.uint8]:
-    """Returns the picture, `[64 64 3]` uint8 RGB; the same scene always gives the same pixels."""
+    """Returns the image, `[64 64 3]` uint8 RGB; the same scene always gives the same pixels."""
     style = Random(scene.style)
     background = tuple(style.randint(26, 62) for _ in range(3))
     image = Image.new("RGB", _CANVAS, background)
@@ -36,14 +36,14 @@ def draw(scene: Scene) -> NDArray[np.uint8]:
     pixels = np.asarray(image.reduce(SCALE), dtype=np.int16)
     noise = np.frombuffer(style.randbytes(pixels.size), dtype=np.uint8).reshape(pixels.shape)
     noisy = pixels + (noise % (2 * _NOISE + 1)) - _NOISE
-    picture: NDArray[np.uint8] = np.clip(noisy, 0, 255).astype(np.uint8)
-    return picture
+    image_pixels: NDArray[np.uint8] = np.clip(noisy, 0, 255).astype(np.uint8)
+    return image_pixels
 
 
 def fill_shape(
     canvas: ImageDraw.ImageDraw, shape: str, box: Box, color: tuple[int, ...] | int, scale: int = SCALE
 ) -> None:
-    """Fills one shape that touches all four sides of its box; the canvas is `scale` times the picture."""
+    """Fills one shape that touches all four sides of its box; the canvas is `scale` times the image."""
     x0, y0, x1, y1 = (value * scale for value in box)
     if shape == "circle":
         canvas.ellipse((x0, y0, x1 - 1, y1 - 1), fill=color)

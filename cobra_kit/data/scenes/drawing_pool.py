@@ -33,7 +33,7 @@ class DrawingPool:
         folder: Where the splits' folders are, with room allocated.
         plan: Seed and sizes.
         workers: Processes to start.
-        report: Called in this process with the number of pictures just drawn.
+        report: Called in this process with the number of images just drawn.
     """
 
     def __init__(self, folder: Path, plan: dict[str, object], workers: int, report: Callable[[int], None]) -> None:
@@ -107,7 +107,7 @@ class DrawingPool:
 
 
 def drawing_failed(reason: str) -> CobraError:
-    """Returns the error of a picture that could not be drawn or written."""
+    """Returns the error of an image that could not be drawn or written."""
     return CobraError(
         f"drawing the pictures failed: {reason}",
         where="scenes",

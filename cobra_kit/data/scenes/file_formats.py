@@ -2,7 +2,7 @@
 
 Sources: the VQAv2 annotation files and API (visualqa.org/download.html), VSR's jsonl (cambridgeltl/
 visual-spatial-reasoning), POPE's (AoiDragon/POPE), TextVQA 0.5.1, and MiniGPT-4's RefCOCO evaluation files.
-Keys that make no sense for drawn pictures (web addresses, annotator numbers) are there and empty.
+Keys that make no sense for drawn images (web addresses, annotator numbers) are there and empty.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 from cobra_kit.data.scenes.annotators import ten_answers
 from cobra_kit.data.scenes.held_out import HeldOut
 from cobra_kit.data.scenes.names import image_name, image_stem
-from cobra_kit.data.scenes.splits import picture_rng
-from cobra_kit.data.scenes.vocabulary import PICTURE, Split
+from cobra_kit.data.scenes.splits import image_rng
+from cobra_kit.data.scenes.vocabulary import IMAGE, Split
 
 Rows = Sequence[HeldOut]
 
@@ -22,7 +22,7 @@ _TURKERS = 3
 
 
 def vqav2_form(rows: Rows, split: Split, seed: int, disagreement: float) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Returns the question file and the annotation file; `image_id` is the picture's number in its split."""
+    """Returns the question file and the annotation file; `image_id` is the image's number in its split."""
     head = {
         "info": {"description": "scenes, drawn", "version": "1.0"},
         "data_type": "scenes",
@@ -94,8 +94,8 @@ def textvqa_form(rows: Rows, split: Split, seed: int, disagreement: float) -> di
             "image_classes": [],
             "flickr_original_url": "",
             "flickr_300k_url": "",
-            "image_width": PICTURE,
-            "image_height": PICTURE,
+            "image_width": IMAGE,
+            "image_height": IMAGE,
             "answers": _answers(row, split, seed, disagreement),
             "question_tokens": row.question.text.lower().rstrip("?").split(),
             "question_id": number,
@@ -113,8 +113,8 @@ def refcoco_form(rows: Rows, split: Split) -> list[dict[str, Any]]:
             "img_id": f"{image_stem(split, row.index)}_{number}",
             "sents": row.question.text,
             "bbox": row.question.box.xywh,
-            "height": PICTURE,
-            "width": PICTURE,
+            "height": IMAGE,
+            "width": IMAGE,
         }
         for number, row in enumerate(rows)
         if row.question.box is not None
@@ -122,5 +122,5 @@ def refcoco_form(rows: Rows, split: Split) -> list[dict[str, Any]]:
 
 
 def _answers(row: HeldOut, split: Split, seed: int, disagreement: float) -> list[str]:
-    rng = picture_rng(seed, split, row.index, f"annotators/{row.question.text}")
+    rng = image_rng(seed, split, row.index, f"annotators/{row.question.text}")
     return ten_answers(row.question.answer, row.question.choices, disagreement, rng)

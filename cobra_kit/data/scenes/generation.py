@@ -12,9 +12,9 @@ import PIL
 
 from cobra_kit.data.scenes.drawing_pool import DrawingPool, default_workers, drawing_failed
 from cobra_kit.data.scenes.glyphs import freetype_version
+from cobra_kit.data.scenes.images import allocate
 from cobra_kit.data.scenes.layout import Scene
 from cobra_kit.data.scenes.params import SceneParams
-from cobra_kit.data.scenes.pictures import allocate
 from cobra_kit.data.scenes.questions.presence import popular_pairs
 from cobra_kit.data.scenes.splits import scene_of
 from cobra_kit.data.scenes.vocabulary import SPLITS, Split
@@ -24,12 +24,12 @@ from cobra_kit.errors import CobraError
 from cobra_kit.files import contents, folder_beside, put_folder, remove_leftovers
 
 GENERATOR_VERSION = 1
-"""Counts up with every change that changes a picture, a question or a text."""
+"""Counts up with every change that changes an image, a question or a text."""
 
 MANIFEST = "manifest.json"
 
 Progress = Callable[[int, int], None]
-"""Called with (pictures drawn, pictures in all)."""
+"""Called with (images drawn, images in all)."""
 
 _POLL_EVERY = 200
 _PARTIAL = "{name}.partial-{mark}"
@@ -57,8 +57,8 @@ def generate(
     Args:
         params: What to make.
         folder: Where the files go.
-        progress: Called after every chunk of pictures.
-        workers: Drawing processes; 0 draws in this one. Default: one per core, none for few pictures.
+        progress: Called after every chunk of images.
+        workers: Drawing processes; 0 draws in this one. Default: one per core, none for few images.
 
     Raises:
         CobraError: The folder holds something, or cannot be written.

@@ -11,7 +11,7 @@ from cobra_kit.data.scenes.benchmark_prompts import Benchmark
 from cobra_kit.data.scenes.layout import Scene
 from cobra_kit.data.scenes.questions import ASK, Ability, Question
 from cobra_kit.data.scenes.questions.presence import Negatives, held_out_presence
-from cobra_kit.data.scenes.splits import picture_rng
+from cobra_kit.data.scenes.splits import image_rng
 from cobra_kit.data.scenes.vocabulary import Split
 
 _ABILITIES: dict[Benchmark, tuple[Ability, ...]] = {
@@ -25,8 +25,8 @@ _NEGATIVES: dict[Benchmark, Negatives] = {
     "pope_popular": "popular",
     "pope_adversarial": "adversarial",
 }
-_PER_PICTURE: dict[Benchmark, int] = {"pope_popular": 2, "pope_adversarial": 2}
-"""One question per picture and benchmark, but for negatives that few pictures allow."""
+_PER_IMAGE: dict[Benchmark, int] = {"pope_popular": 2, "pope_adversarial": 2}
+"""One question per image and benchmark, but for negatives that few images allow."""
 
 _SLACK = 4
 
@@ -40,7 +40,7 @@ def benchmark_of(ability: Ability) -> Benchmark:
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """A question about the picture `index` of its split."""
+    """A question about the image `index` of its split."""
 
     index: int
     question: Question
@@ -49,13 +49,13 @@ class HeldOut:
 def held_out_questions(
     scenes: Sequence[Scene], split: Split, seed: int, popular: tuple[tuple[str, str], ...]
 ) -> dict[Benchmark, list[HeldOut]]:
-    """Returns the questions of every benchmark, one or two per picture, in the order of the pictures.
+    """Returns the questions of every benchmark, one or two per image, in the order of the images.
 
     Args:
         scenes: All scenes of the split.
         split: Its name.
         seed: The seed of the world.
-        popular: The popular pairs of the training pictures.
+        popular: The popular pairs of the training images.
     """
     return {benchmark: _choose(benchmark, scenes, split, seed, popular) for benchmark in BENCHMARKS}
 
@@ -71,7 +71,7 @@ def _choose(
     asked: Counter[str] = Counter()
     chosen = []
     for index, scene in enumerate(scenes):
-        rng = picture_rng(seed, split, index, benchmark)
+        rng = image_rng(seed, split, index, benchmark)
         if benchmark in _NEGATIVES:
             candidates = held_out_presence(scene, _NEGATIVES[benchmark], popular)
         else:
@@ -79,7 +79,7 @@ def _choose(
         groups: dict[str, list[Question]] = {}
         for candidate in candidates:
             groups.setdefault(candidate.slice, []).append(candidate)
-        room = _PER_PICTURE.get(benchmark, 1)
+        room = _PER_IMAGE.get(benchmark, 1)
         # The slice with the fewest questions goes first: hard ones are many and would leave no room.
         for name in sorted(groups, key=lambda name: (asked[name], name)):
             while room and (question := balancer.pick(groups[name], rng)) is not None:

@@ -1,4 +1,4 @@
-"""What a picture shows, before it is drawn: objects, at most one text, and a seed for its looks."""
+"""What an image shows, before it is drawn: objects, at most one text, and a seed for its looks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from cobra_kit.data.scenes.vocabulary import PICTURE
+from cobra_kit.data.scenes.vocabulary import IMAGE
 
 SIGNATURE_CELL = 4
 """Two objects whose centres share a cell of this many pixels stand, for a layout, in the same place."""
@@ -32,8 +32,8 @@ class Box(NamedTuple):
 
     @property
     def fractions(self) -> tuple[float, float, float, float]:
-        """`(x0, y0, x1, y1)` as parts of the picture."""
-        return self.x0 / PICTURE, self.y0 / PICTURE, self.x1 / PICTURE, self.y1 / PICTURE
+        """`(x0, y0, x1, y1)` as parts of the image."""
+        return self.x0 / IMAGE, self.y0 / IMAGE, self.x1 / IMAGE, self.y1 / IMAGE
 
     def touches(self, other: Box, gap: int) -> bool:
         """Says whether the boxes come closer to each other than `gap` pixels, on both axes."""
@@ -75,12 +75,12 @@ class SceneText:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Everything that is in a picture.
+    """Everything that is in an image.
 
     Args:
         kind: How it was composed: single, pair, several, letter, tagged or word (`sampling.py`).
         objects: Shapes that do not touch; no two have the same color and shape.
-        text: The letter or word; None in most pictures.
+        text: The letter or word; None in most images.
         style: Seed of what no question asks for: background, clutter, tints, noise.
     """
 
@@ -91,7 +91,7 @@ class Scene:
 
     @property
     def pairs(self) -> frozenset[tuple[str, str]]:
-        """The (color, shape) pairs in the picture."""
+        """The (color, shape) pairs in the image."""
         return frozenset(item.pair for item in self.objects)
 
     def signature(self) -> str:

@@ -1,4 +1,4 @@
-"""Names of pictures: one flat folder, the split in the name, numbers as wide as COCO's."""
+"""Names of images: one flat folder, the split in the name, numbers as wide as COCO's."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def image_stem(split: Split, index: int) -> str:
 
 
 def image_name(split: Split, index: int) -> str:
-    """Returns the file name of a picture."""
+    """Returns the file name of an image."""
     return f"{image_stem(split, index)}.png"
 
 
 def parse_name(name: str) -> tuple[Split, int]:
-    """Returns split and index of a picture's name or stem.
+    """Returns split and index of an image's name or stem.
 
     Raises:
         CobraError: The name is not one of this world.

@@ -20,7 +20,7 @@ from cobra_kit.data.scenes.annotators import agreement
 from cobra_kit.data.scenes.benchmark_prompts import Benchmark, prompt, reply
 from cobra_kit.data.scenes.dataset import SceneDataset
 from cobra_kit.data.scenes.held_out import BENCHMARKS
-from cobra_kit.data.scenes.vocabulary import PICTURE, Split
+from cobra_kit.data.scenes.vocabulary import IMAGE, Split
 
 MIN_IOU = 0.5
 
@@ -156,7 +156,7 @@ def _equals(benchmark: Benchmark, label: str) -> _Scoring:
 
 
 def _hits(bbox: list[float]) -> _Scoring:
-    x, y, width, height = (value / PICTURE for value in bbox)
+    x, y, width, height = (value / IMAGE for value in bbox)
     truth = [x, y, x + width, y + height]
 
     def score(guess: str) -> float:

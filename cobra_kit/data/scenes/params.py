@@ -28,30 +28,30 @@ DEFAULT_ABILITIES: dict[Ability, float] = {
 
 
 class SceneParams(BaseModel):
-    """Parameters of one set of pictures and questions. The same parameters give the same files."""
+    """Parameters of one set of images and questions. The same parameters give the same files."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True)
 
     seed: int = Field(default=0, ge=0)
-    """Seed of every picture and every question."""
+    """Seed of every image and every question."""
 
     train: int = Field(default=12_000, ge=0, le=_LIMIT)
-    """Training pictures, one LLaVA row each."""
+    """Training images, one LLaVA row each."""
 
     val: int = Field(default=600, ge=0, le=_LIMIT)
-    """Pictures for selection."""
+    """Images for selection."""
 
     test: int = Field(default=1_000, ge=0, le=_LIMIT)
-    """Pictures that are scored once."""
+    """Images that are scored once."""
 
     towers: int = Field(default=0, ge=0, le=_LIMIT)
-    """Pictures for pretraining small encoders, with scene labels and no questions."""
+    """Images for pretraining small encoders, with scene labels and no questions."""
 
     turns: int = Field(default=8, ge=1, le=32)
-    """Questions per training row, at most; a picture may have fewer to ask."""
+    """Questions per training row, at most; an image may have fewer to ask."""
 
     turns_per_row: int = Field(default=32, ge=1, le=32)
-    """Questions per row when training; a picture with more to ask gives several rows."""
+    """Questions per row when training; an image with more to ask gives several rows."""
 
     boxes_per_row: int = Field(default=1, ge=0, le=8)
     """Box questions per training row, at most: their answers are long."""
@@ -105,7 +105,7 @@ class SceneParams(BaseModel):
             ) from None
 
     def size(self, split: Split) -> int:
-        """Returns the number of pictures of a split."""
+        """Returns the number of images of a split."""
         return int(getattr(self, split))
 
     def hardest(self, ability: Ability) -> int:

@@ -14,7 +14,7 @@ from cobra_kit.data.scenes.names import image_name, image_stem
 from cobra_kit.data.scenes.params import SceneParams
 from cobra_kit.data.scenes.questions import ABILITIES, ASK, Ability, Question
 from cobra_kit.data.scenes.questions.box import box_text
-from cobra_kit.data.scenes.splits import picture_rng
+from cobra_kit.data.scenes.splits import image_rng
 
 SLACK = 2
 """By how much an answer may be ahead of the rarest answer to the same words; see `Balancer`."""
@@ -24,10 +24,10 @@ _LARGEST_SHARE = 0.375
 
 
 def train_rows(scenes: Iterable[Scene], params: SceneParams) -> Iterator[tuple[dict[str, Any] | None, list[str]]]:
-    """Yields per picture its row (None where there is nothing to ask) and the slice of each question."""
+    """Yields per image its row (None where there is nothing to ask) and the slice of each question."""
     balancer = Balancer(SLACK)
     for index, scene in enumerate(scenes):
-        rng = picture_rng(params.seed, "train", index, "questions")
+        rng = image_rng(params.seed, "train", index, "questions")
         questions = choose_questions(scene, rng, params, balancer)
         yield (
             (_row(index, questions, params) if questions else None),

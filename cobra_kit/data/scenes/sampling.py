@@ -1,4 +1,4 @@
-"""Composes scenes at random: six kinds of picture, one per level that questions need.
+"""Composes scenes at random: six kinds of image, one per level that questions need.
 
 Nothing here prefers a color, a shape or a letter to another. Questions stay free of guessable answers because
 renaming the colors (or the shapes) of all scenes gives the same distribution.
@@ -12,10 +12,10 @@ from random import Random
 from cobra_kit.data.scenes.layout import Box, Scene, SceneObject, SceneText
 from cobra_kit.data.scenes.vocabulary import (
     COLOR_NAMES,
+    IMAGE,
     LETTERS,
     MAX_OBJECTS,
     PAIRS,
-    PICTURE,
     SHAPES,
     SIDES,
     WORDS,
@@ -45,7 +45,7 @@ def sample_scene(rng: Random) -> Scene:
     pairs = _pairs(kind, rng)
     text = _text(kind, rng)
     boxes = None
-    while boxes is None:  # what there is stays, so that crowded pictures do not become rare
+    while boxes is None:  # what there is stays, so that crowded images do not become rare
         sizes = ["large" if kind == "single" else rng.choice(tuple(SIDES)) for _ in pairs]
         sides = [rng.randint(*SIDES[size]) for size in sizes]
         boxes = place([*((side, side) for side in sides), *([_text_size(kind, text, rng)] if text else [])], rng)
@@ -62,7 +62,7 @@ def place(spaces: Sequence[tuple[int, int]], rng: Random) -> list[Box] | None:
     for index in sorted(range(len(spaces)), key=lambda i: -spaces[i][0] * spaces[i][1]):
         width, height = spaces[index]
         for _ in range(_TRIES):
-            x0, y0 = rng.randint(1, PICTURE - 1 - width), rng.randint(1, PICTURE - 1 - height)
+            x0, y0 = rng.randint(1, IMAGE - 1 - width), rng.randint(1, IMAGE - 1 - height)
             box = Box(x0, y0, x0 + width, y0 + height)
             if not any(box.touches(other, _GAP) for other in boxes.values()):
                 boxes[index] = box
@@ -105,4 +105,4 @@ def _text(kind: str, rng: Random) -> str:
 def _text_size(kind: str, text: str, rng: Random) -> tuple[int, int]:
     """Returns width and height in pixels: square for a letter."""
     height = rng.randint(*_TEXT_HEIGHT[kind])
-    return (height if len(text) == 1 else min(round(0.82 * height * len(text)), PICTURE - 4)), height
+    return (height if len(text) == 1 else min(round(0.82 * height * len(text)), IMAGE - 4)), height

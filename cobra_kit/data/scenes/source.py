@@ -1,4 +1,4 @@
-"""The embedded world as a data source: rows, pictures, and one benchmark per ability.
+"""The embedded world as a data source: rows, images, and one benchmark per ability.
 
 Questions keep the prompts that the training rows have, and the rules that score them are those of the benchmark whose
 form they have. Presence and spatial statements are answered by the first token's probabilities, the rest in words.
@@ -15,7 +15,7 @@ from typing import Any
 
 from PIL.Image import Image
 
-from cobra_kit.data.rows import Benchmark, HeldOutSplit, Question, Split, TextForm, TrainingRow
+from cobra_kit.data.rows import Benchmark, FormerNames, HeldOutSplit, Question, Split, TextForm, TrainingRow
 from cobra_kit.data.scenes.benchmark_prompts import Benchmark as Form
 from cobra_kit.data.scenes.benchmark_prompts import prompt, reply
 from cobra_kit.data.scenes.cache import cache_key
@@ -25,7 +25,7 @@ from cobra_kit.data.scenes.names import image_name
 from cobra_kit.data.scenes.oracle import ScoreBounds, reach
 from cobra_kit.data.scenes.params import SceneParams
 from cobra_kit.data.scenes.texts import conversations, passages
-from cobra_kit.data.scenes.vocabulary import PICTURE
+from cobra_kit.data.scenes.vocabulary import IMAGE
 from cobra_kit.errors import DataError
 from cobra_kit.events import Message, Progress, Reporter, silent
 from cobra_kit.text.llava import parse_llava_row
@@ -85,7 +85,7 @@ class _Item:
     slice: str
 
 
-class ScenesSource:
+class ScenesSource(FormerNames):
     """The world with some parameters, as a `DataSource`.
 
     Args:
@@ -125,7 +125,7 @@ class ScenesSource:
 
     @cached_property
     def caption_rows(self) -> Sequence[TrainingRow]:
-        """The training pictures with a sentence on each; one that shows nothing is left out."""
+        """The training images with a sentence on each; one that shows nothing is left out."""
         seed = self.dataset.params.seed
         captioned = (
             (image_name("train", index), caption(scene, Random(f"{seed}/caption/{index}")))
@@ -135,12 +135,12 @@ class ScenesSource:
         return tuple(TrainingRow(f"{name}/caption", (name,), (("", text),)) for name, text in captioned)
 
     def text_rows(self, form: TextForm) -> Sequence[TrainingRow]:
-        """Returns passages or conversations about scenes of which there is no picture, as many as training pictures.
+        """Returns passages or conversations about scenes of which there is no image, as many as training images.
 
         They are made anew in seconds at each call.
 
         Raises:
-            DataError: There are no training pictures.
+            DataError: There are no training images.
         """
         params = self.dataset.params
         if not params.train:
@@ -149,16 +149,16 @@ class ScenesSource:
             return tuple(passages(params))
         return tuple(replace(row, kinds=tuple(map(_kind, row.kinds))) for row in conversations(params))
 
-    def picture(self, image_id: str) -> Image:
-        """Returns a picture as RGB.
+    def image(self, image_id: str) -> Image:
+        """Returns an image as RGB.
 
         Raises:
-            ImageError: There is no such picture.
+            ImageError: There is no such image.
         """
         return self.dataset.image(image_id)
 
-    def picture_ids(self, split: Split) -> Sequence[str]:
-        """Returns the names of all pictures of a split, in order."""
+    def image_ids(self, split: Split) -> Sequence[str]:
+        """Returns the names of all images of a split, in order."""
         return tuple(image_name(split, index) for index in range(self.dataset.params.size(split)))
 
     def _benchmarks(self, split: HeldOutSplit) -> Mapping[str, Benchmark]:
@@ -194,9 +194,9 @@ class ScenesSource:
         files = self.dataset.benchmark(split, form)
         slices = self.dataset.question_slices(split)[form]
         texts = {name: path.read_text(encoding="utf-8") for name, path in files.items()}
-        for (number, picture, text, annotation), part in zip(_READERS[form](texts, split), slices, strict=True):
+        for (number, image, text, annotation), part in zip(_READERS[form](texts, split), slices, strict=True):
             wording = prompt(form, text, self.dataset.params.prompts)
-            question = Question(f"{group}/{number}" if group else str(number), picture, wording, choices)
+            question = Question(f"{group}/{number}" if group else str(number), image, wording, choices)
             yield _Item(question, annotation, group, part)
 
     def _bounds(self, split: HeldOutSplit, ability: _Ability, items: Sequence[_Item]) -> tuple[float, float] | None:
@@ -244,7 +244,7 @@ def open_source(params: SceneParams, report: Reporter = silent) -> ScenesSource:
 
 
 _Read = tuple[int, str, str, dict[str, Any]]
-"""Number, picture, text and annotation of a question."""
+"""Number, image, text and annotation of a question."""
 
 
 def _vqav2(texts: Mapping[str, str], split: HeldOutSplit) -> Iterator[_Read]:
@@ -271,9 +271,9 @@ def _textvqa(texts: Mapping[str, str], split: HeldOutSplit) -> Iterator[_Read]:
 
 def _refcoco(texts: Mapping[str, str], split: HeldOutSplit) -> Iterator[_Read]:
     for number, row in enumerate(json.loads(texts["questions"])):
-        picture = f"{row['img_id'].rpartition('_')[0]}.png"
-        size = (row.get("width", PICTURE), row.get("height", PICTURE))
-        yield number, picture, row["sents"], {"box": tuple(row["bbox"]), "picture_size": size}
+        image = f"{row['img_id'].rpartition('_')[0]}.png"
+        size = (row.get("width", IMAGE), row.get("height", IMAGE))
+        yield number, image, row["sents"], {"box": tuple(row["bbox"]), "image_size": size}
 
 
 _READERS = {

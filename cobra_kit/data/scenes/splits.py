@@ -1,6 +1,6 @@
 """Which scenes belong to which split: decided by a hash of the layout, for every seed alike.
 
-So no layout of a test picture is ever trained on, not even by weights that were made with another seed.
+So no layout of a test image is ever trained on, not even by weights that were made with another seed.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ def split_of(scene: Scene) -> Split:
     return next(split for limit, split in _BUCKETS if bucket < limit)
 
 
-def picture_rng(seed: int, split: Split, index: int, purpose: str = "scene") -> Random:
-    """Returns the generator of one picture: it depends on nothing but these values."""
+def image_rng(seed: int, split: Split, index: int, purpose: str = "scene") -> Random:
+    """Returns the generator of one image: it depends on nothing but these values."""
     return Random(f"scenes/{seed}/{split}/{index}/{purpose}")
 
 
 def scene_of(seed: int, split: Split, index: int) -> Scene:
-    """Returns the scene of one picture of a split: the first one drawn whose layout belongs to the split."""
-    rng = picture_rng(seed, split, index)
+    """Returns the scene of one image of a split: the first one drawn whose layout belongs to the split."""
+    rng = image_rng(seed, split, index)
     while True:
         scene = sample_scene(rng)
         if split_of(scene) == split:

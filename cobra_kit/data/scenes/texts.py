@@ -1,6 +1,6 @@
-"""The world in words alone: passages about scenes, and conversations in which a sentence stands for the picture.
+"""The world in words alone: passages about scenes, and conversations in which a sentence stands for the image.
 
-Their scenes are those of the split `towers`, so no layout of a training, validation or test picture is among them.
+Their scenes are those of the split `towers`, so no layout of a training, validation or test image is among them.
 Nothing is drawn. Whatever is asked or stated follows from the sentence that comes first, so what a language model
 learns here is to find the asked-for thing in what it has read.
 """
@@ -22,7 +22,7 @@ from cobra_kit.data.scenes.params import SceneParams
 from cobra_kit.data.scenes.questions import Ability
 from cobra_kit.data.scenes.questions.presence import absent
 from cobra_kit.data.scenes.rows import SLACK, choose_questions
-from cobra_kit.data.scenes.splits import picture_rng, scene_of
+from cobra_kit.data.scenes.splits import image_rng, scene_of
 from cobra_kit.data.scenes.vocabulary import article
 
 ANSWERED: tuple[Ability, ...] = ("color", "shape", "count", "presence", "reading")
@@ -32,9 +32,9 @@ _MOST_FACTS = 6
 
 
 def passages(params: SceneParams) -> Iterator[TrainingRow]:
-    """Yields a passage per scene, as many as there are training pictures: a caption, then facts that it implies."""
+    """Yields a passage per scene, as many as there are training images: a caption, then facts that it implies."""
     for index, scene in _scenes(params):
-        rng = picture_rng(params.seed, "towers", index, "passage")
+        rng = image_rng(params.seed, "towers", index, "passage")
         known = facts(scene, rng)
         chosen = rng.sample(known, min(_MOST_FACTS, len(known)))
         text = "".join(
@@ -44,7 +44,7 @@ def passages(params: SceneParams) -> Iterator[TrainingRow]:
 
 
 def conversations(params: SceneParams) -> Iterator[TrainingRow]:
-    """Yields a conversation per scene, as many as there are training pictures.
+    """Yields a conversation per scene, as many as there are training images.
 
     Its questions, prompts and answers are in the form of the training rows, balanced as they are; the first one has the
     caption in front.
@@ -53,7 +53,7 @@ def conversations(params: SceneParams) -> Iterator[TrainingRow]:
     asked = params.model_copy(update={"abilities": weights})
     balancer = Balancer(SLACK)
     for index, scene in _scenes(params):
-        rng = picture_rng(params.seed, "towers", index, "conversation")
+        rng = image_rng(params.seed, "towers", index, "conversation")
         opening = caption(scene, rng)
         questions = choose_questions(scene, rng, asked, balancer)
         if not questions:

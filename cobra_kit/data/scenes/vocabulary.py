@@ -1,11 +1,11 @@
-"""The words of the world: everything a picture can show has a name here, and nothing else has."""
+"""The words of the world: everything an image can show has a name here, and nothing else has."""
 
 from __future__ import annotations
 
 from typing import Literal, get_args
 
-PICTURE = 64
-"""Width and height of a picture, pixels."""
+IMAGE = 64
+"""Width and height of an image, pixels."""
 
 Split = Literal["train", "val", "test", "towers"]
 SPLITS: tuple[Split, ...] = get_args(Split)

@@ -1,7 +1,7 @@
-"""Draws every n-th chunk of pictures: `python -m cobra_kit.data.scenes.worker FOLDER PLAN RANK WORKERS`.
+"""Draws every n-th chunk of images: `python -m cobra_kit.data.scenes.worker FOLDER PLAN RANK WORKERS`.
 
 An interpreter of its own instead of `multiprocessing`: nothing is forked from a process that holds torch
-threads, and a user's script needs no `if __name__ == "__main__"`. It prints the number of pictures after
+threads, and a user's script needs no `if __name__ == "__main__"`. It prints the number of images after
 every chunk, and dies of the broken pipe when its parent is gone.
 """
 
@@ -12,12 +12,12 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from cobra_kit.data.scenes.pictures import CHUNK, draw_chunk
+from cobra_kit.data.scenes.images import CHUNK, draw_chunk
 from cobra_kit.data.scenes.vocabulary import SPLITS
 
 
 def chunks(sizes: Mapping[str, int]) -> list[tuple[str, int, int]]:
-    """Returns (split, start, stop) of all pictures, in order."""
+    """Returns (split, start, stop) of all images, in order."""
     return [
         (split, start, min(start + CHUNK, sizes[split]))
         for split in SPLITS
@@ -28,7 +28,7 @@ def chunks(sizes: Mapping[str, int]) -> list[tuple[str, int, int]]:
 def work(
     folder: Path, seed: int, sizes: Mapping[str, int], rank: int, workers: int, report: Callable[[int], None]
 ) -> None:
-    """Draws the chunks rank, rank + workers, ... and reports the pictures of each."""
+    """Draws the chunks rank, rank + workers, ... and reports the images of each."""
     for name, start, stop in chunks(sizes)[rank::workers]:
         split = next(item for item in SPLITS if item == name)
         draw_chunk(folder / split, seed, split, start, stop)

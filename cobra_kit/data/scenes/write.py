@@ -21,7 +21,7 @@ SLICES_FILE = "slices.json"
 
 
 def write_labels(folder: Path, scenes: Sequence[Scene]) -> None:
-    """Writes what is in every picture of a split, one line each."""
+    """Writes what is in every image of a split, one line each."""
     write_lines(folder / SCENES_FILE, [scene.to_json() for scene in scenes])
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from cobra_kit.arguments import renamed_arguments
 from cobra_kit.errors import ArgumentError, CobraError, kind_of
 from cobra_kit.statistics.scores import QuestionScore
 
@@ -13,28 +14,29 @@ Needs = Literal["text", "choices", "box"]
 Summary = dict[str, float | None]
 
 
+@renamed_arguments(picture="image", picture_size="image_size")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
     """A question, what people answered and what the model did.
 
     Args:
         question_id: Unique within the benchmark, over all of its splits.
-        picture: The picture's name.
+        image: The image's name.
         prediction: The generated text.
         answers: What people answered; ten for VQA, one for the others, none for boxes.
         probabilities: Probability of each choice at the first token, such as `{"Yes": 0.7, "No": 0.2}`.
         box: The true box as the files have it: x, y, width, height in pixels.
-        picture_size: Width and height in pixels; needed with `box`.
+        image_size: Width and height in pixels; needed with `box`.
         group: The part of the benchmark, such as `adversarial`; empty if it has no parts.
     """
 
     question_id: str
-    picture: str
+    image: str
     prediction: str = ""
     answers: tuple[str, ...] = ()
     probabilities: Mapping[str, float] | None = None
     box: tuple[float, float, float, float] | None = None
-    picture_size: tuple[int, int] | None = None
+    image_size: tuple[int, int] | None = None
     group: str = ""
 
 
@@ -106,7 +108,7 @@ def _checked(question: Answered, rule: str) -> Answered:
     item: object = question
     if not isinstance(item, Answered):
         raise ArgumentError(f"expected answered questions, got {kind_of(item)} among them", where=rule)
-    for name in ("question_id", "picture", "group"):
+    for name in ("question_id", "image", "group"):
         value = getattr(question, name)
         if not isinstance(value, str):
             raise CobraError(

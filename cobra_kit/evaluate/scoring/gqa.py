@@ -35,7 +35,7 @@ def _equality(name: str, form: Callable[[str], str]) -> Callable[[Answered], Que
         answer = human_answers(question, name, exactly=1)[0]
         prediction = form(predicted_text(question, name))
         return QuestionScore(
-            question.question_id, question.picture, float(prediction == answer), prediction, answer, question.group
+            question.question_id, question.image, float(prediction == answer), prediction, answer, question.group
         )
 
     return score_one

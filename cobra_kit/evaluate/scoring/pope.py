@@ -37,7 +37,7 @@ def _scored(question: Answered, prediction: str, rule: str, confidence: float | 
         raise CobraError(f"question {question.question_id!r} is labelled {answer!r}, not yes or no", where=rule)
     return QuestionScore(
         question_id=question.question_id,
-        picture=question.picture,
+        image=question.image,
         score=float(prediction == answer),
         prediction=prediction,
         answer=answer,

@@ -14,7 +14,7 @@ from cobra_kit.statistics.scores import QuestionScore
 
 Box = tuple[float, float, float, float]
 _MINIGPT4_FORM = re.compile(r"\{<\d{1,3}><\d{1,3}><\d{1,3}><\d{1,3}>\}")
-_MINIGPT4_RESOLUTION = 100  # their boxes count hundredths of the picture
+_MINIGPT4_RESOLUTION = 100  # their boxes count hundredths of the image
 _UNREADABLE = "no box"
 
 
@@ -50,7 +50,7 @@ def parse_unit_box(text: str) -> Box | None:
 
 
 def parse_minigpt4_box(text: str) -> Box | None:
-    """Returns the box, in parts of the picture, of a text that opens with `{<x1><y1><x2><y2>}`.
+    """Returns the box, in parts of the image, of a text that opens with `{<x1><y1><x2><y2>}`.
 
     None if it does not, or if more digits follow: the published loop fails on those and counts them as wrong.
     """
@@ -63,9 +63,9 @@ def parse_minigpt4_box(text: str) -> Box | None:
 
 
 def _cobra(question: Answered) -> QuestionScore:
-    """Compares in parts of the picture, the true box rounded to two decimals as the harness's index has it."""
+    """Compares in parts of the image, the true box rounded to two decimals as the harness's index has it."""
     x1, y1, x2, y2 = _true_box(question, COBRA.name)
-    width, height = _picture_size(question, COBRA.name)
+    width, height = _image_size(question, COBRA.name)
     truth = (round(x1 / width, 2), round(y1 / height, 2), round(x2 / width, 2), round(y2 / height, 2))
     box = parse_unit_box(predicted_text(question, COBRA.name))
     return _scored(question, box, truth, right=box is not None and iou(box, truth) >= 0.5)
@@ -74,7 +74,7 @@ def _cobra(question: Answered) -> QuestionScore:
 def _minigpt4(question: Answered) -> QuestionScore:
     """Compares in pixels, each box one pixel larger; the overlap must exceed one half."""
     truth = _true_box(question, MINIGPT4.name)
-    width, height = _picture_size(question, MINIGPT4.name)
+    width, height = _image_size(question, MINIGPT4.name)
     parts = parse_minigpt4_box(predicted_text(question, MINIGPT4.name))
     box = (parts[0] * width, parts[1] * height, parts[2] * width, parts[3] * height) if parts else None
     return _scored(question, box, truth, right=box is not None and iou(box, truth, pixel=1) > 0.5)
@@ -83,7 +83,7 @@ def _minigpt4(question: Answered) -> QuestionScore:
 def _scored(question: Answered, box: Box | None, truth: Box, *, right: bool) -> QuestionScore:
     return QuestionScore(
         question_id=question.question_id,
-        picture=question.picture,
+        image=question.image,
         score=float(right),
         prediction=_written(box) if box else _UNREADABLE,
         answer=_written(truth),
@@ -116,11 +116,11 @@ def _true_box(question: Answered, rule: str) -> Box:
     return x, y, x + width, y + height
 
 
-def _picture_size(question: Answered, rule: str) -> tuple[int, int]:
-    sides = finite_numbers(question.picture_size, 2)
+def _image_size(question: Answered, rule: str) -> tuple[int, int]:
+    sides = finite_numbers(question.image_size, 2)
     if sides is None or min(sides) <= 0 or any(side != int(side) for side in sides):
         raise CobraError(
-            f"question {question.question_id!r} needs its picture's width and height, got {question.picture_size!r}",
+            f"question {question.question_id!r} needs its picture's width and height, got {question.image_size!r}",
             where=rule,
             hint="both are whole numbers of pixels above 0",
         )

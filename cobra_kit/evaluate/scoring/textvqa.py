@@ -20,7 +20,7 @@ def _m4c(question: Answered) -> QuestionScore:
     prediction = normalize.evalai(predicted_text(question, M4C.name))
     return QuestionScore(
         question_id=question.question_id,
-        picture=question.picture,
+        image=question.image,
         score=normalize.leave_one_out(prediction, answers),
         prediction=prediction,
         answer=max(answers, key=answers.count),

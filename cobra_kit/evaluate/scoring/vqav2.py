@@ -40,7 +40,7 @@ def _evalai(question: Answered) -> QuestionScore:
 def _scored(question: Answered, prediction: str, answers: tuple[str, ...]) -> QuestionScore:
     return QuestionScore(
         question_id=question.question_id,
-        picture=question.picture,
+        image=question.image,
         score=normalize.leave_one_out(prediction, answers),
         prediction=prediction,
         answer=max(answers, key=answers.count),

@@ -1,4 +1,4 @@
-"""VSR: is the statement about the picture true?"""
+"""VSR: is the statement about the image true?"""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _first_token(question: Answered) -> QuestionScore:
         )
     return QuestionScore(
         question_id=question.question_id,
-        picture=question.picture,
+        image=question.image,
         score=float(choice == answer),
         prediction=choice,
         answer=answer,

@@ -1,4 +1,4 @@
-"""Pictures and questions to the inputs of `CobraKitModel`, and ids back to text."""
+"""Images and questions to the inputs of `CobraKitModel`, and ids back to text."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class CobraKitProcessor:
         """Returns the inputs of `generate`, in the backbone's prompt template.
 
         Args:
-            images: As `VisionLanguageModel.generate` takes them: one picture, or one entry per question.
+            images: As `VisionLanguageModel.generate` takes them: one image, or one entry per question.
             text: One question or several, without any template.
             return_tensors: `pt`, the only kind.
             options: `padding=True` and `add_special_tokens=True` say what happens anyway; others are refused by name.
@@ -117,7 +117,7 @@ class CobraKitProcessor:
 
         Raises:
             CobraError: Other tensors than PyTorch's are asked for, or an option that this processor does not have.
-            TextError: Pictures and questions do not match.
+            TextError: Images and questions do not match.
         """
         if return_tensors != "pt":
             raise CobraError(f"return_tensors must be 'pt', not {return_tensors!r}")

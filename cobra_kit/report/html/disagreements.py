@@ -25,7 +25,7 @@ class _Card:
         heading: The benchmark and the part of it.
         question: The question.
         colours: The class of each reply's arm.
-        boxes: What is drawn over the picture.
+        boxes: What is drawn over the image.
     """
 
     benchmark: str
@@ -35,7 +35,7 @@ class _Card:
     boxes: Markup
 
 
-def disagreements(examples: Sequence[DisagreementExample], pictures_missing: str, arms: Sequence[str]) -> Markup:
+def disagreements(examples: Sequence[DisagreementExample], images_missing: str, arms: Sequence[str]) -> Markup:
     """Returns the counts per benchmark, then a sample of the questions; nothing where nobody disagrees."""
     disputed = [example for example in examples if example.won or example.lost]
     if not disputed:
@@ -46,7 +46,7 @@ def disagreements(examples: Sequence[DisagreementExample], pictures_missing: str
         caption=f"Questions that one arm answers and the other does not, seed {seeds}",
         header=["benchmark", "arms", "first alone right", "second alone right", "asked"],
         counts=[_counts(example) for example in disputed],
-        pictures_missing=pictures_missing,
+        images_missing=images_missing,
         benchmarks=list(dict.fromkeys(example.benchmark for example in disputed)),
         cards=[_card(example, question, arms) for example in disputed for question in example.sample],
     )
@@ -65,12 +65,12 @@ def _card(example: DisagreementExample, question: DisagreementQuestion, arms: Se
 
 
 def _boxes(question: DisagreementQuestion, colours: Sequence[str]) -> Markup:
-    """Returns the boxes that answers name, over the picture; nothing where the truth is no box."""
-    picture, truth = question.picture, _box(question.truth)
-    if picture is None or truth is None:
+    """Returns the boxes that answers name, over the image; nothing where the truth is no box."""
+    image, truth = question.image, _box(question.truth)
+    if image is None or truth is None:
         return Markup()
     replies = zip((_box(reply.text) for reply in question.replies), colours, strict=True)
-    w, h = picture.width, picture.height
+    w, h = image.width, image.height
     drawn = [
         element("rect", x=x1 * w, y=y1 * h, width=(x2 - x1) * w, height=(y2 - y1) * h, class_=class_)
         for (x1, y1, x2, y2), class_ in [(truth, "truth"), *((box, class_) for box, class_ in replies if box)]
@@ -79,7 +79,7 @@ def _boxes(question: DisagreementQuestion, colours: Sequence[str]) -> Markup:
 
 
 def _box(text: str) -> tuple[float, float, float, float] | None:
-    """Returns the corners that an answer such as `[0.1, 0.2, 0.5, 0.6]` names, as shares of the picture."""
+    """Returns the corners that an answer such as `[0.1, 0.2, 0.5, 0.6]` names, as shares of the image."""
     match = _BOX.match(text)
     try:
         x1, y1, x2, y2 = (float(part) for part in (match.group(1) if match else "").split(","))

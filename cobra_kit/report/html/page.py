@@ -66,7 +66,7 @@ def _sections(view: ReportView) -> list[PageSection]:
     sections += sweep_sections(view.sweep) if view.sweep is not None else []
     sections += [
         PageSection("Training", figures.curve_plots(view.runs, arms)),
-        PageSection("Where they disagree", disagreements(view.disagreements, view.pictures_missing, arms)),
+        PageSection("Where they disagree", disagreements(view.disagreements, view.images_missing, arms)),
         PageSection("How to run it again", render("commands", commands=view.commands)),
         PageSection("What it depends on", _provenance(view)),
     ]

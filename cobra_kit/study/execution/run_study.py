@@ -46,7 +46,7 @@ def run(
         overrides: `a.b=c` settings.
         out: The study's folder; None: `studies/<recipe>-<profile>`.
         fresh: Delete what is there and start over.
-        control: `shuffled-images`: ask the same questions with wrong pictures too.
+        control: `shuffled-images`: ask the same questions with wrong images too.
         device: `cpu`, `cuda`, or `auto`: a GPU where torch sees one.
         report: Told about progress.
         pace: How often to log and save while training.

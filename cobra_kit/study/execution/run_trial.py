@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cobra_kit._plugins import attributed
 from cobra_kit.data.cuts import MAX_CUT_SHARE
 from cobra_kit.data.rows import Benchmark, HeldOutSplit
-from cobra_kit.evaluate.control import shuffled_pictures
+from cobra_kit.evaluate.control import shuffled_images
 from cobra_kit.evaluate.precision import apply_precision
 from cobra_kit.evaluate.predict import check_choices, predict
 from cobra_kit.evaluate.questions import check_questions
@@ -51,7 +51,7 @@ def run_trial(
         run: The run.
         cache: Data, features, the device, and the study's folder, held by this process.
         report: Told about everything, under the run's name.
-        control: Also ask with wrong pictures; see `evaluate.control`.
+        control: Also ask with wrong images; see `evaluate.control`.
         pace: How often to log and save while training.
         split: Which questions: `val` while something is being selected.
         pruning: Told what each validation found; may raise to stop a run that is not worth going on with.
@@ -128,7 +128,7 @@ class _TrialRun:
         reset_peak(model.device)
         validate = self._validator(model)
         for held_out in dict.fromkeys((self._split, "val") if run.evaluate.validation else (self._split,)):
-            check_questions(cache.benchmarks(run, held_out), source.picture_ids(held_out), model.processor.codec)
+            check_questions(cache.benchmarks(run, held_out), source.image_ids(held_out), model.processor.codec)
         # Of every stage, before the first one is trained: `train_run` sees one stage at a time where stages are shared.
         check_cut_shares(source, model.processor, run.train.stages(), MAX_CUT_SHARE)
         shared = shared_stages(
@@ -169,10 +169,10 @@ class _TrialRun:
         run, validation = self._run, self._run.evaluate.validation
         if validation is None:
             return None
-        pictures = self._cache.pictures(run, model, "val", self._report)
+        images = self._cache.images(run, model, "val", self._report)
         validator = Validator(
-            readable(self._cache.benchmarks(run, "val"), pictures, self._report),
-            pictures,
+            readable(self._cache.benchmarks(run, "val"), images, self._report),
+            images,
             questions=validation.questions,
             max_new_tokens=run.evaluate.max_new_tokens,
             batch_size=run.evaluate.batch_size,
@@ -186,17 +186,17 @@ class _TrialRun:
             self._report(Message(text=f"not evaluated ({what}): there are no benchmarks to ask"))
             write_results(self._folder, what, {})
             return
-        pictures = self._cache.pictures(run, model, self._split, self._report)
-        benchmarks = readable(offered, pictures, self._report)
+        images = self._cache.images(run, model, self._split, self._report)
+        benchmarks = readable(offered, images, self._report)
         counted = _Counted(benchmarks, what, self._report)
         scored: dict[str, BenchmarkScore] = {}
         for name, benchmark in benchmarks.items():
             predictions = predict(
                 model,
                 benchmark,
-                pictures,
+                images,
                 self._folder / "predictions" / what / f"{name}.jsonl",
-                shown=_shown_pictures(benchmark, control),
+                shown=_shown_images(benchmark, control),
                 max_new_tokens=run.evaluate.max_new_tokens,
                 batch_size=run.evaluate.batch_size,
                 precision=precision,
@@ -226,12 +226,12 @@ def _tell_cut_answers(scored: Mapping[str, BenchmarkScore], what: str, most: int
         report(Message(text=f"{what}: answers cut at {most} new tokens (evaluate.max_new_tokens): {', '.join(cut)}"))
 
 
-def _shown_pictures(benchmark: Benchmark, control: str | None) -> Mapping[str, str] | None:
+def _shown_images(benchmark: Benchmark, control: str | None) -> Mapping[str, str] | None:
     if control is None:
         return None
-    # The same pictures for every arm and seed: models are compared under one control.
-    names = [question.picture for question in benchmark.questions]
-    return shuffled_pictures(names, derive_seed(0, control, benchmark.name))
+    # The same images for every arm and seed: models are compared under one control.
+    names = [question.image for question in benchmark.questions]
+    return shuffled_images(names, derive_seed(0, control, benchmark.name))
 
 
 class _Counted:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from cobra_kit.data.features import FeatureCache
-from cobra_kit.data.pictures import LivePictures, Pictures
+from cobra_kit.data.images import Images, LiveImages
 from cobra_kit.data.rows import Benchmark, DataSource, HeldOutSplit
 from cobra_kit.data.sources import open_source
 from cobra_kit.errors import DataError
@@ -21,7 +21,7 @@ from cobra_kit.train import STAGES
 
 
 class StudyCache:
-    """Data sources and pictures of a study.
+    """Data sources and images of a study.
 
     Args:
         folder: The study's folder.
@@ -89,20 +89,20 @@ class StudyCache:
             )
         return {name: benchmark for name, benchmark in chosen.items() if benchmark.questions}
 
-    def pictures(self, run: RunPlan, model: VisionLanguageModel, split: HeldOutSplit, report: Reporter) -> Pictures:
-        """Returns a split's pictures for a model: features where its encoder stays frozen, else as they are."""
+    def images(self, run: RunPlan, model: VisionLanguageModel, split: HeldOutSplit, report: Reporter) -> Images:
+        """Returns a split's images for a model: features where its encoder stays frozen, else as they are."""
         source = self.source(run)
-        names = source.picture_ids(split)
+        names = source.image_ids(split)
         self.folder.features.mkdir(parents=True, exist_ok=True)
         if all(STAGES[stage].frozen_encoder for stage in run.train.stages()):
             return FeatureCache.of(model, source, names, self.folder.features, report=report)
-        return LivePictures(model, source, names, self.folder.features, report)
+        return LiveImages(model, source, names, self.folder.features, report)
 
 
-def readable(benchmarks: Mapping[str, Benchmark], pictures: Pictures, report: Reporter) -> dict[str, Benchmark]:
-    """Returns the benchmarks without questions about unreadable pictures, the same ones in every arm."""
+def readable(benchmarks: Mapping[str, Benchmark], images: Images, report: Reporter) -> dict[str, Benchmark]:
+    """Returns the benchmarks without questions about unreadable images, the same ones in every arm."""
     kept = {
-        name: [i for i, question in enumerate(benchmark.questions) if question.picture not in pictures.unreadable]
+        name: [i for i, question in enumerate(benchmark.questions) if question.image not in images.unreadable]
         for name, benchmark in benchmarks.items()
     }
     lost = sum(len(benchmark.questions) - len(kept[name]) for name, benchmark in benchmarks.items())

@@ -32,7 +32,7 @@ class GridTrials:
 
     Args:
         study: The plan.
-        control: Ask with wrong pictures too.
+        control: Ask with wrong images too.
     """
 
     def __init__(self, study: StudyPlan, control: str | None = None) -> None:

@@ -12,7 +12,7 @@ from cobra_kit.study.reading.report_images import ReportImages
 from cobra_kit.study.reading.results import run_scores
 from cobra_kit.study.reading.stored_study import StoredRun, StoredStudy
 
-_MOST_PICTURES = 96
+_MOST_IMAGES = 96
 _MOST_EACH = 3
 _DIFFERS = 0.5
 
@@ -25,7 +25,7 @@ def disagreements(study: StoredStudy, table: AblationTable, images: ReportImages
     Args:
         study: The study.
         table: Its table; the first of its seeds is looked at.
-        images: Where prompts and pictures come from.
+        images: Where prompts and images come from.
     """
     seed = table.seeds[0]
     contests = [
@@ -33,9 +33,9 @@ def disagreements(study: StoredStudy, table: AblationTable, images: ReportImages
         for arm in table.others
         for benchmark, won, lost, count in _differing(study, table.reference, arm, seed)
     ]
-    each = max(1, min(_MOST_EACH, _MOST_PICTURES // (2 * len(contests)))) if contests else 0
+    each = max(1, min(_MOST_EACH, _MOST_IMAGES // (2 * len(contests)))) if contests else 0
     result = []
-    left = _MOST_PICTURES
+    left = _MOST_IMAGES
     for arm, benchmark, won, lost, count in contests:
         pairs = [*_sample(benchmark, won, each), *_sample(benchmark, lost, each)][:left]
         left -= len(pairs)
@@ -84,7 +84,7 @@ def _as_question(benchmark: str, reference: str, arm: str, pair: _Pair, images: 
         prompt=images.prompt(benchmark, ours.question_id),
         truth=ours.answer,
         replies=(_reply(reference, ours), _reply(arm, other)),
-        picture=images.picture(ours.picture),
+        image=images.image(ours.image),
     )
 
 

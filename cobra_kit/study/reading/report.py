@@ -49,15 +49,15 @@ def report_view(state: StudyState, report: Reporter = silent) -> ReportView:
 
     Args:
         state: The study.
-        report: Told about long work, such as drawing pictures again.
+        report: Told about long work, such as drawing images again.
     """
     study, table = state.study, state.table
     examples: tuple[DisagreementExample, ...] = ()
-    pictures_missing = ""
+    images_missing = ""
     if table is not None and table.others:
         images = ReportImages(study, StoredRun(table.reference, table.seeds[0]), report)
         examples = disagreements(study, table, images)
-        pictures_missing = images.missing
+        images_missing = images.missing
     return ReportView(
         title=_title(study, table),
         description=str(study.recipe.get("description") or ""),
@@ -66,7 +66,7 @@ def report_view(state: StudyState, report: Reporter = silent) -> ReportView:
         sweep=sweep_view(study),
         missing=state.missing,
         disagreements=examples,
-        pictures_missing=pictures_missing,
+        images_missing=images_missing,
         facts=facts(study),
         documents=documents(study),
         commands=commands(study),

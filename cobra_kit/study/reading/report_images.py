@@ -1,4 +1,4 @@
-"""The pictures and prompts of a study's questions, as a page can hold them."""
+"""The images and prompts of a study's questions, as a page can hold them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cobra_kit.data.sources import known_fingerprint, open_source
 from cobra_kit.errors import CobraError, DataError, ImageError, first_line
 from cobra_kit.events import Reporter
 from cobra_kit.recipe import load_recipe
-from cobra_kit.report.view import Picture
+from cobra_kit.report.view import ReportImage
 from cobra_kit.study.folder import RECIPE
 from cobra_kit.study.reading.stored_files import SPLIT, read_run_manifest
 from cobra_kit.study.reading.stored_study import StoredRun, StoredStudy
@@ -24,11 +24,11 @@ _SHOWN = 136
 
 
 class ReportImages:
-    """Opens a study's data when a picture is first asked for.
+    """Opens a study's data when an image is first asked for.
 
     Args:
         study: The study.
-        run: A run whose data the pictures must be.
+        run: A run whose data the images must be.
         report: Told about long work.
     """
 
@@ -37,12 +37,12 @@ class ReportImages:
         self.missing = ""
         self._source = self._opened()
 
-    def picture(self, name: str) -> Picture | None:
-        """Returns a picture; None where the data cannot be opened or the picture cannot be read."""
+    def image(self, name: str) -> ReportImage | None:
+        """Returns an image; None where the data cannot be opened or the image cannot be read."""
         if self._source is None:
             return None
         try:
-            return embedded(self._source.picture(name))
+            return embedded(self._source.image(name))
         except (ImageError, DataError) as error:  # unreadable, or no longer what was trained on
             self.missing = first_line(error)
             return None
@@ -82,7 +82,7 @@ class ReportImages:
         return None
 
 
-def embedded(image: Image.Image) -> Picture:
+def embedded(image: Image.Image) -> ReportImage:
     """Returns an image as part of a page: a small one magnified with its pixels, a large one made smaller."""
     width, height = image.size
     longest = max(width, height)
@@ -96,7 +96,7 @@ def embedded(image: Image.Image) -> Picture:
         kept.thumbnail((2 * _SHOWN, 2 * _SHOWN), Image.Resampling.LANCZOS)
         kept.save(file, "JPEG", quality=82)
     kind = "png" if small else "jpeg"
-    return Picture(
+    return ReportImage(
         data=f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}",
         width=max(round(width * scale), 1),
         height=max(round(height * scale), 1),

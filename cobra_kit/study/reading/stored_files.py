@@ -28,7 +28,7 @@ class Training:
         tokens: Real tokens that went through the model.
         padding_share: Share of all positions that was padding.
         parameters_trained: How many parameters some stage trained.
-        image_tokens: Tokens of one picture in the language model's input.
+        image_tokens: Tokens of one image in the language model's input.
         stages: The stages' own figures; of one that other runs use too, also its key (`shared`) and which run made it.
         shared_seconds: In stages that were trained once for this run and others.
         peak_memory_bytes: The most memory that training took in its last process; None where nobody knows.

@@ -4,7 +4,7 @@
     result = pretrain(plan, report=print)
     save_encoder(Path("siglip_tiny.safetensors"), result, {})
 
-`recipe` what a recipe says; `scene_instances`, `phrases` pictures as arrays and what they say; `contrastive` (with
+`recipe` what a recipe says; `scene_instances`, `phrases` images as arrays and what they say; `contrastive` (with
 `text_tower`) and `dense` the objectives; `task` what the training core is handed; `pixels`, `pretraining`, `resume`,
 `save` the run; `probe` what the tokens tell afterwards.
 """

@@ -1,16 +1,16 @@
-"""Contrastive pretraining: what a picture says, and where it says it.
+"""Contrastive pretraining: what an image says, and where it says it.
 
 Four terms, all with SigLIP's sigmoid loss (Zhai et al. 2023, arXiv 2303.15343: every pair of the batch is a yes-or-no
 question; temperature and bias are learnt):
 
-- `caption`: the attention-pooled picture against whole captions, one true caption per picture.
-- `phrase`: pictures against short phrases on single things ("a red circle"). The phrase asks: its vector is the query
+- `caption`: the attention-pooled image against whole captions, one true caption per image.
+- `phrase`: images against short phrases on single things ("a red circle"). The phrase asks: its vector is the query
   of an attention over the tokens, so tokens have to stay local.
 - `region`: single tokens against the same phrases. A token fits what is said about the thing that it shows, so this
   term uses the boxes of the captions' things ("grounded" captions); tokens of the background fit nothing.
-- `count`: the attention-pooled picture against phrases that count ("two red objects").
+- `count`: the attention-pooled image against phrases that count ("two red objects").
 
-Phrases are patterns, so truth is known for every pair and a phrase that fits two pictures of a batch is true for both.
+Phrases are patterns, so truth is known for every pair and a phrase that fits two images of a batch is true for both.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ class Contrastive(nn.Module):
 
     Args:
         width: Channels of the encoder's tokens.
-        things: What stands in the training pictures.
+        things: What stands in the training images.
         captions: What each of them says.
         weights: Weight per term.
-        tokens_per_picture: Tokens that the region term looks at, per picture.
+        tokens_per_image: Tokens that the region term looks at, per image.
     """
 
     terms = ("caption", "phrase", "region", "count")
@@ -69,11 +69,11 @@ class Contrastive(nn.Module):
         things: SceneInstances,
         captions: Sequence[str],
         weights: Mapping[str, float],
-        tokens_per_picture: int = 16,
+        tokens_per_image: int = 16,
     ) -> None:
         super().__init__()
         self._things, self._captions, self._weights = things, captions, dict(weights)
-        self._tokens_per_picture = tokens_per_picture
+        self._tokens_per_image = tokens_per_image
         self.text = TextTower(width)
         self.norm = nn.LayerNorm(width)
         self.key, self.value, self.ask = nn.Linear(width, width), nn.Linear(width, width), nn.Linear(width, width)
@@ -87,7 +87,7 @@ class Contrastive(nn.Module):
 
         Args:
             tokens: `[b n d]`, the encoder's.
-            rows: `[b]`: which pictures these are.
+            rows: `[b]`: which images these are.
             rng: Chooses phrases and tokens.
         """
         x = self.norm(tokens)
@@ -121,7 +121,7 @@ class Contrastive(nn.Module):
         self, x: Tensor, phrase_vectors: Tensor, patterns: NDArray[np.int8], rows: NDArray[np.int64], rng: Random
     ) -> Tensor:
         regions = self._things.regions[rows]
-        picked = _pick(regions, self._tokens_per_picture, rng)
+        picked = _pick(regions, self._tokens_per_image, rng)
         batch = np.repeat(np.arange(len(rows)), picked.shape[1])
         shown = regions[batch, picked.ravel()]
         true = fits(patterns, self._things.attributes[rows[batch], shown]) & (shown >= 0)[:, None]

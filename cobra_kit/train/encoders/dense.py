@@ -1,4 +1,4 @@
-"""Dense pretraining: how a picture looks, token by token, without any names.
+"""Dense pretraining: how an image looks, token by token, without any names.
 
 Every token answers for itself: which of its patch's pixels belong to a thing (`mask`), and, where it shows a thing, the
 box of the whole thing (`box`), the thing's silhouette cut out of that box (`silhouette`) and the colour that it has
@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cobra_kit.data.scenes.vocabulary import PICTURE
+from cobra_kit.data.scenes.vocabulary import IMAGE
 from cobra_kit.train.encoders.scene_instances import SceneInstances
 
 SILHOUETTE = 12
@@ -29,8 +29,8 @@ class Dense(nn.Module):
     Args:
         width: Channels of the encoder's tokens.
         grid: (rows, columns) of tokens.
-        things: What stands in the training pictures.
-        pictures: `[n 64 64 3]` uint8.
+        things: What stands in the training images.
+        images: `[n 64 64 3]` uint8.
         weights: Weight per term.
     """
 
@@ -41,12 +41,12 @@ class Dense(nn.Module):
         width: int,
         grid: tuple[int, int],
         things: SceneInstances,
-        pictures: NDArray[np.uint8],
+        images: NDArray[np.uint8],
         weights: Mapping[str, float],
     ) -> None:
         super().__init__()
-        self._things, self._pictures, self._weights = things, pictures, dict(weights)
-        self._grid, self._patch = grid, (PICTURE // grid[0], PICTURE // grid[1])
+        self._things, self._images, self._weights = things, images, dict(weights)
+        self._grid, self._patch = grid, (IMAGE // grid[0], IMAGE // grid[1])
         pixels = self._patch[0] * self._patch[1]
         self._sizes = (pixels, 3 * pixels, 4, 3, SILHOUETTE * SILHOUETTE)
         self.norm = nn.LayerNorm(width)
@@ -57,13 +57,13 @@ class Dense(nn.Module):
 
         Args:
             tokens: `[b n d]`, the encoder's.
-            rows: `[b]`: which pictures these are.
+            rows: `[b]`: which images these are.
             rng: Unused; nothing is chosen at random here.
         """
         del rng
         mask, pixels, box, color, silhouette = self.looks(self.norm(tokens)).split(self._sizes, dim=-1)
         things = self._things
-        instances, colors = things.instances[rows], self._pictures[rows].astype(np.float32) / 127.5 - 1
+        instances, colors = things.instances[rows], self._images[rows].astype(np.float32) / 127.5 - 1
         shown = things.regions[rows]
         batch, place = np.nonzero(shown >= 0)
         thing = shown[batch, place].astype(np.int64)
@@ -79,13 +79,11 @@ class Dense(nn.Module):
         }
         return {term: self._weights.get(term, 0.0) * loss for term, loss in out.items()}
 
-    def _patches(self, pictures: NDArray[np.generic]) -> Tensor:
-        """Returns `[b n pixels * channels]` float32 of pictures `[b 64 64 channels]`."""
+    def _patches(self, images: NDArray[np.generic]) -> Tensor:
+        """Returns `[b n pixels * channels]` float32 of images `[b 64 64 channels]`."""
         (rows, columns), (height, width) = self._grid, self._patch
-        cut = pictures[:, : rows * height, : columns * width].reshape(
-            -1, rows, height, columns, width, pictures.shape[-1]
-        )
-        flat = cut.swapaxes(2, 3).reshape(len(pictures), rows * columns, -1)
+        cut = images[:, : rows * height, : columns * width].reshape(-1, rows, height, columns, width, images.shape[-1])
+        flat = cut.swapaxes(2, 3).reshape(len(images), rows * columns, -1)
         return torch.from_numpy(flat.astype(np.float32))
 
 
@@ -98,12 +96,12 @@ def _cut(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Returns for each of r tokens its thing's silhouette `[r 144]` and mean colour `[r 3]`."""
     pairs, inverse = np.unique(np.stack([batch, thing]), axis=1, return_inverse=True)
-    picture, which = pairs
-    x0, y0, x1, y1 = (boxes[picture, which] * PICTURE).T
+    image, which = pairs
+    x0, y0, x1, y1 = (boxes[image, which] * IMAGE).T
     steps = (np.arange(SILHOUETTE) + 0.5) / SILHOUETTE
-    columns = (x0[:, None] + steps * (x1 - x0)[:, None]).astype(np.int64).clip(0, PICTURE - 1)
-    lines = (y0[:, None] + steps * (y1 - y0)[:, None]).astype(np.int64).clip(0, PICTURE - 1)
-    place = (picture[:, None, None], lines[:, :, None], columns[:, None, :])
+    columns = (x0[:, None] + steps * (x1 - x0)[:, None]).astype(np.int64).clip(0, IMAGE - 1)
+    lines = (y0[:, None] + steps * (y1 - y0)[:, None]).astype(np.int64).clip(0, IMAGE - 1)
+    place = (image[:, None, None], lines[:, :, None], columns[:, None, :])
     own = instances[place] == which[:, None, None] + 1
     total = (colors[place] * own[..., None]).sum((1, 2))
     means = total / own.sum((1, 2)).clip(min=1)[:, None]

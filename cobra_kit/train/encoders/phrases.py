@@ -1,7 +1,7 @@
-"""What pictures say, in pieces: short phrases on single things, phrases that count, and which pictures they fit.
+"""What images say, in pieces: short phrases on single things, phrases that count, and which images they fit.
 
 A phrase is a pattern of attributes and its wording. It fits a thing that has all attributes that it names, so a
-phrase made for one picture is known to be true or false of every other one. No torch.
+phrase made for one image is known to be true or false of every other one. No torch.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def counting(counted: int, number: int) -> str:
 
 
 def batch_phrases(things: SceneInstances, rows: NDArray[np.int64], rng: Random) -> list[Pattern]:
-    """Returns one phrase per thing of the pictures `rows`, each phrase once."""
+    """Returns one phrase per thing of the images `rows`, each phrase once."""
     chosen = {
         phrase_of(attributes, rng): None
         for row in rows
@@ -100,7 +100,7 @@ def batch_phrases(things: SceneInstances, rows: NDArray[np.int64], rng: Random) 
 
 
 def batch_counts(things: SceneInstances, rows: NDArray[np.int64], rng: Random) -> list[tuple[int, int]]:
-    """Returns a phrase that counts for every picture of `rows`: (what is counted, number), each once."""
+    """Returns a phrase that counts for every image of `rows`: (what is counted, number), each once."""
     chosen: dict[tuple[int, int], None] = {}
     for row in rows:
         there = np.flatnonzero(things.counts[row])

@@ -1,4 +1,4 @@
-"""Pictures as an encoder's input, and tokens as its output: the contract of any encoder, nothing more."""
+"""Images as an encoder's input, and tokens as its output: the contract of any encoder, nothing more."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CHUNK = 200
 
 
 class Encode:
-    """Calls an encoder on pictures of one size.
+    """Calls an encoder on images of one size.
 
     Args:
         encoder: The encoder.
@@ -29,7 +29,7 @@ class Encode:
         grid: (rows, columns) of its tokens.
 
     Raises:
-        ShapeError: The encoder's tokens lie on no grid, or it changes their number from picture to picture.
+        ShapeError: The encoder's tokens lie on no grid, or it changes their number from image to image.
     """
 
     def __init__(self, encoder: VisionEncoder, plan: PretrainPlan) -> None:
@@ -44,9 +44,9 @@ class Encode:
         self.grid = shape.grid
         self._shape = shape
 
-    def __call__(self, pictures: NDArray[np.uint8]) -> Tensor:
-        """Returns `[b n d]` of pictures `[b h w 3]`."""
-        prepared = [self._prepare(Image.fromarray(picture)) for picture in pictures]
+    def __call__(self, pixels: NDArray[np.uint8]) -> Tensor:
+        """Returns `[b n d]` of images `[b h w 3]`."""
+        prepared = [self._prepare(Image.fromarray(image_pixels)) for image_pixels in pixels]
         if any(image.shape != self._shape for image in prepared):
             raise ShapeError(f"pretraining needs {self._shape} for every picture")
         images = {key: torch.stack([image.tensors[key] for image in prepared]) for key in prepared[0].tensors}
@@ -54,9 +54,9 @@ class Encode:
         return tokens
 
     @torch.no_grad()
-    def all(self, pictures: NDArray[np.uint8]) -> Tensor:
-        """Returns `[n g d]` of many pictures, without gradients."""
+    def all(self, pixels: NDArray[np.uint8]) -> Tensor:
+        """Returns `[n g d]` of many images, without gradients."""
         self._encoder.eval()
-        tokens = [self(pictures[start : start + _CHUNK]) for start in range(0, len(pictures), _CHUNK)]
+        tokens = [self(pixels[start : start + _CHUNK]) for start in range(0, len(pixels), _CHUNK)]
         self._encoder.train()
         return torch.cat(tokens)

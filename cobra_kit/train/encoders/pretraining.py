@@ -50,7 +50,7 @@ class Pretrained:
 def pretrain(
     plan: PretrainPlan, *, resume: Path | None = None, report: Reporter = silent, cache_dir: Path | None = None
 ) -> Pretrained:
-    """Pretrains the encoder of a recipe on pictures of the embedded world.
+    """Pretrains the encoder of a recipe on images of the embedded world.
 
     The same recipe gives the same weights on one machine with one thread (`torch.set_num_threads(1)`).
 
@@ -58,10 +58,10 @@ def pretrain(
         plan: From `load_pretrain_recipe`.
         resume: Where to keep what a killed run needs to go on; it is read first, and removed at the end.
         report: Told about every step.
-        cache_dir: Where pictures are kept; default: the user's cache.
+        cache_dir: Where images are kept; default: the user's cache.
 
     Raises:
-        CobraError: The loss is not a number, or the pictures cannot be made.
+        CobraError: The loss is not a number, or the images cannot be made.
         ShapeError: The encoder has no grid of tokens.
         WeightsError: The weights that the encoder's settings name cannot be loaded.
     """
@@ -73,7 +73,7 @@ def pretrain(
     torch.manual_seed(derive_seed(settings.seed, "objective"))  # torch's layers draw from the global generator
     objective = _objective(plan, encoder.width, encode.grid, things, world)
     both = nn.ModuleDict({"encoder": encoder, "objective": objective}).train()
-    task = EncoderTask(both, encode, world.pictures("towers"), settings, report)
+    task = EncoderTask(both, encode, world.pixels("towers"), settings, report)
     seconds, trained = _train(plan, encoder, task, resume, report)
     report(Message(text="probing"))
     probes = _probe(plan, encode, world, things, report)
@@ -117,14 +117,14 @@ def _objective(
 ) -> nn.Module:
     objective = plan.recipe.objective
     if objective.kind == "dense":
-        return Dense(width, grid, things, world.pictures("towers"), objective.weights)
+        return Dense(width, grid, things, world.pixels("towers"), objective.weights)
     rng = Random(f"{plan.recipe.data.seed}/captions")
     return Contrastive(width, things, [caption(scene, rng) for scene in world.scenes("towers")], objective.weights)
 
 
 def _world(plan: PretrainPlan, report: Reporter, cache_dir: Path | None) -> SceneDataset:
     data = plan.recipe.data
-    params = SceneParams.checked(seed=data.seed, train=0, val=data.probe_test, test=0, towers=data.pictures)
+    params = SceneParams.checked(seed=data.seed, train=0, val=data.probe_test, test=0, towers=data.images)
     return scenes_dataset(params, cache_dir, _counted("drawing pictures", report))
 
 
@@ -146,6 +146,6 @@ def _probe(
     count = plan.recipe.data.probe_fit
     fit = SceneInstances(**{field.name: getattr(things, field.name)[:count] for field in fields(things)})
     return probe_tokens(
-        (encode.all(world.pictures("towers")[:count]), fit),
-        (encode.all(world.pictures("val")), _things(world, "val", encode.grid, report)),
+        (encode.all(world.pixels("towers")[:count]), fit),
+        (encode.all(world.pixels("val")), _things(world, "val", encode.grid, report)),
     )

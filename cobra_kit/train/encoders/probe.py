@@ -22,7 +22,7 @@ class Probe:
 
     Args:
         name: What is asked for.
-        accuracy: Share of right answers on pictures that the matrix has not seen, 0..1; balanced over yes and no
+        accuracy: Share of right answers on images that the matrix has not seen, 0..1; balanced over yes and no
             for presence.
         chance: The share of the most frequent answer there.
         examples: How many answers were scored.
@@ -38,8 +38,8 @@ def probe_tokens(fit: tuple[Tensor, SceneInstances], test: tuple[Tensor, SceneIn
     """Returns what linear probes read at the centre token of each thing, and from the mean and max of all tokens.
 
     Args:
-        fit: Tokens `[n g d]` of the pictures that probes are fitted on, and what stands in these.
-        test: The same of the pictures that they are scored on.
+        fit: Tokens `[n g d]` of the images that probes are fitted on, and what stands in these.
+        test: The same of the images that they are scored on.
     """
     statistics = fit[0].flatten(0, 1)
     mean, std = statistics.mean(0), statistics.std(0) + 1e-6
@@ -77,10 +77,10 @@ def _at_things(tokens: Tensor, things: SceneInstances, attribute: int, kind: str
             "word": known[..., WORD] >= 0,
         }[kind]
     )
-    picture, which = np.nonzero(chosen)
-    place = things.centers[picture, which].astype(np.int64)
-    values = known[picture, which, attribute].astype(np.int64)
-    return tokens[torch.from_numpy(picture), torch.from_numpy(place)], torch.from_numpy(values)
+    image, which = np.nonzero(chosen)
+    place = things.centers[image, which].astype(np.int64)
+    values = known[image, which, attribute].astype(np.int64)
+    return tokens[torch.from_numpy(image), torch.from_numpy(place)], torch.from_numpy(values)
 
 
 def _pooled(tokens: Tensor) -> Tensor:
@@ -92,11 +92,11 @@ def _counts(things: SceneInstances, counted: int = 0) -> Tensor:
 
 
 def _pairs(things: SceneInstances) -> Tensor:
-    """Returns `[n 36]` float: whether each pair of colour and shape is in the picture."""
-    picture, which = np.nonzero(things.attributes[..., COLOR] >= 0)
-    color, shape = (things.attributes[picture, which, i].astype(np.int64) for i in (COLOR, SHAPE))
+    """Returns `[n 36]` float: whether each pair of colour and shape is in the image."""
+    image, which = np.nonzero(things.attributes[..., COLOR] >= 0)
+    color, shape = (things.attributes[image, which, i].astype(np.int64) for i in (COLOR, SHAPE))
     there = np.zeros((len(things), len(COLOR_NAMES) * len(SHAPES)), np.float32)
-    there[picture, color * len(SHAPES) + shape] = 1
+    there[image, color * len(SHAPES) + shape] = 1
     return torch.from_numpy(there)
 
 

@@ -16,6 +16,7 @@ from cobra_kit.recipe.locate import find_recipe, pretraining_recipes
 from cobra_kit.recipe.overrides import apply_overrides
 from cobra_kit.recipe.parts import validate_config
 from cobra_kit.recipe.problems import problem, raise_problems
+from cobra_kit.recipe.renamed import with_new_keys
 from cobra_kit.recipe.schema import Part
 from cobra_kit.recipe.yaml_reader import parse_yaml
 
@@ -33,21 +34,21 @@ class _Section(BaseModel):
 
 
 class TowersSection(_Section):
-    """Pictures of the embedded world's `towers` split, and those that probes are scored on."""
+    """Images of the embedded world's `towers` split, and those that probes are scored on."""
 
-    pictures: int = Field(ge=1, le=1_000_000)
-    """Pictures to learn from."""
+    images: int = Field(ge=1, le=1_000_000)
+    """Images to learn from."""
     seed: int = Field(ge=0)
-    """Seed of the pictures."""
+    """Seed of the images."""
     probe_fit: int = Field(default=4_000, ge=1)
     """How many of them linear probes are fitted on."""
     probe_test: int = Field(default=2_000, ge=1)
-    """Pictures of the `val` split that probes are scored on; no layout of theirs is in `towers`."""
+    """Images of the `val` split that probes are scored on; no layout of theirs is in `towers`."""
 
     @model_validator(mode="after")
     def _enough(self) -> Self:
-        if self.probe_fit > self.pictures:
-            raise ValueError(f"probe_fit {self.probe_fit} is more than there are pictures, {self.pictures}")
+        if self.probe_fit > self.images:
+            raise ValueError(f"probe_fit {self.probe_fit} is more than there are pictures, {self.images}")
         return self
 
 
@@ -55,7 +56,7 @@ class ObjectiveSection(_Section):
     """What the encoder is to learn."""
 
     kind: Literal["contrastive", "dense"]
-    """`contrastive`: what pictures say. `dense`: how they look."""
+    """`contrastive`: what images say. `dense`: how they look."""
     weights: dict[str, Annotated[float, Field(ge=0)]] = Field(min_length=1)
     """Weight of each term of the loss; a term that is left out is 0."""
 
@@ -76,7 +77,7 @@ class PretrainSection(_Section):
     steps: int = Field(ge=0)
     """Optimiser steps; 0 only probes."""
     batch_size: int = Field(ge=2)
-    """Pictures per step."""
+    """Images per step."""
     learning_rate: float = Field(gt=0)
     """The highest learning rate of AdamW."""
     weight_decay: float = Field(default=0.05, ge=0)
@@ -90,7 +91,7 @@ class PretrainSection(_Section):
     max_grad_norm: float = Field(default=1.0, gt=0)
     """Longer gradients are shortened to this."""
     seed: int = Field(default=0, ge=0)
-    """Seed of weights, order of pictures and choice of phrases."""
+    """Seed of weights, order of images and choice of phrases."""
 
 
 class PretrainRecipe(_Section):
@@ -103,7 +104,7 @@ class PretrainRecipe(_Section):
     vision_encoder: Part
     """The encoder; any one whose tokens lie on a fixed grid. Its `weights` are what pretraining starts from."""
     data: TowersSection
-    """The pictures."""
+    """The images."""
     objective: ObjectiveSection
     """The loss."""
     train: PretrainSection
@@ -142,7 +143,7 @@ def load_pretrain_recipe(
     """
     registry = registry or default_registry()
     file = find_recipe(source, registry=registry, packaged=pretraining_recipes())
-    tree = parse_yaml(file.read(), file.display)
+    tree = with_new_keys(parse_yaml(file.read(), file.display))
     tree = apply_overrides(tree, overrides)
     recipe, problems = validate(PretrainRecipe, tree, ())
     component, config, path = None, None, ("vision_encoder",)

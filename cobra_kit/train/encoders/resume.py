@@ -1,6 +1,6 @@
 """What a killed pretraining run needs to go on, in one file: weights, the optimiser's state, the step.
 
-Pictures and phrases of a step depend on the seed and the step alone, so nothing else has to be kept.
+Images and phrases of a step depend on the seed and the step alone, so nothing else has to be kept.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pictures of the embedded world as arrays: what stands where, ready to be batched. No torch.
+"""Images of the embedded world as arrays: what stands where, ready to be batched. No torch.
 
 A thing is an object or one letter; a word is as many things as it has letters.
 """
@@ -17,7 +17,7 @@ from cobra_kit.data.scenes import Scene, dense_targets
 from cobra_kit.data.scenes.drawing import SCALE
 from cobra_kit.data.scenes.glyphs import text_mask
 from cobra_kit.data.scenes.layout import Box, SceneText
-from cobra_kit.data.scenes.vocabulary import COLOR_NAMES, MAX_OBJECTS, PICTURE, SHAPES, SIDES, WORDS
+from cobra_kit.data.scenes.vocabulary import COLOR_NAMES, IMAGE, MAX_OBJECTS, SHAPES, SIDES, WORDS
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 SIZES = tuple(SIDES)
@@ -35,11 +35,11 @@ _LEAST_SHARE = 0.1  # of a patch; below it the patch counts as background
 
 @dataclass(frozen=True, slots=True)
 class SceneInstances:
-    """What stands in n pictures; t things at most, unused rows at the end, g patches.
+    """What stands in n images; t things at most, unused rows at the end, g patches.
 
     Args:
         attributes: `[n t 7]` int8, in the order of `ATTRIBUTES`.
-        boxes: `[n t 4]` float32, (x0, y0, x1, y1) as parts of the picture.
+        boxes: `[n t 4]` float32, (x0, y0, x1, y1) as parts of the image.
         counts: `[n 13]` int8, objects by `COUNTED`.
         regions: `[n g]` int8: the thing a patch shows most of, or -1.
         centers: `[n t]` int16: the patch that holds a thing's centre; -1 where there is no thing.
@@ -67,8 +67,8 @@ def things_of(
     """Returns what stands in the scenes.
 
     Args:
-        scenes: One per picture.
-        grid: (rows, columns) of patches that an encoder makes of a picture.
+        scenes: One per image.
+        grid: (rows, columns) of patches that an encoder makes of an image.
         progress: Called now and then with (scenes done, scenes in all).
     """
     n, patches = len(scenes), grid[0] * grid[1]
@@ -78,7 +78,7 @@ def things_of(
         counts=np.zeros((n, COUNTED), np.int8),
         regions=np.full((n, patches), -1, np.int8),
         centers=np.full((n, MAX_THINGS), -1, np.int16),
-        instances=np.zeros((n, PICTURE, PICTURE), np.uint8),
+        instances=np.zeros((n, IMAGE, IMAGE), np.uint8),
     )
     for row, scene in enumerate(scenes):
         _fill(out, row, scene, grid)
@@ -107,7 +107,7 @@ def _fill(out: SceneInstances, row: int, scene: Scene, grid: tuple[int, int]) ->
                 word,
                 -1 if single else order,
             )
-            columns = slice(box.x0, box.x1 if order + 1 < len(scene.text.text) else PICTURE)
+            columns = slice(box.x0, box.x1 if order + 1 < len(scene.text.text) else IMAGE)
             instances[:, columns][ink[:, columns]] = index + 1
             boxes.append(box)
     out.instances[row] = instances
@@ -137,14 +137,14 @@ def _advances(text: str) -> tuple[float, ...]:
 
 def _cell(box: Box) -> int:
     x, y = box.center
-    return 3 * int(3 * y / PICTURE) + int(3 * x / PICTURE)
+    return 3 * int(3 * y / IMAGE) + int(3 * x / IMAGE)
 
 
 def _patches(
     instances: NDArray[np.uint8], boxes: Sequence[Box], grid: tuple[int, int]
 ) -> tuple[NDArray[np.int8], NDArray[np.int16]]:
     """Returns the thing that each patch shows most of, and the patch of each thing's centre."""
-    rows, columns = (np.arange(PICTURE) * parts // PICTURE for parts in grid)
+    rows, columns = (np.arange(IMAGE) * parts // IMAGE for parts in grid)
     patch = rows[:, None] * grid[1] + columns[None, :]
     patches, kinds = grid[0] * grid[1], MAX_THINGS + 1
     pixels = np.bincount((patch * kinds + instances).ravel(), minlength=patches * kinds).reshape(patches, kinds)

@@ -24,12 +24,12 @@ INTERVALS = TrainIntervals(log_steps=100, save_seconds=60.0, report_steps=100)
 class EncoderTask(TrainingTask):
     """An encoder with the heads of its objective.
 
-    Pictures and phrases of a step depend on the seed and the step alone, so there is no position to keep.
+    Images and phrases of a step depend on the seed and the step alone, so there is no position to keep.
 
     Args:
         module: `encoder` and `objective`.
         encode: Calls the encoder.
-        pictures: What it learns from.
+        images: What it learns from.
         settings: How long and how fast.
         report: Told about the terms of the loss.
 
@@ -44,7 +44,7 @@ class EncoderTask(TrainingTask):
         self,
         module: nn.ModuleDict,
         encode: Encode,
-        pictures: NDArray[np.uint8],
+        images: NDArray[np.uint8],
         settings: PretrainSection,
         report: Reporter,
     ) -> None:
@@ -53,16 +53,16 @@ class EncoderTask(TrainingTask):
         # The published weights of the tiny encoders were made with the norm summed in this order.
         self.parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
         self._objective = module["objective"]
-        self._encode, self._pictures, self._report = encode, pictures, report
+        self._encode, self._images, self._report = encode, images, report
         self._sums: dict[str, float] = {}
         self._count = 0
         self.means: dict[str, float] = {}
 
     def accumulate(self, step: int) -> StepWork:
-        """Adds the gradients of the pictures of a step."""
-        rows = batch_rows(len(self._pictures), self._settings, step)
+        """Adds the gradients of the images of a step."""
+        rows = batch_rows(len(self._images), self._settings, step)
         rng = Random(f"{self._settings.seed}/phrases/{step}")
-        tokens = self._encode(np.stack([self._pictures[row] for row in rows]))
+        tokens = self._encode(np.stack([self._images[row] for row in rows]))
         losses: dict[str, Tensor] = self._objective(tokens, rows, rng)
         loss = torch.stack([*losses.values()]).sum()
         torch.autograd.backward(loss)
@@ -84,10 +84,10 @@ class EncoderTask(TrainingTask):
         return CobraError(f"{error} at step {step + 1}", hint="Try a smaller train.learning_rate.")
 
 
-def batch_rows(pictures: int, settings: PretrainSection, step: int) -> NDArray[np.int64]:
-    """Returns which pictures a step sees: every epoch has an order of its own, and a rest too small is left out."""
-    size = min(settings.batch_size, pictures)
-    epoch, place = divmod(step, pictures // size)
-    order = np.random.default_rng([settings.seed, epoch]).permutation(pictures)
+def batch_rows(images: int, settings: PretrainSection, step: int) -> NDArray[np.int64]:
+    """Returns which images a step sees: every epoch has an order of its own, and a rest too small is left out."""
+    size = min(settings.batch_size, images)
+    epoch, place = divmod(step, images // size)
+    order = np.random.default_rng([settings.seed, epoch]).permutation(images)
     rows: NDArray[np.int64] = order[place * size : (place + 1) * size]
     return rows

@@ -34,7 +34,7 @@ def recipe(folder: Path, backbone: str) -> Path:
     return file
 
 
-def picture() -> Image.Image:
+def image() -> Image.Image:
     return Image.new("RGB", (64, 64), (200, 30, 40))
 
 
@@ -55,7 +55,7 @@ def test_a_published_model_comes_from_the_hubs_cache(tmp_path: Path, monkeypatch
     model = cobra_kit.compose(recipe(tmp_path, ZEPHYR))
     loaded = model.backbone.state_dict()
     assert all(torch.equal(loaded[name], tensor.float()) for name, tensor in weights.items())
-    assert isinstance(model.generate(picture(), "What colour is it?", max_new_tokens=4), str)
+    assert isinstance(model.generate(image(), "What colour is it?", max_new_tokens=4), str)
     assert "<|assistant|>" in model.processor.codec.template.render([("Q", None)], for_generation=True)[0].text
 
 
@@ -71,7 +71,7 @@ def test_what_the_hubs_cache_lacks_is_said(tmp_path: Path, monkeypatch: pytest.M
 def test_mamba2_generates_batched_as_alone(tmp_path: Path) -> None:
     model = cobra_kit.compose(recipe(tmp_path, "{use: mamba/mamba2-tiny}"))
     questions = ["What colour is the circle on the left?", "How many?"]
-    together = model.generate([picture(), picture()], questions, max_new_tokens=6)
-    alone = [model.generate([picture()], [question], max_new_tokens=6)[0] for question in questions]
+    together = model.generate([image(), image()], questions, max_new_tokens=6)
+    alone = [model.generate([image()], [question], max_new_tokens=6)[0] for question in questions]
     assert together == alone
     assert any(together)

@@ -1,4 +1,4 @@
-"""What the plugin declares without torch, and how it prepares pictures, against open_clip's own transform."""
+"""What the plugin declares without torch, and how it prepares images, against open_clip's own transform."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cobra_kit_openclip.plugin import cobra_vision_encoders
 SPECS = list(cobra_vision_encoders())
 
 
-def picture(width: int, height: int) -> Image.Image:
+def noise_image(width: int, height: int) -> Image.Image:
     red = Image.linear_gradient("L").resize((width, height))
     green = Image.radial_gradient("L").resize((width, height))
     return Image.merge("RGB", (red, green, Image.effect_noise((width, height), 60)))
@@ -76,7 +76,7 @@ def test_published_pixels_equal_open_clip_s_transform(config: OpenClipConfig, si
     tag = open_clip.get_pretrained_cfg(config.model, config.pretrained)
     side = open_clip.get_model_config(config.model)["vision_cfg"]["image_size"]
     settings = PreprocessCfg(**{**merge_preprocess_dict(PreprocessCfg(), tag), "size": side})
-    image = picture(*size)
+    image = noise_image(*size)
     expected = image_transform_v2(settings, is_train=False)(image)
     got = OpenClipEncoder.preprocess(config)(image).tensors["openclip"]
     torch.testing.assert_close(got, expected, atol=1e-6, rtol=1e-6)
@@ -96,12 +96,12 @@ def test_the_published_rules() -> None:
 def test_preparing_is_picklable_and_has_the_announced_shape(how: Any) -> None:
     config = ClipL336Config.tiny().model_copy(update={"resize": how})
     prepare = pickle.loads(pickle.dumps(OpenClipEncoder.preprocess(config)))
-    prepared = prepare(picture(90, 50))
+    prepared = prepare(noise_image(90, 50))
     assert prepared.tensors["openclip"].shape == (3, 64, 64)
     assert prepared.shape == OpenClipEncoder.max_shape(config)
 
 
-def test_prepared_pictures_travel_without_open_clip() -> None:
+def test_prepared_images_travel_without_open_clip() -> None:
     """Data workers would pay seconds for its import."""
     code = (
         "import sys\n"

@@ -44,7 +44,7 @@ def build(encoder_class: type[VisionEncoder], config: EncoderConfig, seed: int =
     return encoder.eval()
 
 
-def pictures(count: int) -> list[Image.Image]:
+def noise_images(count: int) -> list[Image.Image]:
     return [Image.effect_noise((90 + 7 * i, 60 + 5 * i), 90).convert("RGB") for i in range(count)]
 
 
@@ -59,7 +59,7 @@ def batch(encoder: VisionEncoder, config: EncoderConfig, images: list[Image.Imag
 def test_tokens_have_the_announced_shape(encoder_class: type[VisionEncoder], config_class: type[EncoderConfig]) -> None:
     config = config_class()
     encoder = build(encoder_class, config)
-    out = encoder(**batch(encoder, config, pictures(2)))
+    out = encoder(**batch(encoder, config, noise_images(2)))
     assert out.shapes == (TokenShape(64, (8, 8)),) * 2 == (encoder_class.max_shape(config),) * 2
     assert out.values.shape == (2, 64, encoder.width)
     assert encoder.width == (192 if encoder_class is DinoSiglipEncoder else 96)
@@ -70,7 +70,7 @@ def test_tokens_have_the_announced_shape(encoder_class: type[VisionEncoder], con
 def test_a_batch_equals_its_images(encoder_class: type[VisionEncoder], config_class: type[EncoderConfig]) -> None:
     config = config_class()
     encoder = build(encoder_class, config)
-    images = pictures(5)
+    images = noise_images(5)
     together = encoder(**batch(encoder, config, images)).values
     alone = torch.cat([encoder(**batch(encoder, config, [image])).values for image in images])
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
@@ -85,7 +85,7 @@ def test_image_sizes(
 ) -> None:
     config = config_class.model_validate({"image_size": size})
     encoder = build(encoder_class, config)
-    out = encoder(**batch(encoder, config, pictures(1)))
+    out = encoder(**batch(encoder, config, noise_images(1)))
     assert out.shapes == (TokenShape(grid[0] * grid[1], grid),)
     assert out.values.shape == (1, grid[0] * grid[1], encoder.width)
 
@@ -106,7 +106,7 @@ def test_tokens_are_row_major() -> None:
 def test_dinov2_comes_first() -> None:
     config = DinoSiglipTinyConfig(dinov2=TinySizes(width=48), weights="none")
     encoder = build(DinoSiglipEncoder, config)
-    inputs = batch(encoder, config, pictures(2))
+    inputs = batch(encoder, config, noise_images(2))
     out = encoder(**inputs).values
     check_same(out[..., :48], encoder.get_submodule("dinov2")(inputs["images"]["dino"]))
     check_same(out[..., 48:], encoder.get_submodule("siglip")(inputs["images"]["siglip"]))
@@ -197,8 +197,8 @@ def test_configs_and_preparation_are_picklable(
     assert pickle.loads(pickle.dumps(config)) == config
     prepare = encoder_class.preprocess(config)
     copy = pickle.loads(pickle.dumps(prepare))
-    picture = pictures(1)[0]
-    first, second = prepare(picture), copy(picture)
+    image = noise_images(1)[0]
+    first, second = prepare(image), copy(image)
     assert first.shape == second.shape
     assert all(torch.equal(first.tensors[key], second.tensors[key]) for key in first.tensors)
 
@@ -207,7 +207,7 @@ def test_configs_and_preparation_are_picklable(
 def test_wrong_inputs_are_named(encoder_class: type[VisionEncoder], config_class: type[EncoderConfig]) -> None:
     config = config_class()
     encoder = build(encoder_class, config)
-    inputs = batch(encoder, config, pictures(2))
+    inputs = batch(encoder, config, noise_images(2))
     with pytest.raises(ShapeError, match=r"no images for the tower .*: got left"):
         encoder({"left": torch.zeros(1, 3, 64, 64)}, inputs["shapes"])
     with pytest.raises(ShapeError, match="1 shapes for 2 images"):

@@ -69,7 +69,7 @@ def test_they_are_the_default_and_do_not_depend_on_the_seed() -> None:
 
 @pytest.mark.parametrize("size", [32, (64, 48), 96])
 @torch.no_grad()
-def test_positions_fit_other_picture_sizes(size: int | tuple[int, int]) -> None:
+def test_positions_fit_other_image_sizes(size: int | tuple[int, int]) -> None:
     config = SiglipTinyConfig(image_size=size)
     shape = SiglipEncoder.max_shape(config)
     out = build(SiglipEncoder, config)({"siglip": torch.rand(1, 3, *config.pixels)}, (shape,))
@@ -123,7 +123,7 @@ LEAST = {
     "siglip": {"color": 0.97, "shape": 0.90, "size": 0.9, "cell": 0.7, "letter, large": 0.7, "count": 0.7},
     "dinov2": {"color": 0.97, "shape": 0.95, "size": 0.9, "cell": 0.8, "letter, large": 0.7, "count": 0.7},
 }
-"""Well below the card, since a tenth of its pictures is probed here; random weights read shapes at 0.25."""
+"""Well below the card, since a tenth of its images is probed here; random weights read shapes at 0.25."""
 
 
 @pytest.fixture(scope="module")
@@ -146,8 +146,8 @@ def test_tokens_tell_what_the_cards_say(
 ) -> None:
     encoder, prepare = build(cls, config), cls.preprocess(config)
     sets = []
-    for pictures, things in drawn:
-        ready = [prepare(Image.fromarray(picture)) for picture in pictures]
+    for pixels, things in drawn:
+        ready = [prepare(Image.fromarray(image_pixels)) for image_pixels in pixels]
         images = {key: torch.stack([image.tensors[key] for image in ready]) for key in ready[0].tensors}
         sets.append((encoder(images, tuple(image.shape for image in ready)).values, things))
     with torch.enable_grad():

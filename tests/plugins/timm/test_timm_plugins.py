@@ -43,7 +43,7 @@ def test_declarations_and_configs_import_no_torch() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_preparing_a_picture_needs_no_timm() -> None:
+def test_preparing_an_image_needs_no_timm() -> None:
     """Data workers would pay seconds for its import."""
     code = (
         "import sys\n"

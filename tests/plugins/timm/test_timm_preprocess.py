@@ -19,7 +19,7 @@ from cobra_kit_timm.preprocess import TowerPixels
 FAMILIES = [SIGLIP, DINOV2]
 
 
-def picture(width: int, height: int) -> Image.Image:
+def noise_image(width: int, height: int) -> Image.Image:
     red = Image.linear_gradient("L").resize((width, height))
     green = Image.radial_gradient("L").resize((width, height))
     return Image.merge("RGB", (red, green, Image.effect_noise((width, height), 60)))
@@ -51,7 +51,7 @@ def test_pixels_equal_timms_transform(
         crop_pct=1.0,
         crop_mode=crop_mode,
     )
-    image = picture(*size)
+    image = noise_image(*size)
     got = prepare(family, (384, 384), how)(image).tensors[family.key]
     torch.testing.assert_close(got, transform(image), atol=1e-6, rtol=1e-6)
 
@@ -67,7 +67,7 @@ def test_letterbox_bars_are_the_towers_mean(family: Family) -> None:
 
 
 def test_each_tower_has_its_own_statistics() -> None:
-    prepared = DinoSiglipEncoder.preprocess(DinoSiglipTinyConfig(image_size=(64, 48)))(picture(90, 70))
+    prepared = DinoSiglipEncoder.preprocess(DinoSiglipTinyConfig(image_size=(64, 48)))(noise_image(90, 70))
     assert list(prepared.tensors) == ["dino", "siglip"]
     pixels = {}
     for family in FAMILIES:

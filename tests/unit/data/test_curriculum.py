@@ -1,4 +1,4 @@
-"""Rows cut down to some kinds of question keep their order, their pictures and their markers."""
+"""Rows cut down to some kinds of question keep their order, their images and their markers."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cobra_kit.data.cuts import CutCount, check_long_rows
-from cobra_kit.data.pictures import NoPictures
+from cobra_kit.data.images import NoImages
 from cobra_kit.data.prepared import RowForm, TrainingSet
 from cobra_kit.data.rows import TrainingRow
 from cobra_kit.errors import DataError
@@ -71,7 +71,7 @@ def test_a_training_set_counts_what_is_cut_and_what_is_lost_with_the_row(model, 
         [("a " * 40, "red " * 30)],
     ]
     rows = rows_of(turns)
-    prepared = TrainingSet(rows, processor, NoPictures(), RowForm(captions=captions, text=True))
+    prepared = TrainingSet(rows, processor, NoImages(), RowForm(captions=captions, text=True))
     cuts = prepared.cuts
     assert (cuts.rows, cuts.tokens, cuts.supervised_tokens, cuts.out_of) == by_hand(rows, captions)
     assert len(prepared) + prepared.rejects.total == len(rows)
@@ -110,7 +110,7 @@ def test_rows_of_a_wrong_source_are_left_out_with_a_reason(model):
         TrainingRow("empty", (), ()),
         TrainingRow("unlisted", ("p.png",), (("<image>", "red"),)),
     ]
-    prepared = TrainingSet(rows, model.processor, NoPictures(), RowForm(captions=True, text=True))
+    prepared = TrainingSet(rows, model.processor, NoImages(), RowForm(captions=True, text=True))
     assert prepared.rejects.reasons == {
         "row empty": "the row has no turns",
         "row unlisted": "the data source does not list its picture 'p.png' for this stage",

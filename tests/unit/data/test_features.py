@@ -23,14 +23,14 @@ def source():
 
 
 def cache(model, source, folder, **options):
-    return FeatureCache.of(model, source, source.picture_ids("train"), folder, **options)
+    return FeatureCache.of(model, source, source.image_ids("train"), folder, **options)
 
 
 def test_cached_equals_live_within_half_precision(model, source, tmp_path):
     features = cache(model, source, tmp_path, batch_size=3)
     assert len(features) == 10
-    for name in source.picture_ids("train"):
-        prepared = model.processor.preprocess(source.picture(name))
+    for name in source.image_ids("train"):
+        prepared = model.processor.preprocess(source.image(name))
         live = model.vision_encoder({k: t[None] for k, t in prepared.tensors.items()}, (prepared.shape,)).values[0]
         cached = features.features(name)
         assert cached.shape == prepared.shape == features.shape(name)
@@ -41,22 +41,22 @@ def test_cached_equals_live_within_half_precision(model, source, tmp_path):
 def test_the_loss_with_cached_features_is_the_live_loss(model, source, tmp_path):
     features = cache(model, source, tmp_path)
     rows = source.rows[:4]
-    live = [model.processor.row(r.turns, [source.picture(r.images[0])]) for r in rows]
+    live = [model.processor.row(r.turns, [source.image(r.images[0])]) for r in rows]
     cached = [model.processor.row(r.turns, [features.load(r.images[0])]) for r in rows]
     losses = [model(model.processor.collate(batch)).item() for batch in (live, cached)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 
-def test_pictures_of_several_sizes_share_a_file(model, tmp_path):
+def test_images_of_several_sizes_share_a_file(model, tmp_path):
     class Sizes(ToySource):
-        def picture(self, image_id):
+        def image(self, image_id):
             side = 8 * (1 + int(image_id[1:-4]) % 3)
-            return super().picture(image_id).resize((side, 16))
+            return super().image(image_id).resize((side, 16))
 
     source = Sizes(7)
     features = cache(model, source, tmp_path, batch_size=4)
     assert [features.shape(f"p{i}.png").grid for i in range(3)] == [(2, 1), (2, 2), (2, 3)]
-    expected = model.processor.preprocess(source.picture("p5.png"))
+    expected = model.processor.preprocess(source.image("p5.png"))
     live = model.vision_encoder({k: t[None] for k, t in expected.tensors.items()}, (expected.shape,)).values[0]
     torch.testing.assert_close(features.features("p5.png").values.float(), live.detach(), rtol=2e-3, atol=1e-4)
     assert np.load(features.folder / "features.npy").shape == (2 * 1 * 3 + 2 * 2 * 2 + 2 * 3 * 2, 6)
@@ -161,7 +161,7 @@ def test_features_beyond_half_precision_are_refused(model, source, tmp_path):
         cache(model, source, tmp_path)
 
 
-def test_unreadable_pictures_are_listed_and_left_out(model, tmp_path):
+def test_unreadable_images_are_listed_and_left_out(model, tmp_path):
     events = []
     features = cache(model, ToySource(100, broken=(7,)), tmp_path, report=events.append)
     assert features.unreadable == {"p7.png": "the file is truncated"}
@@ -174,5 +174,5 @@ def test_unreadable_pictures_are_listed_and_left_out(model, tmp_path):
     assert any("1 of 100 pictures cannot be read" in e.text for e in events if isinstance(e, Message))
 
 
-def test_a_source_without_pictures_has_no_features(model, tmp_path):
+def test_a_source_without_images_has_no_features(model, tmp_path):
     assert len(cache(model, ToySource(0), tmp_path)) == 0

@@ -65,7 +65,7 @@ def build(tmp_path):
 
 def cache(model, folder):
     source = ToySource(5)
-    return FeatureCache.of(model, source, source.picture_ids("train"), folder)
+    return FeatureCache.of(model, source, source.image_ids("train"), folder)
 
 
 def test_weights_that_never_run_are_found(build, model):
@@ -115,7 +115,7 @@ def test_a_weight_that_is_read_after_all_is_in_the_key(build, tmp_path, body):
         before = {name: value.clone() for name, value in model.vision_encoder.state_dict().items()}
         caches.append(cache(model, tmp_path / "features"))
         assert all(torch.equal(value, before[name]) for name, value in model.vision_encoder.state_dict().items())
-        prepared = model.processor.preprocess(ToySource(5).picture("p1.png"))
+        prepared = model.processor.preprocess(ToySource(5).image("p1.png"))
         live = model.vision_encoder({k: t[None] for k, t in prepared.tensors.items()}, (prepared.shape,)).values[0]
         reread = cache(model, tmp_path / "features")
         torch.testing.assert_close(reread.load("p1.png").values.float(), live.detach(), rtol=2e-3, atol=1e-3)

@@ -17,12 +17,12 @@ from toy_source import ToySource
 
 from cobra_kit.data.features import FeatureCache
 from cobra_kit.data.image_folder import ImageFolder
-from cobra_kit.data.pictures import LivePictures
+from cobra_kit.data.images import LiveImages
 from cobra_kit.errors import CobraError, DataError
 
 
 def cache(model, source, folder, **options):
-    return FeatureCache.of(model, source, source.picture_ids("train"), folder, **options)
+    return FeatureCache.of(model, source, source.image_ids("train"), folder, **options)
 
 
 GIANT = 300_000_000_000  # tokens of 6 float16: 3.3 TiB
@@ -97,22 +97,22 @@ def test_another_type_of_number_is_damage(model, tmp_path):
 
 
 class Greedy(ToySource):
-    """One picture that takes more memory than there is."""
+    """One image that takes more memory than there is."""
 
-    def picture(self, image_id):
+    def image(self, image_id):
         if image_id == "p7.png":
             raise MemoryError
-        return super().picture(image_id)
+        return super().image(image_id)
 
 
-def test_a_picture_that_takes_too_much_memory_is_left_out_and_counted(model, tmp_path):
+def test_an_image_that_takes_too_much_memory_is_left_out_and_counted(model, tmp_path):
     source = Greedy(100)
-    for pictures in (
+    for images in (
         cache(model, source, tmp_path),
-        LivePictures(model, source, source.picture_ids("train"), tmp_path),
+        LiveImages(model, source, source.image_ids("train"), tmp_path),
     ):
-        assert pictures.unreadable == {"p7.png": "there is not enough memory for this image"}
-        assert pictures.load("p8.png").shape.num_tokens == 4
+        assert images.unreadable == {"p7.png": "there is not enough memory for this image"}
+        assert images.load("p8.png").shape.num_tokens == 4
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_picture_that_takes_too_much_memory_is_left_out_and_counted(model, tmp
 )
 def test_a_batch_that_takes_too_much_memory_is_encoded_one_by_one(model, tmp_path, error):
     source, forward = ToySource(100), model.vision_encoder.forward
-    greedy = model.processor.preprocess(source.picture("p7.png")).tensors["pixels"]
+    greedy = model.processor.preprocess(source.image("p7.png")).tensors["pixels"]
     sizes = []
 
     def limited(images, shapes):
@@ -136,7 +136,7 @@ def test_a_batch_that_takes_too_much_memory_is_encoded_one_by_one(model, tmp_pat
     assert {1, 50} <= set(sizes)
 
 
-def test_memory_that_is_short_for_every_picture_stops_the_run(model, tmp_path):
+def test_memory_that_is_short_for_every_image_stops_the_run(model, tmp_path):
     def exhausted(images, shapes):
         raise MemoryError
 
@@ -145,7 +145,7 @@ def test_memory_that_is_short_for_every_picture_stops_the_run(model, tmp_path):
         cache(model, ToySource(100), tmp_path)
 
 
-def test_pictures_whose_names_are_not_utf_8_have_features(model, tmp_path):
+def test_images_whose_names_are_not_utf_8_have_features(model, tmp_path):
     root = tmp_path / "images"
     root.mkdir()
     names = ["\udce9.bmp", "b.bmp"]
@@ -158,10 +158,10 @@ def test_pictures_whose_names_are_not_utf_8_have_features(model, tmp_path):
             super().__init__(0)
             self._names, self.fingerprint = names, folder.fingerprint(names)
 
-        def picture(self, image_id):
+        def image(self, image_id):
             return folder.image(image_id)
 
-        def picture_ids(self, split):
+        def image_ids(self, split):
             return tuple(self._names)
 
     many = [*names, *(f"{number}.bmp" for number in range(200))]
@@ -169,7 +169,7 @@ def test_pictures_whose_names_are_not_utf_8_have_features(model, tmp_path):
         (root / name).hardlink_to(root / "b.bmp")
     source = Source([*many, "\udcff.bmp"])
     assert cache(model, source, tmp_path / "features").load(names[0]).shape.num_tokens == 4
-    live = LivePictures(model, source, source.picture_ids("train"), tmp_path)
-    again = LivePictures(model, source, source.picture_ids("train"), tmp_path)
+    live = LiveImages(model, source, source.image_ids("train"), tmp_path)
+    again = LiveImages(model, source, source.image_ids("train"), tmp_path)
     assert live.unreadable == again.unreadable == {"\udcff.bmp": "no such image file"}
     assert again.shape(names[0]).num_tokens == 4

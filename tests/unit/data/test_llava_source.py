@@ -30,14 +30,14 @@ def write(tmp_path):
     return make
 
 
-def test_rows_and_pictures(write):
+def test_rows_and_images(write):
     source = open_source(write([row(1), row("b", image=None, turns=("Hi", "Hello", "Bye", "See you"))]))
     assert [r.row_id for r in source.rows] == ["1", "b"]
     assert source.rows[0].images == ("a.png",)
     assert source.rows[1].turns == (("Hi", "Hello"), ("Bye", "See you"))
-    assert source.picture_ids("train") == ("a.png",)
-    assert source.picture_ids("val") == ()
-    assert source.picture("a.png").getpixel((0, 0)) == (255, 0, 0)
+    assert source.image_ids("train") == ("a.png",)
+    assert source.image_ids("val") == ()
+    assert source.image("a.png").getpixel((0, 0)) == (255, 0, 0)
     assert source.benchmarks("test") == {}
 
 
@@ -73,7 +73,7 @@ def test_bad_rows_are_left_out_and_counted_with_reasons(write):
     assert event.text.endswith("and 1 more")
 
 
-def test_the_fingerprint_follows_rows_and_pictures(write, tmp_path):
+def test_the_fingerprint_follows_rows_and_images(write, tmp_path):
     first = open_source(write([row(1)])).fingerprint
     assert open_source(write([row(1)])).fingerprint == first
     assert open_source(write([row(2)])).fingerprint != first
@@ -103,16 +103,16 @@ def test_missing_files_and_folders_are_named(write, tmp_path):
         open_source(params.model_copy(update={"rows": tmp_path / "nothing.json"}))
 
 
-def test_pictures_missing_or_outside_the_folder_are_errors(write, tmp_path):
+def test_images_missing_or_outside_the_folder_are_errors(write, tmp_path):
     source = open_source(write([row(1)]))
     with pytest.raises(ImageError, match="no such image file"):
-        source.picture("b.png")
+        source.image("b.png")
     Image.new("RGB", (4, 4)).save(tmp_path / "secret.png")
     with pytest.raises(ImageError, match="leads out of the picture folder"):
-        source.picture("../secret.png")
+        source.image("../secret.png")
 
 
-def test_rows_without_a_picture_serve_the_stage_of_conversations(write):
+def test_rows_without_an_image_serve_the_stage_of_conversations(write):
     source = open_source(write([row(1), row(2, image=None, turns=("Hi", "Hello"))]))
     assert [r.row_id for r in source.text_rows("conversations")] == ["2"]
     with pytest.raises(DataError, match=r"conversations, no plain text\n +Leave the text stages out"):

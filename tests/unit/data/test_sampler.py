@@ -54,7 +54,7 @@ def test_the_order_is_the_same_on_every_machine():
 
 
 def test_a_longer_prefix_for_all_rows_changes_no_batch():
-    """So arms that differ in visual tokens per picture see the same rows in the same order."""
+    """So arms that differ in visual tokens per image see the same rows in the same order."""
     lengths = [random.Random(i).randint(5, 90) for i in range(500)]
     longer = [length + 144 for length in lengths]
     assert epoch(LengthGroupedSampler(lengths, 16, seed=3)) == epoch(LengthGroupedSampler(longer, 16, seed=3))

@@ -147,7 +147,7 @@ def test_flops_grow_with_rows_and_shrink_with_what_is_frozen() -> None:
     assert full.activations > two_rows.activations
 
 
-def test_rows_without_pictures() -> None:
+def test_rows_without_images() -> None:
     count = counted(("backbone",), images=0)
     assert count.encoder_flops == 0
     assert count.approximate is None

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from cobra_kit.data.rows import Benchmark, Question
 from cobra_kit.errors import CobraError, DataError
 from cobra_kit.evaluate import predict as predictions
-from cobra_kit.evaluate.control import shuffled_pictures
+from cobra_kit.evaluate.control import shuffled_images
 from cobra_kit.evaluate.predict import Prediction, predict
 from cobra_kit.evaluate.questions import check_questions
 from cobra_kit.evaluate.score import read_scores, score, write_scores
@@ -49,18 +49,18 @@ class Asked:
         monkeypatch.setattr(predictions, "_answer_batch", self)
 
     def __call__(
-        self, model: object, asked: Any, pictures: object, max_new_tokens: int, precision: object
+        self, model: object, asked: Any, images: object, max_new_tokens: int, precision: object
     ) -> list[dict[str, Any]]:
         names = [question.question_id for question, _ in asked]
         self.batches.append(names)
         return [
             {
                 "question_id": question.question_id,
-                "picture": picture,
+                "picture": image,
                 "text": "Yes",
                 "probabilities": {"Yes": 0.5 + len(names) / 1000 + place / 100, "No": 0.1},
             }
-            for place, (question, picture) in enumerate(asked)
+            for place, (question, image) in enumerate(asked)
         ]
 
 
@@ -70,9 +70,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
 
 
 def ask(file: Path, benchmark: Benchmark | None = None, **settings: Any) -> list[Prediction]:
-    pictures: Any = None
+    images: Any = None
     model: Any = torch.nn.Linear(1, 1)
-    return predict(model, benchmark or presence(), pictures, file, batch_size=4, **settings)
+    return predict(model, benchmark or presence(), images, file, batch_size=4, **settings)
 
 
 def test_batches_are_fixed_and_nothing_is_asked_twice(asked: Asked, tmp_path: Path) -> None:
@@ -154,35 +154,35 @@ def test_a_full_disk_leaves_whole_lines(asked: Asked, tmp_path: Path, monkeypatc
 
 def test_the_models_mode_is_put_back(asked: Asked, tmp_path: Path) -> None:
     model: Any = torch.nn.Linear(1, 1).train()
-    pictures: Any = None
-    predict(model, presence(), pictures, tmp_path / "a.jsonl")
+    images: Any = None
+    predict(model, presence(), images, tmp_path / "a.jsonl")
     assert model.training
 
 
 @given(st.lists(st.text(min_size=1, max_size=3), min_size=2, max_size=40), st.integers(0, 2**63))
-def test_every_picture_is_shown_for_another(names: list[str], seed: int) -> None:
+def test_every_image_is_shown_for_another(names: list[str], seed: int) -> None:
     if len(set(names)) < 2:
         with pytest.raises(CobraError, match="one picture cannot be swapped with another"):
-            shuffled_pictures(names, seed)
+            shuffled_images(names, seed)
         return
-    shown = shuffled_pictures(names, seed)
+    shown = shuffled_images(names, seed)
     assert set(shown) == set(shown.values()) == set(names)
-    assert all(picture != other for picture, other in shown.items())
-    assert shuffled_pictures(names, seed) == shown
+    assert all(image != other for image, other in shown.items())
+    assert shuffled_images(names, seed) == shown
 
 
-def test_the_control_asks_with_the_other_picture(asked: Asked, tmp_path: Path) -> None:
-    shown = shuffled_pictures([q.picture for q in presence().questions], 1)
+def test_the_control_asks_with_the_other_image(asked: Asked, tmp_path: Path) -> None:
+    shown = shuffled_images([q.image for q in presence().questions], 1)
     predictions = ask(tmp_path / "a.jsonl", shown=shown)
-    assert [prediction.picture for prediction in predictions] == [shown[q.picture] for q in presence().questions]
+    assert [prediction.image for prediction in predictions] == [shown[q.image] for q in presence().questions]
     scored = score(presence(), predictions)
-    assert [row.picture for row in scored.scores] == [q.picture for q in presence().questions]  # the cluster stays
+    assert [row.image for row in scored.scores] == [q.image for q in presence().questions]  # the cluster stays
 
 
 def test_scores_are_by_the_benchmarks_rule_and_go_to_disk(tmp_path: Path) -> None:
     benchmark = presence()
     predictions = [
-        Prediction(q.question_id, q.picture, "Yes", {"Yes": 0.9 if i in (1, 3, 7) else 0.1, "No": 0.5})
+        Prediction(q.question_id, q.image, "Yes", {"Yes": 0.9 if i in (1, 3, 7) else 0.1, "No": 0.5})
         for i, q in enumerate(benchmark.questions)
     ]
     scored = score(benchmark, predictions)
@@ -198,12 +198,12 @@ def test_scores_say_how_probable_the_choices_were() -> None:
     benchmark = presence(4)
     masses = [0.9, 0.1, 0.0, 0.2]
     predictions = [
-        Prediction(q.question_id, q.picture, "Yes", {"Yes": mass / 2, "No": mass / 2})
+        Prediction(q.question_id, q.image, "Yes", {"Yes": mass / 2, "No": mass / 2})
         for q, mass in zip(benchmark.questions, masses, strict=True)
     ]
     assert score(benchmark, predictions).entry("f")["choice_mass"] == pytest.approx(0.3)
     words = replace(benchmark, rule="pope/text")
-    generated = [Prediction(q.question_id, q.picture, "Yes") for q in words.questions]
+    generated = [Prediction(q.question_id, q.image, "Yes") for q in words.questions]
     assert score(words, generated).entry("f")["choice_mass"] is None
 
 

@@ -20,7 +20,7 @@ def ask(
     box: Box | None = (100, 50, 200, 100),
     size: tuple[int, int] | None = (400, 200),
 ) -> QuestionScore:
-    answered = Answered(question_id="1", picture="p", prediction=prediction, box=box, picture_size=size)
+    answered = Answered(question_id="1", image="p", prediction=prediction, box=box, image_size=size)
     return get_rule(rule).score([answered])[0]
 
 

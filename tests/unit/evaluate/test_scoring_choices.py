@@ -20,7 +20,7 @@ def score(
     rule: str, prediction: str = "", answer: str = "yes", probabilities: Mapping[str, float] | None = None
 ) -> QuestionScore:
     answered = Answered(
-        question_id="1", picture="p", prediction=prediction, answers=(answer,), probabilities=probabilities
+        question_id="1", image="p", prediction=prediction, answers=(answer,), probabilities=probabilities
     )
     return get_rule(rule).score([answered])[0]
 

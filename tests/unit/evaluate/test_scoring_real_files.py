@@ -35,7 +35,7 @@ def llava_on_pope() -> list[Answered]:
     return [
         Answered(
             question_id=str(row["question_id"]),
-            picture=row["image"],
+            image=row["image"],
             prediction=texts[row["question_id"]],
             answers=(row["label"],),
             group=row["split"],
@@ -69,7 +69,7 @@ def test_the_vqa_fixture_under_two_rules() -> None:
     answered = [
         Answered(
             question_id=str(row["question_id"]),
-            picture=str(row["image_id"]),
+            image=str(row["image_id"]),
             prediction=texts[row["question_id"]],
             answers=tuple(answer["answer"] for answer in row["answers"]),
         )
@@ -87,7 +87,7 @@ def test_every_textvqa_row_scores_as_the_reference_did() -> None:
     answered = [
         Answered(
             question_id=str(index),
-            picture=row["image_id"],
+            image=row["image_id"],
             prediction=row["llava15_13b"],
             answers=tuple(row["answers"]),
         )
@@ -103,7 +103,7 @@ def test_the_gqa_fixture() -> None:
     answered = [
         Answered(
             question_id=key,
-            picture=row["imageId"],
+            image=row["imageId"],
             prediction=texts[key],
             answers=(row["answer"],),
             group=answer_type(row["types"]["structural"]),
@@ -133,10 +133,10 @@ def test_true_boxes_score_as_right_under_both_rules(name: str) -> None:
         for rule, text in written.items():
             question = Answered(
                 question_id=str(index),
-                picture=row["img_id"],
+                image=row["img_id"],
                 prediction=text,
                 box=(x, y, width, height),
-                picture_size=(row["width"], row["height"]),
+                image_size=(row["width"], row["height"]),
             )
             by_rule[rule] += get_rule(rule).score([question])
     for rule, scores in by_rule.items():
@@ -148,7 +148,7 @@ def test_vsr_always_true_scores_the_share_of_true_statements() -> None:
     answered = [
         Answered(
             question_id=str(index),
-            picture=row["image"],
+            image=row["image"],
             answers=(str(row["label"] == 1),),
             probabilities={"True": 0.6, "False": 0.4},
         )
@@ -157,6 +157,6 @@ def test_vsr_always_true_scores_the_share_of_true_statements() -> None:
     rule = get_rule("vsr/first-token")
     scores = rule.score(answered)
     assert len(scores) == 1222
-    assert len({score.picture for score in scores}) == 715
+    assert len({score.image for score in scores}) == 715
     assert rule.summary(scores)["accuracy"] == sum(row["label"] for row in given) / len(given)
     assert rule.summary(scores)["auc"] == 0.5

@@ -11,7 +11,7 @@ from cobra_kit.evaluate.scoring import Answered, get_rule, normalize
 
 
 def ask(rule: str, prediction: str, answers: list[str]) -> float:
-    answered = Answered(question_id="1", picture="p", prediction=prediction, answers=tuple(answers))
+    answered = Answered(question_id="1", image="p", prediction=prediction, answers=tuple(answers))
     return get_rule(rule).score([answered])[0].score
 
 

@@ -39,12 +39,12 @@ _READS_TEXT = [rule for rule in rules() if rule.needs != "choices"]
 def good(rule: Rule) -> Answered:
     return Answered(
         question_id="q7",
-        picture="p",
+        image="p",
         prediction="yes",
         answers=_GOOD_ANSWERS.get(rule.name, ("yes",)),
         probabilities={choice: 0.5 for choice in rule.choices} or None,
         box=(1, 1, 5, 5) if rule.needs == "box" else None,
-        picture_size=(64, 64) if rule.needs == "box" else None,
+        image_size=(64, 64) if rule.needs == "box" else None,
     )
 
 
@@ -95,7 +95,7 @@ def test_boxes_and_sizes_of_a_wrong_kind(rule: Rule) -> None:
     for box in ("1,1,5,5", ("1", "1", "5", "5"), (1, 1, 5), (1, 1, 5, math.nan), (math.inf, 1, 5, 5), (True,) * 4, 7):
         assert "the rule needs four finite numbers" in refused(rule, box=box)
     for size in ("64x64", ("64", "64"), (64,), (64, 0), (64.5, 64), (True, True), 64):
-        assert "needs its picture's width and height" in refused(rule, picture_size=size)
+        assert "needs its picture's width and height" in refused(rule, image_size=size)
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.name)
@@ -109,7 +109,7 @@ def test_lists_that_are_no_answered_questions(rule: Rule) -> None:
     ):
         with pytest.raises(CobraError, match=message):
             rule.score(wrong)
-    for name in ("question_id", "picture", "group"):
+    for name in ("question_id", "image", "group"):
         spoilt: Any = {name: 7}
         with pytest.raises(CobraError, match=f"{name} must be a text, not an int"):
             rule.score([replace(good(rule), **spoilt)])

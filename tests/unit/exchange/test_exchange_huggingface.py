@@ -34,23 +34,23 @@ def test_auto_model_gives_the_same_tokens_in_another_process(recipe_with, tmp_pa
     }
     for folder, model in models.items():
         assert export_model(model, format="huggingface", out=folder) == []
-    picture = tmp_path / "picture.png"
-    Image.effect_noise((80, 60), 90).convert("RGB").save(picture)
+    image = tmp_path / "picture.png"
+    Image.effect_noise((80, 60), 90).convert("RGB").save(image)
     environment = {**os.environ, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1"}
-    words = [sys.executable, exchange_reader.__file__, str(picture), *models]
+    words = [sys.executable, exchange_reader.__file__, str(image), *models]
     done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
     read = json.loads(done.stdout)
     assert read["without"].startswith("this model was exported by cobra-kit and needs it: pip install cobra-kit")
     for folder, model in models.items():
-        [batch] = prompt_batches(model.processor, [picture, None], exchange_reader.QUESTIONS, 2)
+        [batch] = prompt_batches(model.processor, [image, None], exchange_reader.QUESTIONS, 2)
         eos = model.processor.codec.tokenizer.eos_id
         ours = generate_ids(model, batch, max_new_tokens=10, stop_ids=[eos])
         theirs = read[folder]["tokens"]
         assert [row[: len(own)] for row, own in zip(theirs, ours, strict=True)] == ours
         assert all(set(row[len(own) :]) <= {eos} for row, own in zip(theirs, ours, strict=True))
         assert max(map(len, ours)) > 1, "answers of one token would show little"
-        asked = model.generate([picture, None], exchange_reader.QUESTIONS, max_new_tokens=10)
+        asked = model.generate([image, None], exchange_reader.QUESTIONS, max_new_tokens=10)
         assert read[folder]["answers"] == asked
         assert read[folder]["question"] == model.processor.codec.tokenizer.encode(exchange_reader.QUESTIONS[0])
         assert (read[folder]["pad"], read[folder]["training"]) == (eos, False)

@@ -68,17 +68,17 @@ def moved(model):
 
 def test_an_exported_folder_brings_its_tokenizer(recipe, tmp_path):
     model = moved(compose(recipe))
-    picture = Image.effect_noise((16, 16), 90).convert("RGB")
-    answer = model.generate(picture, "What?", max_new_tokens=6)
+    image = Image.effect_noise((16, 16), 90).convert("RGB")
+    answer = model.generate(image, "What?", max_new_tokens=6)
     export_model(model, format="huggingface", out=tmp_path / "exported")
     (tmp_path / "their_tokenizer.json").unlink()
     loaded = cobra_kit.load(tmp_path / "exported")
-    assert loaded.generate(picture, "What?", max_new_tokens=6) == answer
+    assert loaded.generate(image, "What?", max_new_tokens=6) == answer
     assert CobraKitProcessor.from_pretrained(tmp_path / "exported")(text="What?")["input_ids"].numel()
     assert loaded.recipe.to_yaml() == model.recipe.to_yaml(), "no path of the folder gets into the recipe"
     export_model(loaded, format="huggingface", out=tmp_path / "again")
     (tmp_path / "exported").rename(tmp_path / "elsewhere")
-    assert cobra_kit.load(tmp_path / "again").generate(picture, "What?", max_new_tokens=6) == answer
+    assert cobra_kit.load(tmp_path / "again").generate(image, "What?", max_new_tokens=6) == answer
 
 
 @pytest.mark.parametrize("form", ["prismatic", "llava", "projector"])

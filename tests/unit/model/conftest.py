@@ -44,7 +44,7 @@ def model(recipe: Path) -> VisionLanguageModel:
 
 
 @pytest.fixture
-def picture() -> Callable[..., Image.Image]:
+def image() -> Callable[..., Image.Image]:
     def make(seed: int, height: int = 16, width: int = 16) -> Image.Image:
         pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
         return Image.fromarray(pixels)

@@ -48,8 +48,8 @@ def laptop(request: pytest.FixtureRequest) -> VisionLanguageModel:
 
 @torch.no_grad()
 def test_a_laptop_model_answers_in_its_own_prompt(laptop: VisionLanguageModel) -> None:
-    pictures = [Image.new("RGB", (90, 40), colour) for colour in ("red", "blue")]
-    answers = laptop.generate(pictures, ["What colour?", "<image>\nIs it blue?"], max_new_tokens=4)
+    images = [Image.new("RGB", (90, 40), colour) for colour in ("red", "blue")]
+    answers = laptop.generate(images, ["What colour?", "<image>\nIs it blue?"], max_new_tokens=4)
     assert len(answers) == 2
     text = laptop.processor.codec.template.render([("Q", None)], for_generation=True)[0].text
     assert text == f"{LlavaTemplate.system} USER: Q ASSISTANT:"
@@ -69,7 +69,7 @@ def test_choices_are_ranked_by_the_token_that_training_supervises(laptop: Vision
     assert_close(answered[0], logits.softmax(-1)[trained])
 
 
-def test_pictures_stand_in_place_of_the_marker(laptop: VisionLanguageModel) -> None:
+def test_images_stand_in_place_of_the_marker(laptop: VisionLanguageModel) -> None:
     row = laptop.processor.row([("<image>\nWhat colour?", "red")], [Image.new("RGB", (64, 64))])
     codec = laptop.processor.codec
     before = codec.tokenizer.decode(row.text.ids[: row.text.image_slots[0]])
@@ -81,7 +81,7 @@ def test_pictures_stand_in_place_of_the_marker(laptop: VisionLanguageModel) -> N
 
 @pytest.mark.parametrize("name", FULL)
 @pytest.mark.parametrize("profile", ["laptop", "paper"])
-def test_every_baseline_has_its_own_template_and_in_place_pictures(name: str, profile: str) -> None:
+def test_every_baseline_has_its_own_template_and_in_place_images(name: str, profile: str) -> None:
     parts = resolve(load_recipe(f"baselines/{name}", profile=profile)).plain()["model"]
     templates = {
         "llava_v15_7b": "vicuna-v1",

@@ -11,14 +11,14 @@ from cobra_kit.errors import CobraError, WeightsError
 from cobra_kit.model import VisionLanguageModel, compose
 
 
-def test_round_trip(model, picture, tmp_path):
+def test_round_trip(model, image, tmp_path):
     with torch.no_grad():
         model.projector.linear.weight.add_(1.0)
     model.save_pretrained(tmp_path / "saved")
     loaded = VisionLanguageModel.from_pretrained(tmp_path / "saved")
     for (name, a), b in zip(model.state_dict().items(), loaded.state_dict().values(), strict=True):
         assert torch.equal(a, b), name
-    assert loaded.generate(picture(1), "What?") == model.generate(picture(1), "What?")
+    assert loaded.generate(image(1), "What?") == model.generate(image(1), "What?")
     lock = json.loads((tmp_path / "saved" / "lock.json").read_text())
     assert "toy-plugin/decay" in json.dumps(lock)
 

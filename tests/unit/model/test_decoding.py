@@ -15,22 +15,22 @@ from cobra_kit.model.decoding.streaming import TextPieces
 QUESTIONS = ["What is it?", "Is there a red circle in the picture?", "No"]
 
 
-def test_batched_answers_equal_single_ones(model, picture):
-    pictures = [picture(1), None, [picture(2), picture(3, 24, 8)]]
-    together = model.generate(pictures, QUESTIONS, max_new_tokens=9)
+def test_batched_answers_equal_single_ones(model, image):
+    images = [image(1), None, [image(2), image(3, 24, 8)]]
+    together = model.generate(images, QUESTIONS, max_new_tokens=9)
     alone = [
         model.generate([entry], [question], max_new_tokens=9)[0]
-        for entry, question in zip(pictures, QUESTIONS, strict=True)
+        for entry, question in zip(images, QUESTIONS, strict=True)
     ]
     assert together == alone
-    assert together == model.generate(pictures, QUESTIONS, max_new_tokens=9, batch_size=2)
+    assert together == model.generate(images, QUESTIONS, max_new_tokens=9, batch_size=2)
     assert any(together), "the toy model says something"
 
 
-def test_greedy_decoding_follows_the_argmax_of_full_passes(model, picture):
+def test_greedy_decoding_follows_the_argmax_of_full_passes(model, image):
     """Generating token by token equals re-reading the whole sequence at every step."""
     processor = model.processor
-    row = processor.row([("What is it?", None)], [picture(1)], for_generation=True)
+    row = processor.row([("What is it?", None)], [image(1)], for_generation=True)
     batch = processor.collate([row], for_generation=True)
     embedded = model.fuse(batch).embeddings
     expected = []
@@ -52,31 +52,31 @@ def test_greedy_decoding_follows_the_argmax_of_full_passes(model, picture):
         embedded = torch.cat([embedded, model.backbone.embed(token)[:, None]], 1)
     eos = processor.codec.tokenizer.eos_id
     kept = expected[: expected.index(eos)] if eos in expected else expected
-    assert model.generate(picture(1), "What is it?", max_new_tokens=6) == processor.codec.tokenizer.decode(kept).strip()
+    assert model.generate(image(1), "What is it?", max_new_tokens=6) == processor.codec.tokenizer.decode(kept).strip()
 
 
-def test_padding_ids_never_win(model, picture):
+def test_padding_ids_never_win(model, image):
     with torch.no_grad():
         vocabulary = model.processor.codec.tokenizer.vocab_size
         assert model.backbone.vocab_size > vocabulary, "the toy embedding is padded"
         model.backbone.head.bias[vocabulary:] = 1e6
-    assert model.generate(picture(1), "What?", max_new_tokens=3) is not None
-    total = model.answer_probabilities(picture(1), "What?", ["Yes", "No"]).sum()
+    assert model.generate(image(1), "What?", max_new_tokens=3) is not None
+    total = model.answer_probabilities(image(1), "What?", ["Yes", "No"]).sum()
     assert 0 < total <= 1
 
 
-def test_a_stop_token_ends_the_answer(model, picture):
+def test_a_stop_token_ends_the_answer(model, image):
     with torch.no_grad():
         model.backbone.head.bias[model.processor.codec.tokenizer.eos_id] = 1e6
-    assert model.generate(picture(1), "What?") == ""
+    assert model.generate(image(1), "What?") == ""
 
 
-def test_first_token_probabilities_equal_the_softmax(model, picture):
-    pictures = [picture(1), picture(2)]
-    both = model.answer_probabilities(pictures, QUESTIONS[:2], ["Yes", "No"])
+def test_first_token_probabilities_equal_the_softmax(model, image):
+    images = [image(1), image(2)]
+    both = model.answer_probabilities(images, QUESTIONS[:2], ["Yes", "No"])
     assert both.shape == (2, 2)
     for i in range(2):
-        row = model.processor.row([(QUESTIONS[i], None)], [pictures[i]], for_generation=True)
+        row = model.processor.row([(QUESTIONS[i], None)], [images[i]], for_generation=True)
         batch = model.processor.collate([row], for_generation=True)
         tokenizer = model.processor.codec.tokenizer
         logits = model.backbone.logits(model.backbone(model.fuse(batch))[0, -1])[: tokenizer.vocab_size]
@@ -84,15 +84,15 @@ def test_first_token_probabilities_equal_the_softmax(model, picture):
         assert_close(both[i], expected)
 
 
-def test_one_picture_serves_all_questions(model, picture):
-    assert model.generate(picture(1), QUESTIONS, max_new_tokens=4) == model.generate(
-        [picture(1)] * 3, QUESTIONS, max_new_tokens=4
+def test_one_image_serves_all_questions(model, image):
+    assert model.generate(image(1), QUESTIONS, max_new_tokens=4) == model.generate(
+        [image(1)] * 3, QUESTIONS, max_new_tokens=4
     )
 
 
-def test_an_answer_of_several_tokens_has_no_first_token_probability(model, picture):
+def test_an_answer_of_several_tokens_has_no_first_token_probability(model, image):
     with pytest.raises(TextError, match=r"answer 'extraordinary' is \d+ tokens"):
-        model.answer_probabilities(picture(1), "What?", ["Yes", "extraordinary"])
+        model.answer_probabilities(image(1), "What?", ["Yes", "extraordinary"])
 
 
 def test_no_questions_have_no_probabilities(model):
@@ -111,25 +111,25 @@ def test_tokens_that_the_caller_has_are_not_copied_again(model):
         assert session.tokens(since) == [row[since:] for row in whole]
 
 
-def test_images_and_questions_must_match(model, picture):
+def test_images_and_questions_must_match(model, image):
     with pytest.raises(TextError, match="2 images for 3 questions"):
-        model.generate([picture(1), picture(2)], QUESTIONS)
+        model.generate([image(1), image(2)], QUESTIONS)
     with pytest.raises(TextError, match="a list of lists of images needs a list of questions"):
-        model.generate([[picture(1)]], "What?")
+        model.generate([[image(1)]], "What?")
 
 
-def test_markers_must_match_images(model, picture):
+def test_markers_must_match_images(model, image):
     with pytest.raises(TextError, match="<image>"):
-        model.generate(picture(1), "Compare <image> and <image>")
+        model.generate(image(1), "Compare <image> and <image>")
 
 
-def test_training_mode_survives_generation(model, picture):
+def test_training_mode_survives_generation(model, image):
     model.train()
-    model.generate(picture(1), "What?", max_new_tokens=1)
+    model.generate(image(1), "What?", max_new_tokens=1)
     assert model.training
 
 
-def test_a_drawn_answer_does_not_depend_on_its_batch(model, picture):
+def test_a_drawn_answer_does_not_depend_on_its_batch(model, image):
     """Only on the seed and on the question's place in the list."""
     drawn = {"max_new_tokens": 9, "temperature": 0.9, "top_p": 0.95, "seed": 11}
     together = model.generate([None] * 3, QUESTIONS, **drawn)
@@ -154,10 +154,10 @@ def test_ids_that_only_pad_are_never_drawn(model):
         assert max(ids) < vocabulary
 
 
-def test_a_row_that_ended_changes_no_other(model, picture):
+def test_a_row_that_ended_changes_no_other(model, image):
     """The stop id is one that a row says at some step; rows go on as they would alone, and nothing follows it."""
     processor = model.processor
-    rows = [processor.row([(q, None)], [picture(i)], for_generation=True) for i, q in enumerate(QUESTIONS)]
+    rows = [processor.row([(q, None)], [image(i)], for_generation=True) for i, q in enumerate(QUESTIONS)]
     batch = processor.collate(rows, for_generation=True)
     sampling = Sampling(1.0, seed=2)
     free = generate_ids(model, batch, max_new_tokens=12, stop_ids=[], sampling=sampling)
@@ -192,18 +192,18 @@ def test_an_empty_batch_has_no_answers(model):
     assert generate_ids(model, batch, max_new_tokens=3, stop_ids=[]) == []
 
 
-def test_images_are_encoded_once(model, picture):
+def test_images_are_encoded_once(model, image):
     calls = []
     model.vision_encoder.register_forward_hook(lambda *_: calls.append(1))
-    model.generate(picture(1), "What?", max_new_tokens=8)
+    model.generate(image(1), "What?", max_new_tokens=8)
     assert len(calls) == 1
 
 
-def test_rounded_states_are_rounded_after_every_token_of_a_prompt_too(model, picture):
+def test_rounded_states_are_rounded_after_every_token_of_a_prompt_too(model, image):
     """Against a loop over single rows that rounds by hand."""
     processor = model.processor
     tokenizer = processor.codec.tokenizer
-    rows = [processor.row([(q, None)], [picture(i)], for_generation=True) for i, q in enumerate(QUESTIONS)]
+    rows = [processor.row([(q, None)], [image(i)], for_generation=True) for i, q in enumerate(QUESTIONS)]
     batch = processor.collate(rows, for_generation=True)
     coarse = Precision(state=torch.float8_e4m3fn)
     answers = generate_ids(model, batch, max_new_tokens=6, stop_ids=[], precision=coarse)
@@ -240,13 +240,13 @@ def test_wrong_session_settings(model):
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.5])
-def test_streamed_pieces_are_the_answer(model, picture, temperature):
+def test_streamed_pieces_are_the_answer(model, image, temperature):
     drawn = {"max_new_tokens": 24, "temperature": temperature, "seed": 3}
-    pieces = list(model.stream(picture(1), "What is it?", **drawn))
-    assert "".join(pieces) == model.generate(picture(1), "What is it?", **drawn)
+    pieces = list(model.stream(image(1), "What is it?", **drawn))
+    assert "".join(pieces) == model.generate(image(1), "What is it?", **drawn)
     assert all(pieces)
     with pytest.raises(CobraError, match="temperature must be"):
-        model.stream(picture(1), "What is it?", temperature=-1.0)
+        model.stream(image(1), "What is it?", temperature=-1.0)
 
 
 @given(st.text(max_size=30), st.integers(0, 4))

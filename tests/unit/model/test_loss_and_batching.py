@@ -11,12 +11,12 @@ from cobra_kit.model.batch import CachedFeatures, supervised_targets
 from cobra_kit.model.loss import summed_loss
 
 
-def rows_of(model, picture):
+def rows_of(model, image):
     row = model.processor.row
     return [
-        row([("What colour is it?", "red")], [picture(1)]),
+        row([("What colour is it?", "red")], [image(1)]),
         row([("Hello", "Good day to you"), ("And?", "no")], []),
-        row([("Two: <image> and <image>?", "different")], [picture(2), picture(3, 24, 8)]),
+        row([("Two: <image> and <image>?", "different")], [image(2), image(3, 24, 8)]),
     ]
 
 
@@ -33,14 +33,14 @@ def naive_loss(model, rows):
     return total / count
 
 
-def test_a_mixed_batch_gives_the_mean_over_its_supervised_tokens(model, picture):
-    rows = rows_of(model, picture)
+def test_a_mixed_batch_gives_the_mean_over_its_supervised_tokens(model, image):
+    rows = rows_of(model, image)
     loss = model(model.processor.collate(rows))
     assert loss.item() == pytest.approx(naive_loss(model, rows), rel=1e-5)
 
 
-def test_packed_rows_give_the_same_loss_and_gradients(model, picture):
-    rows = rows_of(model, picture)
+def test_packed_rows_give_the_same_loss_and_gradients(model, image):
+    rows = rows_of(model, image)
     batch = model.processor.collate(rows)
     packed = model.processor.collate(rows, pack=[[0, 2], [1]])
     assert packed.layout.packed
@@ -57,7 +57,7 @@ def test_packed_rows_give_the_same_loss_and_gradients(model, picture):
     assert_close(gradients[0], gradients[1])
 
 
-def test_no_token_predicts_across_a_segment_border(model, picture):
+def test_no_token_predicts_across_a_segment_border(model, image):
     rows = [model.processor.caption_row("a cat", []), model.processor.caption_row("a dog", [])]
     packed = model.processor.collate(rows, pack=[[0, 1]])
     positions, _ = supervised_targets(packed.layout)
@@ -80,8 +80,8 @@ def test_chunks_change_neither_loss_nor_gradient():
     assert_close(results[0], results[1])
 
 
-def test_accumulated_micro_batches_equal_one_batch(model, picture):
-    rows = rows_of(model, picture)
+def test_accumulated_micro_batches_equal_one_batch(model, image):
+    rows = rows_of(model, image)
     whole = model.processor.collate(rows)
     model(whole).backward()
     expected = model.projector.linear.weight.grad.clone()
@@ -91,9 +91,9 @@ def test_accumulated_micro_batches_equal_one_batch(model, picture):
     assert_close(model.projector.linear.weight.grad, expected)
 
 
-def test_with_the_answer_as_unit_a_long_answer_weighs_what_a_short_one_does(model, picture):
+def test_with_the_answer_as_unit_a_long_answer_weighs_what_a_short_one_does(model, image):
     turns = [("What colour is it?", "red"), ("And where?", "at the top left corner of the picture")]
-    row = model.processor.row(turns, [picture(1)])
+    row = model.processor.row(turns, [image(1)])
     batch = model.processor.collate([row], loss_unit="answer")
     logits = model.backbone.logits(model.backbone(model.fuse(batch)))[0]
     labels = torch.tensor(row.layout.labels)[1:]
@@ -113,8 +113,8 @@ def test_with_the_answer_as_unit_a_long_answer_weighs_what_a_short_one_does(mode
     assert_close(model(batch), torch.stack([torch.stack(answer).mean() for answer in answers]).mean())
 
 
-def test_cached_features_stand_in_for_pictures(model, picture):
-    row = model.processor.row([("What?", "red")], [picture(1)])
+def test_cached_features_stand_in_for_images(model, image):
+    row = model.processor.row([("What?", "red")], [image(1)])
     batch = model.processor.collate([row])
     with torch.no_grad():
         values = model.encode_images(batch.images[0]).values[0]
@@ -122,8 +122,8 @@ def test_cached_features_stand_in_for_pictures(model, picture):
     assert_close(model(model.processor.collate([cached])), model(batch))
 
 
-def test_a_row_knows_its_length_before_any_model_runs(model, picture):
-    row = model.processor.row([("What?", "red")], [picture(2, 24, 8)])
+def test_a_row_knows_its_length_before_any_model_runs(model, image):
+    row = model.processor.row([("What?", "red")], [image(2, 24, 8)])
     batch = model.processor.collate([row])
     assert batch.layout.lengths == (row.num_tokens,) == (len(row.text.ids) + 3 + 1,)
     assert batch.num_supervised == row.num_supervised
@@ -134,15 +134,15 @@ def test_a_batch_of_text_alone_runs(model):
     assert torch.isfinite(model(model.processor.collate(rows)))
 
 
-def test_frozen_parts_see_no_gradient(model, picture):
+def test_frozen_parts_see_no_gradient(model, image):
     model.train_only({"projector"})
-    model(model.processor.collate(rows_of(model, picture))).backward()
+    model(model.processor.collate(rows_of(model, image))).backward()
     assert model.projector.linear.weight.grad is not None
     for part in ("vision_encoder", "fusion", "backbone"):
         assert all(p.grad is None for p in model.parts()[part].parameters()), part
 
 
-def test_an_unfrozen_encoder_sees_gradients(model, picture):
+def test_an_unfrozen_encoder_sees_gradients(model, image):
     model.train_only({"vision_encoder"})
-    model(model.processor.collate(rows_of(model, picture))).backward()
+    model(model.processor.collate(rows_of(model, image))).backward()
     assert model.vision_encoder.widen.weight.grad.abs().sum() > 0

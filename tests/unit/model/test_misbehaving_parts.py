@@ -130,13 +130,13 @@ def journey(plugin: Path, fault: str) -> None:
     recipe = plugin.with_name("recipe.yaml")
     recipe.write_text(RECIPE)
     model = compose(recipe)
-    picture = Image.new("RGB", (16, 16), "red")
-    batch = model.processor.collate([model.processor.row([("What?", "red")], [picture])])
+    image = Image.new("RGB", (16, 16), "red")
+    batch = model.processor.collate([model.processor.row([("What?", "red")], [image])])
     with attributed():  # as training does
         model(batch).backward()
-    model.generate(picture, "What?", max_new_tokens=3)
-    model.answer_probabilities(picture, "What?", [model.processor.codec.tokenizer.decode([40])])
-    list(model.stream(picture, "What?", max_new_tokens=3))
+    model.generate(image, "What?", max_new_tokens=3)
+    model.answer_probabilities(image, "What?", [model.processor.codec.tokenizer.decode([40])])
+    list(model.stream(image, "What?", max_new_tokens=3))
     model.save_pretrained(plugin.with_name("saved"))
 
 

@@ -14,9 +14,9 @@ from cobra_kit.interfaces import TokenShape, VisualTokens
 from cobra_kit.model import compose
 
 
-def row_of(model, picture):
-    row = model.processor.row([("What?", "It")], [picture(1)])
-    return model.processor.collate([row, model.processor.row([("Who?", "We")], [picture(2, 24, 8)])])
+def row_of(model, image):
+    row = model.processor.row([("What?", "It")], [image(1)])
+    return model.processor.collate([row, model.processor.row([("Who?", "We")], [image(2, 24, 8)])])
 
 
 class Returning(nn.Module):
@@ -45,8 +45,8 @@ def more(tokens: VisualTokens) -> VisualTokens:
 
 @pytest.mark.parametrize(("kind", "words"), [("projector", "projector"), ("vision_encoder", "vision encoder")])
 @pytest.mark.parametrize(("change", "count"), [(fewer, 3), (more, 5)])
-def test_another_number_of_tokens(model, picture, kind, words, change, count):
-    batch = row_of(model, picture)
+def test_another_number_of_tokens(model, image, kind, words, change, count):
+    batch = row_of(model, image)
     setattr(model, kind, Returning(getattr(model, kind), change))
     message = (
         rf"the {words} \(Returning\): Returning.forward returned (2|{count}) tokens for an image, but the batch was"
@@ -54,7 +54,7 @@ def test_another_number_of_tokens(model, picture, kind, words, change, count):
     with pytest.raises(ShapeError, match=message):
         model(batch)
     with pytest.raises(ShapeError, match=rf"returned {count} tokens for an image, but the batch was laid out for 4"):
-        model.generate(picture(1), "What?", max_new_tokens=2)
+        model.generate(image(1), "What?", max_new_tokens=2)
 
 
 CHANGES = {
@@ -74,48 +74,48 @@ CHANGES = {
 
 @pytest.mark.parametrize("kind", ["projector", "vision_encoder"])
 @pytest.mark.parametrize("change", CHANGES)
-def test_other_forms(model, picture, kind, change):
+def test_other_forms(model, image, kind, change):
     returns, words = CHANGES[change]
     setattr(model, kind, Returning(getattr(model, kind), returns))
     with pytest.raises(ShapeError, match=words):
-        model(row_of(model, picture))
+        model(row_of(model, image))
 
 
-def test_another_width(model, picture):
+def test_another_width(model, image):
     model.projector.linear = nn.Linear(6, 7)
     with pytest.raises(
         ShapeError, match=r"returned a tensor of shape \[\d, \d, 7\], expected \[k n d\], here \[\d \? 10\]"
     ):
-        model(row_of(model, picture))
+        model(row_of(model, image))
 
 
 @pytest.mark.parametrize("projector", [nn.Linear(6, 10), nn.Linear(5, 10), nn.Identity()])
-def test_a_module_that_is_no_projector(model, picture, projector):
+def test_a_module_that_is_no_projector(model, image, projector):
     model.projector = projector
     with pytest.raises(
         ShapeError, match=r"the projector \(\w+\)(: Identity.forward returned| cannot take)|ToyEncoder.*returned"
     ):
-        model(row_of(model, picture))
+        model(row_of(model, image))
 
 
-def test_an_encoder_of_another_width(model, picture):
+def test_an_encoder_of_another_width(model, image):
     model.vision_encoder.widen = nn.Linear(3, 8)
     with pytest.raises(ShapeError, match=r"ToyEncoder.forward returned a tensor of shape \[1, 4, 8\], expected"):
-        model(row_of(model, picture))
+        model(row_of(model, image))
 
 
-def test_an_encoder_of_other_inputs(model, picture):
+def test_an_encoder_of_other_inputs(model, image):
     class Blind(nn.Module):
         def forward(self, images, shapes):
             return images["siglip"]
 
     model.vision_encoder = Blind()
     with pytest.raises(ShapeError, match=r"the vision encoder \(Blind\) cannot take what it is given: KeyError"):
-        model(row_of(model, picture))
+        model(row_of(model, image))
 
 
-def test_a_backbone_of_another_width_or_vocabulary(model, recipe, picture):
-    batch, other = row_of(model, picture), compose(recipe, overrides=["model.backbone.hidden_size=6"])
+def test_a_backbone_of_another_width_or_vocabulary(model, recipe, image):
+    batch, other = row_of(model, image), compose(recipe, overrides=["model.backbone.hidden_size=6"])
     smaller = copy.deepcopy(model)
     smaller.backbone.embedding = nn.Embedding(3, 10)
     with pytest.raises(CobraError, match=r"ToyBackbone.embed: IndexError"):
@@ -127,16 +127,16 @@ def test_a_backbone_of_another_width_or_vocabulary(model, recipe, picture):
         model(batch)
 
 
-def test_a_fusion_scheme_without_the_embeddings_of_the_layout(model, picture):
+def test_a_fusion_scheme_without_the_embeddings_of_the_layout(model, image):
     model.fusion.extra_embeddings = lambda: None
     with pytest.raises(
         ShapeError, match="points at 1 embeddings of the fusion scheme's own, but SeparatorFusion has 0"
     ):
-        model(row_of(model, picture))
+        model(row_of(model, image))
 
 
-def test_a_fusion_scheme_and_a_backbone_that_shorten_rows(model, picture):
-    batch = row_of(model, picture)
+def test_a_fusion_scheme_and_a_backbone_that_shorten_rows(model, image):
+    batch = row_of(model, image)
     shorter = copy.deepcopy(model)
     shorter.fusion = Returning(shorter.fusion, lambda s: type(s)(s.embeddings[:, 1:], s.layout))
     with pytest.raises(
@@ -150,12 +150,12 @@ def test_a_fusion_scheme_and_a_backbone_that_shorten_rows(model, picture):
         model(batch)
 
 
-def test_a_part_of_the_same_sizes_may_be_replaced_and_is_not_saved(model, picture, tmp_path):
+def test_a_part_of_the_same_sizes_may_be_replaced_and_is_not_saved(model, image, tmp_path):
     class Doubling(toy_plugin.ToyProjector):
         def forward(self, tokens):
             return VisualTokens(2 * super().forward(tokens).values, tokens.shapes)
 
-    batch = row_of(model, picture)
+    batch = row_of(model, image)
     before = model(batch)
     other = Doubling(toy_plugin.ToyProjectorConfig(), in_width=6, max_shape=TokenShape(64), out_width=10)
     other.load_state_dict(model.projector.state_dict())

@@ -134,9 +134,7 @@ def test_a_decoder_that_rewrites_what_was_given_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("name", ["byte-level", "llama", "gemma", "word-piece", "cleaned-up"])
-def test_a_models_stream_is_what_it_generates(
-    model: VisionLanguageModel, picture: Callable[..., Any], name: str
-) -> None:
+def test_a_models_stream_is_what_it_generates(model: VisionLanguageModel, image: Callable[..., Any], name: str) -> None:
     """Drawn ids of an untrained model are mostly halves of characters."""
     tokenizer: Any = kind(name)
     if isinstance(tokenizer, CleanedUp):
@@ -144,8 +142,8 @@ def test_a_models_stream_is_what_it_generates(
     model.processor = replace(model.processor, codec=TextCodec(tokenizer, make_template("base"), 512))  # type: ignore
     for seed in range(6):
         drawn = {"max_new_tokens": 24, "temperature": 1.5, "seed": seed}
-        pieces = list(model.stream(picture(1), "Yes", **drawn))
-        assert "".join(pieces) == model.generate(picture(1), "Yes", **drawn)
+        pieces = list(model.stream(image(1), "Yes", **drawn))
+        assert "".join(pieces) == model.generate(image(1), "Yes", **drawn)
         assert all(pieces)
 
 
@@ -161,9 +159,9 @@ def mixed(model: VisionLanguageModel) -> VisionLanguageModel:
     return model
 
 
-def test_a_dropped_stream_leaves_the_mode(mixed: VisionLanguageModel, picture: Callable[..., Any]) -> None:
+def test_a_dropped_stream_leaves_the_mode(mixed: VisionLanguageModel, image: Callable[..., Any]) -> None:
     before = modes(mixed)
-    stream = mixed.stream(picture(1), "What is it?", max_new_tokens=24)
+    stream = mixed.stream(image(1), "What is it?", max_new_tokens=24)
     next(stream)
     assert modes(mixed) == before, "between two pieces the model is the caller's"
     stream.close()  # type: ignore[attr-defined]
@@ -187,20 +185,18 @@ def test_a_module_that_does_more_than_set_a_flag_is_asked() -> None:
     assert modes(outer) == [True, True, False]
 
 
-def test_two_streams_at_once_leave_the_mode(mixed: VisionLanguageModel, picture: Callable[..., Any]) -> None:
+def test_two_streams_at_once_leave_the_mode(mixed: VisionLanguageModel, image: Callable[..., Any]) -> None:
     before = modes(mixed)
-    first, second = (mixed.stream(picture(seed), "What is it?", max_new_tokens=24) for seed in (1, 2))
+    first, second = (mixed.stream(image(seed), "What is it?", max_new_tokens=24) for seed in (1, 2))
     pieces = [next(first), next(second), *first, *second]
     assert any(pieces)
     assert modes(mixed) == before
 
 
-def test_every_way_to_an_answer_leaves_each_modules_mode(
-    mixed: VisionLanguageModel, picture: Callable[..., Any]
-) -> None:
+def test_every_way_to_an_answer_leaves_each_modules_mode(mixed: VisionLanguageModel, image: Callable[..., Any]) -> None:
     before = modes(mixed)
-    mixed.generate(picture(1), "What?", max_new_tokens=2)
-    mixed.answer_probabilities(picture(1), "What?", ["Yes", "No"])
+    mixed.generate(image(1), "What?", max_new_tokens=2)
+    mixed.answer_probabilities(image(1), "What?", ["Yes", "No"])
     with pytest.raises(TextError):
-        mixed.answer_probabilities(picture(1), "What?", ["Yes", "extraordinary"])
+        mixed.answer_probabilities(image(1), "What?", ["Yes", "extraordinary"])
     assert modes(mixed) == before

@@ -114,7 +114,7 @@ def test_errors_of_arguments_are_value_errors_too(model: VisionLanguageModel) ->
     assert issubclass(ArgumentError, CobraError)
 
 
-def test_the_bytes_of_a_file_are_a_picture(model: VisionLanguageModel, tmp_path: Path) -> None:
+def test_the_bytes_of_a_file_are_an_image(model: VisionLanguageModel, tmp_path: Path) -> None:
     RED.save(tmp_path / "red.png")
     assert model.generate((tmp_path / "red.png").read_bytes(), "?", max_new_tokens=2) == model.generate(
         RED, "?", max_new_tokens=2

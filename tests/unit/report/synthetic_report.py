@@ -11,8 +11,8 @@ from cobra_kit.report.view import (
     DisagreementExample,
     DisagreementQuestion,
     Document,
-    Picture,
     Reply,
+    ReportImage,
     ReportView,
     RunView,
     StageCurve,
@@ -58,7 +58,7 @@ def view(arms: tuple[str, ...] = ("mlp", "ldpv2"), *, word: str = "word", sweep:
         prompt=word,
         truth="[0.1, 0.2, 0.5, 0.6]",
         replies=(Reply(arm=reference, text=word, score=0.0), Reply(arm=other, text="[0, 0, 1, 1]", score=1.0)),
-        picture=Picture(data=PIXEL, width=128, height=128, pixelated=True),
+        image=ReportImage(data=PIXEL, width=128, height=128, pixelated=True),
     )
     curve = StageCurve(
         stage=word,

@@ -63,7 +63,7 @@ def test_the_table_holds_what_the_statistics_give() -> None:
     assert table.arms == ("mlp", "ldpv2")  # the reference first
     assert table.title == "Projector ablation, laptop profile, test split, 1 seed"
     row = table.rows[0]
-    assert (row.label, row.questions, row.pictures, row.floor, row.ceiling) == ("POPE", 120, 60, 50, 100)
+    assert (row.label, row.questions, row.images, row.floor, row.ceiling) == ("POPE", 120, 60, 50, 100)
 
     a = np.array([score.score for score in second.scores["presence"][7]])
     b = np.array([score.score for score in first.scores["presence"][7]])
@@ -114,7 +114,7 @@ def test_arms_that_answer_alike_tie() -> None:
     assert difference.detectable is None
 
 
-def test_one_picture_has_no_interval_and_no_verdict() -> None:
+def test_one_image_has_no_interval_and_no_verdict() -> None:
     right = [QuestionScore("q", "p", 1.0, "", "")]
     zero = [QuestionScore("q", "p", 0.0, "", "")]
     arms = [ArmResult(name=name, scores={"reading": {7: s}}) for name, s in (("mlp", right), ("ldpv2", zero))]
@@ -148,7 +148,7 @@ def test_a_benchmark_that_an_arm_lacks_has_no_entry_and_one_that_all_lack_is_nam
     assert table.notes == ("not scored yet: boxes",)
 
 
-def test_the_control_is_right_minus_wrong_pictures() -> None:
+def test_the_control_is_right_minus_wrong_images() -> None:
     mlp = replace(arm("mlp", 0.9), control={"presence": {7: questions(right_or_wrong(0.5, 99), ("a", "b", "c"))}})
     row = build([mlp], PRESENCE, READING).rows[0]
     assert row.controls["mlp"].value == pytest.approx(

@@ -138,7 +138,7 @@ def luminance(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def test_boxes_are_drawn_over_the_picture_only_where_the_truth_is_one() -> None:
+def test_boxes_are_drawn_over_the_image_only_where_the_truth_is_one() -> None:
     page = render_page(view())
     assert page.count('<svg viewBox="0 0 128 128" class="boxes"') == 2
     assert '<rect x="12.8" y="25.6" width="51.2" height="51.2" class="truth">' in page

@@ -43,14 +43,14 @@ def test_the_interval_agrees_with_a_naive_implementation(groups: int) -> None:
     assert mean_score(values, group_of).tolist() == pytest.approx([float(expected)])
 
 
-def coverage(repetitions: int, pictures: int, per_picture: int) -> float:
+def coverage(repetitions: int, images: int, per_image: int) -> float:
     """Share of simulated experiments whose 95 % interval holds the true difference of two arms."""
     random = np.random.default_rng(11)
-    clusters = np.repeat(np.arange(pictures), per_picture)
+    clusters = np.repeat(np.arange(images), per_image)
     hits = 0
     for repetition in range(repetitions):
-        ease = random.normal(0.5, 0.5, pictures)[clusters]
-        change = random.normal(0.3, 0.8, pictures)[clusters]  # differs by picture: the clusters matter
+        ease = random.normal(0.5, 0.5, images)[clusters]
+        change = random.normal(0.3, 0.8, images)[clusters]  # differs by image: the clusters matter
         noise = random.normal(0, 0.5, (2, clusters.size))
         interval = bootstrap_difference(
             ease + change + noise[0], ease + noise[1], clusters, resamples=1500, seed=repetition
@@ -62,10 +62,10 @@ def coverage(repetitions: int, pictures: int, per_picture: int) -> float:
 
 
 def test_95_percent_intervals_hold_the_truth_in_95_percent_of_experiments() -> None:
-    assert 0.93 <= coverage(400, pictures=120, per_picture=4) <= 0.97
+    assert 0.93 <= coverage(400, images=120, per_image=4) <= 0.97
 
 
-def test_ignoring_pictures_makes_intervals_too_narrow() -> None:
+def test_ignoring_images_makes_intervals_too_narrow() -> None:
     random = np.random.default_rng(0)
     scores = np.repeat(random.random(100), 5)
     clustered = bootstrap_mean(scores, np.repeat(np.arange(100), 5))
@@ -102,16 +102,16 @@ def test_equal_input_and_seed_give_equal_output_and_another_seed_another() -> No
     assert bootstrap_mean(values, seed=4) != bootstrap_mean(values, seed=5)
 
 
-def test_names_of_pictures_and_the_order_of_questions_do_not_matter() -> None:
+def test_names_of_images_and_the_order_of_questions_do_not_matter() -> None:
     values = np.random.default_rng(0).random(60)
-    pictures = np.repeat([f"picture {index:02}" for index in range(20)], 3)
+    images = np.repeat([f"picture {index:02}" for index in range(20)], 3)
     order = np.random.default_rng(1).permutation(60)
-    plain, shuffled = bootstrap_mean(values, pictures), bootstrap_mean(values[order], pictures[order])
+    plain, shuffled = bootstrap_mean(values, images), bootstrap_mean(values[order], images[order])
     assert shuffled.value == pytest.approx(plain.value)
     assert shuffled.low == pytest.approx(plain.low)
 
 
-def test_many_pictures_are_resampled_in_blocks_with_the_same_result_form() -> None:
+def test_many_images_are_resampled_in_blocks_with_the_same_result_form() -> None:
     values = np.random.default_rng(0).random(30_000)
     interval = bootstrap_mean(values, resamples=300)
     assert interval.low is not None

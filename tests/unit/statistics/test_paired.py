@@ -54,8 +54,8 @@ def test_holm_refuses_what_is_no_probability() -> None:
         holm([0.1, 1.2])
 
 
-def question(name: str, score: float, picture: str = "p", group: str = "") -> QuestionScore:
-    return QuestionScore(name, picture, score, "x", "y", group)
+def question(name: str, score: float, image: str = "p", group: str = "") -> QuestionScore:
+    return QuestionScore(name, image, score, "x", "y", group)
 
 
 def test_runs_are_lined_up_on_the_question() -> None:

@@ -60,7 +60,7 @@ def test_a_plan_equals_what_is_measured_later() -> None:
     assert planned_detectable_difference(1) == 1.0  # a score cannot change by more
 
 
-def test_arms_that_answer_alike_and_single_pictures_say_nothing() -> None:
+def test_arms_that_answer_alike_and_single_images_say_nothing() -> None:
     assert detectable_difference([0.0] * 50) is None
     assert detectable_difference([0.0, 1.0, 0.0], clusters=["p", "p", "p"]) is None
 

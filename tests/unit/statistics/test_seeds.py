@@ -18,13 +18,13 @@ def test_mean_and_sample_deviation_over_seeds() -> None:
 
 def coverage(seeds: int, seed_deviation: float, repetitions: int = 1000) -> float:
     random = np.random.default_rng(21)
-    pictures, per_picture, truth = 60, 2, 0.05
-    clusters = np.repeat(np.arange(pictures), per_picture)
+    images, per_image, truth = 60, 2, 0.05
+    clusters = np.repeat(np.arange(images), per_image)
     hits = 0
     for repetition in range(repetitions):
-        by_picture = random.normal(0, 0.3, pictures)[clusters]
+        by_image = random.normal(0, 0.3, images)[clusters]
         by_seed = random.normal(0, seed_deviation, seeds)[:, None]
-        differences = truth + by_picture + by_seed + random.normal(0, 0.5, (seeds, clusters.size))
+        differences = truth + by_image + by_seed + random.normal(0, 0.5, (seeds, clusters.size))
         interval = bootstrap_difference(
             differences, np.zeros_like(differences), clusters, resamples=400, seed=repetition
         )
@@ -65,7 +65,7 @@ def test_seeds_that_agree_add_nothing() -> None:
 
 
 def test_the_seeds_part_is_students_interval() -> None:
-    """With one picture-free source of chance left, the interval is mean +- t s / sqrt(S)."""
+    """With one image-free source of chance left, the interval is mean +- t s / sqrt(S)."""
     differences = np.array([0.1, 0.2, 0.6])[:, None] * np.ones(50)
     interval = bootstrap_difference(differences, np.zeros((3, 50)), resamples=200_000)
     half = 4.3027 * np.std([0.1, 0.2, 0.6], ddof=1) / 3**0.5

@@ -23,7 +23,7 @@ VALIDATION = "  validation: {every_steps: 10, questions: 12}\n"
 
 
 def own_rows(folder: Path, count: int = 4, answer: str = "") -> str:
-    """Writes rows and pictures, and returns the section `data` that reads them."""
+    """Writes rows and images, and returns the section `data` that reads them."""
     (folder / "images").mkdir()
     rows = []
     for i in range(count):

@@ -50,9 +50,9 @@ def test_a_finished_study_is_read_without_its_recipe_file(whole: Path) -> None:
     assert table_to_json(state.table) == table_to_json(study_table(plan, state.study.folder))
 
 
-def test_disagreements_have_their_questions_and_pictures(whole: Path) -> None:
+def test_disagreements_have_their_questions_and_images(whole: Path) -> None:
     view = view_of(whole)
-    assert view.pictures_missing == ""
+    assert view.images_missing == ""
     examples = {example.benchmark: example for example in view.disagreements}
     assert set(examples) == {"presence", "attribute", "count", "spatial", "reading", "boxes"}
     presence = examples["presence"]
@@ -62,7 +62,7 @@ def test_disagreements_have_their_questions_and_pictures(whole: Path) -> None:
     assert abs(presence.lost - presence.questions / 4) <= 1
     sample = [question for example in view.disagreements for question in example.sample]
     assert {(q.replies[0].score, q.replies[1].score) for q in sample} == {(0.0, 1.0), (1.0, 0.0)}
-    assert all(question.prompt and question.picture for question in sample)
+    assert all(question.prompt and question.image for question in sample)
     assert all("?" in question.prompt for question in presence.sample)
 
 
@@ -140,12 +140,12 @@ def test_a_trained_run_without_scores_is_said_to_be_so(study: Path) -> None:
     assert "linear-s7: trained, not scored" in study_state(study).missing
 
 
-def test_other_data_than_the_runs_gives_no_wrong_pictures(study: Path) -> None:
+def test_other_data_than_the_runs_gives_no_wrong_images(study: Path) -> None:
     for manifest in study.glob("runs/*/manifest.json"):
         manifest.write_text(json.dumps({"data": "0" * 16, "sessions": []}), encoding="utf-8")
     view = view_of(study)
-    assert "the data are not those of this study (0000000000000000 then" in view.pictures_missing
-    assert all(q.picture is None and not q.prompt for example in view.disagreements for q in example.sample)
+    assert "the data are not those of this study (0000000000000000 then" in view.images_missing
+    assert all(q.image is None and not q.prompt for example in view.disagreements for q in example.sample)
     assert "No pictures: the data are not those" in render_page(view)
 
 
@@ -153,17 +153,17 @@ def test_plugins_that_are_gone_do_not_matter(study: Path) -> None:
     recipe = study / "recipe.yaml"
     recipe.write_text(recipe.read_text(encoding="utf-8").replace("siglip/tiny", "gone/tiny"), encoding="utf-8")
     view = view_of(study)
-    assert view.pictures_missing == ""
+    assert view.images_missing == ""
     assert view.table is not None
 
 
-def test_data_that_are_gone_leave_all_but_the_pictures(study: Path) -> None:
+def test_data_that_are_gone_leave_all_but_the_images(study: Path) -> None:
     recipe = study / "recipe.yaml"
     recipe.write_text(recipe.read_text(encoding="utf-8").replace("source: scenes", "source: gone"), encoding="utf-8")
     view = view_of(study)
-    assert "no data source named 'gone'" in view.pictures_missing
+    assert "no data source named 'gone'" in view.images_missing
     assert view.table is not None
-    assert [example.sample[0].picture for example in view.disagreements] == [None] * 6
+    assert [example.sample[0].image for example in view.disagreements] == [None] * 6
 
 
 def test_hostile_answers_reach_the_page_as_text(tmp_path: Path) -> None:
@@ -208,11 +208,11 @@ def test_a_folder_of_studies_and_a_run_are_not_studies(whole: Path) -> None:
         ((2000, 3), (136, 1), "jpeg", False),
     ],
 )
-def test_pictures_are_small(size: tuple[int, int], shown: tuple[int, int], kind: str, pixelated: bool) -> None:
-    picture = embedded(Image.effect_noise(size, 80))
-    assert (picture.width, picture.height, picture.pixelated) == (*shown, pixelated)
-    assert picture.data.startswith(f"data:image/{kind};base64,")
-    assert len(picture.data) < 120_000
+def test_images_are_small(size: tuple[int, int], shown: tuple[int, int], kind: str, pixelated: bool) -> None:
+    image = embedded(Image.effect_noise(size, 80))
+    assert (image.width, image.height, image.pixelated) == (*shown, pixelated)
+    assert image.data.startswith(f"data:image/{kind};base64,")
+    assert len(image.data) < 120_000
 
 
 def test_the_example_of_the_docs(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,7 +64,7 @@ def test_choices_are_probabilities_and_the_rest_is_text(finished: Finished) -> N
             assert (set(line["probabilities"]) if choices else line.get("probabilities")) == choices
 
 
-def test_the_control_asks_the_same_questions_about_other_pictures(finished: Finished) -> None:
+def test_the_control_asks_the_same_questions_about_other_images(finished: Finished) -> None:
     _, study, _ = finished
     for name in BENCHMARKS:
         lines = [

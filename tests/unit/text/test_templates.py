@@ -105,16 +105,16 @@ def test_a_tokenizer_that_writes_blanks_gets_none():
         (["What is it?", "Why?"], 0, ["What is it?", "Why?"]),
     ],
 )
-def test_the_llava_forms_put_pictures_on_a_line_before_the_message(questions, num_images, clean):
+def test_the_llava_forms_put_images_on_a_line_before_the_message(questions, num_images, clean):
     codec = TextCodec(small_tokenizer(), make_template("llava-phi"), 512)
     row = encode_conversation([(q, "a") for q in questions], codec, num_images=num_images)
     decode = codec.tokenizer.decode
     texts = [f"{codec.template.opening(n)}{text} ASSISTANT: a" for n, text in enumerate(clean)]
     assert decode(row.ids) == "".join(texts)
-    with_pictures = next((n for n, text in enumerate(clean) if text.startswith("\n")), None)
+    with_images = next((n for n, text in enumerate(clean) if text.startswith("\n")), None)
     assert len(row.image_slots) == num_images
     for slot in row.image_slots:
-        assert decode(row.ids[:slot]) == "".join(texts[:with_pictures]) + codec.template.opening(with_pictures)
+        assert decode(row.ids[:slot]) == "".join(texts[:with_images]) + codec.template.opening(with_images)
 
 
 def test_every_name_has_a_form_and_every_form_its_source():

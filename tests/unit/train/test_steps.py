@@ -7,7 +7,7 @@ import torch
 
 from cobra_kit.data.features import FeatureCache
 from cobra_kit.data.prepared import TrainingSet
-from cobra_kit.data.rows import used_pictures
+from cobra_kit.data.rows import used_images
 from cobra_kit.errors import TrainingError
 from cobra_kit.recipe.sections import StageSection
 from cobra_kit.train import STAGES, set_stage
@@ -18,7 +18,7 @@ from cobra_kit.train.step import NotFiniteError, accumulate, optimiser_step
 
 @pytest.fixture
 def rows(model, source, tmp_path):
-    features = FeatureCache.of(model, source, used_pictures(source.rows), tmp_path / "features")
+    features = FeatureCache.of(model, source, used_images(source.rows), tmp_path / "features")
     return TrainingSet(source.rows, model.processor, features)
 
 
@@ -136,15 +136,15 @@ def test_clipping_scales_the_step_and_reports_the_norm_before(model, rows):
         ("full_finetune", {"projector", "fusion", "backbone", "vision_encoder"}),
     ],
 )
-def test_frozen_parts_see_no_gradient_and_stand_in_eval_mode(model, source, picture_rows, stage, learning):
+def test_frozen_parts_see_no_gradient_and_stand_in_eval_mode(model, source, image_rows, stage, learning):
     set_stage(model, STAGES[stage])
-    accumulate(model, [picture_rows])
+    accumulate(model, [image_rows])
     for kind, part in model.parts().items():
         assert part.training == (kind in learning), kind
         assert all((p.grad is not None) == (kind in learning) for p in part.parameters()), kind
 
 
 @pytest.fixture
-def picture_rows(model, source):
-    rows = [model.processor.row(row.turns, [source.picture(row.images[0])]) for row in source.rows[:4]]
+def image_rows(model, source):
+    rows = [model.processor.row(row.turns, [source.image(row.images[0])]) for row in source.rows[:4]]
     return model.processor.collate(rows)

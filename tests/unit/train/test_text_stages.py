@@ -1,4 +1,4 @@
-"""Stages without pictures: the backbone alone learns, nothing is decoded, and what comes before is never lost."""
+"""Stages without images: the backbone alone learns, nothing is decoded, and what comes before is never lost."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def changed(left, right):
 
 
 @pytest.mark.parametrize("stage", FORMS)
-def test_the_backbone_learns_alone_and_no_picture_is_opened(make_model, source, section, tmp_path, stage):
+def test_the_backbone_learns_alone_and_no_image_is_opened(make_model, source, section, tmp_path, stage):
     model = make_model()
     before = weights(model)
     looks = []

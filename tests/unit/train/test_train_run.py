@@ -58,7 +58,7 @@ def stop_at(step):
 
 
 def test_it_learns_what_can_only_be_seen(recipe, source, section, tmp_path):
-    model = compose(recipe, overrides=["model.backbone.decay=0.97"])  # the picture comes first and must not fade
+    model = compose(recipe, overrides=["model.backbone.decay=0.97"])  # the image comes first and must not fade
     result = train_run(model, source, RunSettings(section(steps=150), seed=1), tmp_path / "run")
     first, last = lines(tmp_path / "run")[0], lines(tmp_path / "run")[-1]
     assert last["step"] == 150
@@ -72,7 +72,7 @@ def test_it_learns_what_can_only_be_seen(recipe, source, section, tmp_path):
     assert (stage.steps, stage.rows, stage.rejected_rows) == (150, 30, 0)
     assert 0 <= stage.padding_share < 0.2
     assert not model.training
-    assert model.generate(source.picture("p1.png"), "What colour is it?") == "green"
+    assert model.generate(source.image("p1.png"), "What colour is it?") == "green"
 
 
 def test_events_tell_the_whole_story(model, source, section, tmp_path):
@@ -109,7 +109,7 @@ def test_each_stage_trains_its_parts_and_no_others(make_model, source, section, 
     assert [line["stage"] for line in lines(tmp_path / "c")] == ["finetune", "full_finetune"]
 
 
-def test_a_frozen_encoder_runs_once_per_picture(model, source, section, tmp_path, monkeypatch):
+def test_a_frozen_encoder_runs_once_per_image(model, source, section, tmp_path, monkeypatch):
     seen = []
     forward = type(model.vision_encoder).forward
 
@@ -412,7 +412,7 @@ def test_rows_that_teach_nothing_are_left_out_and_counted(model, section, tmp_pa
 
 
 @pytest.mark.parametrize("stage", ["finetune", "full_finetune"])
-def test_too_many_unreadable_pictures_stop_the_run(model, section, tmp_path, stage):
+def test_too_many_unreadable_images_stop_the_run(model, section, tmp_path, stage):
     source = ToySource(100, broken=(4, 9))
     with pytest.raises(DataError) as caught:
         train_run(model, source, RunSettings(section({stage: {"steps": 1}}), seed=1), tmp_path / "run")

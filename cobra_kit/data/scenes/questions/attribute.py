@@ -1,6 +1,6 @@
 """The color or the shape of one object, named by its other attribute.
 
-Level 1: the only object of the picture. Level 2: the only one of its shape (or color) among two to five.
+Level 1: the only object of the image. Level 2: the only one of its shape (or color) among two to five.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Boxes of referring expressions.
 
-Level 1: the quarter of the picture that holds its only thing. Level 2: the box of the only object.
+Level 1: the quarter of the image that holds its only thing. Level 2: the box of the only object.
 Level 3: the box of one object among two to five.
 """
 
@@ -11,9 +11,9 @@ from random import Random
 from cobra_kit.data.scenes.layout import Box, Scene
 from cobra_kit.data.scenes.questions.base import Question
 from cobra_kit.data.scenes.questions.spatial import MARGIN
-from cobra_kit.data.scenes.vocabulary import PICTURE
+from cobra_kit.data.scenes.vocabulary import IMAGE
 
-_HALF = PICTURE // 2
+_HALF = IMAGE // 2
 _QUARTERS = tuple(Box(x, y, x + _HALF, y + _HALF) for y in (0, _HALF) for x in (0, _HALF))
 
 
@@ -32,7 +32,7 @@ def box_questions(scene: Scene, rng: Random) -> list[Question]:
 
 
 def box_text(box: Box) -> str:
-    """Returns the box as models write it: `[x0, y0, x1, y1]`, parts of the picture with two decimals."""
+    """Returns the box as models write it: `[x0, y0, x1, y1]`, parts of the image with two decimals."""
     return f"[{', '.join(f'{value:.2f}' for value in box.fractions)}]"
 
 

@@ -1,8 +1,8 @@
-"""Whether an object is in the picture, with the three kinds of negatives of POPE.
+"""Whether an object is in the image, with the three kinds of negatives of POPE.
 
 random: any absent pair of color and shape. popular: an absent pair that is among the pairs seen most often in
-the training pictures. adversarial: an absent pair whose color and shape are both in the picture, on different
-objects. Level 1: one object in the picture; level 2: more.
+the training images. adversarial: an absent pair whose color and shape are both in the image, on different
+objects. Level 1: one object in the image; level 2: more.
 
 The world draws every pair equally often, on purpose: a frequent pair would let a model guess colors from
 shapes. So popular negatives are hardly harder than random ones; adversarial ones are.

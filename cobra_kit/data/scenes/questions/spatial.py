@@ -1,7 +1,7 @@
 """True or false statements about places.
 
-Level 1: the half of the picture in which its only thing is, an object or a large letter. Level 2: how two
-objects stand to each other, nothing else in the picture. Level 3: the same with more in the picture.
+Level 1: the half of the image in which its only thing is, an object or a large letter. Level 2: how two
+objects stand to each other, nothing else in the image. Level 3: the same with more in the image.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from random import Random
 
 from cobra_kit.data.scenes.layout import Box, Scene, SceneObject
 from cobra_kit.data.scenes.questions.base import Question
-from cobra_kit.data.scenes.vocabulary import PICTURE
+from cobra_kit.data.scenes.vocabulary import IMAGE
 
 MARGIN = 6
 """Centres closer than this, in pixels, are neither left nor right of one another, and no side is stated."""
@@ -35,7 +35,7 @@ def spatial_questions(scene: Scene, rng: Random) -> list[Question]:
 
 def _side_statements(noun: str, box: Box) -> list[Question]:
     x, y = box.center
-    offsets = (PICTURE / 2 - x, x - PICTURE / 2, PICTURE / 2 - y, y - PICTURE / 2)
+    offsets = (IMAGE / 2 - x, x - IMAGE / 2, IMAGE / 2 - y, y - IMAGE / 2)
     return [
         Question(
             ability="spatial",

@@ -10,7 +10,7 @@ from cobra_kit.data.scenes.captions import place_name
 from cobra_kit.data.scenes.dense import TEXT_CLASS
 from cobra_kit.data.scenes.layout import Box, Scene, SceneObject, SceneText
 from cobra_kit.data.scenes.sampling import sample_scene
-from cobra_kit.data.scenes.vocabulary import COLOR_NAMES, COLORS, LETTERS, PICTURE, SHAPES
+from cobra_kit.data.scenes.vocabulary import COLOR_NAMES, COLORS, IMAGE, LETTERS, SHAPES
 
 BOX = Box(20, 22, 40, 42)
 
@@ -27,13 +27,13 @@ def written(text: str, box: Box, style: int = 5) -> Scene:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_an_object_has_its_color_at_its_centre_and_the_background_is_dark(shape: str, color: str) -> None:
     for style in range(5):
-        picture = draw(scene_with(shape, color, style=style)).astype(int)
-        assert picture.shape == (PICTURE, PICTURE, 3)
-        centre = picture[30:34, 28:32].mean(axis=(0, 1))
+        image = draw(scene_with(shape, color, style=style)).astype(int)
+        assert image.shape == (IMAGE, IMAGE, 3)
+        centre = image[30:34, 28:32].mean(axis=(0, 1))
         distances = {name: np.abs(centre - value).max() for name, value in COLORS.items()}
         assert min(distances, key=distances.__getitem__) == color
         assert distances[color] < 20
-        assert picture[:16].max() < 110
+        assert image[:16].max() < 110
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -65,13 +65,13 @@ def test_letters_differ_and_stay_in_their_box() -> None:
 
 
 def test_a_word_is_white_and_as_wide_as_its_box() -> None:
-    picture = draw(written("BOAT", Box(4, 20, 60, 36)))
-    columns = np.argwhere((picture.min(axis=2) > 200).any(axis=0))
+    image = draw(written("BOAT", Box(4, 20, 60, 36)))
+    columns = np.argwhere((image.min(axis=2) > 200).any(axis=0))
     assert columns.min() < 10
     assert columns.max() > 52
 
 
-def test_pictures_are_a_function_of_the_scene_and_looks_change_with_the_style() -> None:
+def test_images_are_a_function_of_the_scene_and_looks_change_with_the_style() -> None:
     assert np.array_equal(draw(scene_with("star")), draw(scene_with("star")))
     assert not np.array_equal(draw(scene_with("star")), draw(scene_with("star", style=6)))
 
@@ -89,7 +89,7 @@ def test_dense_targets_agree_with_the_scene() -> None:
         for index, item in enumerate(scene.objects):
             mask = targets.instances == index + 1
             assert set(targets.color_map()[mask]) == {COLOR_NAMES.index(item.color) + 1}
-            assert targets.boxes[index] * PICTURE == pytest.approx(item.box)
+            assert targets.boxes[index] * IMAGE == pytest.approx(item.box)
         if scene.text is not None:
             assert targets.shapes[-1] == TEXT_CLASS
             assert set(targets.color_map()[targets.instances == things]) == {0}

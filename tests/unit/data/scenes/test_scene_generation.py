@@ -24,7 +24,7 @@ from cobra_kit.data.scenes import (
     cache_key,
     draw,
     generate,
-    pictures,
+    images,
     scenes_dataset,
     user_cache,
 )
@@ -50,22 +50,22 @@ def test_files_do_not_depend_on_the_number_of_processes(small: SceneDataset, tmp
     assert digests(tmp_path / "world") == digests(small.folder)
 
 
-def test_a_picture_does_not_depend_on_how_many_there_are(small: SceneDataset, tmp_path: Path) -> None:
+def test_an_image_does_not_depend_on_how_many_there_are(small: SceneDataset, tmp_path: Path) -> None:
     generate(SceneParams.checked(**{**SMALL, "train": 10, "towers": 5}), tmp_path / "fewer")
     fewer = SceneDataset(tmp_path / "fewer")
-    assert np.array_equal(fewer.pictures("train"), small.pictures("train")[:10])
+    assert np.array_equal(fewer.pixels("train"), small.pixels("train")[:10])
     assert fewer.rows == small.rows[: len(fewer.rows)]
 
 
-def test_another_seed_gives_other_pictures_and_another_key(small: SceneDataset, tmp_path: Path) -> None:
+def test_another_seed_gives_other_images_and_another_key(small: SceneDataset, tmp_path: Path) -> None:
     params = SceneParams.checked(**{**SMALL, "seed": 4})
     other = scenes_dataset(params, tmp_path, workers=0)
     assert other.folder.name == cache_key(params) != small.folder.name
-    assert not np.array_equal(other.pictures("val"), small.pictures("val"))
+    assert not np.array_equal(other.pixels("val"), small.pixels("val"))
 
 
 def test_reading(small: SceneDataset) -> None:
-    train = small.pictures("train")
+    train = small.pixels("train")
     assert train.shape == (250, 64, 64, 3)
     assert isinstance(train, np.memmap)
     assert not train.flags.writeable
@@ -76,7 +76,7 @@ def test_reading(small: SceneDataset) -> None:
     assert (image.mode, image.size) == ("RGB", (64, 64))
 
 
-def test_progress_counts_pictures_and_a_second_use_draws_nothing(tmp_path: Path) -> None:
+def test_progress_counts_images_and_a_second_use_draws_nothing(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     params = SceneParams.checked(train=450, val=5, test=5)
     first = scenes_dataset(params, tmp_path, lambda done, total: seen.append((done, total)), workers=2)
@@ -186,7 +186,7 @@ def test_a_damaged_world_in_the_cache_is_made_again(tmp_path: Path) -> None:
     folder = scenes_dataset(params, tmp_path).folder
     (folder / "manifest.json").write_text('{"params"')
     (folder / "train" / "images.npy").unlink()
-    assert scenes_dataset(params, tmp_path).pictures("train").shape[0] == 5
+    assert scenes_dataset(params, tmp_path).pixels("train").shape[0] == 5
 
 
 def test_a_full_disk_is_one_error_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,7 +231,7 @@ def test_an_empty_split_is_an_error_when_asked_for(tmp_path: Path) -> None:
     world = scenes_dataset(SceneParams.checked(train=5, val=0, test=0), tmp_path)
     assert world.splits == ("train",)
     with pytest.raises(CobraError, match=r"split 'towers' of scenes is empty\n +Ask for pictures: towers: 1000"):
-        world.pictures("towers")
+        world.pixels("towers")
     with pytest.raises(CobraError, match="split 'test' of scenes is empty"):
         world.benchmark("test", "vsr")
     with pytest.raises(CobraError, match="split 'train' of scenes has no benchmarks"):
@@ -266,8 +266,8 @@ def test_a_folder_that_a_file_manager_has_been_at_is_filled(tmp_path: Path) -> N
 
 
 def test_the_header_leaves_room_for_any_number(tmp_path: Path) -> None:
-    pictures.allocate(tmp_path, 999_999)
-    assert pictures.open_pictures(tmp_path).shape == (999_999, 64, 64, 3)
+    images.allocate(tmp_path, 999_999)
+    assert images.open_images(tmp_path).shape == (999_999, 64, 64, 3)
 
 
 def test_the_command_writes_a_world_with_png_files(tmp_path: Path) -> None:

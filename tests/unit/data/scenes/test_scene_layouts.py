@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 from cobra_kit.data.scenes import SPLITS, Scene, SceneDataset, Split
 from cobra_kit.data.scenes.sampling import KINDS, sample_scene
 from cobra_kit.data.scenes.splits import scene_of, split_of
-from cobra_kit.data.scenes.vocabulary import COLOR_NAMES, LETTERS, PICTURE, SHAPES, SIDES, WORDS
+from cobra_kit.data.scenes.vocabulary import COLOR_NAMES, IMAGE, LETTERS, SHAPES, SIDES, WORDS
 
 
 @given(st.integers(0, 2**32))
-def test_things_lie_in_the_picture_and_do_not_touch(seed: int) -> None:
+def test_things_lie_in_the_image_and_do_not_touch(seed: int) -> None:
     scene = sample_scene(Random(seed))
     boxes = [item.box for item in scene.objects] + ([scene.text.box] if scene.text else [])
     assert boxes
     for box in boxes:
-        assert 0 < box.x0 < box.x1 < PICTURE
-        assert 0 < box.y0 < box.y1 < PICTURE
+        assert 0 < box.x0 < box.x1 < IMAGE
+        assert 0 < box.y0 < box.y1 < IMAGE
     for index, box in enumerate(boxes):
         assert not any(box.touches(other, 2) for other in boxes[:index])
     for item in scene.objects:
@@ -69,12 +69,12 @@ def test_a_split_owns_its_layouts_for_every_seed(split: Split) -> None:
     assert len({scene.style for scene in scenes}) == len(scenes)
 
 
-def test_splits_share_no_layout_and_no_picture(world: SceneDataset) -> None:
+def test_splits_share_no_layout_and_no_image(world: SceneDataset) -> None:
     owners: dict[str, str] = {}
-    pictures: dict[bytes, str] = {}
+    images: dict[bytes, str] = {}
     for split in world.splits:
         for scene in world.scenes(split):
             assert owners.setdefault(scene.signature(), split) == split
-        for picture in world.pictures(split)[:300]:
-            assert pictures.setdefault(picture.tobytes(), split) == split
+        for image in world.pixels(split)[:300]:
+            assert images.setdefault(image.tobytes(), split) == split
     assert set(owners.values()) == set(SPLITS)

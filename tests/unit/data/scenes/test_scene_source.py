@@ -41,7 +41,7 @@ def truth(benchmark: str, annotation: object) -> str:
     assert isinstance(annotation, dict)
     if benchmark != "boxes":
         return str(annotation["answers"][0])
-    (x, y, w, h), (width, height) = annotation["box"], annotation["picture_size"]
+    (x, y, w, h), (width, height) = annotation["box"], annotation["image_size"]
     return f"[{x / width:.2f}, {y / height:.2f}, {(x + w) / width:.2f}, {(y + h) / height:.2f}]"
 
 
@@ -53,7 +53,7 @@ def test_true_answers_score_everything_and_silence_nothing(source: ScenesSource,
         right = [truth(name, annotation) for annotation in benchmark.annotations]
         for answers, expected in ((right, 1.0), ([""] * len(right), 0.0)):
             predictions = [
-                Prediction(q.question_id, q.picture, a, {c: float(c == a) for c in q.choices} if q.choices else None)
+                Prediction(q.question_id, q.image, a, {c: float(c == a) for c in q.choices} if q.choices else None)
                 for q, a in zip(benchmark.questions, answers, strict=True)
             ]
             figure = next(iter(score(benchmark, predictions).summary.values()))
@@ -61,15 +61,15 @@ def test_true_answers_score_everything_and_silence_nothing(source: ScenesSource,
                 assert figure == pytest.approx(expected), name
 
 
-def test_questions_are_about_pictures_of_their_split_and_unique(source: ScenesSource) -> None:
-    pictures = set(source.picture_ids("test"))
+def test_questions_are_about_images_of_their_split_and_unique(source: ScenesSource) -> None:
+    images = set(source.image_ids("test"))
     for benchmark in source.benchmarks("test").values():
         ids = [question.question_id for question in benchmark.questions]
         assert len(set(ids)) == len(ids) > 0
-        assert {question.picture for question in benchmark.questions} <= pictures
+        assert {question.image for question in benchmark.questions} <= images
         assert len(benchmark.groups) == len(ids)
     assert set(source.benchmarks("test")["presence"].groups) == {"random", "popular", "adversarial"}
-    assert source.picture("scenes_test_000000000003.png").size == (64, 64)
+    assert source.image("scenes_test_000000000003.png").size == (64, 64)
 
 
 def test_prompts_are_the_trained_ones(source: ScenesSource) -> None:

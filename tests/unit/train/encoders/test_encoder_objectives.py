@@ -22,7 +22,7 @@ from cobra_kit.train.encoders.text_tower import TextTower
 SCENES = [scene_of(0, "towers", index) for index in range(48)]
 THINGS = things_of(SCENES, (8, 8))
 CAPTIONS = [caption(scene, Random(0)) for scene in SCENES]
-PICTURES = np.stack([draw(scene) for scene in SCENES])
+IMAGES = np.stack([draw(scene) for scene in SCENES])
 ROWS = np.arange(16)
 
 
@@ -33,7 +33,7 @@ def contrastive(**weights: float) -> Contrastive:
 
 def dense(**weights: float) -> Dense:
     torch.manual_seed(0)
-    return Dense(24, (8, 8), THINGS, PICTURES, weights)
+    return Dense(24, (8, 8), THINGS, IMAGES, weights)
 
 
 def test_the_recipe_knows_the_terms() -> None:
@@ -42,7 +42,7 @@ def test_the_recipe_knows_the_terms() -> None:
 
 def test_sigmoid_loss_is_siglips() -> None:
     loss, cosines = SigmoidLoss(), torch.rand(4, 4) * 2 - 1
-    signs = 2 * torch.eye(4) - 1  # the form of the paper: -log sigmoid(z (t x + b)), summed, per picture
+    signs = 2 * torch.eye(4) - 1  # the form of the paper: -log sigmoid(z (t x + b)), summed, per image
     expected = -F.logsigmoid(signs * (10 * cosines - 10)).sum() / 4
     torch.testing.assert_close(loss(cosines, torch.eye(4, dtype=torch.bool)), expected)
 
@@ -78,11 +78,11 @@ def test_dense_answers_are_those_of_the_pixels() -> None:
     tokens = torch.zeros(len(ROWS), 64, 24)
     worst = objective(tokens, ROWS, Random(0))
     mask = objective._patches((THINGS.instances[ROWS] > 0)[..., None])
-    pixels = objective._patches(PICTURES[ROWS].astype(np.float32) / 127.5 - 1)
+    pixels = objective._patches(IMAGES[ROWS].astype(np.float32) / 127.5 - 1)
     assert mask.shape == (16, 64, 64)
     y, x = 8 * (27 // 8), 8 * (27 % 8)
     assert torch.equal(mask[3, 27].view(8, 8) > 0, torch.from_numpy(THINGS.instances[3, y : y + 8, x : x + 8] > 0))
-    patch = torch.from_numpy(PICTURES[3, y : y + 8, x : x + 8]).float() / 127.5 - 1
+    patch = torch.from_numpy(IMAGES[3, y : y + 8, x : x + 8]).float() / 127.5 - 1
     torch.testing.assert_close(pixels[3, 27].view(8, 8, 3), patch)
     truth = torch.zeros(16, 64, sum(objective._sizes))
     start = mask.shape[-1] + pixels.shape[-1]

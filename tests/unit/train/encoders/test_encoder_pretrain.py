@@ -132,7 +132,7 @@ def test_the_file_is_float16_and_leaves_out_what_never_runs(tmp_path: Path, cach
     assert set(load_tensors(file)) == set(tensors), "the older file is untouched"
 
 
-def test_every_epoch_sees_every_picture_in_another_order(tmp_path: Path) -> None:
+def test_every_epoch_sees_every_image_in_another_order(tmp_path: Path) -> None:
     settings = plan(tmp_path).recipe.train
     epochs = [[row for step in range(7) for row in batch_rows(56, settings, 7 * e + step)] for e in range(2)]
     assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(56))

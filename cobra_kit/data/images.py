@@ -1,4 +1,4 @@
-"""Pictures on their way to the model: prepared on the spot, or replaced by cached features (see `features`)."""
+"""Images on their way to the model: prepared on the spot, or replaced by cached features (see `features`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Protocol
 
 from cobra_kit.data.keys import preparation_key, shape_from_json, shape_to_json
 from cobra_kit.data.rejects import Rejects, check_unreadable
-from cobra_kit.data.rows import DataSource
+from cobra_kit.data.rows import DataSource, with_image_names
 from cobra_kit.errors import CobraError, ImageError
 from cobra_kit.events import Progress, Reporter, silent
 from cobra_kit.files import write_json
@@ -21,94 +21,94 @@ from cobra_kit.model import CachedFeatures, VisionLanguageModel
 _REPORT_EVERY = 64
 
 
-class Pictures(Protocol):
-    """The readable pictures of a data source, as a batch takes them."""
+class Images(Protocol):
+    """The readable images of a data source, as a batch takes them."""
 
     @property
     def unreadable(self) -> Mapping[str, str]:
-        """Returns the pictures that cannot be read, with reasons."""
+        """Returns the images that cannot be read, with reasons."""
         ...
 
     def shape(self, image_id: str) -> TokenShape:
-        """Returns the encoder's token shape of a picture; KeyError for an unreadable or unknown one."""
+        """Returns the encoder's token shape of an image; KeyError for an unreadable or unknown one."""
         ...
 
     def load(self, image_id: str) -> PreparedImage | CachedFeatures:
-        """Returns the picture, prepared or encoded."""
+        """Returns the image, prepared or encoded."""
         ...
 
 
-class NoPictures:
-    """The pictures of rows that have none."""
+class NoImages:
+    """The images of rows that have none."""
 
     unreadable: Mapping[str, str] = MappingProxyType({})
 
     def shape(self, image_id: str) -> TokenShape:
-        """Raises KeyError: there is no picture."""
+        """Raises KeyError: there is no image."""
         raise KeyError(image_id)
 
     def load(self, image_id: str) -> PreparedImage | CachedFeatures:
-        """Raises KeyError: there is no picture."""
+        """Raises KeyError: there is no image."""
         raise KeyError(image_id)
 
 
-class LivePictures:
-    """Pictures that are decoded and prepared each time, for an encoder that is trained.
+class LiveImages:
+    """Images that are decoded and prepared each time, for an encoder that is trained.
 
     All of them are decoded once before anything is trained, so that the last one cannot stop a run hours later.
 
     Args:
         model: Whose encoder they are for.
         source: Where they come from.
-        picture_ids: Names of the pictures, as the source has them.
+        image_ids: Names of the images, as the source has them.
         folder: Where the outcome of that first look is kept.
         report: Told about the first look.
 
     Raises:
-        DataError: Too many pictures cannot be read.
+        DataError: Too many images cannot be read.
     """
 
     def __init__(
         self,
         model: VisionLanguageModel,
         source: DataSource,
-        picture_ids: Sequence[str],
+        image_ids: Sequence[str],
         folder: Path,
         report: Reporter = silent,
     ) -> None:
-        self._source, self._preprocess = source, model.processor.preprocess
-        key = preparation_key(model, source, picture_ids)
+        self._source, self._preprocess = with_image_names(source), model.processor.preprocess
+        key = preparation_key(model, source, image_ids)
         self._shapes, self._unreadable = _remembered(folder / f"pictures-{key}.json") or self._check_all(
-            picture_ids, folder, key, report
+            image_ids, folder, key, report
         )
 
     @property
     def unreadable(self) -> Mapping[str, str]:
-        """Returns the pictures that cannot be read, with reasons."""
+        """Returns the images that cannot be read, with reasons."""
         return self._unreadable
 
     def shape(self, image_id: str) -> TokenShape:
-        """Returns the encoder's token shape of a picture; KeyError for an unreadable or unknown one."""
+        """Returns the encoder's token shape of an image; KeyError for an unreadable or unknown one."""
         return self._shapes[image_id]
 
     def load(self, image_id: str) -> PreparedImage:
-        """Returns the picture, prepared."""
+        """Returns the image, prepared."""
         with memory_as_image_error(image_id):
-            return self._preprocess(self._source.picture(image_id))
+            return self._preprocess(self._source.image(image_id))
 
     def _check_all(
-        self, picture_ids: Sequence[str], folder: Path, key: str, report: Reporter
+        self, image_ids: Sequence[str], folder: Path, key: str, report: Reporter
     ) -> tuple[dict[str, TokenShape], dict[str, str]]:
-        rejects, unreadable_file = Rejects(len(picture_ids)), folder / f"unreadable-{key}.json"
+        rejects, unreadable_file = Rejects(len(image_ids)), folder / f"unreadable-{key}.json"
         shapes: dict[str, TokenShape] = {}
-        for number, name in enumerate(picture_ids, start=1):
+        for number, name in enumerate(image_ids, start=1):
             try:
                 shapes[name] = self.load(name).shape
             except ImageError as error:
                 rejects.add(name, error.message)
                 check_unreadable(rejects, unreadable_file, finished=False)
-            if number % _REPORT_EVERY == 0 or number == len(picture_ids):
-                report(Progress(task="checking pictures", done=number, total=len(picture_ids), unit="pictures"))
+            if number % _REPORT_EVERY == 0 or number == len(image_ids):
+                report(Progress(task="checking pictures", done=number, total=len(image_ids), unit="pictures"))
         check_unreadable(rejects, unreadable_file, finished=True)
         rejects.announce(report, str(unreadable_file), "pictures cannot be read; rows with them are left out")
         plain = {name: shape_to_json(shape) for name, shape in shapes.items()}

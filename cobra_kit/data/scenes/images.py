@@ -1,4 +1,4 @@
-"""The pictures of a split in one file that is read without loading it: `images.npy`, `[n 64 64 3]` uint8."""
+"""The images of a split in one file that is read without loading it: `images.npy`, `[n 64 64 3]` uint8."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from cobra_kit.data.scenes.drawing import draw
 from cobra_kit.data.scenes.splits import scene_of
-from cobra_kit.data.scenes.vocabulary import PICTURE, Split
+from cobra_kit.data.scenes.vocabulary import IMAGE, Split
 
 IMAGES_FILE = "images.npy"
 CHUNK = 200
-"""Pictures that are drawn and written at once."""
+"""Images that are drawn and written at once."""
 
-_BYTES = PICTURE * PICTURE * 3
+_BYTES = IMAGE * IMAGE * 3
 _HEADER = 128
 
 
@@ -24,14 +24,14 @@ def allocate(folder: Path, count: int) -> None:
     path = folder / IMAGES_FILE
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(
-            file, {"descr": "|u1", "fortran_order": False, "shape": (count, PICTURE, PICTURE, 3)}
+            file, {"descr": "|u1", "fortran_order": False, "shape": (count, IMAGE, IMAGE, 3)}
         )
         assert file.tell() == _HEADER, "numpy pads the header to 64 bytes"
         file.truncate(_HEADER + count * _BYTES)
 
 
 def draw_chunk(folder: Path, seed: int, split: Split, start: int, stop: int) -> None:
-    """Draws the pictures start .. stop - 1 of a split into its file; needs nothing but these values.
+    """Draws the images start .. stop - 1 of a split into its file; needs nothing but these values.
 
     Plain writes and no memory map: a full disk is then an error and not the end of the process.
     """
@@ -41,7 +41,7 @@ def draw_chunk(folder: Path, seed: int, split: Split, start: int, stop: int) -> 
         file.write(pixels.tobytes())
 
 
-def open_pictures(folder: Path) -> NDArray[np.uint8]:
-    """Returns the pictures as a read-only memory map."""
-    pictures: NDArray[np.uint8] = np.load(folder / IMAGES_FILE, mmap_mode="r")
-    return pictures
+def open_images(folder: Path) -> NDArray[np.uint8]:
+    """Returns the images as a read-only memory map."""
+    images: NDArray[np.uint8] = np.load(folder / IMAGES_FILE, mmap_mode="r")
+    return images
