@@ -12,7 +12,15 @@ from cobra_kit.files.json_lines import (
     newest_json_lines,
     read_json_lines,
 )
-from cobra_kit.files.reading import damage_as, parse_json, read_json, read_mapping, read_small, read_utf8
+from cobra_kit.files.reading import (
+    damage_as,
+    parse_json,
+    read_json,
+    read_mapping,
+    read_small,
+    read_utf8,
+    refuse_irregular,
+)
 from cobra_kit.files.sealed import (
     FileDigest,
     bytes_digest,
@@ -55,6 +63,7 @@ __all__ = [
     "read_sealed_json",
     "read_small",
     "read_utf8",
+    "refuse_irregular",
     "refuse_links_out",
     "remove_leftovers",
     "replace_folder",

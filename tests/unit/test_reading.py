@@ -157,8 +157,11 @@ def test_a_sparse_giant_is_refused_unread(tmp_path: Path) -> None:
     file = tmp_path / "a.json"
     with file.open("wb") as opened:
         opened.truncate(1 << 40)
-    with pytest.raises(DamagedFile, match="holds 1,099,511,627,776 bytes, more than the 16,777,216"):
-        read_small(file)
+    with pytest.raises(DamagedFile, match="holds 1,099,511,627,776 bytes, of which next to none were ever written"):
+        read_small(file, 1 << 50)
+    file.write_bytes(b"x" * 101)
+    with pytest.raises(DamagedFile, match="holds 101 bytes, more than the 100 that such a file may have"):
+        read_small(file, 100)
 
 
 def test_a_link_in_a_circle_and_an_impossible_name_are_no_damage(tmp_path: Path) -> None:
