@@ -14,6 +14,7 @@ from cobra_kit.files.json_lines import (
 )
 from cobra_kit.files.reading import (
     damage_as,
+    decode_utf8,
     parse_json,
     read_json,
     read_mapping,
@@ -48,6 +49,7 @@ __all__ = [
     "contents",
     "cut_torn_line",
     "damage_as",
+    "decode_utf8",
     "expanded",
     "file_digest",
     "folder_beside",

@@ -29,7 +29,7 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0
 _STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)', re.DOTALL)
 _NO_BRACKET = re.compile(r"[^\[\]{}]+")
 _DENSEST = 1000  # no file system packs text that well; a hole has nothing
-_LEAST_INTEGER, _MOST_INTEGER, _MOST_DIGITS = -(2**63), 2**64, 20
+_MOST_DIGITS = 100  # transformers writes integers of 31; Python refuses more than 4,300 with an error of its own
 
 
 def read_small(path: Path, limit_bytes: int = SMALL_BYTES, *, hint: str | None = None) -> bytes:
@@ -219,9 +219,9 @@ def _deeper(text: str, depth: int) -> bool:
 
 
 def _integer(digits: str) -> int:
-    if len(digits) > _MOST_DIGITS or not _LEAST_INTEGER <= (number := int(digits)) < _MOST_INTEGER:
+    if len(digits) > _MOST_DIGITS:
         raise ValueError(f"the number {digits[:20]}... has too many digits")
-    return number
+    return int(digits)
 
 
 def _finite_number(digits: str) -> float:

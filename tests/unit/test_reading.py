@@ -76,9 +76,8 @@ def test_a_damaged_text_is_a_value_or_an_error(value: Any, data: st.DataObject) 
         (b"NaN", "NaN is no number of JSON"),
         (b"[-Infinity]", "-Infinity is no number of JSON"),
         (b"[1e999]", "the number 1e999 is not finite"),
-        (b"9" * 30, "has too many digits"),
+        (b"9" * 101, "has too many digits"),
         (b"9" * 5000, "has too many digits"),
-        (b"-9223372036854775809", "has too many digits"),
         (b"[" * 101 + b"]" * 101, "nested more than 100 levels deep"),
         (b"[" * 1_000_000, "nested more than 100 levels deep"),
         (b'{"a":' * 1_000_000 + b"1" + b"}" * 1_000_000, "nested more than 100 levels deep"),
@@ -103,7 +102,7 @@ def test_what_is_no_json_is_refused(tmp_path: Path, content: bytes, words: str) 
         (json.dumps(["[" * 5000, '"[' * 5000, "\\" * 51]).encode(), None),
         (json.dumps([{"a": [1]}] * 5000).encode(), [{"a": [1]}] * 5000),
         (b'"\\udce9"', "\udce9"),
-        (b"18446744073709551615", 2**64 - 1),
+        (b"1000000000000000019884624838656", 1000000000000000019884624838656),
     ],
 )
 def test_what_is_json_is_read(content: bytes, value: object) -> None:
