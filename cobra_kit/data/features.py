@@ -8,6 +8,7 @@ study that share an encoder share the file, and nothing stale is ever read.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -17,20 +18,18 @@ import numpy as np
 import torch
 
 from cobra_kit.data.compute import HEADER, VALUES, UnexpectedlyRead, compute
-from cobra_kit.data.keys import NO_SHAPE, feature_identity, shape_from_json, short_hash
+from cobra_kit.data.keys import feature_identity, shape_from_json, short_hash
 from cobra_kit.data.rows import DataSource, with_image_names
 from cobra_kit.data.weights_read import unread_weights
-from cobra_kit.errors import CobraError, DamagedFile, DataError
+from cobra_kit.errors import CobraError, DataError
 from cobra_kit.events import Message, Reporter, silent
-from cobra_kit.files import read_mapping, refuse_irregular, remove_leftovers
+from cobra_kit.files import remove_leftovers
 from cobra_kit.interfaces import TokenShape
 from cobra_kit.locks import locked
 from cobra_kit.model import CachedFeatures, VisionLanguageModel
 
-_DAMAGE = (FileNotFoundError, IsADirectoryError, DamagedFile, RecursionError, *NO_SHAPE)
+_DAMAGE = (FileNotFoundError, IsADirectoryError, ValueError, KeyError, TypeError, IndexError, RecursionError)
 """What a cache raises that is not whole; any other OSError says something about the system."""
-
-_HEADER_BYTES = 1 << 30  # the names of millions of images
 
 
 class FeatureCache:
@@ -45,20 +44,18 @@ class FeatureCache:
 
     def __init__(self, folder: Path) -> None:
         try:
-            header = read_mapping(folder / HEADER, _HEADER_BYTES)
-            refuse_irregular((folder / VALUES).stat(), folder / VALUES)
+            header: dict[str, Any] = json.loads((folder / HEADER).read_text(encoding="utf-8"))
             # Read-only and so shared: the system counts none of it as memory that this process may come to use, and a
             # file larger than the memory opens, too.
             self._values = np.lib.format.open_memmap(folder / VALUES, mode="r")
             shapes = [shape_from_json(plain) for plain in header["shapes"]]
-            self.identity: dict[str, Any] = dict(header["identity"])
-            self._unreadable: dict[str, str] = dict(header["unreadable"])
-            self._shapes: list[TokenShape] = [shapes[_place(number)] for number in header["shape_of"]]
+            self.identity: dict[str, Any] = header["identity"]
+            self._unreadable: dict[str, str] = header["unreadable"]
+            self._shapes: list[TokenShape] = [shapes[number] for number in header["shape_of"]]
             self._number: dict[str, int] = {name: number for number, name in enumerate(header["pictures"])}
         except _DAMAGE as error:
-            reason = error.message if isinstance(error, DamagedFile) else error
             raise DataError(
-                f"the feature cache is damaged ({reason})", where=str(folder), hint="Delete it; it is made again."
+                f"the feature cache is damaged ({error})", where=str(folder), hint="Delete it; it is made again."
             ) from error
         except (OSError, MemoryError) as error:
             raise CobraError(
@@ -168,9 +165,3 @@ class FeatureCache:
         return CachedFeatures(values, self._shapes[number])
 
     load = features
-
-
-def _place(number: Any) -> int:
-    if type(number) is not int or number < 0:
-        raise ValueError("an image has no shape")
-    return number

@@ -17,13 +17,10 @@ from cobra_kit.data.image_folder import ImageFolder
 from cobra_kit.data.json_rows import decode_rows
 from cobra_kit.data.rejects import Rejects
 from cobra_kit.data.rows import Benchmark, FormerNames, HeldOutSplit, Split, TextForm, TrainingRow, used_images
-from cobra_kit.errors import DataError, TextError, UnreadableFile, first_line
+from cobra_kit.errors import DataError, TextError, first_line
 from cobra_kit.events import Reporter, silent
-from cobra_kit.files import expanded, read_small
+from cobra_kit.files import expanded
 from cobra_kit.text.llava import parse_llava_row
-
-_ROWS_BYTES = 8 << 30
-_ROWS_HINT = "data.rows must name a file of rows."
 
 BENCHMARKS: tuple[str, ...] = ()
 """What the source can be asked for: it has rows for training only."""
@@ -149,8 +146,8 @@ def _parse(content: bytes, file: Path) -> tuple[tuple[TrainingRow, ...], Rejects
 
 def _read(file: Path) -> bytes:
     try:
-        return read_small(file, _ROWS_BYTES)
-    except FileNotFoundError as error:
-        raise DataError(f"the rows cannot be read: {error.strerror}", where=str(file), hint=_ROWS_HINT) from error
-    except UnreadableFile as error:
-        raise DataError(f"the rows cannot be read: {error.message}", where=str(file), hint=_ROWS_HINT) from error
+        return file.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"the rows cannot be read: {error.strerror}", where=str(file), hint="data.rows must name a file of rows."
+        ) from error
