@@ -13,6 +13,7 @@ from cobra_kit.files.json_lines import (
     read_json_lines,
 )
 from cobra_kit.files.reading import (
+    as_mapping,
     damage_as,
     decode_utf8,
     parse_json,
@@ -40,6 +41,7 @@ __all__ = [
     "FileDigest",
     "append_json_lines",
     "append_whole",
+    "as_mapping",
     "atomic_write",
     "bytes_digest",
     "caches_beneath",
