@@ -32,7 +32,7 @@ def damage_named(path: Path, folder: Path) -> Iterator[None]:
     except UnreadableFile as error:
         if not isinstance(error, DamagedFile):
             raise
-        raise _damaged(path, folder, error.message) from error
+        raise _damaged(error.where or path, folder, error.message) from error
     except TextError as error:  # a row that breaks its form
         raise _damaged(path, folder, error.message) from error
     except CobraError:
@@ -58,7 +58,16 @@ def read_world_lines(path: Path) -> list[Any]:
     ]
 
 
-def _damaged(path: Path, folder: Path, reason: str) -> CobraError:
+def as_slices(value: Any) -> dict[Any, list[str]]:
+    """Returns the slices of questions that a file names; TypeError for anything else."""
+    if not isinstance(value, dict) or not all(
+        isinstance(names, list) and all(isinstance(name, str) for name in names) for names in value.values()
+    ):
+        raise TypeError("it holds no lists of slices")
+    return value
+
+
+def _damaged(path: Path | str, folder: Path, reason: str) -> CobraError:
     return CobraError(
         f"the drawn scenes are damaged ({reason})",
         where=str(path),

@@ -13,7 +13,7 @@ from PIL import Image
 
 from cobra_kit.data.scenes.benchmark_prompts import Benchmark
 from cobra_kit.data.scenes.cache import cache_key
-from cobra_kit.data.scenes.damage import damage_named, read_world_json, read_world_lines
+from cobra_kit.data.scenes.damage import as_slices, damage_named, read_world_json, read_world_lines
 from cobra_kit.data.scenes.generation import MANIFEST, Progress, generate, identity, is_whole
 from cobra_kit.data.scenes.held_out import BENCHMARKS
 from cobra_kit.data.scenes.images import IMAGES_FILE, open_images
@@ -130,8 +130,7 @@ class SceneDataset:
     @cached_property
     def turn_slices(self) -> dict[str, list[str]]:
         """Per row id the slice ("color/1") of each of its question turns."""
-        slices: dict[str, list[str]] = self._read(self._split("train") / SLICES_FILE)
-        return slices
+        return self._slices("train")
 
     def benchmark(self, split: Split, name: Benchmark) -> dict[str, Path]:
         """Returns the official files of a benchmark: {"questions": path}, for vqav2 also "annotations".
@@ -157,8 +156,7 @@ class SceneDataset:
         Raises:
             CobraError: The split is empty.
         """
-        slices: dict[Benchmark, list[str]] = self._read(self._split(split) / SLICES_FILE)
-        return slices
+        return self._slices(split)
 
     def export_png(self, folder: Path) -> int:
         """Writes every image as a PNG file under its name; returns how many.
@@ -179,6 +177,11 @@ class SceneDataset:
     def splits(self) -> tuple[Split, ...]:
         """The splits that have images."""
         return tuple(split for split in ("train", "val", "test", "towers") if self.params.size(split))
+
+    def _slices(self, split: Split) -> dict[Any, list[str]]:
+        path = self._split(split) / SLICES_FILE
+        with damage_named(path, self.folder):
+            return as_slices(read_world_json(path))
 
     def _read(self, path: Path) -> Any:
         with damage_named(path, self.folder):

@@ -27,7 +27,7 @@ from cobra_kit.data.scenes.oracle import ScoreBounds, reach
 from cobra_kit.data.scenes.params import SceneParams
 from cobra_kit.data.scenes.texts import conversations, passages
 from cobra_kit.data.scenes.vocabulary import IMAGE
-from cobra_kit.data.scenes.write import ROWS_FILE
+from cobra_kit.data.scenes.write import ROWS_FILE, SCENES_FILE
 from cobra_kit.errors import DataError
 from cobra_kit.events import Message, Progress, Reporter, silent
 from cobra_kit.text.llava import parse_llava_row
@@ -135,7 +135,8 @@ class ScenesSource(FormerNames):
             for index, scene in enumerate(self.dataset.scenes("train"))
             if scene.objects or scene.text is not None
         )
-        return tuple(TrainingRow(f"{name}/caption", (name,), (("", text),)) for name, text in captioned)
+        with damage_named(self.dataset.folder / "train" / SCENES_FILE, self.dataset.folder):
+            return tuple(TrainingRow(f"{name}/caption", (name,), (("", text),)) for name, text in captioned)
 
     def text_rows(self, form: TextForm) -> Sequence[TrainingRow]:
         """Returns passages or conversations about scenes of which there is no image, as many as training images.
