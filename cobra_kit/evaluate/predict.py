@@ -87,7 +87,7 @@ def predict(
             start = len(lines) // batch_size * batch_size
             answers = _answer_batch(model, asked[start : start + batch_size], images, max_new_tokens, precision)
             new = [{**line, **({"precision": computed} if computed else {})} for line in answers[len(lines) - start :]]
-            append_json_lines(file, new)
+            append_json_lines(file, new, checksums=True)
             lines += new
             report(Progress(task=benchmark.name, done=len(lines), total=len(asked), unit="questions"))
     return [
