@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from cobra_kit.data.rows import Benchmark
-from cobra_kit.errors import ArgumentError, CobraError, kind_of
+from cobra_kit.errors import ArgumentError, CobraError, DamagedFile, kind_of
 from cobra_kit.evaluate.scoring import Answered, QuestionScore, get_rule
 from cobra_kit.files import read_json_lines, write_bytes
 
@@ -160,15 +160,35 @@ def _score_of(line: Mapping[str, Any]) -> QuestionScore:
     return QuestionScore(**{_NOW.get(key, key): value for key, value in line.items()})
 
 
-def read_scores(path: Path) -> list[QuestionScore]:
+def read_scores(path: Path, *, hint: str = "Delete it and give the study's command again.") -> list[QuestionScore]:
     """Returns what `write_scores` wrote.
 
+    Args:
+        path: The file.
+        hint: What to do about a missing or damaged one.
+
     Raises:
-        CobraError: The file is missing or damaged.
+        DamagedFile: The file is missing or damaged.
     """
     if not path.is_file():
-        raise CobraError("no such scores", where=str(path), hint="Run the study again; it scores what is missing.")
-    try:
-        return [_score_of(line) for line in read_json_lines(path)]
-    except TypeError as error:
-        raise CobraError(f"not a file of scores: {error}", where=str(path), hint="Delete it and run again.") from error
+        raise DamagedFile(path, "no such scores", hint)
+    scores: list[QuestionScore] = []
+    for number, line in enumerate(read_json_lines(path, hint=hint), start=1):
+        try:
+            scored = _score_of(line)
+        except TypeError as error:
+            raise DamagedFile(f"{path}:{number}", f"not a file of scores: {error}", hint) from error
+        if problem := _problem(scored):
+            raise DamagedFile(f"{path}:{number}", f"not a file of scores: {problem}", hint)
+        scores.append(scored)
+    return scores
+
+
+def _problem(scored: QuestionScore) -> str | None:
+    texts = (scored.question_id, scored.image, scored.prediction, scored.answer, scored.group)
+    if not all(isinstance(value, str) for value in texts):
+        return "what should be texts is not"
+    numbers = (scored.score, 0.0 if scored.confidence is None else scored.confidence)
+    if not all(isinstance(value, int | float) for value in numbers):
+        return "a score is no number"
+    return None

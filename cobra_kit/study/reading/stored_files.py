@@ -5,18 +5,32 @@ What is not there yet is None, or empty; what is damaged raises. Whoever writes 
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from cobra_kit.data.rows import HeldOutSplit
-from cobra_kit.errors import CobraError, DataError
-from cobra_kit.files import newest_json_lines
-from cobra_kit.study.folder import MANIFEST, METRICS, SCORES, TRAINING
+from cobra_kit.errors import CobraError, DamagedFile
+from cobra_kit.evaluate.score import read_scores
+from cobra_kit.files import FileDigest, check_file, inside, newest_json_lines, read_sealed_json, without_seal
+from cobra_kit.statistics import QuestionScore
+from cobra_kit.study.folder import MANIFEST, METRICS, RECIPE, SCORES, TRAINING
+from cobra_kit.study.reading.shapes import (
+    RunManifest,
+    Stored,
+    StudyManifest,
+    Summary,
+    TrainingFigures,
+    check_shape,
+)
 
 SPLIT: HeldOutSplit = "test"
 """What a table is made of; `val` selects, and is never reported."""
+AGAIN = "Give the study's command again: it makes anew what is missing or damaged, and keeps the rest."
+"""What to do about a damaged file that can be made from others."""
+_DAMAGED_STUDY = "what describes the study is damaged: "
+_STUDY_HINT = "Delete it and give the study's command again: it is written anew, and what the runs have done is kept."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,65 +73,103 @@ def read_study_manifest(path: Path) -> dict[str, Any] | None:
     """Returns what describes the study in a folder, or None if there is none.
 
     Raises:
-        CobraError: It is damaged.
+        DamagedFile: It is damaged.
     """
+    return _read(path / MANIFEST, StudyManifest, _STUDY_HINT, _DAMAGED_STUDY)
+
+
+def check_study_file(path: Path, name: str, manifest: Mapping[str, Any]) -> None:
+    """Checks a file of a study's folder against the digest that its manifest has of it; older ones have none.
+
+    Raises:
+        DamagedFile: The file is missing, or not what was written.
+    """
+    plain = manifest.get("files", {}).get(name)
+    if plain is None and not (path / name).is_file():
+        raise DamagedFile(path / name, f"{_DAMAGED_STUDY}it is missing", AGAIN)
+    if plain is None:
+        return
     try:
-        manifest = _read_json(path / MANIFEST)
-        if manifest is not None:
-            _ = manifest["study"], manifest["profile"]
-            manifest["identity"] = dict(manifest["identity"])
-    except _DAMAGED as error:
-        raise damaged_study(path, error) from error
-    return manifest
+        check_file(path / name, FileDigest.from_plain(plain, path / MANIFEST, hint=_STUDY_HINT), AGAIN)
+    except DamagedFile as error:
+        raise DamagedFile(path / name, f"{_DAMAGED_STUDY}{error.message}", error.hint) from error
 
 
-def damaged_study(path: Path, error: Exception) -> CobraError:
-    """Returns the error about a study whose description cannot be read."""
-    reason = " ".join(str(error).split())
-    return CobraError(
-        f"what describes the study is damaged ({type(error).__name__}: {reason})",
-        where=str(path),
-        hint="`cobra-kit run` with the same recipe and --fresh starts it over.",
-    )
+def damaged_study(path: Path, error: CobraError) -> CobraError:
+    """Returns the error about a study whose recipe cannot be read."""
+    reason = " ".join(error.message.split())
+    return DamagedFile(path / RECIPE, f"{_DAMAGED_STUDY}{reason}", AGAIN)
 
 
 def read_run_manifest(run_folder: Path) -> dict[str, Any] | None:
     """Returns what a run's numbers depend on, or None if it is not begun.
 
     Raises:
-        DataError: It is damaged.
+        DamagedFile: It is damaged.
     """
-    path = run_folder / MANIFEST
-    try:
-        manifest = _read_json(path)
-        if manifest is not None:
-            _ = manifest["data"], manifest["sessions"]
-    except _DAMAGED as error:
-        raise DataError(
-            f"the run's manifest is damaged ({error})",
-            where=str(path),
-            hint="Delete the run's folder; it is run again.",
-        ) from error
-    return manifest
+    hint = "Delete it and give the study's command again: it is written anew, and the rest of the run is kept."
+    return _read(run_folder / MANIFEST, RunManifest, hint, "the run's manifest is damaged: ")
 
 
 def read_summary(run_folder: Path) -> dict[str, Any]:
     """Returns a run's scores by condition and benchmark; empty while nothing is scored.
 
     Raises:
-        CobraError: They are damaged.
+        DamagedFile: They are damaged.
     """
-    return _read_result(run_folder / SCORES) or {}
+    return _read(run_folder / SCORES, Summary, AGAIN) or {}
+
+
+def read_benchmark_scores(run_folder: Path, entry: Mapping[str, Any]) -> list[QuestionScore]:
+    """Returns the scores of a benchmark's questions.
+
+    Args:
+        run_folder: The run's folder.
+        entry: What `read_summary` says about the benchmark.
+
+    Raises:
+        DamagedFile: They are missing or damaged.
+    """
+    path = check_benchmark_scores(run_folder, entry)
+    scores = read_scores(path, hint=AGAIN)
+    if len(scores) != entry["questions"]:
+        raise DamagedFile(path, f"holds {len(scores):,} scores of {entry['questions']:,} questions", AGAIN)
+    return scores
+
+
+def check_benchmark_scores(run_folder: Path, entry: Mapping[str, Any]) -> Path:
+    """Returns the file of a benchmark's scores; it holds what was written, as far as there is a digest of it.
+
+    Raises:
+        DamagedFile: It is missing or damaged, or its name leads out of the run's folder.
+    """
+    path = inside(run_folder, entry["file"], run_folder / SCORES)
+    if not path.is_file():
+        raise DamagedFile(path, "no such scores", AGAIN)
+    if entry.get("digest") is not None:
+        check_file(path, FileDigest.from_plain(entry["digest"], run_folder / SCORES, hint=AGAIN), AGAIN)
+    return path
 
 
 def read_training(run_folder: Path) -> Training | None:
     """Returns what training took, or None if it is not finished.
 
     Raises:
-        CobraError: The file is damaged.
+        DamagedFile: The file is damaged.
     """
-    figures = _read_result(run_folder / TRAINING)
-    return None if figures is None else Training(**figures)
+    figures = _read(run_folder / TRAINING, TrainingFigures, AGAIN)
+    return None if figures is None else Training(**{name: figures[name] for name in _FIGURES if name in figures})
+
+
+def saved_files(run_folder: Path) -> dict[str, FileDigest]:
+    """Returns the digests of the small files of a trained model that `read_training` tells of; older runs have none.
+
+    Raises:
+        DamagedFile: The file is damaged.
+    """
+    figures = _read(run_folder / TRAINING, TrainingFigures, AGAIN) or {}
+    listed = figures.get("files") or {}
+    return {name: FileDigest.from_plain(plain, run_folder / TRAINING, hint=AGAIN) for name, plain in listed.items()}
 
 
 def is_scored(run_folder: Path, what: str) -> bool:
@@ -144,20 +196,18 @@ def read_metrics(run_folder: Path, last: int = 0) -> list[dict[str, Any]]:
     return entries[::-1]
 
 
-_DAMAGED = (OSError, ValueError, KeyError, TypeError, RecursionError)
+_FIGURES = frozenset(field.name for field in fields(Training))
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
-    if not path.exists():
-        return None
-    content = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(content, dict):
-        raise TypeError("not a mapping")
-    return content
-
-
-def _read_result(path: Path) -> dict[str, Any] | None:
+def _read(path: Path, shape: type[Stored], hint: str, what: str = "") -> dict[str, Any] | None:
+    """Returns the mapping of a file without its seal, or None where there is no file."""
     try:
-        return _read_json(path)
-    except _DAMAGED as error:
-        raise CobraError(f"damaged: {error}", where=str(path), hint="Delete it and run again.") from error
+        mapping = read_sealed_json(path, hint=hint)
+        check_shape(mapping, shape, path, hint)
+    except FileNotFoundError:
+        return None
+    except DamagedFile as error:
+        if not what:
+            raise
+        raise DamagedFile(error.where, f"{what}{error.message}", error.hint) from error
+    return mapping if shape in (StudyManifest, RunManifest) else without_seal(mapping)

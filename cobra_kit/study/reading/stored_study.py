@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from cobra_kit.arguments import text
-from cobra_kit.errors import CobraError
+from cobra_kit.errors import CobraError, DamagedFile, RecipeError
+from cobra_kit.files import is_sealed, read_utf8
 from cobra_kit.formatting import did_you_mean, nearest
+from cobra_kit.recipe.yaml_reader import parse_yaml
 from cobra_kit.report import PaperReference
 from cobra_kit.study.folder import MANIFEST, RECIPE, StudyFolder
 from cobra_kit.study.plan.study_plan import run_name
-from cobra_kit.study.reading.stored_files import SPLIT, damaged_study, is_scored, read_run_manifest, read_study_manifest
+from cobra_kit.study.reading.shapes import ReportedRecipe, check_shape
+from cobra_kit.study.reading.stored_files import (
+    AGAIN,
+    SPLIT,
+    check_study_file,
+    damaged_study,
+    is_scored,
+    read_run_manifest,
+    read_study_manifest,
+)
+
+_NO_DIGESTS = "the study was written before files carried digests: damage to its files may go unnoticed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +92,13 @@ class StoredStudy:
     def run_manifests(self) -> Iterator[Mapping[str, Any]]:
         """Yields what the numbers of its runs depend on, of those that are begun."""
         for run in self.runs:
-            with suppress(CobraError):  # damaged: `run` says so
-                if (manifest := read_run_manifest(self.folder.run(run))) is not None:
-                    yield manifest
+            if (manifest := read_run_manifest(self.folder.run(run))) is not None:
+                yield manifest
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Returns what whoever reads it should know."""
+        return () if is_sealed(self.manifest) else (_NO_DIGESTS,)
 
     @property
     def factor(self) -> str:
@@ -135,25 +148,28 @@ def read_study(path: Path) -> StoredStudy:
     Raises:
         CobraError: There is none, or what describes it is damaged.
     """
-    manifest = read_study_manifest(path) if (path / RECIPE).is_file() else None
+    manifest = None if _is_run(path) else read_study_manifest(path)
     if manifest is None:
         raise CobraError("no study here", where=str(path), hint=_hint(path))
+    check_study_file(path, RECIPE, manifest)
     try:
-        recipe_text = (path / RECIPE).read_text(encoding="utf-8")
-        recipe = yaml.safe_load(recipe_text)
-        return StoredStudy(
-            path=path,
-            name=str(manifest["study"]),
-            profile=text(manifest["profile"] or "", "profile"),
-            arms=tuple(manifest["arms"]),
-            reference=text(manifest["reference"], "reference"),
-            seeds=tuple(manifest["seeds"]),
-            manifest=manifest,
-            recipe=dict(recipe),
-            recipe_text=recipe_text,
-        )
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, yaml.YAMLError) as error:
+        recipe_text = read_utf8(path / RECIPE, hint=AGAIN)
+        recipe = parse_yaml(recipe_text, str(path / RECIPE)).plain()
+        check_shape(recipe, ReportedRecipe, path / RECIPE, AGAIN)
+    except (RecipeError, DamagedFile) as error:
         raise damaged_study(path, error) from error
+    assert isinstance(recipe, dict)  # check_shape saw to it
+    return StoredStudy(
+        path=path,
+        name=manifest["study"],
+        profile=manifest["profile"] or "",
+        arms=tuple(manifest["arms"]),
+        reference=manifest["reference"],
+        seeds=tuple(manifest["seeds"]),
+        manifest=manifest,
+        recipe=recipe,
+        recipe_text=recipe_text,
+    )
 
 
 def list_studies(root: Path) -> list[StoredStudy]:
@@ -167,8 +183,12 @@ def list_studies(root: Path) -> list[StoredStudy]:
     return studies
 
 
+def _is_run(path: Path) -> bool:
+    return path.parent.name == "runs" and (path.parent.parent / MANIFEST).is_file()
+
+
 def _hint(path: Path) -> str:
-    if (path.parent.parent / MANIFEST).is_file():
+    if _is_run(path):
         return f"This is a run. Its study is {path.parent.parent}"
     root = path if path.is_dir() else path.parent
     near = [str(study.path) for study in list_studies(root)] if root.is_dir() else []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import miniature
 import pytest
-from fake_study import HOSTILE, write_study
+from fake_study import HOSTILE, without_digests, write_study
 from PIL import Image
 
 from cobra_kit.errors import CobraError
@@ -150,7 +150,7 @@ def test_other_data_than_the_runs_gives_no_wrong_images(study: Path) -> None:
 
 
 def test_plugins_that_are_gone_do_not_matter(study: Path) -> None:
-    recipe = study / "recipe.yaml"
+    recipe = without_digests(study) / "recipe.yaml"
     recipe.write_text(recipe.read_text(encoding="utf-8").replace("siglip/tiny", "gone/tiny"), encoding="utf-8")
     view = view_of(study)
     assert view.images_missing == ""
@@ -158,7 +158,7 @@ def test_plugins_that_are_gone_do_not_matter(study: Path) -> None:
 
 
 def test_data_that_are_gone_leave_all_but_the_images(study: Path) -> None:
-    recipe = study / "recipe.yaml"
+    recipe = without_digests(study) / "recipe.yaml"
     recipe.write_text(recipe.read_text(encoding="utf-8").replace("source: scenes", "source: gone"), encoding="utf-8")
     view = view_of(study)
     assert "no data source named 'gone'" in view.images_missing
@@ -178,7 +178,10 @@ def test_hostile_answers_reach_the_page_as_text(tmp_path: Path) -> None:
     [
         (lambda path: shutil.rmtree(path / "runs") or (path / "manifest.json").unlink(), "no study here"),
         (lambda path: (path / "manifest.json").write_text("{"), "what describes the study is damaged"),
-        (lambda path: (path / "manifest.json").write_text('{"study": "x"}'), "KeyError: 'profile'"),
+        (
+            lambda path: (path / "manifest.json").write_text('{"study": "x"}'),
+            "the study is damaged: profile: field required",
+        ),
         (lambda path: (path / "recipe.yaml").write_text("a: [1"), "what describes the study is damaged"),
         (lambda path: (path / "runs/mlp-s7/scores.json").write_text("{"), "damaged"),
         (lambda path: (path / "runs/mlp-s7/scores/test/count.jsonl").unlink(), "no such scores"),
