@@ -11,9 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from cobra_kit.data.rows import HeldOutSplit
-from cobra_kit.errors import CobraError, DamagedFile
+from cobra_kit.errors import CobraError, DamagedFile, UnreadableFile
 from cobra_kit.evaluate.score import read_scores
-from cobra_kit.files import FileDigest, check_file, inside, newest_json_lines, read_sealed_json, without_seal
+from cobra_kit.files import (
+    FileDigest,
+    check_file,
+    inside,
+    newest_json_lines,
+    read_sealed_json,
+    read_small,
+    without_seal,
+)
+from cobra_kit.files.json_lines import LINES_BYTES
 from cobra_kit.statistics import QuestionScore
 from cobra_kit.study.folder import MANIFEST, METRICS, RECIPE, SCORES, TRAINING
 from cobra_kit.study.reading.shapes import (
@@ -188,12 +197,30 @@ def read_metrics(run_folder: Path, last: int = 0) -> list[dict[str, Any]]:
     for entry in newest_json_lines(run_folder / METRICS):
         if last and len(entries) == last:
             break
-        try:
-            _ = entry["stage"], int(entry["step"])
-        except (ValueError, KeyError, TypeError):
-            continue
-        entries.append(entry)
+        if _is_logged(entry):
+            entries.append(entry)
     return entries[::-1]
+
+
+def damaged_metrics(run_folder: Path) -> int:
+    """Returns how many lines of a run's log `read_metrics` leaves out, since they are not as they were written."""
+    try:
+        written = read_small(run_folder / METRICS, LINES_BYTES).count(b"\n")
+    except (OSError, UnreadableFile):
+        return 0
+    return max(0, written - len(read_metrics(run_folder)))
+
+
+def _is_logged(entry: Mapping[str, Any]) -> bool:
+    numbers = [entry[name] for name in ("step", "steps", "seconds", "loss") if name in entry]
+    validation = entry.get("validation") or {}
+    return (
+        isinstance(entry.get("stage"), str)
+        and isinstance(entry.get("step"), int)
+        and isinstance(validation, dict)
+        and all(isinstance(number, int | float) for number in numbers)
+        and isinstance(validation.get("mean", 0.0), int | float)
+    )
 
 
 _FIGURES = frozenset(field.name for field in fields(Training))

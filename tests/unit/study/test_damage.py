@@ -1,0 +1,149 @@
+"""Any damage to any file of a study: the same result, or an error that names the file and whose advice works."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import damaged_study
+import miniature
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import cobra_kit
+from cobra_kit.errors import CobraError
+from cobra_kit.events import Event, StepDone
+from cobra_kit.study.reading.report import study_state
+from cobra_kit.study.reading.status import study_status
+
+FAST_EXAMPLES = 100
+MANY_EXAMPLES = int(os.environ.get("COBRA_KIT_DAMAGE_EXAMPLES", "2000"))
+CONTROL = "shuffled-images"
+RECIPE = (
+    miniature.ABLATION.replace("steps: 20", "steps: 6")
+    .replace("train: 60, val: 20, test: 24", "train: 16, val: 6, test: 8")
+    .replace("{every_steps: 10, questions: 12}", "{every_steps: 3, questions: 4}")
+    .replace("max_new_tokens: 4", "max_new_tokens: 2")
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the commands say about a study."""
+
+    table: dict[str, Any] | None
+    missing: tuple[str, ...]
+    trials: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Studies:
+    """A study in several states, and what becomes of each when its command is given again."""
+
+    recipe: Path
+    folders: dict[str, Path]
+    table: dict[str, Any]
+
+
+class Stopped(Exception):
+    """Stands for a process that was killed."""
+
+
+@pytest.fixture(scope="module")
+def studies(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Studies:
+    root = tmp_path_factory.mktemp("damage")
+    recipe = miniature.write(root, RECIPE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COBRA_KIT_CACHE", str(cache))
+
+        def stop(event: Event) -> None:
+            if isinstance(event, StepDone) and event.arm == "linear-s7" and event.step == 4:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            cobra_kit.run(recipe, out=root / "training", control=CONTROL, report=stop)
+        shutil.copytree(root / "training", root / "finished")
+        table = cobra_kit.run(recipe, out=root / "finished", control=CONTROL)
+    answering = shutil.copytree(root / "finished", root / "answering") / "runs" / "linear-s7"
+    (answering / "scores.json").unlink()
+    shutil.rmtree(answering / "scores")
+    for file in (answering / "predictions" / "test").glob("*.jsonl"):
+        lines = file.read_bytes().splitlines(keepends=True)
+        file.write_bytes(b"".join(lines[: len(lines) // 2]))
+    folders = {name: root / name for name in ("finished", "training", "answering")}
+    return Studies(recipe, folders, miniature.without_times(table))
+
+
+def outcome(study: Path) -> Outcome:
+    state = study_state(study)
+    table = None if state.table is None else miniature.without_times(state.table)
+    status = study_status(study)
+    trials = tuple((trial.name, trial.state) for trial in status.trials)
+    return Outcome(table, tuple(line.replace(str(study), "") for line in state.missing), trials)
+
+
+def names(text: str, study: Path, file: str) -> bool:
+    """Returns whether a text names a damaged file, or the folder that is one thing with it, such as a cache."""
+    places = [study / file, *(place for place in (study / file).parents if study in place.parents)]
+    return any(str(place) in text for place in places if place.name not in ("runs", "features", "shared"))
+
+
+def check(studies: Studies, kind_of_study: str, file: str, kind: str, place: float, value: int) -> None:
+    source = studies.folders[kind_of_study]
+    before = outcome(source)
+    with tempfile.TemporaryDirectory() as folder:
+        study = damaged_study.copy_study(source, Path(folder) / "study")
+        damaged_study.damage(study / file, kind, place, value)
+        try:
+            seen = outcome(study)
+        except CobraError as error:
+            assert names(str(error), study, file), f"the error does not name {file}: {error}"
+            damaged_study.follow(error, study)
+        else:
+            assert seen.table == before.table
+            told = set(seen.missing) - set(before.missing)
+            assert all(file in line for line in told), told
+        try:
+            table = cobra_kit.run(studies.recipe, out=study, control=CONTROL)
+        except CobraError as error:
+            assert names(str(error), study, file), f"the error does not name {file}: {error}"
+            damaged_study.follow(error, study)
+            table = cobra_kit.run(studies.recipe, out=study, control=CONTROL)
+        assert miniature.without_times(table) == studies.table
+        assert outcome(study).table == studies.table
+
+
+damages = st.tuples(
+    st.sampled_from(["finished"] * 6 + ["training", "answering"]),
+    st.floats(0, 1),
+    st.sampled_from(damaged_study.KINDS),
+    st.floats(0, 1),
+    st.integers(0, 255),
+)
+
+
+def example(studies: Studies, drawn: tuple[str, float, str, float, int]) -> None:
+    kind_of_study, which, kind, place, value = drawn
+    files = damaged_study.files_of(studies.folders[kind_of_study])
+    check(studies, kind_of_study, files[int(which * (len(files) - 1))], kind, place, value)
+
+
+quietly = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
+
+
+@settings(quietly, max_examples=FAST_EXAMPLES)
+@given(drawn=damages)
+def test_any_damage_is_named_or_harmless(studies: Studies, drawn: tuple[str, float, str, float, int]) -> None:
+    example(studies, drawn)
+
+
+@pytest.mark.slow
+@settings(quietly, max_examples=MANY_EXAMPLES)
+@given(drawn=damages)
+def test_any_damage_of_thousands(studies: Studies, drawn: tuple[str, float, str, float, int]) -> None:
+    example(studies, drawn)
