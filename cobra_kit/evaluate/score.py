@@ -156,39 +156,37 @@ def _stored(scored: QuestionScore) -> dict[str, Any]:
     return {"picture" if key == "image" else key: value for key, value in asdict(scored).items()}
 
 
-def _score_of(line: Mapping[str, Any]) -> QuestionScore:
-    return QuestionScore(**{_NOW.get(key, key): value for key, value in line.items()})
+_TEXTS = ("question_id", "image", "prediction", "answer", "group")
+_AGAIN = "Delete it and give the study's command again; what is missing is scored again."
 
 
-def read_scores(path: Path, *, hint: str = "Delete it and give the study's command again.") -> list[QuestionScore]:
+def read_scores(path: Path, *, hint: str = _AGAIN) -> list[QuestionScore]:
     """Returns what `write_scores` wrote.
 
     Args:
         path: The file.
-        hint: What to do about a missing or damaged one.
+        hint: What to do where it is missing or damaged.
 
     Raises:
         DamagedFile: The file is missing or damaged.
+        UnreadableFile: It cannot be read now.
     """
-    if not path.is_file():
+    if not path.exists():
         raise DamagedFile(path, "no such scores", hint)
-    scores: list[QuestionScore] = []
-    for number, line in enumerate(read_json_lines(path, hint=hint), start=1):
-        try:
-            scored = _score_of(line)
-        except TypeError as error:
-            raise DamagedFile(f"{path}:{number}", f"not a file of scores: {error}", hint) from error
-        if problem := _problem(scored):
-            raise DamagedFile(f"{path}:{number}", f"not a file of scores: {problem}", hint)
-        scores.append(scored)
-    return scores
+    lines = read_json_lines(path, hint=hint)
+    return [_score_of(line, f"{path}:{number}", hint) for number, line in enumerate(lines, start=1)]
 
 
-def _problem(scored: QuestionScore) -> str | None:
-    texts = (scored.question_id, scored.image, scored.prediction, scored.answer, scored.group)
-    if not all(isinstance(value, str) for value in texts):
-        return "what should be texts is not"
+def _score_of(line: Mapping[str, Any], where: str, hint: str) -> QuestionScore:
+    try:
+        scored = QuestionScore(**{_NOW.get(key, key): value for key, value in line.items()})
+    except TypeError as error:
+        raise DamagedFile(where, f"not a file of scores: {error}", hint) from error
     numbers = (scored.score, 0.0 if scored.confidence is None else scored.confidence)
-    if not all(isinstance(value, int | float) for value in numbers):
-        return "a score is no number"
-    return None
+    if not all(isinstance(getattr(scored, name), str) for name in _TEXTS) or not all(map(_is_number, numbers)):
+        raise DamagedFile(where, "not a file of scores: a text or a number is of another type", hint)
+    return scored
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

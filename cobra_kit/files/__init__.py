@@ -12,7 +12,16 @@ from cobra_kit.files.json_lines import (
     newest_json_lines,
     read_json_lines,
 )
-from cobra_kit.files.reading import damage_as, parse_json, read_json, read_mapping, read_small, read_utf8
+from cobra_kit.files.reading import (
+    damage_as,
+    decode_utf8,
+    parse_json,
+    read_json,
+    read_mapping,
+    read_small,
+    read_utf8,
+    refuse_irregular,
+)
 from cobra_kit.files.sealed import (
     FileDigest,
     bytes_digest,
@@ -40,6 +49,7 @@ __all__ = [
     "contents",
     "cut_torn_line",
     "damage_as",
+    "decode_utf8",
     "expanded",
     "file_digest",
     "folder_beside",
@@ -55,6 +65,7 @@ __all__ = [
     "read_sealed_json",
     "read_small",
     "read_utf8",
+    "refuse_irregular",
     "refuse_links_out",
     "remove_leftovers",
     "replace_folder",

@@ -20,6 +20,7 @@ from cobra_kit.files import (
     contents,
     is_sealed,
     json_bytes,
+    refuse_links_out,
     write_bytes,
     write_json,
     write_sealed_json,
@@ -82,8 +83,8 @@ def open_study(
         report: Told what a user should know.
 
     Raises:
-        CobraError: Another process holds the folder, it belongs to another recipe, holds other things, or cannot be
-            written.
+        CobraError: Another process holds the folder, it belongs to another recipe, holds other things or links that
+            lead out of it, or cannot be written.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -92,6 +93,7 @@ def open_study(
             f"cannot make the study folder: {error.strerror or error}", where=str(path), hint="Choose one with --out."
         ) from error
     _refuse_strangers(path)
+    refuse_links_out(path, 2)
     with held(path, report, shared=shared):
         with locked(path / _SETUP_LOCK, lambda: None):
             if fresh:

@@ -16,6 +16,7 @@ from cobra_kit.evaluate.questions import check_questions
 from cobra_kit.evaluate.score import BenchmarkScore, score
 from cobra_kit.evaluate.validation import Validator
 from cobra_kit.events import Event, Message, Progress, Reporter, for_arm
+from cobra_kit.files import refuse_links_out
 from cobra_kit.model import VisionLanguageModel, compose
 from cobra_kit.model.decoding import Precision
 from cobra_kit.model.seeding import derive_seed
@@ -97,6 +98,7 @@ class _TrialRun:
         missing = mending.unscored(control, self._split)
         begun = read_run_manifest(folder) is not None
         if missing or training is None or not begun:
+            refuse_links_out(folder, 3)
             folder.mkdir(parents=True, exist_ok=True)
             self._report(RunStarted(folder=str(folder)))
             self._check_data()

@@ -23,7 +23,7 @@ from cobra_kit.data.keys import short_hash
 from cobra_kit.data.rows import DataSource
 from cobra_kit.errors import CobraError, DamagedFile
 from cobra_kit.events import Message, Reporter
-from cobra_kit.files import read_sealed_json, write_sealed_json
+from cobra_kit.files import read_sealed_json, refuse_links_out, write_sealed_json
 from cobra_kit.locks import locked
 from cobra_kit.model import VisionLanguageModel
 from cobra_kit.recipe.sections import TrainSection
@@ -134,6 +134,7 @@ def shared_stages(
         def waiting(stage: str = prefix.stage) -> None:
             report(Message(text=f"{stage}: another process is training it for this study; waiting"))
 
+        refuse_links_out(place, 3)
         try:
             place.mkdir(parents=True, exist_ok=True)
         except OSError as error:

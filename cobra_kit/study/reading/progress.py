@@ -5,9 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from cobra_kit.errors import UnreadableFile
 from cobra_kit.report.view import RunState, RunView, StageCurve
 from cobra_kit.study.folder import METRICS
-from cobra_kit.study.reading.stored_files import SPLIT, damaged_metrics, is_scored, read_metrics, read_training
+from cobra_kit.study.reading.stored_files import (
+    SPLIT,
+    damaged_metrics,
+    is_scored,
+    read_metrics,
+    read_run_manifest,
+    read_training,
+)
 from cobra_kit.study.reading.stored_study import StoredRun, StoredStudy
 
 
@@ -20,6 +28,10 @@ def missing(study: StoredStudy, finished: StoredStudy | None, runs: tuple[RunVie
     """Returns what is not done, for a report that is made before the end."""
     lines = [f"{run.name}: {_state(run)}" for run in runs if run.state != "finished"]
     for run in study.runs:
+        try:
+            read_run_manifest(study.folder.run(run))
+        except UnreadableFile as error:
+            lines.append(f"{error.where}: {error.message}")
         if damaged := damaged_metrics(study.folder.run(run)):
             file = study.folder.run(run) / METRICS
             lines.append(f"{file}: damaged lines ({damaged}), which the curves leave out")

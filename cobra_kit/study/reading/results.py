@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from cobra_kit.errors import CobraError
 from cobra_kit.evaluate.answers import read_probabilities
 from cobra_kit.evaluate.score import mean_choice_mass
+from cobra_kit.files import inside
 from cobra_kit.report import AblationTable, ArmResult, BenchmarkInfo, build_table
 from cobra_kit.statistics import QuestionScore
-from cobra_kit.study.folder import StudyFolder
+from cobra_kit.study.folder import PREDICTIONS, SCORES, StudyFolder
 from cobra_kit.study.reading.stored_files import (
     AGAIN,
     SPLIT,
@@ -129,4 +130,5 @@ def _choice_mass(run_folder: Path, what: str, name: str, entry: Mapping[str, Any
     if "choice_mass" in entry:
         mass: float | None = entry["choice_mass"]
         return mass
-    return mean_choice_mass(read_probabilities(run_folder / "predictions" / what / f"{name}.jsonl"))
+    file = inside(run_folder, f"{PREDICTIONS}/{what}/{name}.jsonl", run_folder / SCORES, hint=AGAIN)
+    return mean_choice_mass(read_probabilities(file))

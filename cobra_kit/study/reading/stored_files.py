@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cobra_kit.data.rows import HeldOutSplit
-from cobra_kit.errors import CobraError, DamagedFile, UnreadableFile
+from cobra_kit.errors import DamagedFile, UnreadableFile
 from cobra_kit.evaluate.score import read_scores
 from cobra_kit.files import (
     FileDigest,
@@ -25,21 +25,21 @@ from cobra_kit.files import (
 from cobra_kit.files.json_lines import LINES_BYTES
 from cobra_kit.statistics import QuestionScore
 from cobra_kit.study.folder import MANIFEST, METRICS, RECIPE, SCORES, TRAINING
-from cobra_kit.study.reading.shapes import (
-    RunManifest,
-    Stored,
-    StudyManifest,
-    Summary,
-    TrainingFigures,
-    check_shape,
+from cobra_kit.study.reading.stored_forms import (
+    Form,
+    MetricForm,
+    RunManifestForm,
+    StudyManifestForm,
+    SummaryForm,
+    TrainingForm,
+    check_form,
 )
 
 SPLIT: HeldOutSplit = "test"
 """What a table is made of; `val` selects, and is never reported."""
 AGAIN = "Give the study's command again: it makes anew what is missing or damaged, and keeps the rest."
 """What to do about a damaged file that can be made from others."""
-_DAMAGED_STUDY = "what describes the study is damaged: "
-_STUDY_HINT = "Delete it and give the study's command again: it is written anew, and what the runs have done is kept."
+STUDY_HINT = "Delete it and give the study's command again: it is written anew, and what the runs have done is kept."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +82,9 @@ def read_study_manifest(path: Path) -> dict[str, Any] | None:
     """Returns what describes the study in a folder, or None if there is none.
 
     Raises:
-        DamagedFile: It is damaged.
+        UnreadableFile: It is damaged, or cannot be read now.
     """
-    return _read(path / MANIFEST, StudyManifest, _STUDY_HINT, _DAMAGED_STUDY)
+    return _read(path / MANIFEST, StudyManifestForm, "what describes the study is damaged", STUDY_HINT)
 
 
 def check_study_file(path: Path, name: str, manifest: Mapping[str, Any]) -> None:
@@ -93,21 +93,21 @@ def check_study_file(path: Path, name: str, manifest: Mapping[str, Any]) -> None
     Raises:
         DamagedFile: The file is missing, or not what was written.
     """
+    what = "recipe" if name == RECIPE else "lock"
     plain = manifest.get("files", {}).get(name)
-    if plain is None and not (path / name).is_file():
-        raise DamagedFile(path / name, f"{_DAMAGED_STUDY}it is missing", AGAIN)
+    if not (path / name).exists():
+        raise DamagedFile(path / name, f"the study's {what} is missing", AGAIN)
     if plain is None:
         return
     try:
-        check_file(path / name, FileDigest.from_plain(plain, path / MANIFEST, hint=_STUDY_HINT), AGAIN)
+        check_file(path / name, FileDigest.from_plain(plain, path / MANIFEST, hint=STUDY_HINT), AGAIN)
     except DamagedFile as error:
-        raise DamagedFile(path / name, f"{_DAMAGED_STUDY}{error.message}", error.hint) from error
+        raise DamagedFile(path / name, f"the study's {what} is damaged ({error.message})", AGAIN) from error
 
 
-def damaged_study(path: Path, error: CobraError) -> CobraError:
+def damaged_recipe(file: Path, reason: str) -> DamagedFile:
     """Returns the error about a study whose recipe cannot be read."""
-    reason = " ".join(error.message.split())
-    return DamagedFile(path / RECIPE, f"{_DAMAGED_STUDY}{reason}", AGAIN)
+    return DamagedFile(file, f"the study's recipe is damaged ({' '.join(reason.split())})", AGAIN)
 
 
 def read_run_manifest(run_folder: Path) -> dict[str, Any] | None:
@@ -117,7 +117,7 @@ def read_run_manifest(run_folder: Path) -> dict[str, Any] | None:
         DamagedFile: It is damaged.
     """
     hint = "Delete it and give the study's command again: it is written anew, and the rest of the run is kept."
-    return _read(run_folder / MANIFEST, RunManifest, hint, "the run's manifest is damaged: ")
+    return _read(run_folder / MANIFEST, RunManifestForm, "the run's manifest is damaged", hint)
 
 
 def read_summary(run_folder: Path) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def read_summary(run_folder: Path) -> dict[str, Any]:
     Raises:
         DamagedFile: They are damaged.
     """
-    return _read(run_folder / SCORES, Summary, AGAIN) or {}
+    return without_seal(_read(run_folder / SCORES, SummaryForm, "the scores are damaged", AGAIN) or {})
 
 
 def read_benchmark_scores(run_folder: Path, entry: Mapping[str, Any]) -> list[QuestionScore]:
@@ -141,8 +141,9 @@ def read_benchmark_scores(run_folder: Path, entry: Mapping[str, Any]) -> list[Qu
     """
     path = check_benchmark_scores(run_folder, entry)
     scores = read_scores(path, hint=AGAIN)
-    if len(scores) != entry["questions"]:
-        raise DamagedFile(path, f"holds {len(scores):,} scores of {entry['questions']:,} questions", AGAIN)
+    expected = entry.get("questions")
+    if expected is not None and len(scores) != expected:
+        raise DamagedFile(path, f"holds {len(scores):,} scores, {expected:,} were written", AGAIN)
     return scores
 
 
@@ -152,8 +153,8 @@ def check_benchmark_scores(run_folder: Path, entry: Mapping[str, Any]) -> Path:
     Raises:
         DamagedFile: It is missing or damaged, or its name leads out of the run's folder.
     """
-    path = inside(run_folder, entry["file"], run_folder / SCORES)
-    if not path.is_file():
+    path = inside(run_folder, entry["file"], run_folder / SCORES, hint=AGAIN)
+    if not path.exists():
         raise DamagedFile(path, "no such scores", AGAIN)
     if entry.get("digest") is not None:
         check_file(path, FileDigest.from_plain(entry["digest"], run_folder / SCORES, hint=AGAIN), AGAIN)
@@ -166,7 +167,7 @@ def read_training(run_folder: Path) -> Training | None:
     Raises:
         DamagedFile: The file is damaged.
     """
-    figures = _read(run_folder / TRAINING, TrainingFigures, AGAIN)
+    figures = _read(run_folder / TRAINING, TrainingForm, "what training took is damaged", AGAIN)
     return None if figures is None else Training(**{name: figures[name] for name in _FIGURES if name in figures})
 
 
@@ -176,7 +177,7 @@ def saved_files(run_folder: Path) -> dict[str, FileDigest]:
     Raises:
         DamagedFile: The file is damaged.
     """
-    figures = _read(run_folder / TRAINING, TrainingFigures, AGAIN) or {}
+    figures = _read(run_folder / TRAINING, TrainingForm, "what training took is damaged", AGAIN) or {}
     listed = figures.get("files") or {}
     return {name: FileDigest.from_plain(plain, run_folder / TRAINING, hint=AGAIN) for name, plain in listed.items()}
 
@@ -212,29 +213,23 @@ def damaged_metrics(run_folder: Path) -> int:
 
 
 def _is_logged(entry: Mapping[str, Any]) -> bool:
-    numbers = [entry[name] for name in ("step", "steps", "seconds", "loss") if name in entry]
-    validation = entry.get("validation") or {}
-    return (
-        isinstance(entry.get("stage"), str)
-        and isinstance(entry.get("step"), int)
-        and isinstance(validation, dict)
-        and all(isinstance(number, int | float) for number in numbers)
-        and isinstance(validation.get("mean", 0.0), int | float)
-    )
+    try:
+        check_form(MetricForm, entry, METRICS)
+    except DamagedFile:
+        return False
+    return True
 
 
 _FIGURES = frozenset(field.name for field in fields(Training))
 
 
-def _read(path: Path, shape: type[Stored], hint: str, what: str = "") -> dict[str, Any] | None:
-    """Returns the mapping of a file without its seal, or None where there is no file."""
+def _read(path: Path, form: type[Form], problem: str, hint: str) -> dict[str, Any] | None:
+    """Returns the mapping that a file holds, its seal included, or None where there is no file."""
     try:
-        mapping = read_sealed_json(path, hint=hint)
-        check_shape(mapping, shape, path, hint)
+        content = read_sealed_json(path, hint=hint)
+        check_form(form, without_seal(content), path, hint=hint)
     except FileNotFoundError:
         return None
     except DamagedFile as error:
-        if not what:
-            raise
-        raise DamagedFile(error.where, f"{what}{error.message}", error.hint) from error
-    return mapping if shape in (StudyManifest, RunManifest) else without_seal(mapping)
+        raise DamagedFile(path, f"{problem} ({error.message})", hint) from error
+    return content
