@@ -30,7 +30,7 @@ RECIPE = (
     miniature.ABLATION.replace("steps: 20", "steps: 6")
     .replace("train: 60, val: 20, test: 24", "train: 16, val: 6, test: 8")
     .replace("{every_steps: 10, questions: 12}", "{every_steps: 3, questions: 4}")
-    .replace("max_new_tokens: 4", "max_new_tokens: 2")
+    .replace("max_new_tokens: 4", "max_new_tokens: 2\n  benchmarks: [presence, count]")
 )
 
 
