@@ -15,17 +15,21 @@ import damaged_study
 import miniature
 import pytest
 from fake_study import without_digests
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import cobra_kit
+from cobra_kit.cli.entry import main
 from cobra_kit.errors import CobraError
-from cobra_kit.events import Event, StepDone
+from cobra_kit.events import Event, Message, StepDone
+from cobra_kit.recipe import load_recipe
 from cobra_kit.report import AblationTable, build_table
 from cobra_kit.report.html import render_page
+from cobra_kit.study.execution.open_folder import open_study
 from cobra_kit.study.reading import results
 from cobra_kit.study.reading.report import report_view, study_state
 from cobra_kit.study.reading.status import study_status
+from cobra_kit.study.search.search_plan import make_search_plan
 
 FAST_EXAMPLES = 100
 MANY_EXAMPLES = int(os.environ.get("COBRA_KIT_DAMAGE_EXAMPLES", "2000"))
@@ -111,22 +115,26 @@ def attempt(command: Callable[[], Any], study: Path, file: str) -> Any:
     return None
 
 
+def check_same(seen: Outcome, expected: Outcome, file: str) -> None:
+    """Checks that a study says the same, or tells of the file, such as a log that cannot be made again."""
+    assert (seen.table, seen.trials) == (expected.table, expected.trials)
+    assert all(file in line for line in set(seen.missing) - set(expected.missing)), seen.missing
+
+
 def check(studies: Studies, kind_of_study: str, file: str, kind: str, place: float, value: int) -> None:
     source = studies.folders[kind_of_study]
     with tempfile.TemporaryDirectory() as folder:
         study = damaged_study.copy_study(source, Path(folder) / "study")
         damaged_study.damage(study / file, kind, place, value)
         if (seen := attempt(lambda: outcome(study), study, file)) is not None:
-            before = studies.outcomes[kind_of_study]
-            assert seen.table == before.table
-            assert all(file in line for line in set(seen.missing) - set(before.missing)), seen.missing
+            check_same(seen, studies.outcomes[kind_of_study], file)
 
         def run() -> AblationTable:
             return cobra_kit.run(studies.recipe, out=study, control=CONTROL)
 
         table = attempt(run, study, file) or run()
         assert miniature.without_times(table) == studies.table
-        assert outcome(study) == studies.outcomes["finished"]
+        check_same(outcome(study), studies.outcomes["finished"], file)
 
 
 damages = st.tuples(
@@ -144,13 +152,74 @@ def example(studies: Studies, drawn: tuple[str, float, str, float, int]) -> None
     check(studies, kind_of_study, files[int(which * (len(files) - 1))], kind, place, value)
 
 
-quietly = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
+# A failing example is small as it is, and making it smaller would take hours.
+quietly = settings(
+    deadline=None,
+    database=None,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=list(HealthCheck),
+)
 
 
 @settings(quietly, max_examples=FAST_EXAMPLES)
 @given(drawn=damages)
 def test_any_damage_is_named_or_harmless(studies: Studies, drawn: tuple[str, float, str, float, int]) -> None:
     example(studies, drawn)
+
+
+@pytest.mark.parametrize(
+    ("removed", "told"),
+    [
+        (["recipe.yaml"], ["recipe.yaml: the study's recipe is missing; it is written anew"]),
+        (["lock.json"], ["lock.json: the study's lock is missing; it is written anew"]),
+        (["runs/mlp-s7/scores/test/count.jsonl"], ["count.jsonl: no such scores; scored again from the answers"]),
+        (["runs/mlp-s7/lock.json"], ["mlp-s7/lock.json: is missing; written anew"]),
+        (
+            ["runs/mlp-s7/scores/test/count.jsonl", "runs/mlp-s7/model.safetensors"],
+            ["scored again from the answers", "model.safetensors: is missing; taken from the last checkpoint"],
+        ),
+        (["runs/mlp-s7/scores.json", "runs/mlp-s7/predictions/test/count.jsonl"], []),
+        (["runs/mlp-s7/training.json"], []),
+        (["runs/mlp-s7/manifest.json"], []),
+        (["manifest.json"], []),
+        (["trials.journal"], []),
+    ],
+)
+def test_what_is_missing_is_made_from_the_rest_and_told(
+    studies: Studies, tmp_path: Path, removed: list[str], told: list[str]
+) -> None:
+    study = damaged_study.copy_study(studies.folders["finished"], tmp_path / "study")
+    trained = (study / "runs/mlp-s7/checkpoints").stat().st_mtime_ns
+    for name in removed:
+        (study / name).unlink()
+    events: list[Event] = []
+    table = cobra_kit.run(studies.recipe, out=study, control=CONTROL, report=events.append)
+    assert miniature.without_times(table) == studies.table
+    assert all((study / name).is_file() for name in removed)
+    assert (study / "runs/mlp-s7/checkpoints").stat().st_mtime_ns == trained
+    text = "\n".join(event.text for event in events if isinstance(event, Message))
+    assert all(words in text for words in told), text
+    assert not any(isinstance(event, StepDone) for event in events)
+    assert outcome(study) == studies.outcomes["finished"]
+
+
+def test_a_study_without_digests_is_told_once(
+    studies: Studies, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = without_digests(damaged_study.copy_study(studies.folders["finished"], tmp_path / "study"))
+    for command in (["status", str(study)], ["report", str(study), "--format", "csv"]):
+        assert main(command) == 0
+        assert capsys.readouterr().err.count("written before files carried digests") == 1
+    assert miniature.without_times(cobra_kit.run(studies.recipe, out=study, control=CONTROL)) == studies.table
+
+
+def test_a_search_s_page_says_that_its_journal_is_damaged(tmp_path: Path) -> None:
+    text = miniature.search("train.finetune.learning_rate: {choices: [0.001, 0.002]}", sampler={"use": "grid"})
+    with open_study(tmp_path / "study", make_search_plan(load_recipe(miniature.write(tmp_path, text)))):
+        pass
+    (tmp_path / "study" / "trials.journal").write_text("nonsense\n")
+    view = report_view(study_state(tmp_path / "study"))
+    assert any("trials.journal:1: damaged" in line for line in view.missing)
 
 
 @settings(quietly, max_examples=FAST_EXAMPLES)
