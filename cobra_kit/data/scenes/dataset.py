@@ -14,16 +14,17 @@ from PIL import Image
 
 from cobra_kit.data.scenes.benchmark_prompts import Benchmark
 from cobra_kit.data.scenes.cache import cache_key
+from cobra_kit.data.scenes.digests import WorldFiles
 from cobra_kit.data.scenes.generation import MANIFEST, Progress, generate, identity, is_whole
 from cobra_kit.data.scenes.held_out import BENCHMARKS
-from cobra_kit.data.scenes.images import open_images
 from cobra_kit.data.scenes.layout import Scene
 from cobra_kit.data.scenes.names import image_name, parse_name
 from cobra_kit.data.scenes.params import SceneParams
 from cobra_kit.data.scenes.vocabulary import Split
 from cobra_kit.data.scenes.write import ROWS_FILE, SCENES_FILE, SLICES_FILE
-from cobra_kit.errors import CobraError, ImageError
-from cobra_kit.files import user_cache
+from cobra_kit.data.sections import SectionCheck
+from cobra_kit.errors import CobraError, ImageError, UnreadableFile
+from cobra_kit.files import read_sealed_json, user_cache, without_seal
 
 
 def scenes_dataset(
@@ -65,37 +66,45 @@ class SceneDataset:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            self.manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            self.manifest = without_seal(read_sealed_json(folder / MANIFEST))
             self.params = SceneParams.checked(**self.manifest["params"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            self._files = WorldFiles(folder, self.manifest)
+        except (OSError, UnreadableFile, ValueError, KeyError, TypeError) as error:
+            reason = error.message if isinstance(error, UnreadableFile) else str(error)
             raise CobraError(
-                f"no finished scenes here ({error})",
+                f"no finished scenes here ({reason})",
                 where=str(folder),
                 hint="Make them: cobra-kit data scenes --out FOLDER",
             ) from error
-        self._pixels: dict[Split, NDArray[np.uint8]] = {}
+        self._pixels: dict[Split, tuple[NDArray[np.uint8], SectionCheck]] = {}
 
     def pixels(self, split: Split) -> NDArray[np.uint8]:
         """Returns `[n 64 64 3]` uint8, a read-only memory map.
 
         Raises:
             CobraError: The split is empty.
+            DataError: The images are not what was drawn.
         """
-        if split not in self._pixels:
-            self._pixels[split] = open_images(self._split(split))
-        return self._pixels[split]
+        pixels, sections = self._opened(split)
+        if not sections.check_all():
+            raise self._files.damaged_images(self._split(split))
+        return pixels
 
     def array(self, name: str) -> NDArray[np.uint8]:
         """Returns the image with this name, `[64 64 3]` uint8, a view of the memory map.
 
         Raises:
             ImageError: There is no such image.
+            DataError: The images around it are not what was drawn.
         """
         split, index = parse_name(name)
         if index >= self.params.size(split):
             raise ImageError(f"{name}: the split has {self.params.size(split)} pictures", where=str(self.folder))
-        pixels: NDArray[np.uint8] = self.pixels(split)[index]
-        return pixels
+        pixels, sections = self._opened(split)
+        if not sections.check(index):
+            raise self._files.damaged_images(self._split(split))
+        image: NDArray[np.uint8] = pixels[index]
+        return image
 
     def image(self, name: str) -> Image.Image:
         """Returns the image with this name as a Pillow RGB image.
@@ -111,7 +120,7 @@ class SceneDataset:
         Raises:
             CobraError: The split is empty.
         """
-        lines = (self._split(split) / SCENES_FILE).read_text(encoding="utf-8").splitlines()
+        lines = self._files.text(self._split(split) / SCENES_FILE).splitlines()
         return [Scene.from_json(json.loads(line)) for line in lines]
 
     @cached_property
@@ -121,13 +130,13 @@ class SceneDataset:
         Raises:
             CobraError: The train split is empty.
         """
-        rows: list[dict[str, Any]] = _read(self._split("train") / ROWS_FILE)
+        rows: list[dict[str, Any]] = self._files.json(self._split("train") / ROWS_FILE)
         return rows
 
     @cached_property
     def turn_slices(self) -> dict[str, list[str]]:
         """Per row id the slice ("color/1") of each of its question turns."""
-        slices: dict[str, list[str]] = _read(self._split("train") / SLICES_FILE)
+        slices: dict[str, list[str]] = self._files.json(self._split("train") / SLICES_FILE)
         return slices
 
     def benchmark(self, split: Split, name: Benchmark) -> dict[str, Path]:
@@ -148,13 +157,22 @@ class SceneDataset:
             }
         return {"questions": folder / (f"{name}.jsonl" if name == "vsr" else f"{name}.json")}
 
+    def benchmark_texts(self, split: Split, name: Benchmark) -> dict[str, str]:
+        """Returns what the files of `benchmark` hold.
+
+        Raises:
+            CobraError: As `benchmark` does.
+            DataError: A file is not what was written.
+        """
+        return {key: self._files.text(path) for key, path in self.benchmark(split, name).items()}
+
     def question_slices(self, split: Split) -> dict[Benchmark, list[str]]:
         """Returns per benchmark the slice ("color/1") of each question, in file order.
 
         Raises:
             CobraError: The split is empty.
         """
-        slices: dict[Benchmark, list[str]] = _read(self._split(split) / SLICES_FILE)
+        slices: dict[Benchmark, list[str]] = self._files.json(self._split(split) / SLICES_FILE)
         return slices
 
     def export_png(self, folder: Path) -> int:
@@ -177,6 +195,11 @@ class SceneDataset:
         """The splits that have images."""
         return tuple(split for split in ("train", "val", "test", "towers") if self.params.size(split))
 
+    def _opened(self, split: Split) -> tuple[NDArray[np.uint8], SectionCheck]:
+        if split not in self._pixels:
+            self._pixels[split] = self._files.images(self._split(split), self.params.size(split))
+        return self._pixels[split]
+
     def _split(self, split: Split) -> Path:
         if split not in self.splits:
             raise CobraError(
@@ -185,7 +208,3 @@ class SceneDataset:
                 hint=f"Ask for pictures: {split}: 1000. Splits with pictures: {', '.join(self.splits)}",
             )
         return self.folder / split
-
-
-def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))

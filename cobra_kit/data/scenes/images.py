@@ -42,6 +42,14 @@ def draw_chunk(folder: Path, seed: int, split: Split, start: int, stop: int) -> 
 
 
 def open_images(folder: Path) -> NDArray[np.uint8]:
-    """Returns the images as a read-only memory map."""
-    images: NDArray[np.uint8] = np.load(folder / IMAGES_FILE, mmap_mode="r")
+    """Returns the images as a read-only memory map.
+
+    Raises:
+        ValueError: The file is damaged, or no file.
+        OSError: It cannot be read.
+    """
+    path = folder / IMAGES_FILE
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise ValueError("no file")
+    images: NDArray[np.uint8] = np.lib.format.open_memmap(path, mode="r")  # type: ignore[no-untyped-call]
     return images

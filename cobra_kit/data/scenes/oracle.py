@@ -117,11 +117,11 @@ def _bounds(benchmark: Benchmark, asked: Sequence[_Asked], oracle: TextOracle) -
 
 
 def _asked(dataset: SceneDataset, split: Split, benchmark: Benchmark) -> list[_Asked]:
-    files = dataset.benchmark(split, benchmark)
-    text = files["questions"].read_text(encoding="utf-8")
+    texts = dataset.benchmark_texts(split, benchmark)
+    text = texts["questions"]
     slices = dataset.question_slices(split)[benchmark]
     if benchmark == "vqav2":
-        annotations = json.loads(files["annotations"].read_text(encoding="utf-8"))["annotations"]
+        annotations = json.loads(texts["annotations"])["annotations"]
         votes = [[item["answer"] for item in row["answers"]] for row in annotations]
         rows = [(row["question"], answers) for row, answers in zip(json.loads(text)["questions"], votes, strict=True)]
         scored = [(question, _votes(benchmark, answers)) for question, answers in rows]

@@ -191,9 +191,8 @@ class ScenesSource(FormerNames):
         )
 
     def _items(self, split: HeldOutSplit, form: Form, group: str, choices: tuple[str, ...]) -> Iterator[_Item]:
-        files = self.dataset.benchmark(split, form)
+        texts = self.dataset.benchmark_texts(split, form)
         slices = self.dataset.question_slices(split)[form]
-        texts = {name: path.read_text(encoding="utf-8") for name, path in files.items()}
         for (number, image, text, annotation), part in zip(_READERS[form](texts, split), slices, strict=True):
             wording = prompt(form, text, self.dataset.params.prompts)
             question = Question(f"{group}/{number}" if group else str(number), image, wording, choices)
