@@ -154,12 +154,12 @@ def _unreadable(path: Path, error: BaseException) -> WeightsError:
     return WeightsError(f"cannot be read: {reason}", where=str(path), hint=hint)
 
 
-def _damaged(path: Path, reason: object) -> WeightsError:
+def _damaged(path: Path, reason: object, hint: str = _REMEDY) -> WeightsError:
     size = path.stat().st_size
     return DamagedWeightsError(
         f"the checkpoint is truncated or damaged ({size:,} bytes): {reason}",
         where=str(path),
-        hint=_REMEDY,
+        hint=hint,
     )
 
 
@@ -206,7 +206,11 @@ def _load_safetensors(path: Path) -> dict[str, Tensor]:
         metadata = _metadata(path)
         # Behind the library's own checks of the header, which the digest is found in.
         if DIGEST in metadata and not is_intact(path):
-            raise _damaged(path, "its content is not what was written: the digest differs")
+            raise _damaged(
+                path,
+                "its content is not what was written: the digest differs",
+                f"{_REMEDY} Where a program changed it on purpose, it must leave {DIGEST} out of the header.",
+            )
         return tensors | {alias: tensors[name] for alias, name in _tied(path, metadata, tensors).items()}
     except (OSError, MemoryError) as error:
         raise _unreadable(path, error) from error
