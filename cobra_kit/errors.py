@@ -82,6 +82,26 @@ class TrainingError(CobraError):
     """Training cannot start, go on, or be resumed."""
 
 
+class UnreadableFile(CobraError):
+    """A file cannot be read or used as it stands.
+
+    Args:
+        path: The file, perhaps with a place in it.
+        what: What is wrong; one line.
+        hint: What to do about it: one command or action that helps.
+    """
+
+    def __init__(self, path: object, what: str, hint: str | None = None) -> None:
+        super().__init__(what, where=str(path), hint=hint)
+
+    def __reduce__(self) -> tuple[type[UnreadableFile], tuple[str | None, str, str | None]]:
+        return type(self), (self.where, self.message, self.hint)
+
+
+class DamagedFile(UnreadableFile):
+    """A file is not what whoever wrote it wrote: cut, garbled, of another form or size, or naming what it may not."""
+
+
 _SHORTAGE = {errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 _SHORT_OF_MEMORY = ("DefaultCPUAllocator", "allocate memory", "not enough memory")
 

@@ -1,40 +1,45 @@
-"""Files of JSON lines that grow and survive a kill: a line is whole, its line end included, or it does not count."""
+"""Files of JSON lines that grow and survive a kill: a line is whole, its line end included, or it does not count.
+
+Reading changes nothing, whatever the file is. Only whoever appends to a file of its own cuts off what a killed process
+left of a last line.
+"""
 
 from __future__ import annotations
 
 import errno
-import json
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from cobra_kit.errors import CobraError
-from cobra_kit.files.writing import json_bytes
+from cobra_kit.errors import CobraError, DamagedFile, UnreadableFile
+from cobra_kit.files.reading import as_mapping, parse_json, read_small
+from cobra_kit.files.writing import json_bytes, kind_of_place
+
+LINES_BYTES = 1 << 30
+"""The most that a file of lines holds: millions of answers."""
 
 _BLOCK = 1 << 16
+_HINT = "Something else wrote to this file. Delete it; it is made again."
 
 
-def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """Returns the lines of a file; a last one that was cut short is removed from the file. No file: no lines.
+def read_json_lines(path: Path, *, hint: str = _HINT) -> list[dict[str, Any]]:
+    """Returns the whole lines of a file; a last one that was cut short does not count. No file: no lines.
+
+    Args:
+        path: The file; it stays as it is.
+        hint: What to do about a damaged file.
 
     Raises:
-        CobraError: A line that was written whole is not a JSON mapping.
+        DamagedFile: A line that was written whole is not a JSON mapping, or the file is no regular one.
+        UnreadableFile: It cannot be read now.
     """
-    if not path.exists():
+    try:
+        content = read_small(path, LINES_BYTES, hint=hint)
+    except FileNotFoundError:
         return []
-    cut_torn_line(path)
-    lines = []
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
-        try:
-            lines.append(_mapping(line))
-        except (ValueError, RecursionError) as error:
-            raise CobraError(
-                f"not a line of JSON: {error}",
-                where=f"{path}:{number}",
-                hint="Something else wrote to this file. Delete it; it is made again.",
-            ) from error
-    return lines
+    return [_mapping(line, f"{path}:{number}", hint) for number, line in enumerate(_whole_lines(content), start=1)]
 
 
 def newest_json_lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -43,26 +48,27 @@ def newest_json_lines(path: Path) -> Iterator[dict[str, Any]]:
     What is not a whole mapping is left out; a file that cannot be read has no lines.
     """
     try:
-        content = path.read_bytes()
-    except OSError:
+        content = read_small(path, LINES_BYTES)
+    except (OSError, UnreadableFile):
         return
-    for line in reversed(content[: content.rfind(b"\n") + 1].splitlines()):
+    for line in reversed(_whole_lines(content)):
         try:
-            yield _mapping(line)
-        except (ValueError, RecursionError):
+            yield _mapping(line, path, None)
+        except DamagedFile:
             continue
 
 
 def append_json_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
-    """Adds lines in one write and flushes them to the disk.
+    """Adds lines in one write and flushes them to the disk; what a killed process left of a last line goes first.
 
     Raises:
-        CobraError: The file cannot be written; what was there before stays.
+        CobraError: The file cannot be written, or is a link or no regular file; what was there before stays.
     """
     content = b"".join(json_bytes(line) + b"\n" for line in lines)
     if not content:
         return
     try:
+        cut_torn_line(path)
         append_whole(path, content)
     except OSError as error:
         full = error.errno in {errno.ENOSPC, errno.EDQUOT}
@@ -85,9 +91,11 @@ def append_whole(path: Path, content: bytes, *, sync: bool = True) -> None:
 
     Raises:
         OSError: They cannot be written.
+        DamagedFile: The path is a link, or no regular file.
     """
+    _is_there(path)
     # Unbuffered: what a buffer still held after a full disk would be written by a later flush, in the wrong place.
-    with open(path, "ab", buffering=0) as file:
+    with open(path, "ab", buffering=0, opener=_opened) as file:
         end = os.fstat(file.fileno()).st_size
         try:
             view = memoryview(content)
@@ -101,7 +109,14 @@ def append_whole(path: Path, content: bytes, *, sync: bool = True) -> None:
 
 
 def cut_torn_line(path: Path) -> None:
-    """Removes what a killed process left of a last line."""
+    """Removes what a killed process left of a last line; for the process alone that appends to the file.
+
+    Raises:
+        OSError: The file cannot be read or cut.
+        DamagedFile: The path is a link, or no regular file.
+    """
+    if not _is_there(path):
+        return
     # Opened for reading only: a file without a torn line may be one that nobody may write.
     with path.open("rb") as file:
         size = end = file.seek(0, os.SEEK_END)
@@ -117,8 +132,29 @@ def cut_torn_line(path: Path) -> None:
         os.truncate(path, end)
 
 
-def _mapping(line: bytes) -> dict[str, Any]:
-    value = json.loads(line)
-    if not isinstance(value, dict):
-        raise ValueError("not a mapping")
-    return value
+def _is_there(path: Path) -> bool:
+    """Returns whether there is a file to add to, and refuses what is no regular file of its folder.
+
+    Raises:
+        DamagedFile: A link stands there, or a folder, a pipe, a device.
+    """
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return False
+    if not stat.S_ISREG(mode):
+        words = "a link" if stat.S_ISLNK(mode) else kind_of_place(mode)
+        raise DamagedFile(path, f"is {words}, not a file to add lines to", "Move it away; the file is made again.")
+    return True
+
+
+def _opened(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
+
+
+def _whole_lines(content: bytes) -> list[bytes]:
+    return content[: content.rfind(b"\n") + 1].splitlines()
+
+
+def _mapping(line: bytes, where: Path | str, hint: str | None) -> dict[str, Any]:
+    return as_mapping(parse_json(line, where, nan=True, hint=hint), where, hint=hint)

@@ -6,6 +6,9 @@ import errno
 import json
 import os
 import secrets
+import shutil
+import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +17,8 @@ from typing import Any
 from cobra_kit.errors import CobraError
 
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
+_DEVICES = ("/dev", "/proc")
+_STREAMS = ("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/self/fd/")
 
 
 @contextmanager
@@ -21,15 +26,21 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     """Yields an empty file in the same folder to write to; on leaving, it takes the place of `path`.
 
     A reader sees the old file or the new one, never half of one, and so does whoever comes after a power cut.
-    Whatever goes wrong, the old file stays as it was and the temporary one is removed.
+    Whatever goes wrong, the old file stays as it was and the temporary one is removed. Only a file, or a link to one
+    or to nothing, is replaced; into a device below `/dev` that is named itself, such as `/dev/null`, and into a stream
+    of this process, such as `/dev/stdout`, the content is written at the end, from a file among the temporary ones.
 
     Args:
         path: The file to write; its folder must exist.
 
     Raises:
-        CobraError: The file cannot be written: no such folder, no permission, a full disk.
+        CobraError: The file cannot be written: no such folder, no permission, a full disk, something else in its place.
     """
     path = Path(path)
+    if _is_written_into(path):
+        with _written_into(path) as temporary:
+            yield temporary
+        return
     # Not tempfile: its files are readable by their owner only, and a study folder is often shared.
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
@@ -100,6 +111,53 @@ def sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def _is_written_into(path: Path) -> bool:
+    """Returns whether a place is a device or stream to write into; a file, or nothing, is replaced.
+
+    Raises:
+        CobraError: It is neither.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):  # nothing there, or a link to nothing; another reason shows when it is written
+        return False
+    named = os.path.normpath(os.path.abspath(path))
+    if named.startswith(_STREAMS) and not stat.S_ISDIR(mode):
+        return True
+    if stat.S_ISREG(mode):
+        return False
+    # A link elsewhere may be a stranger's: what somebody else's folder names is no device that the user asked for.
+    if stat.S_ISCHR(mode) and named.startswith(_DEVICES):
+        return True
+    raise CobraError(
+        f"is {kind_of_place(mode)}, not a file that can be replaced", where=str(path), hint="Choose a file's name."
+    )
+
+
+@contextmanager
+def _written_into(path: Path) -> Iterator[Path]:
+    """Yields a temporary file whose content then goes to a device or a stream."""
+    with tempfile.TemporaryDirectory(prefix="cobra-kit-") as folder:
+        temporary = Path(folder) / "content"
+        temporary.touch()
+        yield temporary
+        try:
+            # At the end and not from the start: a stream may be a file in which other output stands already.
+            target = os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_CLOEXEC", 0))
+            with open(target, "wb") as file, open(temporary, "rb") as content:
+                shutil.copyfileobj(content, file)
+        except BrokenPipeError:  # whoever read the stream has stopped
+            raise
+        except OSError as error:
+            raise CobraError(f"cannot write: {error}", where=str(path), hint=_hint(error, path)) from error
+
+
+def kind_of_place(mode: int) -> str:
+    """Returns what stands at a place that is no regular file, by its mode: `a folder`, `a named pipe`, `a device`."""
+    kinds = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"))
+    return next((words for is_kind, words in kinds if is_kind(mode)), "a device")
 
 
 def _hint(error: OSError, path: Path) -> str:

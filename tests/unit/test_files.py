@@ -4,6 +4,8 @@ import errno
 import json
 import os
 import stat
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -218,3 +220,40 @@ def test_a_home_that_cannot_be_written_is_as_none(homeless: Path, monkeypatch: p
 def test_a_path_below_a_home_that_is_not_there_stays_as_it_is(homeless: Path) -> None:
     assert expanded("~/weights") == Path("~/weights")
     assert expanded("~nobody-at-all/weights") == Path("~nobody-at-all/weights")
+
+
+def test_a_device_is_written_into_and_stays(tmp_path: Path) -> None:
+    before = os.stat("/dev/null")
+    write_text("/dev/null", "x")
+    assert os.path.samestat(os.stat("/dev/null"), before)
+    assert list(Path("/dev").glob(".null*")) == []
+
+
+def test_a_stream_of_this_process_is_written_to_behind_what_stands_there(tmp_path: Path) -> None:
+    code = "from cobra_kit.files import write_text; print('table', flush=True); write_text('/dev/stdout', 'page')"
+    command = [sys.executable, "-c", code]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "table\npage"
+    with (tmp_path / "log").open("w") as log:
+        subprocess.run(command, stdout=log, check=True)
+    assert (tmp_path / "log").read_text() == "table\npage"
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "null").symlink_to("/dev/null")
+    (tmp_path / "link").symlink_to("folder")
+    cases = {"folder": "a folder", "link": "a folder", "pipe": "a named pipe", "null": "a device"}
+    for name, words in cases.items():
+        with pytest.raises(CobraError, match=f"{name}: is {words}, not a file that can be replaced"):
+            write_text(tmp_path / name, "x")
+    assert sorted(os.listdir(tmp_path)) == sorted(cases)
+
+
+def test_a_link_is_replaced_and_what_it_leads_to_stays(tmp_path: Path) -> None:
+    (tmp_path / "diary").write_text("dear diary")
+    (tmp_path / "report.html").symlink_to("diary")
+    write_text(tmp_path / "report.html", "page")
+    assert (tmp_path / "diary").read_text() == "dear diary"
+    assert (tmp_path / "report.html").read_text() == "page"
+    assert not (tmp_path / "report.html").is_symlink()

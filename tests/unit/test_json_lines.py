@@ -21,7 +21,9 @@ def test_a_torn_line_is_cut_by_its_owner_and_passed_over_by_others(tmp_path: Pat
     assert list(newest_json_lines(path)) == [{"a": 2}, {"a": 1}]
     assert path.read_bytes() == whole + torn
     assert read_json_lines(path) == [{"a": 1}, {"a": 2}]
-    assert path.read_bytes() == whole
+    assert path.read_bytes() == whole + torn  # reading changes nothing
+    append_json_lines(path, [{"a": 3}])
+    assert path.read_bytes() == whole + b'{"a": 3}\n'
 
 
 @pytest.mark.parametrize("content", [b"", b"x", b"x" * 200_000])
@@ -36,12 +38,33 @@ def test_no_file_has_no_lines(tmp_path: Path) -> None:
     assert read_json_lines(tmp_path / "a.jsonl") == list(newest_json_lines(tmp_path / "a.jsonl")) == []
 
 
-@pytest.mark.parametrize("line", [b"no JSON", b"[1]", b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize("line", [b"no JSON", b"[1]", b"\xff", b"[" * 100_000, b"\0" * 4096])
 def test_a_whole_line_that_is_no_mapping_is_an_error_for_its_owner(tmp_path: Path, line: bytes) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{"a": 1}\n' + line + b'\n{"a": 2}\n')
     assert list(newest_json_lines(path)) == [{"a": 2}, {"a": 1}]
-    with pytest.raises(CobraError, match=r"a.jsonl:2: not a line of JSON"):
+    with pytest.raises(CobraError, match=r"a.jsonl:2: .*\n +Something else wrote"):
+        read_json_lines(path)
+
+
+def test_lines_are_added_to_a_file_of_the_folder_alone(tmp_path: Path) -> None:
+    diary, pipe = tmp_path / "diary", tmp_path / "pipe.jsonl"
+    diary.write_text("dear diary", "utf-8")
+    (tmp_path / "a.jsonl").symlink_to(diary)
+    os.mkfifo(pipe)
+    for path, words in ((tmp_path / "a.jsonl", "a link"), (pipe, "a named pipe"), (tmp_path, "a folder")):
+        with pytest.raises(CobraError, match=f"is {words}, not a file to add lines to"):
+            append_json_lines(path, [{"a": 1}])
+        with pytest.raises(CobraError, match=f"is {words}, not a file to add lines to"):
+            cut_torn_line(path)
+    assert diary.read_text("utf-8") == "dear diary"
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    os.mkfifo(path)
+    assert list(newest_json_lines(path)) == []
+    with pytest.raises(CobraError, match="is a named pipe, not a file"):
         read_json_lines(path)
 
 
