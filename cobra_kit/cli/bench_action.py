@@ -23,6 +23,7 @@ from cobra_kit.cli.bench_text import render
 from cobra_kit.cli.exit_codes import INTERRUPTED, OK
 from cobra_kit.errors import CobraError
 from cobra_kit.files import write_text
+from cobra_kit.formatting import escaped_json
 from cobra_kit.model.device import device_named
 
 PAGE = "bench.html"
@@ -101,7 +102,7 @@ def bench(arguments: BenchArguments) -> int:
     if out is not None:
         _write(result, out)
     if arguments.as_json:
-        typer.echo(json.dumps(to_plain(result), indent=2, ensure_ascii=False))
+        typer.echo(escaped_json(json.dumps(to_plain(result), indent=2, ensure_ascii=False)))
     else:
         typer.echo("\n".join(render(result, columns.width() or 80)))
     return _status(result, recipe)
