@@ -178,8 +178,9 @@ def test_hostile_answers_reach_the_page_as_text(tmp_path: Path) -> None:
     [
         (lambda path: shutil.rmtree(path / "runs") or (path / "manifest.json").unlink(), "no study here"),
         (lambda path: (path / "manifest.json").write_text("{"), "what describes the study is damaged"),
-        (lambda path: (path / "manifest.json").write_text('{"study": "x"}'), "KeyError: 'profile'"),
-        (lambda path: (path / "recipe.yaml").write_text("a: [1"), "what describes the study is damaged"),
+        (lambda path: (path / "manifest.json").write_text('{"study": "x"}'), "profile: field required"),
+        (lambda path: (path / "recipe.yaml").write_text("a: [1"), "the study's recipe is damaged"),
+        (lambda path: (path / "recipe.yaml").unlink(), "the study's recipe is missing"),
         (lambda path: (path / "runs/mlp-s7/scores.json").write_text("{"), "damaged"),
         (lambda path: (path / "runs/mlp-s7/scores/test/count.jsonl").unlink(), "no such scores"),
     ],
