@@ -18,6 +18,7 @@ from cobra_kit.estimate.datasets import BY_SETTING
 from cobra_kit.files import expanded
 from cobra_kit.interfaces import Backbone, Component
 from cobra_kit.model import VisionLanguageModel
+from cobra_kit.names import install_command
 from cobra_kit.paper import COLUMN_LABELS, column_label, paper_table
 from cobra_kit.recipe import Recipe, ResolvedRecipe
 from cobra_kit.recipe.parts import ResolvedPart
@@ -40,7 +41,7 @@ class Missing:
 def missing_packages(resolved: ResolvedRecipe) -> list[Missing]:
     """Returns the Python packages that components ask for and that are not installed."""
     return [
-        Missing(f"package {requirement} for {part.component.qualified}: {state}", (f"pip install {requirement!r}",))
+        Missing(f"package {requirement} for {part.component.qualified}: {state}", (install_command([requirement]),))
         for part in resolved.parts.values()
         for requirement, state in part.component.unmet().items()
     ]

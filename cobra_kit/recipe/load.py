@@ -9,6 +9,7 @@ from cobra_kit._plugins import Registry, default_registry
 from cobra_kit.arguments import text, texts
 from cobra_kit.errors import RecipeError
 from cobra_kit.formatting import suggest
+from cobra_kit.names import name_problem
 from cobra_kit.recipe.check import check_structure, format_node
 from cobra_kit.recipe.locate import RecipeSource, find_recipe
 from cobra_kit.recipe.merge import merge
@@ -116,6 +117,10 @@ def _profiles(tree: Node) -> dict[str, Node]:
     for name, changes in node.value.items():
         if not isinstance(changes.value, dict | None):
             raise problem(tree, ("profiles", name), f"expected what the profile changes, found {format_node(changes)}")
+        if (wrong := name_problem(name)) is not None:
+            raise problem(
+                tree, ("profiles", name), f"a profile's name names a folder, and this one {wrong}", "rename the profile"
+            )
         for key in ("extends", "profiles"):
             if key in changes.entries():
                 raise problem(

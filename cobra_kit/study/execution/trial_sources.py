@@ -15,7 +15,7 @@ from cobra_kit.study.search.agree import check_objectives, remarks
 from cobra_kit.study.search.pruning import PER_QUESTION
 from cobra_kit.study.search.search_plan import SearchPlan
 from cobra_kit.study.trial_attributes import NOT_EVALUATED, REPEATS, RUN
-from cobra_kit.trials import NAME, Infeasible, LeasedTrial, TrialSpec
+from cobra_kit.trials import NAME, Infeasible, LeasedTrial, TrialSpec, trial_name
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -110,9 +110,9 @@ class GridTrials:
 
         folder = cache.folder
         names = {
-            str(trial.user_attrs.get(NAME))
+            trial_name(trial, folder.path)
             for trial in study.get_trials(deepcopy=False)
-            if trial.state.name == "COMPLETE"
+            if trial.state.name == "COMPLETE" and NAME in trial.user_attrs
         }
         complete = [run for run in self._study.runs if run.name in names]
         if not complete:
@@ -200,7 +200,7 @@ class SearchTrials:
         held.trial.set_user_attr(RUN, run.name)
         check_feasible(run, sweep.limits)
         if (earlier := finished_before(held.trial)) is not None:
-            held.trial.set_user_attr(REPEATS, str(earlier.user_attrs[NAME]))
+            held.trial.set_user_attr(REPEATS, trial_name(earlier))
             return list(earlier.values)
         pruning = None
         validation = run.evaluate.validation
