@@ -24,6 +24,7 @@ ARM_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_+-]*$"
 
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+.-]*")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+!_-]*")
+_REPOSITORY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}(?:/[A-Za-z0-9_][A-Za-z0-9_.-]{0,95})?")
 _DISTRIBUTION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
@@ -71,6 +72,16 @@ def install_command(requirements: Iterable[str]) -> str:
         return " ".join(["pip", "install", *(shlex.quote(text) if "'" in text else f"'{text}'" for text in wanted)])
     listed = ", ".join(repr(requirement) for requirement in wanted if not is_installable(requirement))
     return f"install {listed} yourself, if you know and trust who made it: it names an address, not a package"
+
+
+def download_command(repository: str, *words: str) -> str:
+    """Returns the command that fetches a repository of the Hugging Face hub.
+
+    What is no name of one, such as `--token`, is not made a command.
+    """
+    if _REPOSITORY.fullmatch(repository) is None:
+        return f"{repository[:60]!a} is no name of a repository"
+    return shlex.join(["hf", "download", repository, *words])
 
 
 def is_pinned_package(name: object, version: object) -> bool:

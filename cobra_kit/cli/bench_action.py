@@ -122,7 +122,7 @@ def _status(result: BenchResult, recipe: str) -> int:
         )
         return INTERRUPTED
     if not result.measurements:
-        laptop = f"cobra-kit bench {recipe} --profile {LAPTOP}"
+        laptop = shlex.join(["cobra-kit", "bench", recipe, "--profile", LAPTOP])
         raise CobraError("nothing of it fits this machine", hint=f"The same architectures in small: {laptop}")
     return OK
 

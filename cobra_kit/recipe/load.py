@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -117,7 +118,7 @@ def _profiles(tree: Node) -> dict[str, Node]:
     for name, changes in node.value.items():
         if not isinstance(changes.value, dict | None):
             raise problem(tree, ("profiles", name), f"expected what the profile changes, found {format_node(changes)}")
-        if (wrong := name_problem(name)) is not None:
+        if (wrong := "begins with a -" if name.startswith("-") else name_problem(name)) is not None:
             raise problem(
                 tree, ("profiles", name), f"a profile's name names a folder, and this one {wrong}", "rename the profile"
             )
@@ -135,7 +136,9 @@ def _choose_profile(tree: Node, profiles: dict[str, Node], profile: str | None) 
         if not profiles or DEFAULT_PROFILE in profiles:
             return DEFAULT_PROFILE if profiles else None
         names = ", ".join(profiles)
-        raise problem(tree, ("profiles",), f"choose a profile: {names}", f"--profile {next(iter(profiles))}")
+        raise problem(
+            tree, ("profiles",), f"choose a profile: {names}", f"--profile {shlex.quote(next(iter(profiles)))}"
+        )
     if profile in profiles:
         return profile
     raise problem(tree, ("profiles",), f"no profile named {profile!r}", suggest(profile, profiles, what="profiles"))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 from cobra_kit.errors import CobraError, RecipeError
 from cobra_kit.events import Reporter, for_arm
+from cobra_kit.names import path_word
 from cobra_kit.recipe.sweep import Direction
 from cobra_kit.study.plan.study_plan import RunPlan, StudyPlan
 from cobra_kit.study.search import GRID, grid, make_pruner, make_sampler, suggest
@@ -119,7 +121,7 @@ class GridTrials:
             raise CobraError(
                 "every trial failed",
                 where=str(folder.path),
-                hint=f"cobra-kit status {folder.path} shows why.",
+                hint=f"{shlex.join(['cobra-kit', 'status', path_word(folder.path)])} shows why.",
             )
         for run in complete:
             # Recorded as finished, and all the same this folder may lack it: the storage is shared with a machine that
