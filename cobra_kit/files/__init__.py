@@ -12,7 +12,18 @@ from cobra_kit.files.json_lines import (
     newest_json_lines,
     read_json_lines,
 )
-from cobra_kit.files.reading import damage_as, parse_json, read_json, read_mapping, read_small, read_utf8
+from cobra_kit.files.reading import (
+    as_mapping,
+    damage_as,
+    decode_utf8,
+    nested_deeper,
+    parse_json,
+    read_json,
+    read_mapping,
+    read_small,
+    read_utf8,
+    refuse_irregular,
+)
 from cobra_kit.files.sealed import (
     FileDigest,
     bytes_digest,
@@ -33,6 +44,7 @@ __all__ = [
     "FileDigest",
     "append_json_lines",
     "append_whole",
+    "as_mapping",
     "atomic_write",
     "bytes_digest",
     "caches_beneath",
@@ -44,6 +56,7 @@ __all__ = [
     "cut_torn_line",
     "damage_as",
     "distrust",
+    "decode_utf8",
     "expanded",
     "file_digest",
     "folder_beside",
@@ -51,6 +64,7 @@ __all__ = [
     "is_sealed",
     "json_bytes",
     "make_private",
+    "nested_deeper",
     "newest_json_lines",
     "parse_json",
     "put_folder",
@@ -60,6 +74,7 @@ __all__ = [
     "read_sealed_json",
     "read_small",
     "read_utf8",
+    "refuse_irregular",
     "refuse_links_out",
     "remove_leftovers",
     "replace_folder",

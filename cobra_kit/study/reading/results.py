@@ -112,8 +112,8 @@ def _scores(run_folder: Path, entry: Mapping[str, Any]) -> list[QuestionScore]:
         CobraError: They are missing, damaged, or not as many as the entry says.
     """
     summary = run_folder / SCORES
-    file = inside(run_folder, entry["file"], summary)
     hint = f"Delete {summary} and run the study again; what is missing is scored again."
+    file = inside(run_folder, entry["file"], summary, hint=hint)
     scores = read_scores(file, hint=hint)
     expected = entry.get("questions")
     if expected is not None and len(scores) != expected:

@@ -19,7 +19,8 @@ MOST_RUNS = 1_000_000
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Arm = Annotated[ArmName, Field(max_length=200)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Seed = Annotated[int, Field(ge=-(2**63), lt=2**64)]
 
 
 class Form(BaseModel):
@@ -35,7 +36,7 @@ class StudyManifestForm(Form):
     profile: Name | None
     arms: list[Arm]
     reference: Arm
-    seeds: list[int]
+    seeds: list[Seed]
     identity: dict[str, Any]
     storage: str | None = None
 
