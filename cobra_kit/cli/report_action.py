@@ -35,6 +35,8 @@ def report(path: Path, *, form: Format, out: Path | None) -> None:
         CobraError: There is no study, its files are damaged, or a format needs a table and no run is finished.
     """
     state = study_state(path)
+    for remark in state.study.remarks:
+        typer.echo(f"note  {remark}", err=True)
     for line in state.missing:
         typer.echo(printable(f"missing  {line}", _LONGEST_LINE), err=True)
     if form is Format.html:

@@ -157,7 +157,7 @@ def _stored(scored: QuestionScore) -> dict[str, Any]:
 
 
 _TEXTS = ("question_id", "image", "prediction", "answer", "group")
-_AGAIN = "Delete it and run the study again; what is missing is scored again."
+_AGAIN = "Delete it and give the study's command again; what is missing is scored again."
 
 
 def read_scores(path: Path, *, hint: str = _AGAIN) -> list[QuestionScore]:
@@ -181,10 +181,10 @@ def _score_of(line: Mapping[str, Any], where: str, hint: str) -> QuestionScore:
     try:
         scored = QuestionScore(**{_NOW.get(key, key): value for key, value in line.items()})
     except TypeError as error:
-        raise DamagedFile(where, f"not a score: {error}", hint) from error
+        raise DamagedFile(where, f"not a file of scores: {error}", hint) from error
     numbers = (scored.score, 0.0 if scored.confidence is None else scored.confidence)
     if not all(isinstance(getattr(scored, name), str) for name in _TEXTS) or not all(map(_is_number, numbers)):
-        raise DamagedFile(where, "not a score: a text or a number is of another type", hint)
+        raise DamagedFile(where, "not a file of scores: a text or a number is of another type", hint)
     return scored
 
 

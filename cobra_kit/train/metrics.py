@@ -9,6 +9,7 @@ from typing import Any
 
 from cobra_kit.errors import DamagedFile, TrainingError
 from cobra_kit.files import append_whole, damage_as, parse_json, read_small, write_text
+from cobra_kit.files.checksums import has_checksum, with_checksum
 from cobra_kit.files.json_lines import LINES_BYTES
 
 
@@ -44,9 +45,9 @@ class Metrics:
         Raises:
             TrainingError: The file cannot be written.
         """
-        line = json.dumps(values, allow_nan=False) + "\n"
+        line = with_checksum(json.dumps(values, allow_nan=False).encode()) + b"\n"
         try:
-            append_whole(self._path, line.encode(), sync=False)  # a step must not wait for the disk
+            append_whole(self._path, line, sync=False)  # a step must not wait for the disk
         except OSError as error:
             raise TrainingError(
                 f"metrics cannot be written: {error}",
@@ -57,6 +58,7 @@ class Metrics:
 
 def _belongs(line: str, stages: Mapping[str, int]) -> bool:
     try:
+        has_checksum(line.rstrip("\r\n").encode())
         entry = parse_json(line, "a line")
         last = stages.get(entry["stage"], 0)
         # A stage without a step begins anew, its first line, of step 0, included.

@@ -23,7 +23,7 @@ from cobra_kit.data.keys import short_hash
 from cobra_kit.data.rows import DataSource
 from cobra_kit.errors import CobraError, DamagedFile
 from cobra_kit.events import Message, Reporter
-from cobra_kit.files import read_sealed_json, refuse_links_out, write_json
+from cobra_kit.files import read_sealed_json, refuse_links_out, write_sealed_json
 from cobra_kit.locks import locked
 from cobra_kit.model import VisionLanguageModel
 from cobra_kit.recipe.sections import TrainSection
@@ -160,7 +160,9 @@ def shared_stages(
             )
             if made_by is None:
                 made_by = run.name
-                write_json(here / DESCRIPTION, {"stage": prefix.stage, "made_by": made_by, "identity": prefix.identity})
+                write_sealed_json(
+                    here / DESCRIPTION, {"stage": prefix.stage, "made_by": made_by, "identity": prefix.identity}
+                )
             else:
                 report(Message(text=f"{prefix.stage}: trained once for this study, by {made_by}"))
         finished.append(SharedStage(here.name, made_by, result.stages[-1]))
@@ -169,11 +171,11 @@ def shared_stages(
 
 def _maker(place: Path) -> str | None:
     """Returns which run finished a stage, or None while nobody has."""
-    file, hint = place / DESCRIPTION, "Delete its folder; the stage is trained again."
+    hint = "Delete it and give the study's command again: it is written anew, and the trained stage is kept."
     try:
-        made_by = read_sealed_json(file, hint=hint).get("made_by")
+        made_by = read_sealed_json(place / DESCRIPTION, hint=hint).get("made_by")
     except FileNotFoundError:
         return None
     if not isinstance(made_by, str):
-        raise DamagedFile(file, "does not say which run made the stage", hint)
+        raise DamagedFile(place / DESCRIPTION, "damaged: it does not say which run made it", hint)
     return made_by

@@ -13,9 +13,10 @@ from cobra_kit.errors import CobraError
 from cobra_kit.recipe.sweep import COSTS
 from cobra_kit.study.reading.stored_files import read_metrics
 from cobra_kit.study.reading.stored_study import StoredStudy, read_study
-from cobra_kit.study.trial_attributes import NOT_EVALUATED, REPEATS, RUN, STUDY_NAME
-from cobra_kit.trials import ERROR, INFEASIBLE, NAME, REASON, open_storage, trial_name
+from cobra_kit.study.trial_attributes import NOT_EVALUATED, REPEATS, RUN, STUDY_NAME, TEXTS
+from cobra_kit.trials import ERROR, INFEASIBLE, NAME, REASON, open_storage, redact_url, trial_name
 from cobra_kit.trials.lease import read_lease
+from cobra_kit.trials.records import DATABASE_HINT, JOURNAL_HINT, check_records
 from cobra_kit.trials.storage import JOURNAL
 from cobra_kit.trials.storage_error import HIDDEN
 
@@ -150,9 +151,12 @@ def stored_trials(stored: StoredStudy, storage: str | None = None) -> Study:
     name = stored.trials_name if storage else STUDY_NAME
     try:
         sampler = optuna.samplers.RandomSampler()  # never asked
-        return optuna.load_study(study_name=name, storage=open_storage(storage, folder), sampler=sampler)
+        study = optuna.load_study(study_name=name, storage=open_storage(storage, folder), sampler=sampler)
     except KeyError as error:
         raise _no_trials(folder, noted) from error
+    where = redact_url(storage) if storage else str(folder / JOURNAL)
+    check_records(study, where, DATABASE_HINT if storage else JOURNAL_HINT, TEXTS)
+    return study
 
 
 def read_status(study: Study, folder: Path, name: str) -> StudyStatus:

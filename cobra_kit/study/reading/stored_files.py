@@ -5,14 +5,26 @@ What is not there yet is None, or empty; what is damaged raises. Whoever writes 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from cobra_kit.data.rows import HeldOutSplit
-from cobra_kit.errors import DamagedFile
-from cobra_kit.files import newest_json_lines, read_sealed_json, without_seal
-from cobra_kit.study.folder import MANIFEST, METRICS, SCORES, TRAINING
+from cobra_kit.errors import DamagedFile, UnreadableFile
+from cobra_kit.evaluate.score import read_scores
+from cobra_kit.files import (
+    FileDigest,
+    check_file,
+    inside,
+    newest_json_lines,
+    read_sealed_json,
+    read_small,
+    without_seal,
+)
+from cobra_kit.files.json_lines import LINES_BYTES
+from cobra_kit.statistics import QuestionScore
+from cobra_kit.study.folder import MANIFEST, METRICS, RECIPE, SCORES, TRAINING
 from cobra_kit.study.reading.stored_forms import (
     Form,
     MetricForm,
@@ -25,6 +37,9 @@ from cobra_kit.study.reading.stored_forms import (
 
 SPLIT: HeldOutSplit = "test"
 """What a table is made of; `val` selects, and is never reported."""
+AGAIN = "Give the study's command again: it makes anew what is missing or damaged, and keeps the rest."
+"""What to do about a damaged file that can be made from others."""
+STUDY_HINT = "Delete it and give the study's command again: it is written anew, and what the runs have done is kept."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +78,6 @@ def condition(control: str | None, split: HeldOutSplit = SPLIT) -> str:
     return f"{split}-{control}" if control else split
 
 
-STUDY_HINT = "`cobra-kit run` with the same recipe and --fresh starts it over."
-"""What to do about a study whose description is damaged."""
-
-_RUN_HINT = "Delete the run's folder; it is run again."
-
-
 def read_study_manifest(path: Path) -> dict[str, Any] | None:
     """Returns what describes the study in a folder, or None if there is none.
 
@@ -78,37 +87,99 @@ def read_study_manifest(path: Path) -> dict[str, Any] | None:
     return _read(path / MANIFEST, StudyManifestForm, "what describes the study is damaged", STUDY_HINT)
 
 
+def check_study_file(path: Path, name: str, manifest: Mapping[str, Any]) -> None:
+    """Checks a file of a study's folder against the digest that its manifest has of it; older ones have none.
+
+    Raises:
+        DamagedFile: The file is missing, or not what was written.
+    """
+    what = "recipe" if name == RECIPE else "lock"
+    plain = manifest.get("files", {}).get(name)
+    if not (path / name).exists():
+        raise DamagedFile(path / name, f"the study's {what} is missing", AGAIN)
+    if plain is None:
+        return
+    try:
+        check_file(path / name, FileDigest.from_plain(plain, path / MANIFEST, hint=STUDY_HINT), AGAIN)
+    except DamagedFile as error:
+        raise DamagedFile(path / name, f"the study's {what} is damaged ({error.message})", AGAIN) from error
+
+
+def damaged_recipe(file: Path, reason: str) -> DamagedFile:
+    """Returns the error about a study whose recipe cannot be read."""
+    return DamagedFile(file, f"the study's recipe is damaged ({' '.join(reason.split())})", AGAIN)
+
+
 def read_run_manifest(run_folder: Path) -> dict[str, Any] | None:
     """Returns what a run's numbers depend on, or None if it is not begun.
 
     Raises:
-        UnreadableFile: It is damaged, or cannot be read now.
+        DamagedFile: It is damaged.
     """
-    return _read(run_folder / MANIFEST, RunManifestForm, "the run's manifest is damaged", _RUN_HINT)
+    hint = "Delete it and give the study's command again: it is written anew, and the rest of the run is kept."
+    return _read(run_folder / MANIFEST, RunManifestForm, "the run's manifest is damaged", hint)
 
 
 def read_summary(run_folder: Path) -> dict[str, Any]:
     """Returns a run's scores by condition and benchmark; empty while nothing is scored.
 
     Raises:
-        UnreadableFile: They are damaged, or cannot be read now.
+        DamagedFile: They are damaged.
     """
-    path = run_folder / SCORES
-    hint = f"Delete {path} and run the study again; what is missing is scored again."
-    summary: dict[str, Any] = without_seal(_read(path, SummaryForm, "the scores are damaged", hint) or {})
-    return summary
+    return without_seal(_read(run_folder / SCORES, SummaryForm, "the scores are damaged", AGAIN) or {})
+
+
+def read_benchmark_scores(run_folder: Path, entry: Mapping[str, Any]) -> list[QuestionScore]:
+    """Returns the scores of a benchmark's questions.
+
+    Args:
+        run_folder: The run's folder.
+        entry: What `read_summary` says about the benchmark.
+
+    Raises:
+        DamagedFile: They are missing or damaged.
+    """
+    path = check_benchmark_scores(run_folder, entry)
+    scores = read_scores(path, hint=AGAIN)
+    expected = entry.get("questions")
+    if expected is not None and len(scores) != expected:
+        raise DamagedFile(path, f"holds {len(scores):,} scores, {expected:,} were written", AGAIN)
+    return scores
+
+
+def check_benchmark_scores(run_folder: Path, entry: Mapping[str, Any]) -> Path:
+    """Returns the file of a benchmark's scores; it holds what was written, as far as there is a digest of it.
+
+    Raises:
+        DamagedFile: It is missing or damaged, or its name leads out of the run's folder.
+    """
+    path = inside(run_folder, entry["file"], run_folder / SCORES, hint=AGAIN)
+    if not path.exists():
+        raise DamagedFile(path, "no such scores", AGAIN)
+    if entry.get("digest") is not None:
+        check_file(path, FileDigest.from_plain(entry["digest"], run_folder / SCORES, hint=AGAIN), AGAIN)
+    return path
 
 
 def read_training(run_folder: Path) -> Training | None:
     """Returns what training took, or None if it is not finished.
 
     Raises:
-        UnreadableFile: The file is damaged, or cannot be read now.
+        DamagedFile: The file is damaged.
     """
-    path = run_folder / TRAINING
-    hint = f"Delete {path} and run the study again; it goes on from the last checkpoint."
-    figures = _read(path, TrainingForm, "what training took is damaged", hint)
-    return None if figures is None else Training(**without_seal(figures))
+    figures = _read(run_folder / TRAINING, TrainingForm, "what training took is damaged", AGAIN)
+    return None if figures is None else Training(**{name: figures[name] for name in _FIGURES if name in figures})
+
+
+def saved_files(run_folder: Path) -> dict[str, FileDigest]:
+    """Returns the digests of the small files of a trained model that `read_training` tells of; older runs have none.
+
+    Raises:
+        DamagedFile: The file is damaged.
+    """
+    figures = _read(run_folder / TRAINING, TrainingForm, "what training took is damaged", AGAIN) or {}
+    listed = figures.get("files") or {}
+    return {name: FileDigest.from_plain(plain, run_folder / TRAINING, hint=AGAIN) for name, plain in listed.items()}
 
 
 def is_scored(run_folder: Path, what: str) -> bool:
@@ -127,16 +198,33 @@ def read_metrics(run_folder: Path, last: int = 0) -> list[dict[str, Any]]:
     for entry in newest_json_lines(run_folder / METRICS):
         if last and len(entries) == last:
             break
-        try:
-            check_form(MetricForm, entry, METRICS)
-        except DamagedFile:
-            continue
-        entries.append(entry)
+        if _is_logged(entry):
+            entries.append(entry)
     return entries[::-1]
 
 
+def damaged_metrics(run_folder: Path) -> int:
+    """Returns how many lines of a run's log `read_metrics` leaves out, since they are not as they were written."""
+    try:
+        written = read_small(run_folder / METRICS, LINES_BYTES).count(b"\n")
+    except (OSError, UnreadableFile):
+        return 0
+    return max(0, written - len(read_metrics(run_folder)))
+
+
+def _is_logged(entry: Mapping[str, Any]) -> bool:
+    try:
+        check_form(MetricForm, entry, METRICS)
+    except DamagedFile:
+        return False
+    return True
+
+
+_FIGURES = frozenset(field.name for field in fields(Training))
+
+
 def _read(path: Path, form: type[Form], problem: str, hint: str) -> dict[str, Any] | None:
-    """Returns the mapping that a file holds, or None where there is no file."""
+    """Returns the mapping that a file holds, its seal included, or None where there is no file."""
     try:
         content = read_sealed_json(path, hint=hint)
         check_form(form, without_seal(content), path, hint=hint)

@@ -47,6 +47,7 @@ class StudyManifestForm(Form):
     seeds: list[Seed]
     identity: dict[str, Any]
     storage: str | None = None
+    files: dict[str, dict[str, Any]] = Field(default={})
 
 
 class SessionForm(Form):
@@ -76,6 +77,7 @@ class ScoreForm(Form):
     choice_mass: Number | None = None
     left_out: Count = 0
     cut_answers: Count = 0
+    digest: dict[str, Any] | None = None
 
 
 class SummaryForm(Form):
@@ -97,6 +99,7 @@ class TrainingForm(Form):
     stages: list[dict[str, Any]]
     shared_seconds: Annotated[Number, Field(ge=0)] = 0.0
     peak_memory_bytes: Count | None = None
+    files: dict[str, dict[str, Any]] = Field(default={})
 
 
 class ValidationForm(Form):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cobra_kit.errors import CobraError, DamagedFile, RecipeError, kind_of
-from cobra_kit.files import read_utf8
+from cobra_kit.files import is_sealed, read_utf8
 from cobra_kit.formatting import did_you_mean, nearest, printable
 from cobra_kit.recipe.locate import RECIPE_BYTES
 from cobra_kit.recipe.yaml_reader import parse_yaml
@@ -18,8 +18,11 @@ from cobra_kit.report import PaperReference
 from cobra_kit.study.folder import MANIFEST, RECIPE, StudyFolder
 from cobra_kit.study.plan.study_plan import run_name
 from cobra_kit.study.reading.stored_files import (
+    AGAIN,
     SPLIT,
     STUDY_HINT,
+    check_study_file,
+    damaged_recipe,
     is_scored,
     read_run_manifest,
     read_study_manifest,
@@ -28,6 +31,7 @@ from cobra_kit.study.reading.stored_forms import MOST_RUNS, RecipeForm, check_fo
 
 _LONGEST_TEXT = 1000
 """Of a recipe's words that stand in tables."""
+_NO_DIGESTS = "the study was written before files carried digests: damage to its files may go unnoticed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +98,14 @@ class StoredStudy:
     def run_manifests(self) -> Iterator[Mapping[str, Any]]:
         """Yields what the numbers of its runs depend on, of those that are begun."""
         for run in self.runs:
-            with suppress(CobraError):  # damaged: `run` says so
+            with suppress(CobraError):  # damaged: `missing` of `progress` says so
                 if (manifest := read_run_manifest(self.folder.run(run))) is not None:
                     yield manifest
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Returns what whoever reads it should know."""
+        return () if is_sealed(self.manifest) else (_NO_DIGESTS,)
 
     @property
     def factor(self) -> str:
@@ -152,6 +161,7 @@ def read_study(path: Path) -> StoredStudy:
         raise CobraError("no study here", where=str(path), hint=_hint(path))
     if len(manifest["arms"]) * len(manifest["seeds"]) > MOST_RUNS or manifest["reference"] not in manifest["arms"]:
         raise DamagedFile(path / MANIFEST, "what describes the study is damaged (its arms or seeds)", STUDY_HINT)
+    check_study_file(path, RECIPE, manifest)
     recipe_text = _recipe_text(path / RECIPE)
     return StoredStudy(
         path=path,
@@ -184,27 +194,20 @@ def _is_run(path: Path) -> bool:
 
 def _recipe_text(file: Path) -> str:
     try:
-        return read_utf8(file, RECIPE_BYTES, hint=STUDY_HINT)
-    except FileNotFoundError as error:
-        raise DamagedFile(file, "the study's recipe is missing", STUDY_HINT) from error
+        return read_utf8(file, RECIPE_BYTES, hint=AGAIN)
     except DamagedFile as error:
-        raise DamagedFile(file, f"the study's recipe is damaged ({error.message})", STUDY_HINT) from error
+        raise damaged_recipe(file, error.message) from error
 
 
 def _recipe(text: str, file: Path) -> dict[str, Any]:
     """Returns the recipe as plain data, as far as it is read without its plugins."""
     try:
         value = parse_yaml(text, str(file)).plain()
-    except RecipeError as error:
-        raise DamagedFile(
-            error.where or file, f"the study's recipe is damaged ({error.message})", STUDY_HINT
-        ) from error
-    if not isinstance(value, dict):
-        raise DamagedFile(file, f"the study's recipe is damaged (it is {kind_of(value)})", STUDY_HINT)
-    try:
+        if not isinstance(value, dict):
+            raise DamagedFile(file, f"it is {kind_of(value)}")
         check_form(RecipeForm, value, file)
-    except DamagedFile as error:
-        raise DamagedFile(file, f"the study's recipe is damaged ({error.message})", STUDY_HINT) from error
+    except (RecipeError, DamagedFile) as error:
+        raise damaged_recipe(file, error.message) from error
     return dict(value)
 
 
