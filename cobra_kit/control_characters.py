@@ -34,6 +34,8 @@ def printable(text: str, limit: int | None = None) -> str:
         text: From a file, a name or a plugin.
         limit: Most characters; the end of what is longer is replaced by `…`. None for no limit.
     """
+    if text.isascii() and text.isprintable():  # nearly always: tables print this of every cell
+        return _shortened(text, limit)
     return _shortened(_cleaned(_BLANKS.sub(" ", _ESCAPES.sub("", text))), limit)
 
 

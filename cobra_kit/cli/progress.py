@@ -147,7 +147,8 @@ def print_message(event: Event, /) -> None:
 
 def print_styled(message: Message, console: Console) -> None:
     """Prints a message above what is drawn on a terminal."""
-    console.print(_message_text(message), markup=False, style="yellow" if message.level == "warning" else "dim")
+    style = "yellow" if message.level == "warning" else "dim"
+    console.print(_message_text(message), markup=False, emoji=False, style=style)
 
 
 def _message_text(message: Message) -> str:

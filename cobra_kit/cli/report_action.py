@@ -17,6 +17,8 @@ from cobra_kit.report import AblationTable, render_csv, render_latex, render_mar
 from cobra_kit.report.html import render_page
 from cobra_kit.study.reading.report import StudyState, report_view, study_state
 
+_LONGEST_LINE = 1000
+
 _TEXTS: dict[Format, Callable[[AblationTable], str]] = {
     Format.markdown: render_markdown,
     Format.csv: render_csv,
@@ -36,7 +38,7 @@ def report(path: Path, *, form: Format, out: Path | None) -> None:
     for remark in state.study.remarks:
         typer.echo(f"note  {remark}", err=True)
     for line in state.missing:
-        typer.echo(printable(f"missing  {line}"), err=True)
+        typer.echo(printable(f"missing  {line}", _LONGEST_LINE), err=True)
     if form is Format.html:
         _page(state, out or state.study.folder.report)
     else:

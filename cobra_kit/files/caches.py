@@ -24,6 +24,7 @@ class _Fallback:
 
     folder: Path | None = None
     announced = False
+    code_announced = False
     ignored: str | None = None
     """The value of the environment variable that was last said to be ignored."""
 
@@ -57,7 +58,13 @@ def code_cache() -> Path:
     if chosen := _chosen_cache():
         return chosen
     own = _own_cache()
-    return own if own is not None and can_be_written(own) else _temporary_place()
+    if own is not None and can_be_written(own):
+        return own
+    place = _temporary_place()
+    if not _Fallback.code_announced:
+        _Fallback.code_announced = True
+        logger.warning("%s: what is compiled is kept in %s", _why_elsewhere(own), place)
+    return place
 
 
 @contextmanager

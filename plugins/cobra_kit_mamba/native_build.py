@@ -10,6 +10,7 @@ place.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import logging
 import os
@@ -181,6 +182,8 @@ def _build_in_cache(
     sources: Mapping[str, bytes], compiler: Compiler, keys: Mapping[Flags, str], folder: Path
 ) -> tuple[Path, Flags]:
     make_private(folder)
+    if (problem := distrust(folder)) is not None:  # somebody was faster than we
+        raise PermissionError(errno.EACCES, problem.reason)
     with tempfile.TemporaryDirectory(prefix=".build-", dir=folder, ignore_cleanup_errors=True) as work:
         path, flags = _compile(sources, compiler, Path(work))
         path.chmod(0o755)  # whatever the umask allows

@@ -123,6 +123,7 @@ def test_code_is_never_kept_at_a_relative_path(
     from cobra_kit.files.caches import _Fallback
 
     monkeypatch.setattr(_Fallback, "ignored", None)
+    monkeypatch.setattr(_Fallback, "code_announced", True)
     for _ in range(2):
         assert code_cache() == tmp_path / "tmp" / f"cobra-kit-{os.getuid()}"
     assert [record.getMessage() for record in caplog.records] == [
@@ -131,12 +132,20 @@ def test_code_is_never_kept_at_a_relative_path(
 
 
 @pytest.mark.parametrize("home", ["", "~", "relative"])
-def test_a_home_that_is_none_is_no_place_for_code(home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_home_that_is_none_is_no_place_for_code(
+    home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from cobra_kit.files.caches import _Fallback
+
+    monkeypatch.setattr(_Fallback, "code_announced", False)
     for name in ("COBRA_KIT_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", home)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    assert code_cache().parent == tmp_path
+    assert [code_cache().parent for _ in range(2)] == [tmp_path, tmp_path]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"there is no home folder: what is compiled is kept in {code_cache()}"
+    ]
 
 
 def test_code_is_never_kept_beneath_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from cobra_kit.errors import CobraError, DamagedFile, RecipeError, kind_of
 from cobra_kit.files import is_sealed, read_utf8
-from cobra_kit.formatting import did_you_mean, nearest
+from cobra_kit.formatting import did_you_mean, nearest, printable
 from cobra_kit.recipe.locate import RECIPE_BYTES
 from cobra_kit.recipe.yaml_reader import parse_yaml
 from cobra_kit.report import PaperReference
@@ -29,6 +29,8 @@ from cobra_kit.study.reading.stored_files import (
 )
 from cobra_kit.study.reading.stored_forms import MOST_RUNS, RecipeForm, check_form
 
+_LONGEST_TEXT = 1000
+"""Of a recipe's words that stand in tables."""
 _NO_DIGESTS = "the study was written before files carried digests: damage to its files may go unnoticed"
 
 
@@ -109,7 +111,8 @@ class StoredStudy:
     def factor(self) -> str:
         """Returns what the arms differ in; empty where there is one arm."""
         factor = self._ablation.get("factor", "")
-        return factor if isinstance(factor, str) else " and ".join(factor)
+        factors = [factor] if isinstance(factor, str) else factor
+        return " and ".join(printable(path, _LONGEST_TEXT) for path in factors)
 
     @property
     def paper(self) -> PaperReference | None:
@@ -122,7 +125,7 @@ class StoredStudy:
     def left_out(self) -> Mapping[str, str]:
         """Returns the arms that are not run, with the reason."""
         reasons: Mapping[str, str] = self._ablation.get("not_meaningful") or {}
-        return reasons
+        return {printable(arm, _LONGEST_TEXT): printable(reason, _LONGEST_TEXT) for arm, reason in reasons.items()}
 
     def finished(self) -> StoredStudy | None:
         """Returns the part that a table can be made of: arms with a finished run, under seeds they share.

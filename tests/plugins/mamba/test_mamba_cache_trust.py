@@ -190,3 +190,15 @@ def test_triton_never_writes_a_folder_named_tilde(
     triton_cache.secure_triton_cache()
     assert os.environ["TRITON_CACHE_DIR"] == str(tmp_path / "cache" / "triton")
     assert not (tmp_path / "~").exists()
+
+
+def test_a_folder_that_somebody_makes_meanwhile_is_left_alone(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def make(folder: Path) -> None:
+        folder.mkdir(parents=True)
+        folder.chmod(0o777)
+
+    monkeypatch.setattr(native_build, "make_private", make)
+    assert cache not in path_used().parents
+    assert "can be written by others" in lines(caplog)[0]
