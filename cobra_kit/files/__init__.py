@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cobra_kit.files.caches import caches_beneath, can_be_written, expanded, user_cache
+from cobra_kit.files.caches import caches_beneath, can_be_written, expanded, forget_oldest, user_cache
 from cobra_kit.files.folders import contents, folder_beside, put_folder, remove_leftovers, replace_folder
 from cobra_kit.files.inside import inside, refuse_links_out
 from cobra_kit.files.json_lines import (
@@ -43,6 +43,7 @@ __all__ = [
     "expanded",
     "file_digest",
     "folder_beside",
+    "forget_oldest",
     "inside",
     "is_sealed",
     "json_bytes",
