@@ -24,7 +24,7 @@ from cobra_kit.model.reads import storage_of, storages_read
 
 _NAN_HOLDERS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 _ANY_IMAGE = (512, 512)
-_PLAIN = bool | int | float | str | type(None)
+_PLAIN = (bool, int, float, str, type(None))
 
 
 class _Watched(NamedTuple):
