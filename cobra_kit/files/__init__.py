@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cobra_kit.files.caches import caches_beneath, can_be_written, expanded, forget_oldest, user_cache
+from cobra_kit.files.caches import caches_beneath, can_be_written, expanded, user_cache
 from cobra_kit.files.folders import contents, folder_beside, put_folder, remove_leftovers, replace_folder
 from cobra_kit.files.inside import inside, refuse_links_out
 from cobra_kit.files.json_lines import (
@@ -12,7 +12,18 @@ from cobra_kit.files.json_lines import (
     newest_json_lines,
     read_json_lines,
 )
-from cobra_kit.files.reading import damage_as, parse_json, read_json, read_mapping, read_small, read_utf8
+from cobra_kit.files.reading import (
+    as_mapping,
+    damage_as,
+    decode_utf8,
+    nested_deeper,
+    parse_json,
+    read_json,
+    read_mapping,
+    read_small,
+    read_utf8,
+    refuse_irregular,
+)
 from cobra_kit.files.sealed import (
     FileDigest,
     bytes_digest,
@@ -31,6 +42,7 @@ __all__ = [
     "FileDigest",
     "append_json_lines",
     "append_whole",
+    "as_mapping",
     "atomic_write",
     "bytes_digest",
     "caches_beneath",
@@ -40,13 +52,14 @@ __all__ = [
     "contents",
     "cut_torn_line",
     "damage_as",
+    "decode_utf8",
     "expanded",
     "file_digest",
     "folder_beside",
-    "forget_oldest",
     "inside",
     "is_sealed",
     "json_bytes",
+    "nested_deeper",
     "newest_json_lines",
     "parse_json",
     "put_folder",
@@ -56,6 +69,7 @@ __all__ = [
     "read_sealed_json",
     "read_small",
     "read_utf8",
+    "refuse_irregular",
     "refuse_links_out",
     "remove_leftovers",
     "replace_folder",

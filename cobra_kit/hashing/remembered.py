@@ -11,7 +11,8 @@ from pathlib import Path
 
 from cobra_kit.errors import CobraError, first_line
 from cobra_kit.events import Message, Reporter
-from cobra_kit.files import forget_oldest, user_cache, write_bytes
+from cobra_kit.files import user_cache, write_bytes
+from cobra_kit.files.caches import forget_oldest
 
 MOST_RECORDS = 2_000_000
 """Files of one folder that are remembered: some 300 MB."""

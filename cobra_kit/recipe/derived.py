@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from cobra_kit.errors import CobraError, first_line
-from cobra_kit.files import forget_oldest, is_sealed, read_sealed_json, user_cache, without_seal, write_sealed_json
+from cobra_kit.files import is_sealed, read_sealed_json, user_cache, without_seal, write_sealed_json
+from cobra_kit.files.caches import forget_oldest
 from cobra_kit.hashing import environment_fingerprint, module_sources, source_fingerprint
 from cobra_kit.plugin import KINDS
 from cobra_kit.recipe.parts import ResolvedPart
