@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cobra_kit import __version__
 from cobra_kit.errors import CobraError
 from cobra_kit.events import Message, Reporter, silent
-from cobra_kit.files import caches_beneath, contents, write_json, write_text
+from cobra_kit.files import caches_beneath, contents, refuse_links_out, write_json, write_text
 from cobra_kit.locks import locked
 from cobra_kit.recipe import SettingDifference, differences
 from cobra_kit.recipe.diff import MISSING
@@ -72,8 +72,8 @@ def open_study(
         report: Told what a user should know.
 
     Raises:
-        CobraError: Another process holds the folder, it belongs to another recipe, holds other things, or cannot be
-            written.
+        CobraError: Another process holds the folder, it belongs to another recipe, holds other things or links that
+            lead out of it, or cannot be written.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -82,6 +82,7 @@ def open_study(
             f"cannot make the study folder: {error.strerror or error}", where=str(path), hint="Choose one with --out."
         ) from error
     _refuse_strangers(path)
+    refuse_links_out(path, 2)
     with held(path, report, shared=shared):
         with locked(path / _SETUP_LOCK, lambda: None):
             if fresh:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import Any
 from cobra_kit.data.keys import short_hash
 from cobra_kit.data.rejects import Rejects
 from cobra_kit.data.rows import DataSource
-from cobra_kit.errors import DataError
-from cobra_kit.files import write_json
+from cobra_kit.errors import DamagedFile, DataError
+from cobra_kit.files import read_sealed_json, write_json
 from cobra_kit.machine import session
 from cobra_kit.study.execution.shared_stages import SharedStage
 from cobra_kit.study.folder import MANIFEST
@@ -70,8 +69,10 @@ def _hold_to_study(features: Path, run: RunPlan, fingerprint: str) -> None:
     settings = run.resolved.plain()["data"]
     file = features / f".data-{short_hash({'data': settings})}.json"
     try:
-        first = json.loads(file.read_text(encoding="utf-8"))["fingerprint"]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):  # the first run of the study, or a damaged file
+        first = read_sealed_json(file).get("fingerprint")
+    except (FileNotFoundError, DamagedFile):  # the first run of the study, or a damaged file
+        first = None
+    if not isinstance(first, str):
         features.mkdir(parents=True, exist_ok=True)
         write_json(file, {"fingerprint": fingerprint, "data": settings})
         return

@@ -16,6 +16,7 @@ from cobra_kit.evaluate.questions import check_questions
 from cobra_kit.evaluate.score import BenchmarkScore, score
 from cobra_kit.evaluate.validation import Validator
 from cobra_kit.events import Event, Message, Progress, Reporter, for_arm
+from cobra_kit.files import refuse_links_out
 from cobra_kit.model import VisionLanguageModel, compose
 from cobra_kit.model.decoding import Precision
 from cobra_kit.model.seeding import derive_seed
@@ -95,6 +96,7 @@ class _TrialRun:
         missing = [asked for asked in dict.fromkeys((None, control)) if not self._is_scored(asked)]
         training = read_training(folder)
         if missing or training is None:
+            refuse_links_out(folder, 3)
             folder.mkdir(parents=True, exist_ok=True)
             self._report(RunStarted(folder=str(folder)))
             self._check_data()

@@ -7,12 +7,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from cobra_kit.errors import CobraError
+from cobra_kit.errors import CobraError, DamagedFile
 from cobra_kit.evaluate.score import mean_choice_mass, read_scores
-from cobra_kit.files import read_json_lines
+from cobra_kit.files import inside, read_json_lines
 from cobra_kit.report import AblationTable, ArmResult, BenchmarkInfo, build_table
 from cobra_kit.statistics import QuestionScore
-from cobra_kit.study.folder import StudyFolder
+from cobra_kit.study.folder import SCORES, StudyFolder
 from cobra_kit.study.reading.stored_files import SPLIT, Training, read_summary, read_training
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def read_summaries(run_folder: Path, what: str) -> dict[str, float]:
 def run_scores(run_folder: Path) -> dict[str, list[QuestionScore]]:
     """Returns a finished run's scored test questions by benchmark."""
     listed = read_summary(run_folder).get(SPLIT, {})
-    return {name: read_scores(run_folder / entry["file"]) for name, entry in listed.items()}
+    return {name: _scores(run_folder, entry) for name, entry in listed.items()}
 
 
 def study_table(plan: StudyPlan | StoredStudy, folder: StudyFolder) -> AblationTable:
@@ -83,7 +83,7 @@ def _arm(
                 if what == "val":
                     continue  # selects, and is never reported
                 into = scores if what == SPLIT else control
-                into.setdefault(name, {})[run.seed] = read_scores(place / entry["file"])
+                into.setdefault(name, {})[run.seed] = _scores(place, entry)
                 if (mass := _choice_mass(place, what, name, entry)) is not None:
                     masses = choice_mass if what == SPLIT else control_choice_mass
                     masses.setdefault(name, {})[run.seed] = mass
@@ -105,6 +105,22 @@ def _arm(
     )
 
 
+def _scores(run_folder: Path, entry: Mapping[str, Any]) -> list[QuestionScore]:
+    """Returns the scored questions of a benchmark's entry in `scores.json`.
+
+    Raises:
+        CobraError: They are missing, damaged, or not as many as the entry says.
+    """
+    summary = run_folder / SCORES
+    hint = f"Delete {summary} and run the study again; what is missing is scored again."
+    file = inside(run_folder, entry["file"], summary, hint=hint)
+    scores = read_scores(file, hint=hint)
+    expected = entry.get("questions")
+    if expected is not None and len(scores) != expected:
+        raise DamagedFile(file, f"holds {len(scores):,} scores, {expected:,} were written", hint)
+    return scores
+
+
 def _benchmark(name: str, entry: Mapping[str, Any]) -> BenchmarkInfo:
     return BenchmarkInfo(
         name=name,
@@ -122,5 +138,6 @@ def _choice_mass(run_folder: Path, what: str, name: str, entry: Mapping[str, Any
     if "choice_mass" in entry:
         mass: float | None = entry["choice_mass"]
         return mass
-    lines = read_json_lines(run_folder / "predictions" / what / f"{name}.jsonl")
+    file = inside(run_folder, f"predictions/{what}/{name}.jsonl", run_folder / SCORES)
+    lines = read_json_lines(file)
     return mean_choice_mass([line.get("probabilities") for line in lines])

@@ -5,15 +5,23 @@ What is not there yet is None, or empty; what is damaged raises. Whoever writes 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cobra_kit.data.rows import HeldOutSplit
-from cobra_kit.errors import CobraError, DataError
-from cobra_kit.files import newest_json_lines
+from cobra_kit.errors import DamagedFile
+from cobra_kit.files import newest_json_lines, read_sealed_json, without_seal
 from cobra_kit.study.folder import MANIFEST, METRICS, SCORES, TRAINING
+from cobra_kit.study.reading.stored_forms import (
+    Form,
+    MetricForm,
+    RunManifestForm,
+    StudyManifestForm,
+    SummaryForm,
+    TrainingForm,
+    check_form,
+)
 
 SPLIT: HeldOutSplit = "test"
 """What a table is made of; `val` selects, and is never reported."""
@@ -55,69 +63,52 @@ def condition(control: str | None, split: HeldOutSplit = SPLIT) -> str:
     return f"{split}-{control}" if control else split
 
 
+STUDY_HINT = "`cobra-kit run` with the same recipe and --fresh starts it over."
+"""What to do about a study whose description is damaged."""
+
+_RUN_HINT = "Delete the run's folder; it is run again."
+
+
 def read_study_manifest(path: Path) -> dict[str, Any] | None:
     """Returns what describes the study in a folder, or None if there is none.
 
     Raises:
-        CobraError: It is damaged.
+        UnreadableFile: It is damaged, or cannot be read now.
     """
-    try:
-        manifest = _read_json(path / MANIFEST)
-        if manifest is not None:
-            _ = manifest["study"], manifest["profile"]
-            manifest["identity"] = dict(manifest["identity"])
-    except _DAMAGED as error:
-        raise damaged_study(path, error) from error
-    return manifest
-
-
-def damaged_study(path: Path, error: Exception) -> CobraError:
-    """Returns the error about a study whose description cannot be read."""
-    reason = " ".join(str(error).split())
-    return CobraError(
-        f"what describes the study is damaged ({type(error).__name__}: {reason})",
-        where=str(path),
-        hint="`cobra-kit run` with the same recipe and --fresh starts it over.",
-    )
+    return _read(path / MANIFEST, StudyManifestForm, "what describes the study is damaged", STUDY_HINT)
 
 
 def read_run_manifest(run_folder: Path) -> dict[str, Any] | None:
     """Returns what a run's numbers depend on, or None if it is not begun.
 
     Raises:
-        DataError: It is damaged.
+        UnreadableFile: It is damaged, or cannot be read now.
     """
-    path = run_folder / MANIFEST
-    try:
-        manifest = _read_json(path)
-        if manifest is not None:
-            _ = manifest["data"], manifest["sessions"]
-    except _DAMAGED as error:
-        raise DataError(
-            f"the run's manifest is damaged ({error})",
-            where=str(path),
-            hint="Delete the run's folder; it is run again.",
-        ) from error
-    return manifest
+    return _read(run_folder / MANIFEST, RunManifestForm, "the run's manifest is damaged", _RUN_HINT)
 
 
 def read_summary(run_folder: Path) -> dict[str, Any]:
     """Returns a run's scores by condition and benchmark; empty while nothing is scored.
 
     Raises:
-        CobraError: They are damaged.
+        UnreadableFile: They are damaged, or cannot be read now.
     """
-    return _read_result(run_folder / SCORES) or {}
+    path = run_folder / SCORES
+    hint = f"Delete {path} and run the study again; what is missing is scored again."
+    summary: dict[str, Any] = without_seal(_read(path, SummaryForm, "the scores are damaged", hint) or {})
+    return summary
 
 
 def read_training(run_folder: Path) -> Training | None:
     """Returns what training took, or None if it is not finished.
 
     Raises:
-        CobraError: The file is damaged.
+        UnreadableFile: The file is damaged, or cannot be read now.
     """
-    figures = _read_result(run_folder / TRAINING)
-    return None if figures is None else Training(**figures)
+    path = run_folder / TRAINING
+    hint = f"Delete {path} and run the study again; it goes on from the last checkpoint."
+    figures = _read(path, TrainingForm, "what training took is damaged", hint)
+    return None if figures is None else Training(**without_seal(figures))
 
 
 def is_scored(run_folder: Path, what: str) -> bool:
@@ -137,27 +128,20 @@ def read_metrics(run_folder: Path, last: int = 0) -> list[dict[str, Any]]:
         if last and len(entries) == last:
             break
         try:
-            _ = entry["stage"], int(entry["step"])
-        except (ValueError, KeyError, TypeError):
+            check_form(MetricForm, entry, METRICS)
+        except DamagedFile:
             continue
         entries.append(entry)
     return entries[::-1]
 
 
-_DAMAGED = (OSError, ValueError, KeyError, TypeError, RecursionError)
-
-
-def _read_json(path: Path) -> dict[str, Any] | None:
-    if not path.exists():
-        return None
-    content = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(content, dict):
-        raise TypeError("not a mapping")
-    return content
-
-
-def _read_result(path: Path) -> dict[str, Any] | None:
+def _read(path: Path, form: type[Form], problem: str, hint: str) -> dict[str, Any] | None:
+    """Returns the mapping that a file holds, or None where there is no file."""
     try:
-        return _read_json(path)
-    except _DAMAGED as error:
-        raise CobraError(f"damaged: {error}", where=str(path), hint="Delete it and run again.") from error
+        content = read_sealed_json(path, hint=hint)
+        check_form(form, without_seal(content), path, hint=hint)
+    except FileNotFoundError:
+        return None
+    except DamagedFile as error:
+        raise DamagedFile(path, f"{problem} ({error.message})", hint) from error
+    return content
