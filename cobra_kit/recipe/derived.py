@@ -76,8 +76,8 @@ def runs_as_on_disk(resolved: ResolvedRecipe) -> bool:
 
 def remembered_sizes(key: str) -> DerivedSizes | None:
     """Returns the sizes that were remembered under a key; None where there are none, or they are damaged."""
-    file = _file(key)
     try:
+        file = _file(key)
         plain = read_sealed_json(file)
     except (OSError, CobraError):
         return None
@@ -92,8 +92,8 @@ def remembered_sizes(key: str) -> DerivedSizes | None:
 
 def remember_sizes(key: str, sizes: DerivedSizes) -> None:
     """Keeps the sizes of a model for the next look at it; warns where the cache cannot be written."""
-    file = _file(key)
     try:
+        file = _file(key)
         file.parent.mkdir(parents=True, exist_ok=True)
         write_sealed_json(file, asdict(sizes))
         forget_oldest(file.parent, MOST_MODELS)

@@ -126,6 +126,15 @@ def test_a_cache_that_cannot_be_written_is_told_about(toy, cache, caplog):
     assert "derived sizes are not kept" in caplog.text
 
 
+def test_without_a_place_for_caches_it_is_built(toy, monkeypatch, caplog):
+    def nowhere():
+        raise CobraError("there is no place for caches")
+
+    monkeypatch.setattr("cobra_kit.recipe.derived.user_cache", nowhere)
+    assert derived_sizes(toy()).hidden_size == 10
+    assert "there is no place for caches" in caplog.text
+
+
 def test_the_oldest_are_forgotten(cache, monkeypatch):
     monkeypatch.setattr("cobra_kit.recipe.derived.MOST_MODELS", 3)
     for number in range(5):
