@@ -10,11 +10,10 @@ import typer
 
 from cobra_kit import columns
 from cobra_kit.cli import recipes_text
-from cobra_kit.cli.recipes_derived import UnknownSizes, derived_sizes, plain_sizes
+from cobra_kit.cli.recipes_derived import Sizes, derived_sizes, plain_sizes
 from cobra_kit.data.sources import source_settings
 from cobra_kit.errors import CobraError, RecipeError
 from cobra_kit.recipe import (
-    DerivedSizes,
     RecipeProblems,
     ResolvedProfile,
     ResolvedRecipe,
@@ -129,12 +128,12 @@ def _check_data(recipe: str, profiles: Sequence[ResolvedProfile]) -> None:
     raise_problems(recipe, problems)
 
 
-def _all_sizes(recipe: str, profiles: Sequence[ResolvedProfile]) -> list[dict[str, DerivedSizes | UnknownSizes]]:
+def _all_sizes(recipe: str, profiles: Sequence[ResolvedProfile]) -> list[dict[str, Sizes]]:
     """Returns per profile the derived sizes by arm (by "" without arms); parts that do not fit are errors."""
     problems: list[RecipeError] = []
-    by_profile: list[dict[str, DerivedSizes | UnknownSizes]] = []
+    by_profile: list[dict[str, Sizes]] = []
     for profile in profiles:
-        sizes: dict[str, DerivedSizes | UnknownSizes] = {}
+        sizes: dict[str, Sizes] = {}
         for arm, resolved in (profile.arms or {"": profile.model}).items():
             try:
                 sizes[arm] = derived_sizes(resolved)
@@ -147,7 +146,7 @@ def _all_sizes(recipe: str, profiles: Sequence[ResolvedProfile]) -> list[dict[st
     return by_profile
 
 
-def _profile_json(resolved: ResolvedProfile, derived: Mapping[str, DerivedSizes | UnknownSizes]) -> dict[str, Any]:
+def _profile_json(resolved: ResolvedProfile, derived: Mapping[str, Sizes]) -> dict[str, Any]:
     ablation = resolved.recipe.ablation
     plain: dict[str, Any] = {"profile": resolved.recipe.profile, "lock": resolved.model.lock()}
     if ablation is None:

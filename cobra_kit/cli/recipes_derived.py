@@ -20,7 +20,10 @@ class UnknownSizes:
     unknown: str
 
 
-def derived_sizes(resolved: ResolvedRecipe) -> DerivedSizes | UnknownSizes:
+Sizes = DerivedSizes | UnknownSizes
+
+
+def derived_sizes(resolved: ResolvedRecipe) -> Sizes:
     """Returns the derived sizes of a model; a part that is registered but not finished leaves them unknown.
 
     Raises:
@@ -38,7 +41,7 @@ def derived_sizes(resolved: ResolvedRecipe) -> DerivedSizes | UnknownSizes:
         return _built_sizes(resolved, key)
 
 
-def _built_sizes(resolved: ResolvedRecipe, key: str | None) -> DerivedSizes | UnknownSizes:
+def _built_sizes(resolved: ResolvedRecipe, key: str | None) -> Sizes:
     from cobra_kit.model.building import build_sizes, sizes_follow_config  # torch comes with it
 
     try:
@@ -69,6 +72,6 @@ def _collector_at_rest() -> Iterator[None]:
         atexit.register(gc.freeze)
 
 
-def plain_sizes(sizes: DerivedSizes | UnknownSizes) -> dict[str, Any]:
+def plain_sizes(sizes: Sizes) -> dict[str, Any]:
     """Returns the sizes as plain data, or why there are none."""
     return asdict(sizes)

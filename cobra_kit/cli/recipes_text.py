@@ -10,16 +10,9 @@ from typing import Any
 import typer
 
 from cobra_kit import __version__, columns
-from cobra_kit.cli.recipes_derived import UnknownSizes
+from cobra_kit.cli.recipes_derived import Sizes, UnknownSizes
 from cobra_kit.plugin import KINDS
-from cobra_kit.recipe import (
-    DerivedSizes,
-    ListedRecipe,
-    ResolvedProfile,
-    ResolvedRecipe,
-    SettingDifference,
-    arm_differences,
-)
+from cobra_kit.recipe import ListedRecipe, ResolvedProfile, ResolvedRecipe, SettingDifference, arm_differences
 from cobra_kit.recipe.diff import MISSING
 from cobra_kit.recipe.not_built import NOT_BUILT
 
@@ -43,9 +36,7 @@ def heading(resolved: ResolvedRecipe) -> str:
     return f"# {', '.join(filter(None, facts))}, resolved by cobra-kit {__version__}"
 
 
-def profile(
-    resolved: ResolvedProfile, derived: Mapping[str, DerivedSizes | UnknownSizes], limit: int | None
-) -> list[str]:
+def profile(resolved: ResolvedProfile, derived: Mapping[str, Sizes], limit: int | None) -> list[str]:
     """Returns what `validate` says about a recipe under one profile."""
     recipe, ablation = resolved.recipe, resolved.recipe.ablation
     lines = [typer.style(f"profile {recipe.profile}" if recipe.profile else "no profiles", bold=True)]
@@ -94,9 +85,9 @@ def _origin(resolved: ResolvedRecipe, path: str, value: Any) -> str:
     return "default" if node is None else str(node.origin)
 
 
-def _derived(derived: Mapping[str, DerivedSizes | UnknownSizes], limit: int | None) -> list[str]:
+def _derived(derived: Mapping[str, Sizes], limit: int | None) -> list[str]:
     """Returns the sizes that follow from the parts, and so are exempt from the comparison of arms."""
-    known = {arm: sizes for arm, sizes in derived.items() if isinstance(sizes, DerivedSizes)}
+    known = {arm: sizes for arm, sizes in derived.items() if not isinstance(sizes, UnknownSizes)}
     lines = []
     if known:
         head = ("", "visual width", "image tokens", "projector", f"{'parameters':>13}")
