@@ -18,17 +18,33 @@ from pathlib import Path
 from interleave import Claim, Report, ratio, take_turns
 
 COMMAND = [sys.executable, "-m", "cobra_kit"]
+VALIDATE = ["recipes", "validate", "cobra_tiny"]
+FIRST_LOOK = f"""
+import os, tempfile
+from cobra_kit.cli import main
+with tempfile.TemporaryDirectory() as folder:
+    os.environ["COBRA_KIT_CACHE"] = folder
+    raise SystemExit(main({VALIDATE}))
+"""
+"""Nothing is remembered: torch is imported, and the parts are built on the meta device."""
+
 CONTESTANTS = {
     "python -c pass": [sys.executable, "-c", "pass"],
     "import cobra_kit": [sys.executable, "-c", "import cobra_kit"],
     "cobra-kit --help": [*COMMAND, "--help"],
     "cobra-kit plugins list": [*COMMAND, "plugins", "list"],
-    "cobra-kit recipes validate cobra_tiny": [*COMMAND, "recipes", "validate", "cobra_tiny"],
+    "cobra-kit recipes validate cobra_tiny": [*COMMAND, *VALIDATE],
+    "cobra-kit recipes validate cobra_tiny, the first time": [sys.executable, "-c", FIRST_LOOK],
     "import torch": [sys.executable, "-c", "import torch"],
     "import transformers.MambaForCausalLM": [sys.executable, "-c", "from transformers import MambaForCausalLM"],
 }
-OURS = list(CONTESTANTS)[1:5]
-GOALS = {"cobra-kit --help": 500.0, "cobra-kit plugins list": 500.0}
+OURS = list(CONTESTANTS)[1:6]
+GOALS = {
+    "cobra-kit --help": 500.0,
+    "cobra-kit plugins list": 500.0,
+    "cobra-kit recipes validate cobra_tiny": 1500.0,
+    "cobra-kit recipes validate cobra_tiny, the first time": 2500.0,
+}
 """Milliseconds at most."""
 
 

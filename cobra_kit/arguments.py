@@ -156,6 +156,25 @@ def instance(value: object, wanted: type[Value], name: str, *, hint: str | None 
     return value
 
 
+def settings_of(kind: type[Value], settings: object, options: Mapping[str, Any]) -> Value:
+    """Returns settings that were given whole, or in their short form: field by field, as keywords.
+
+    Args:
+        kind: The dataclass of the settings.
+        settings: What was given for them; None: the short form.
+        options: The keywords of the short form.
+
+    Raises:
+        ArgumentError: Both were given, or the settings are of another type.
+        TypeError: A keyword is no field, or one is missing.
+    """
+    if settings is None:
+        return kind(**options)
+    if options:
+        raise ArgumentError(f"settings say everything: {', '.join(options)} cannot stand beside them")
+    return instance(settings, kind, "settings")
+
+
 def _shorten(number: int) -> str:
     """Returns a number that has too many digits to be read, or for Python to write, as a power."""
     return str(number) if number.bit_length() < 128 else f"about {'-' if number < 0 else ''}2**{number.bit_length()}"

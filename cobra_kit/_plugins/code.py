@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
+from itertools import chain
+from pathlib import Path
 from types import ModuleType
 from weakref import WeakKeyDictionary
 
@@ -21,10 +24,31 @@ def code_fingerprint(*modules: str) -> str:
     Raises:
         CobraError: A source file cannot be read.
     """
-    from cobra_kit.hashing import module_sources, source_fingerprint  # not needed to list plugins
-
     imported = sys.modules[modules[0]]
     if imported not in _FINGERPRINTS:
-        places = dict.fromkeys(place for module in modules for place in module_sources(module))
-        _FINGERPRINTS[imported] = source_fingerprint(places)
+        _FINGERPRINTS[imported] = _fingerprint(_places(modules))
     return _FINGERPRINTS[imported]
+
+
+def sources_fingerprint(*modules: str) -> str | None:
+    """Returns a hash of the source files of the packages around some modules, as they are now; imports none of them.
+
+    None where the code of one of them is in no file, such as in a zip.
+
+    Raises:
+        CobraError: A source file cannot be read.
+    """
+    places = [_places([module]) for module in modules]
+    return _fingerprint(dict.fromkeys(chain(*places))) if all(places) else None
+
+
+def _places(modules: Iterable[str]) -> dict[Path, None]:
+    from cobra_kit.hashing import module_sources  # not needed to list plugins
+
+    return dict.fromkeys(place for module in modules for place in module_sources(module))
+
+
+def _fingerprint(places: Iterable[Path]) -> str:
+    from cobra_kit.hashing import source_fingerprint
+
+    return source_fingerprint(places)

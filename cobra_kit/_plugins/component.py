@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import Requirement
 
-from cobra_kit._plugins.code import code_fingerprint
+from cobra_kit._plugins.code import code_fingerprint, sources_fingerprint
 from cobra_kit._plugins.quiet import stdout_to_stderr
 from cobra_kit._plugins.words import KIND_WORDS, one_line
 from cobra_kit.errors import NotFinishedError, PluginError
@@ -96,8 +96,19 @@ class Component:
         self.load_class()
         return self._fingerprint()
 
+    def sources_fingerprint(self) -> str | None:
+        """Returns a hash of the source files as they are on disk now; imports nothing. None: they are in no file.
+
+        Raises:
+            CobraError: A source file cannot be read.
+        """
+        return sources_fingerprint(*self._modules())
+
     def _fingerprint(self) -> str:
-        return code_fingerprint(*(reference.partition(":")[0] for reference in (self.spec.target, self.spec.config)))
+        return code_fingerprint(*self._modules())
+
+    def _modules(self) -> list[str]:
+        return [reference.partition(":")[0] for reference in (self.spec.target, self.spec.config)]
 
     def load_config(self, *, check_requires: bool = True) -> type[BaseModel]:
         """Imports the config's model; works for unfinished components too.

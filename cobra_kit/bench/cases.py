@@ -13,7 +13,7 @@ from cobra_kit.bench.settings import COBRA, Settings
 from cobra_kit.bench.timing import seconds, spread
 from cobra_kit.bench.traffic import Traffic, traffic
 from cobra_kit.model import VisionLanguageModel
-from cobra_kit.model.decoding import DecodeSession, GraphUse
+from cobra_kit.model.decoding import DecodeSession, DecodeSettings, GraphUse
 
 
 @dataclass(slots=True)
@@ -41,9 +41,8 @@ class Case:
 
     def __post_init__(self) -> None:
         """Opens the session."""
-        self.session = DecodeSession(
-            self.prompt.model, self.prompt.batch, max_new_tokens=self.new_tokens, graphs=self.graphs
-        )
+        settings = DecodeSettings(self.new_tokens, graphs=self.graphs)
+        self.session = DecodeSession(self.prompt.model, self.prompt.batch, settings)
 
     @property
     def name(self) -> str:

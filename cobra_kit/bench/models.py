@@ -14,6 +14,7 @@ from cobra_kit.errors import CobraError, WeightsError
 from cobra_kit.estimate.missing import missing_weights
 from cobra_kit.model import Processor, VisionLanguageModel, compose
 from cobra_kit.model.building import processor_of
+from cobra_kit.model.multimodal_module import Composition
 from cobra_kit.model.placement import part_dtypes, place
 from cobra_kit.model.seeding import derive_seed, part_generator
 
@@ -55,9 +56,7 @@ def _random(subject: Subject, device: torch.device, dtype: torch.dtype) -> Visio
         model.projector,
         model.fusion,
         model.backbone,
-        processor=partial(_processor, subject, model.backbone.vocab_size),
-        components=model.components,
-        recipe=resolved,
+        Composition(partial(_processor, subject, model.backbone.vocab_size), model.components, resolved),
     )
 
 

@@ -14,6 +14,7 @@ from cobra_kit.bench.settings import PAPER_QUESTION
 from cobra_kit.errors import CobraError
 from cobra_kit.interfaces import IGNORE_INDEX, Projector, TextRow, TokenShape, VisualTokens
 from cobra_kit.model import Batch, CachedFeatures, PreparedRow, VisionLanguageModel
+from cobra_kit.model.multimodal_module import Composition
 
 _SIDE = 512
 _SEED = 7
@@ -120,9 +121,7 @@ def _without_projector(model: VisionLanguageModel) -> VisionLanguageModel:
         _Through(),
         model.fusion,
         model.backbone,
-        processor=lambda: processor,
-        components=model.components,
-        recipe=model.recipe,
+        Composition(lambda: processor, model.components, model.recipe),
     )
     return through.eval().requires_grad_(False)
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from cobra_kit.interfaces import Backbone
+from cobra_kit.model.reads import storage_of, storages_read
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,29 +55,6 @@ def _weight_bytes(backbone: Backbone) -> int:
     """Returns the bytes of the backbone's weights without a table that only `embed` reads, a row per token of it."""
     ids = torch.zeros(1, dtype=torch.int64, device=next(backbone.parameters()).device)
     embedded: list[Tensor] = []
-    looked_up = _read(lambda: embedded.append(backbone.embed(ids)))
-    multiplied = _read(lambda: backbone.logits(embedded[0]))
-    tables = looked_up - multiplied
-    return sum(p.numel() * p.element_size() for p in backbone.parameters() if p.data_ptr() not in tables)
-
-
-def _read(work: Callable[[], object]) -> set[int]:
-    """Returns the addresses of the tensors that operations within `work` were given."""
-    seen = _Inputs()
-    with torch.no_grad(), seen:
-        work()
-    return seen.addresses
-
-
-class _Inputs(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.addresses: set[int] = set()
-
-    def __torch_dispatch__(
-        self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        for value in (*args, *(kwargs or {}).values()):
-            if isinstance(value, Tensor):
-                self.addresses.add(value.data_ptr())
-        return func(*args, **(kwargs or {}))
+    looked_up = storages_read(lambda: embedded.append(backbone.embed(ids)))
+    tables = looked_up - storages_read(lambda: backbone.logits(embedded[0]))
+    return sum(p.numel() * p.element_size() for p in backbone.parameters() if storage_of(p) not in tables)

@@ -10,7 +10,7 @@ import typer
 
 from cobra_kit import columns
 from cobra_kit.cli import recipes_text
-from cobra_kit.cli.recipes_derived import DerivedSizes, derived_sizes
+from cobra_kit.cli.recipes_derived import Sizes, derived_sizes, plain_sizes
 from cobra_kit.data.sources import source_settings
 from cobra_kit.errors import CobraError, RecipeError
 from cobra_kit.formatting import escaped_json
@@ -129,12 +129,12 @@ def _check_data(recipe: str, profiles: Sequence[ResolvedProfile]) -> None:
     raise_problems(recipe, problems)
 
 
-def _all_sizes(recipe: str, profiles: Sequence[ResolvedProfile]) -> list[dict[str, DerivedSizes]]:
+def _all_sizes(recipe: str, profiles: Sequence[ResolvedProfile]) -> list[dict[str, Sizes]]:
     """Returns per profile the derived sizes by arm (by "" without arms); parts that do not fit are errors."""
     problems: list[RecipeError] = []
-    by_profile: list[dict[str, DerivedSizes]] = []
+    by_profile: list[dict[str, Sizes]] = []
     for profile in profiles:
-        sizes: dict[str, DerivedSizes] = {}
+        sizes: dict[str, Sizes] = {}
         for arm, resolved in (profile.arms or {"": profile.model}).items():
             try:
                 sizes[arm] = derived_sizes(resolved)
@@ -147,14 +147,14 @@ def _all_sizes(recipe: str, profiles: Sequence[ResolvedProfile]) -> list[dict[st
     return by_profile
 
 
-def _profile_json(resolved: ResolvedProfile, derived: Mapping[str, DerivedSizes]) -> dict[str, Any]:
+def _profile_json(resolved: ResolvedProfile, derived: Mapping[str, Sizes]) -> dict[str, Any]:
     ablation = resolved.recipe.ablation
     plain: dict[str, Any] = {"profile": resolved.recipe.profile, "lock": resolved.model.lock()}
     if ablation is None:
-        return plain | {"derived": derived[""].plain()}
+        return plain | {"derived": plain_sizes(derived[""])}
     by_arm = arm_differences(resolved.arms, ablation.reference)
     arms = {
-        arm: {"differs": [_difference_json(d) for d in by_arm[arm]], "derived": derived[arm].plain()}
+        arm: {"differs": [_difference_json(d) for d in by_arm[arm]], "derived": plain_sizes(derived[arm])}
         for arm in resolved.arms
     }
     lock = {name: version for arm in resolved.arms.values() for name, version in arm.lock().items()}

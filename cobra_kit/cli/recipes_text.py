@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from cobra_kit import __version__, columns
-from cobra_kit.cli.recipes_derived import DerivedSizes
+from cobra_kit.cli.recipes_derived import Sizes, UnknownSizes
 from cobra_kit.plugin import KINDS
 from cobra_kit.recipe import ListedRecipe, ResolvedProfile, ResolvedRecipe, SettingDifference, arm_differences
 from cobra_kit.recipe.diff import MISSING
@@ -36,7 +36,7 @@ def heading(resolved: ResolvedRecipe) -> str:
     return f"# {', '.join(filter(None, facts))}, resolved by cobra-kit {__version__}"
 
 
-def profile(resolved: ResolvedProfile, derived: Mapping[str, DerivedSizes], limit: int | None) -> list[str]:
+def profile(resolved: ResolvedProfile, derived: Mapping[str, Sizes], limit: int | None) -> list[str]:
     """Returns what `validate` says about a recipe under one profile."""
     recipe, ablation = resolved.recipe, resolved.recipe.ablation
     lines = [typer.style(f"profile {recipe.profile}" if recipe.profile else "no profiles", bold=True)]
@@ -85,9 +85,9 @@ def _origin(resolved: ResolvedRecipe, path: str, value: Any) -> str:
     return "default" if node is None else str(node.origin)
 
 
-def _derived(derived: Mapping[str, DerivedSizes], limit: int | None) -> list[str]:
+def _derived(derived: Mapping[str, Sizes], limit: int | None) -> list[str]:
     """Returns the sizes that follow from the parts, and so are exempt from the comparison of arms."""
-    known = {arm: sizes for arm, sizes in derived.items() if sizes.unknown is None}
+    known = {arm: sizes for arm, sizes in derived.items() if not isinstance(sizes, UnknownSizes)}
     lines = []
     if known:
         head = ("", "visual width", "image tokens", "projector", f"{'parameters':>13}")
@@ -103,7 +103,7 @@ def _derived(derived: Mapping[str, DerivedSizes], limit: int | None) -> list[str
         ]
         lines += ["  derived, exempt:", *columns.rows([head, *table], flexible=0, limit=limit, header=True)]
     for arm, sizes in derived.items():
-        if sizes.unknown is not None:
+        if isinstance(sizes, UnknownSizes):
             text = f"derived sizes unknown: {sizes.unknown}"
             lines.append(columns.paragraph(f"{arm}: {text}" if arm else text, indent="  ", limit=limit))
     return lines

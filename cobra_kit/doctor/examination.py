@@ -127,7 +127,7 @@ def examine(
         machine=_machine(problem is None),
         gpus=devices,
         cuda=(_cuda_build() if problem is None else None, driver_version()),
-        settings={name: _shown(name, value) for name, value in sorted(os.environ.items()) if name.startswith(_PREFIX)},
+        settings={name: _redacted(value) for name, value in sorted(os.environ.items()) if name.startswith(_PREFIX)},
         cache=cache_folder(),
         diagnoses=tuple(looked),
         models=tuple(models),
@@ -168,6 +168,6 @@ def _cuda_build() -> str | None:
     return version if isinstance(version, str) else None
 
 
-def _shown(name: str, value: str) -> str:
+def _redacted(value: str) -> str:
     """Returns a setting's value; an address may hold a password, which nobody wants in a bug report."""
     return "(set)" if "://" in value else value

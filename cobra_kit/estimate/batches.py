@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, cast
+from typing import cast
 
 import torch
 from PIL import Image
 
 from cobra_kit._plugins import call_component
-from cobra_kit.interfaces import IGNORE_INDEX, FusionScheme, Layout, PreparedImage, TextRow, TokenShape, VisionEncoder
+from cobra_kit.interfaces import IGNORE_INDEX, FusionScheme, Layout, PreparedImage, TextRow, VisionEncoder
 from cobra_kit.model import Batch, VisionLanguageModel
 from cobra_kit.model.batch import ImageGroup, supervised_targets, weigh_targets
 from cobra_kit.model.returned import expect
@@ -74,8 +73,3 @@ def image_group(resolved: ResolvedRecipe, count: int) -> ImageGroup:
         for name, tensor in prepared.tensors.items()
     }
     return ImageGroup(tensors, None, prepared.shape, tuple(range(count)))
-
-
-def feature_group(features: Any, shape: TokenShape, indices: Sequence[int]) -> ImageGroup:
-    """Returns already encoded images, `[k n d]`."""
-    return ImageGroup({}, features, shape, tuple(indices))

@@ -17,6 +17,8 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from cobra_kit.model.reads import storage_of, storages_read
+
 _REDUCTIONS = {
     getattr(torch.ops.aten, name)
     for name in ("sum", "mean", "amax", "amin", "var_mean", "var", "cumsum", "_softmax", "_log_softmax", "nll_loss")
@@ -80,7 +82,7 @@ class SavedTensors:
     """
 
     def __init__(self, model: nn.Module, blocks: Sequence[nn.Module]) -> None:
-        self._own = {_storage(t) for t in (*model.parameters(), *model.buffers())}
+        self._own = {storage_of(t) for t in (*model.parameters(), *model.buffers())}
         self._kept: dict[int, Tensor] = {}  # the tensors themselves, so that no address is used twice
         self._bytes, self._before = 0, 0
         self._in_blocks: list[int] = []
@@ -109,7 +111,7 @@ class SavedTensors:
         return self._bytes - within + self._inputs + max(self._in_blocks, default=0)
 
     def _pack(self, tensor: Tensor) -> Tensor:
-        storage = _storage(tensor)
+        storage = storage_of(tensor)
         if storage not in self._own and storage not in self._kept:
             self._kept[storage] = tensor.detach()
             self._bytes += tensor.untyped_storage().nbytes()
@@ -126,23 +128,7 @@ class SavedTensors:
         return [block.register_forward_pre_hook(before), block.register_forward_hook(after)]
 
 
-def _storage(tensor: Tensor) -> int:
-    return int(tensor.untyped_storage()._cdata)
-
-
-def never_run(module: nn.Module, run: Callable[[], Tensor]) -> list[str]:
-    """Returns the names of parameters that `run`, which uses the module, does not depend on.
-
-    Args:
-        module: On the meta device; its gradients are used and cleared.
-        run: Returns an output of the module.
-    """
-    wanted = {name: p.requires_grad for name, p in module.named_parameters()}
-    module.requires_grad_(True)
-    try:
-        run().sum().backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        return [name for name, parameter in module.named_parameters() if parameter.grad is None]
-    finally:
-        for name, parameter in module.named_parameters():
-            parameter.grad = None
-            parameter.requires_grad_(wanted[name])
+def never_run(module: nn.Module, run: Callable[[], object]) -> list[str]:
+    """Returns the names of the parameters that no operation of `run`, which uses the module, is given."""
+    read = storages_read(run)
+    return [name for name, parameter in module.named_parameters() if storage_of(parameter) not in read]

@@ -21,7 +21,14 @@ from cobra_kit.evaluate.answers import read_answers
 from cobra_kit.events import Progress, Reporter, silent
 from cobra_kit.files import append_json_lines
 from cobra_kit.model import VisionLanguageModel
-from cobra_kit.model.decoding import AS_KEPT, Precision, evaluating, first_token_probabilities, generate_ids
+from cobra_kit.model.decoding import (
+    AS_KEPT,
+    DecodeSettings,
+    Precision,
+    evaluating,
+    first_token_probabilities,
+    generate_ids,
+)
 from cobra_kit.text.choices import first_answer_ids
 
 
@@ -165,9 +172,8 @@ def _answer_alike(
     batch = processor.collate(rows, for_generation=True).to(model.device)
     if not choices:
         tokenizer = processor.codec.tokenizer
-        generated = generate_ids(
-            model, batch, max_new_tokens=max_new_tokens, stop_ids=[tokenizer.eos_id], precision=precision
-        )
+        settings = DecodeSettings(max_new_tokens, [tokenizer.eos_id], precision=precision)
+        generated = generate_ids(model, batch, settings)
         return [
             {"text": tokenizer.decode(ids).strip(), **({"cut": True} if len(ids) >= max_new_tokens else {})}
             for ids in generated

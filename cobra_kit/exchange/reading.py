@@ -197,7 +197,7 @@ def _take(
         if kind not in layout.optional or any(name.startswith(layout.optional[kind]) for name in tidied)
     ]
     load_into(RecipeModel(tensors_of(model, layout, kinds)), tidied, source=str(file))
-    notes = [f"{_words(kind)}: {model.components[kind]}, taken from the checkpoint" for kind in kinds]
+    notes = [f"{_kind_label(kind)}: {model.components[kind]}, taken from the checkpoint" for kind in kinds]
     left_out = len(tensors) - len(tidied)
     return kinds, notes + ([f"left out: {left_out} tensors of other parts"] if left_out else [])
 
@@ -212,9 +212,9 @@ def _load_others(model: VisionLanguageModel, taken: Sequence[Kind]) -> list[str]
         assert model.recipe is not None
         weights = getattr(model.recipe.parts[kind].config, "weights", "none")
         origin = f"random from the recipe's seed (weights: {weights})" if weights == "none" else f"weights: {weights}"
-        notes.append(f"{_words(kind)}: {model.components[kind]}, {origin}")
+        notes.append(f"{_kind_label(kind)}: {model.components[kind]}, {origin}")
     return notes
 
 
-def _words(kind: str) -> str:
+def _kind_label(kind: str) -> str:
     return kind.replace("_", " ")

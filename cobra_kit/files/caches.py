@@ -7,7 +7,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cobra_kit.errors import CobraError
@@ -96,6 +96,16 @@ def caches_beneath(folder: Path) -> Iterator[str | None]:
         _Fallback.folder = before
         for name in named:
             os.environ.pop(name, None)
+
+
+def forget_oldest(folder: Path, most: int) -> None:
+    """Removes those JSON files of a cache's folder that were used longest ago, down to `most`."""
+    used = []
+    for file in folder.glob("*.json"):
+        with suppress(FileNotFoundError):  # another process does the same
+            used.append((file.stat().st_mtime, file))
+    for _, file in sorted(used)[: max(0, len(used) - most)]:
+        file.unlink(missing_ok=True)
 
 
 def expanded(path: str | Path) -> Path:

@@ -7,6 +7,7 @@ fingerprint = source_fingerprint(module_sources("my_package.my_module"))
 from __future__ import annotations
 
 from cobra_kit.hashing.contents import MOST_BYTES, content_state, file_states, is_content
+from cobra_kit.hashing.environment import environment_fingerprint
 from cobra_kit.hashing.remembered import HashCache
 from cobra_kit.hashing.sources import module_sources, source_fingerprint
 
@@ -14,6 +15,7 @@ __all__ = [
     "MOST_BYTES",
     "HashCache",
     "content_state",
+    "environment_fingerprint",
     "file_states",
     "is_content",
     "module_sources",

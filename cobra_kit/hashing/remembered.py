@@ -12,6 +12,7 @@ from pathlib import Path
 from cobra_kit.errors import CobraError, first_line
 from cobra_kit.events import Message, Reporter
 from cobra_kit.files import user_cache, write_bytes
+from cobra_kit.files.caches import forget_oldest
 
 MOST_RECORDS = 2_000_000
 """Files of one folder that are remembered: some 300 MB."""
@@ -72,7 +73,7 @@ class HashCache:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         body = json.dumps(self.records, separators=(",", ":")).encode()  # ASCII: any name can be written
         write_bytes(self._file, hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
-        _forget_oldest(self._file.parent)
+        forget_oldest(self._file.parent, MOST_FOLDERS)
 
 
 def _load(file: Path) -> dict[str, str]:
@@ -87,9 +88,3 @@ def _load(file: Path) -> dict[str, str]:
     if not isinstance(records, dict) or not all(isinstance(record, str) for record in records.values()):
         return {}
     return records
-
-
-def _forget_oldest(folder: Path) -> None:
-    files = sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime, reverse=True)
-    for file in files[MOST_FOLDERS:]:
-        file.unlink(missing_ok=True)

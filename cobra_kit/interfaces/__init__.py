@@ -27,13 +27,14 @@ from cobra_kit.interfaces.decode_state import DecodeState
 from cobra_kit.interfaces.layout import EXTRA, IGNORE_INDEX, TEXT, VISUAL, FusedSequence, Layout, LayoutBatch, TextRow
 from cobra_kit.interfaces.precision import full_precision
 from cobra_kit.interfaces.text import PromptTemplate, TemplateSegment, TextCodec, Tokenizer
-from cobra_kit.interfaces.tokens import PreparedImage, TokenShape, VisualTokens
+from cobra_kit.interfaces.tokens import EncoderSizes, PreparedImage, TokenShape, VisualTokens
 
 __all__ = [
     "Backbone",
     "Component",
     "DecodeState",
     "EXTRA",
+    "EncoderSizes",
     "FusedSequence",
     "FusionScheme",
     "IGNORE_INDEX",

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from cobra_kit.interfaces.decode_state import DecodeState
 from cobra_kit.interfaces.layout import FusedSequence, Layout, LayoutBatch, TextRow
 from cobra_kit.interfaces.text import TextCodec
-from cobra_kit.interfaces.tokens import PreparedImage, TokenShape, VisualTokens
+from cobra_kit.interfaces.tokens import EncoderSizes, PreparedImage, TokenShape, VisualTokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,15 @@ class Component(nn.Module, ABC):
         """
         return ()
 
+    @classmethod
+    def sizes_follow_config(cls, config: Any) -> bool:
+        """Returns whether what `__init__` builds for this config follows from the config and the code alone.
+
+        Then `recipes validate` remembers its sizes until the config, the code of the package or an installed package
+        changes. The default: no, as `__init__` may read a file that the config names.
+        """
+        return False
+
     def unused_parameters(self) -> Mapping[str, int]:
         """Returns how many parameters never run, by what they belong to, such as a head that a checkpoint brings."""
         return {}
@@ -113,6 +122,15 @@ class VisionEncoder(Component):
     @abstractmethod
     def max_shape(cls, config: Any) -> TokenShape:
         """Returns the largest token shape that `preprocess` can announce."""
+
+    @classmethod
+    def known_sizes(cls, config: Any) -> EncoderSizes | None:
+        """Returns what an encoder of this config comes to, where that is known without building it, else None.
+
+        Worth it where building imports a large library that a look at a recipe need not wait for. The default: None,
+        the encoder is built on the meta device.
+        """
+        return None
 
     @abstractmethod
     def forward(self, images: Mapping[str, Tensor], shapes: tuple[TokenShape, ...]) -> VisualTokens:

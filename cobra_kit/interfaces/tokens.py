@@ -37,6 +37,19 @@ class TokenShape:
 
 
 @dataclass(frozen=True, slots=True)
+class EncoderSizes:
+    """What a vision encoder comes to, known without building it.
+
+    Args:
+        width: Channels of a visual token.
+        parameters: Of all its modules, tied ones counted once.
+    """
+
+    width: int
+    parameters: int
+
+
+@dataclass(frozen=True, slots=True)
 class PreparedImage:
     """One image as tensors on the CPU, made without weights, by a picklable callable.
 

@@ -9,12 +9,13 @@ import torch
 
 from cobra_kit._plugins import call_component, place_of
 from cobra_kit.errors import PluginError, ShapeError, kind_of
-from cobra_kit.interfaces import Backbone, Projector, TokenShape, VisionEncoder
+from cobra_kit.interfaces import Backbone, EncoderSizes, Projector, TokenShape, VisionEncoder
 from cobra_kit.model.placement import peak_bytes, place
 from cobra_kit.model.processor import Processor, make_processor
 from cobra_kit.model.returned import expect
 from cobra_kit.model.seeding import part_generator
 from cobra_kit.model.shapes import shapes_only
+from cobra_kit.recipe import DerivedSizes
 from cobra_kit.weights import check_memory
 
 if TYPE_CHECKING:
@@ -38,12 +39,49 @@ def build_parts(resolved: ResolvedRecipe) -> dict[Kind, Component]:
     # The ends first: the parts between them are sized by both.
     backbone = cast("Backbone", _shapes(parts["backbone"]))
     encoder = cast("VisionEncoder", _shapes(parts["vision_encoder"]))
+    max_shape, _ = _token_shapes(parts)
     return {
         "vision_encoder": encoder,
-        "projector": _fit_projector(parts, encoder.width, backbone.hidden_size),
+        "projector": _projector(parts, encoder.width, max_shape, backbone.hidden_size),
         "fusion": _shapes(parts["fusion"], hidden_size=backbone.hidden_size),
         "backbone": backbone,
     }
+
+
+def build_sizes(resolved: ResolvedRecipe) -> DerivedSizes:
+    """Returns what the parts come to together; finds what `build_parts` finds.
+
+    An encoder that knows its sizes is not built: its library may take longer to import than all else here.
+
+    Raises:
+        NotFinishedError: A component cannot be built in this version.
+        PluginError: A component cannot be loaded, or its class is wrong.
+        ShapeError: Two parts do not fit.
+    """
+    parts = resolved.parts
+    backbone = cast("Backbone", _shapes(parts["backbone"]))
+    encoder = _encoder_sizes(parts["vision_encoder"])
+    before, after = _token_shapes(parts)
+    built = (
+        backbone,
+        _projector(parts, encoder.width, before, backbone.hidden_size),
+        _shapes(parts["fusion"], hidden_size=backbone.hidden_size),
+    )
+    return DerivedSizes(
+        visual_width=encoder.width,
+        encoder_tokens=before.num_tokens,
+        image_tokens=after.num_tokens,
+        hidden_size=backbone.hidden_size,
+        parameters=encoder.parameters + sum(map(_count, built)),
+    )
+
+
+def sizes_follow_config(resolved: ResolvedRecipe) -> bool:
+    """Returns whether what every part builds follows from its config and code alone."""
+    return all(
+        call_component(part.component, part.component.load_class().sizes_follow_config, part.config)
+        for part in resolved.parts.values()
+    )
 
 
 def allocate_parts(
@@ -109,7 +147,21 @@ def _shapes(part: ResolvedPart, **dimensions: Any) -> Component:
     return module
 
 
-def _fit_projector(parts: Mapping[Kind, ResolvedPart], in_width: int, out_width: int) -> Component:
+def _encoder_sizes(part: ResolvedPart) -> EncoderSizes:
+    method = cast("type[VisionEncoder]", part.component.load_class()).known_sizes
+    known = call_component(part.component, method, part.config)
+    if known is not None:
+        return expect(known, EncoderSizes, method, part.component.title)
+    module = cast("VisionEncoder", _shapes(part))
+    return EncoderSizes(module.width, _count(module))
+
+
+def _count(module: Component) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _token_shapes(parts: Mapping[Kind, ResolvedPart]) -> tuple[TokenShape, TokenShape]:
+    """Returns the tokens of the largest image before the projector and after it."""
     encoder, projector = parts["vision_encoder"], parts["projector"]
     method = cast("type[VisionEncoder]", encoder.component.load_class()).max_shape
     max_shape = expect(
@@ -124,8 +176,11 @@ def _fit_projector(parts: Mapping[Kind, ResolvedPart], in_width: int, out_width:
             where=error.where,
             hint=error.hint,
         ) from error
-    expect(announced, TokenShape, announce, projector.component.title)
-    return _shapes(projector, in_width=in_width, max_shape=max_shape, out_width=out_width)
+    return max_shape, expect(announced, TokenShape, announce, projector.component.title)
+
+
+def _projector(parts: Mapping[Kind, ResolvedPart], in_width: int, max_shape: TokenShape, out_width: int) -> Component:
+    return _shapes(parts["projector"], in_width=in_width, max_shape=max_shape, out_width=out_width)
 
 
 def _fill(module: Component, kind: Kind, component: RegisteredComponent, seed: int, *, pretrained: bool) -> None:

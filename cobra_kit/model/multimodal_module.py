@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from cobra_kit.arguments import instance
+from cobra_kit.arguments import instance, settings_of
 from cobra_kit.errors import ArgumentError, ShapeError, kind_of
 from cobra_kit.interfaces import (
     Backbone,
@@ -33,6 +34,21 @@ if TYPE_CHECKING:
     from cobra_kit.recipe import ResolvedRecipe
 
 
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """Where the parts of a model are from.
+
+    Args:
+        processor: Makes what turns rows into batches; called when first needed, so that shapes need no tokenizer.
+        components: Per kind the qualified name, such as `mamba/tiny`.
+        recipe: What the model was composed from; needed to save it.
+    """
+
+    processor: Callable[[], Processor]
+    components: Mapping[str, str]
+    recipe: ResolvedRecipe | None = None
+
+
 class MultimodalModule(nn.Module):
     """Vision encoder, projector, fusion scheme and backbone as one module; calling it with a `Batch` returns the loss.
 
@@ -41,9 +57,8 @@ class MultimodalModule(nn.Module):
         projector: Visual tokens to the backbone's width.
         fusion: Text and visual tokens to one sequence.
         backbone: The language model.
-        processor: Makes what turns rows into batches; called when first needed, so that shapes need no tokenizer.
-        components: Per kind the qualified name, such as `mamba/tiny`.
-        recipe: What the model was composed from; needed to save it.
+        composition: Where they are from; None: as `options` say.
+        options: The fields of `Composition`, instead of one.
 
     Attributes:
         composed: What the model was made of when it was composed; what is saved must still be that.
@@ -55,19 +70,18 @@ class MultimodalModule(nn.Module):
         projector: Projector,
         fusion: FusionScheme,
         backbone: Backbone,
-        *,
-        processor: Callable[[], Processor],
-        components: Mapping[str, str],
-        recipe: ResolvedRecipe | None = None,
+        composition: Composition | None = None,
+        **options: Any,
     ) -> None:
         super().__init__()
+        composition = settings_of(Composition, composition, options)
         self.vision_encoder = vision_encoder
         self.projector = projector
         self.fusion = fusion
         self.backbone = backbone
-        self._make_processor = processor
-        self.components = dict(components)
-        self.recipe = recipe
+        self._make_processor = composition.processor
+        self.components = dict(composition.components)
+        self.recipe = composition.recipe
         self.composed = signature_of(self)
         self.train_only({"projector", "fusion", "backbone"})
 

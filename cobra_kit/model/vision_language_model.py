@@ -15,9 +15,16 @@ from cobra_kit.errors import ArgumentError
 from cobra_kit.interfaces import Backbone, Component, FusionScheme, Projector, TokenShape, VisionEncoder
 from cobra_kit.model import checkpoint
 from cobra_kit.model.building import processor_of
-from cobra_kit.model.decoding import MOST_NEW_TOKENS, Sampling, evaluating, first_token_probabilities, generate_ids
+from cobra_kit.model.decoding import (
+    MOST_NEW_TOKENS,
+    DecodeSettings,
+    Sampling,
+    evaluating,
+    first_token_probabilities,
+    generate_ids,
+)
 from cobra_kit.model.decoding.streaming import stream_text
-from cobra_kit.model.multimodal_module import MultimodalModule
+from cobra_kit.model.multimodal_module import Composition, MultimodalModule
 from cobra_kit.model.prompts import ImageInput, prompt_batches
 from cobra_kit.model.summary import render_summary, summarise
 from cobra_kit.text.choices import first_answer_ids
@@ -42,9 +49,11 @@ class VisionLanguageModel(MultimodalModule):
             cast("Projector", modules["projector"]),
             cast("FusionScheme", modules["fusion"]),
             cast("Backbone", modules["backbone"]),
-            processor=partial(processor_of, recipe),
-            components={kind: part.component.qualified for kind, part in recipe.parts.items()},
-            recipe=recipe,
+            Composition(
+                partial(processor_of, recipe),
+                {kind: part.component.qualified for kind, part in recipe.parts.items()},
+                recipe,
+            ),
         )
 
     def generate(
@@ -86,14 +95,9 @@ class VisionLanguageModel(MultimodalModule):
         answers: list[str] = []
         with evaluating(self):
             for batch in prompt_batches(self.processor, images, questions, batch_size):
-                rows = generate_ids(
-                    self,
-                    batch.to(self.device),
-                    max_new_tokens=max_new_tokens,
-                    stop_ids=[eos],
-                    sampling=sampling,
-                    rows=range(len(answers), len(answers) + batch.num_rows),
-                )
+                numbers = range(len(answers), len(answers) + batch.num_rows)
+                settings = DecodeSettings(max_new_tokens, [eos], sampling, rows=numbers)
+                rows = generate_ids(self, batch.to(self.device), settings)
                 answers += [self.processor.codec.tokenizer.decode(ids).strip() for ids in rows]
         return answers[0] if isinstance(questions, str) else answers
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cobra_kit.recipe.arms import arm_differences, resolve_arms
+from cobra_kit.recipe.derived import DerivedSizes, remember_sizes, remembered_sizes, runs_as_on_disk, sizes_key
 from cobra_kit.recipe.diff import SettingDifference, differences, flatten
 from cobra_kit.recipe.listing import ListedRecipe, list_recipes
 from cobra_kit.recipe.load import load_recipe
@@ -14,6 +15,7 @@ from cobra_kit.recipe.resolve import ResolvedRecipe, resolve
 from cobra_kit.recipe.schema import Recipe, json_schema
 
 __all__ = [
+    "DerivedSizes",
     "SettingDifference",
     "ListedRecipe",
     "Recipe",
@@ -30,7 +32,11 @@ __all__ = [
     "json_schema",
     "list_recipes",
     "load_recipe",
+    "remember_sizes",
+    "remembered_sizes",
     "resolve",
     "resolve_arms",
     "resolve_profiles",
+    "runs_as_on_disk",
+    "sizes_key",
 ]

@@ -27,6 +27,11 @@ class _PlacingScheme(FusionScheme):
         """Returns, per image, the index in `text.ids` before which it stands."""
 
     @classmethod
+    def sizes_follow_config(cls, config: FusionConfig) -> bool:
+        """Returns True: no file is read."""
+        return True
+
+    @classmethod
     def layout(cls, config: FusionConfig, text: TextRow, images: Sequence[TokenShape]) -> Layout:
         """Returns the layout of one row: every text and every visual token once, each kind in its order.
 

@@ -52,6 +52,11 @@ class PlainLdpV2(Projector):
         return out_width
 
     @classmethod
+    def sizes_follow_config(cls, config: PlainConfig) -> bool:
+        """Returns True: no file is read."""
+        return True
+
+    @classmethod
     def output_shape(cls, config: PlainConfig, shape: TokenShape) -> TokenShape:
         """Returns the pooled shape: `config.grid`, or half of each side, rounded up.
 

@@ -111,6 +111,11 @@ class MambaLanguageModel(Backbone):
         load_published(self, self.config)
 
     @classmethod
+    def sizes_follow_config(cls, config: MambaFamilyConfig) -> bool:
+        """Returns True: weights are no part of what is built."""
+        return True
+
+    @classmethod
     def pretrained_files(cls, config: MambaFamilyConfig) -> tuple[PretrainedFile, ...]:
         """Returns the files that `weights` names, without fetching them; of alternatives the preferred one."""
         return pretrained_files(config)

@@ -25,6 +25,11 @@ class _TokenwiseProjector(Projector):
         self._authors_seed = in_width if config.init == "authors" else None
 
     @classmethod
+    def sizes_follow_config(cls, config: LinearConfig) -> bool:
+        """Returns True: no file is read."""
+        return True
+
+    @classmethod
     def output_shape(cls, config: Any, shape: TokenShape) -> TokenShape:
         """Returns `shape`: tokens keep their number and their grid."""
         return shape

@@ -66,6 +66,11 @@ class OpenClipEncoder(VisionEncoder):
             load_visual(self.visual, self.anatomy, path)
 
     @classmethod
+    def sizes_follow_config(cls, config: OpenClipConfig) -> bool:
+        """Returns whether the model is one that open_clip has, and none of a file."""
+        return not config.model.endswith(".json")
+
+    @classmethod
     def pretrained_files(cls, config: OpenClipConfig) -> tuple[PretrainedFile, ...]:
         """Returns the files that `weights` names, without fetching them; of alternatives the preferred one."""
         return pretrained_files(config)

@@ -55,6 +55,12 @@ class VitSizes(ComponentConfig):
     mlp_ratio: MlpRatio
     stem: Stem = "patch"
 
+    @property
+    def stem_channels(self) -> tuple[int, ...]:
+        """Returns the channels after each convolution of stride 2 of the stem `conv`."""
+        steps = self.patch_size.bit_length() - 1
+        return tuple(max(4, self.width >> (steps - 1 - step)) for step in range(steps))
+
     @model_validator(mode="after")
     def _stem_halves(self) -> Self:
         if self.stem == "conv" and self.patch_size.bit_count() != 1:

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from cobra_kit.errors import ShapeError
-from cobra_kit.interfaces import PretrainedFile, TokenShape, VisionEncoder, VisualTokens
+from cobra_kit.interfaces import EncoderSizes, PretrainedFile, TokenShape, VisionEncoder, VisualTokens
 from cobra_kit_timm.checks import images_of
 from cobra_kit_timm.config import TwoTowersConfig
+from cobra_kit_timm.counting import tower_parameters
 from cobra_kit_timm.families import DINOV2, SIGLIP
 from cobra_kit_timm.preprocess import TowerPixels
 from cobra_kit_timm.pretrained import load_tower
@@ -53,6 +54,20 @@ class DinoSiglipEncoder(VisionEncoder):
                 hint="Give both towers one patch_size, or an image_size that both cut into the same grid.",
             )
         return TokenShape(dinov2[0] * dinov2[1], dinov2)
+
+    @classmethod
+    def sizes_follow_config(cls, config: TwoTowersConfig) -> bool:
+        """Returns True: weights are no part of what is built."""
+        return True
+
+    @classmethod
+    def known_sizes(cls, config: TwoTowersConfig) -> EncoderSizes:
+        """Returns width and parameters of both towers, without importing timm."""
+        towers = zip(_FAMILIES, (config.dinov2, config.siglip), strict=True)
+        parameters = sum(
+            tower_parameters(family, sizes, config.pixels, keep_unused=config.keep_unused) for family, sizes in towers
+        )
+        return EncoderSizes(config.dinov2.width + config.siglip.width, parameters)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Fills both towers with random values after timm's scheme."""

@@ -8,9 +8,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from cobra_kit.interfaces import PretrainedFile, TokenShape, VisionEncoder, VisualTokens
+from cobra_kit.interfaces import EncoderSizes, PretrainedFile, TokenShape, VisionEncoder, VisualTokens
 from cobra_kit_timm.checks import images_of
 from cobra_kit_timm.config import TowerConfig
+from cobra_kit_timm.counting import tower_parameters
 from cobra_kit_timm.families import DINOV2, SIGLIP, Family
 from cobra_kit_timm.preprocess import TowerPixels
 from cobra_kit_timm.pretrained import load_tower
@@ -40,6 +41,17 @@ class OneTowerEncoder(VisionEncoder):
         """Returns the token shape, the same for every image."""
         rows, columns = config.grid(config)
         return TokenShape(rows * columns, (rows, columns))
+
+    @classmethod
+    def sizes_follow_config(cls, config: TowerConfig) -> bool:
+        """Returns True: weights are no part of what is built."""
+        return True
+
+    @classmethod
+    def known_sizes(cls, config: TowerConfig) -> EncoderSizes:
+        """Returns width and parameters, without importing timm."""
+        parameters = tower_parameters(cls.family, config, config.pixels, keep_unused=config.keep_unused)
+        return EncoderSizes(config.width, parameters)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Fills the tower with random values after timm's scheme."""

@@ -24,6 +24,8 @@ class Family:
         std: Standard deviation of red, green and blue.
         interpolation: The filter that resizes images.
         layer_scale: Value that timm's layer scales start with (`init_values`); None where there are none.
+        prefix_tokens: Class and register tokens; they have no positions.
+        pooling_head: Whether an attention pools the tokens (`attn_pool`).
     """
 
     key: str
@@ -33,13 +35,15 @@ class Family:
     std: Channels
     interpolation: Interpolation = "bicubic"
     layer_scale: float | None = None
+    prefix_tokens: int = 0
+    pooling_head: bool = False
 
 
 # Names: cobra/models/backbones/vision/dinosiglip_vit.py at 4b81082. Statistics and bicubic resizing: the `mean`, `std`
 # and `interpolation` of timm 1.0.31's default_cfgs for `.webli` and `.lvd142m`; a test compares them with timm's.
 # By which rule SigLIP and DINOv2 resize is no property of a family but the setting `resize` (`config.EncoderConfig`):
 # naive by default, which is Cobra's `resize-naive` (PAPER.md 1.2).
-SIGLIP = Family("siglip", "vit_so400m_patch14_siglip_384", "webli", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+SIGLIP = Family("siglip", "vit_so400m_patch14_siglip_384", "webli", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), pooling_head=True)
 DINOV2 = Family(
     "dino",
     "vit_large_patch14_reg4_dinov2",
@@ -47,4 +51,5 @@ DINOV2 = Family(
     (0.485, 0.456, 0.406),
     (0.229, 0.224, 0.225),
     layer_scale=1e-5,
+    prefix_tokens=5,
 )

@@ -6,6 +6,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from cobra_kit_timm.config import VitSizes
+
 
 class ConvStem(nn.Module):
     """Convolutions of stride 2 that halve the image until a pixel is a patch, then one of 1 x 1.
@@ -15,19 +17,17 @@ class ConvStem(nn.Module):
     token sees its patch and patch_size - 1 pixels above and to the left of it.
 
     Args:
-        patch_size: Side of a patch, a power of two.
-        width: Channels of a token.
+        sizes: Those of the tower; `patch_size` is a power of two.
     """
 
-    def __init__(self, patch_size: int, width: int) -> None:
+    def __init__(self, sizes: VitSizes) -> None:
         super().__init__()
-        self.patch_size = patch_size
-        steps = patch_size.bit_length() - 1
-        channels = [3, *(max(4, width >> (steps - 1 - step)) for step in range(steps))]
+        self.patch_size = sizes.patch_size
+        channels = (3, *sizes.stem_channels)
         layers: list[nn.Module] = []
         for before, after in pairwise(channels):
             layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.GELU()]
-        self.layers = nn.Sequential(*layers, nn.Conv2d(channels[-1], width, 1))
+        self.layers = nn.Sequential(*layers, nn.Conv2d(channels[-1], sizes.width, 1))
 
     def forward(self, images: Tensor) -> Tensor:
         """Returns `[k width rows columns]` for images `[k 3 h w]`; pixels that fill no whole patch are dropped."""

@@ -53,7 +53,7 @@ class Tower(nn.Module):
             mlp_ratio=sizes.mlp_ratio,
         )
         if sizes.stem == "conv":
-            self.vit.get_submodule("patch_embed").proj = ConvStem(sizes.patch_size, sizes.width)
+            self.vit.get_submodule("patch_embed").proj = ConvStem(sizes)
         if not keep_unused:
             self.vit.prune_intermediate_layers([self.layer], prune_norm=True)
 

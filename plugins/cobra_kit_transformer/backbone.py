@@ -108,6 +108,11 @@ class GptNeoxBackbone(DecoderBackbone):
         load_into(self, load_tensors(path), source=str(path))
 
     @classmethod
+    def sizes_follow_config(cls, config: TransformerTinyConfig) -> bool:
+        """Returns True: weights are no part of what is built."""
+        return True
+
+    @classmethod
     def pretrained_files(cls, config: TransformerTinyConfig) -> tuple[PretrainedFile, ...]:
         """Returns the file that `weights` names; on the hub there is none."""
         weights = config.weights

@@ -43,6 +43,18 @@ def test_nothing_heavy_is_imported(code: str, tmp_path: Path) -> None:
     assert loaded & HEAVY == set()
 
 
+VALIDATE = "from cobra_kit.cli import main; assert main(['recipes', 'validate', 'cobra_tiny']) == 0"
+
+
+def test_a_look_at_a_recipe_builds_no_large_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first one imports torch alone, the next ones not even that: `recipes validate` answers within seconds."""
+    monkeypatch.setenv("COBRA_KIT_CACHE", str(tmp_path / "cache"))
+    first = modules_after(VALIDATE, tmp_path)
+    assert "torch" in first
+    assert first & HEAVY <= {"torch", "numpy", "tokenizers", "safetensors"}
+    assert modules_after(VALIDATE, tmp_path) & HEAVY <= {"numpy"}
+
+
 def test_no_plugin_module_is_imported_for_help(tmp_path: Path) -> None:
     loaded = modules_after("from cobra_kit.cli import main; main(['--help'])", tmp_path)
     assert not [name for name in loaded if name.startswith("cobra_kit_")]

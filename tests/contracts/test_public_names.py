@@ -24,6 +24,7 @@ FROZEN = {
         "Component",
         "DecodeState",
         "EXTRA",
+        "EncoderSizes",
         "FusedSequence",
         "FusionScheme",
         "IGNORE_INDEX",

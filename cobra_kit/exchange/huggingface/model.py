@@ -28,7 +28,7 @@ from cobra_kit.exchange.huggingface.options import (
 )
 from cobra_kit.exchange.huggingface.states import PREFIX, whole_state
 from cobra_kit.model import Batch, VisionLanguageModel
-from cobra_kit.model.decoding import generate_ids
+from cobra_kit.model.decoding import DecodeSettings, generate_ids
 
 _LOADING = "It loads on one device in one dtype. cobra_kit.load gives the model itself."
 _SAVING = "It writes one model.safetensors beside the recipe, for every process's main rank alone."
@@ -236,7 +236,7 @@ class CobraKitModel(PartAccessors, PreTrainedModel, GenerationMixin):  # type: i
         changed = {name: value for name, value in settings.items() if self._generation.get(name) != value}
         refuse_generation(options, changed, eos)
         check_ids(batch, input_ids, attention_mask)
-        rows = generate_ids(self.model, batch.to(self.device), max_new_tokens=max_new_tokens, stop_ids=[eos])
+        rows = generate_ids(self.model, batch.to(self.device), DecodeSettings(max_new_tokens, [eos]))
         width = min(max_new_tokens, 1 + max(len(row) for row in rows))  # the end token of the longest answer
         answers = input_ids.new_full((len(rows), width), eos)
         for answer, row in zip(answers, rows, strict=True):

@@ -7,7 +7,7 @@ from cobra_kit.model.decoding.modes import evaluating
 from cobra_kit.model.decoding.precision import AS_KEPT, Precision
 from cobra_kit.model.decoding.probabilities import first_token_probabilities
 from cobra_kit.model.decoding.sampling import GREEDY, Sampling
-from cobra_kit.model.decoding.session import MOST_NEW_TOKENS, DecodeSession, GraphUse
+from cobra_kit.model.decoding.session import MOST_NEW_TOKENS, DecodeSession, DecodeSettings, GraphUse
 from cobra_kit.model.decoding.workspace import release
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "GREEDY",
     "MOST_NEW_TOKENS",
     "DecodeSession",
+    "DecodeSettings",
     "GraphUse",
     "Precision",
     "Sampling",

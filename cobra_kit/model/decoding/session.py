@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, get_args
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
 
-from cobra_kit.arguments import whole_number
+from cobra_kit.arguments import settings_of, whole_number
 from cobra_kit.errors import ArgumentError, CobraError, KernelError, first_line
 from cobra_kit.model import calls
 from cobra_kit.model.decoding.attached import attached
@@ -37,6 +37,38 @@ class _NotBegunError(CobraError, RuntimeError):
     """A session is asked for tokens before it has read its prompts."""
 
 
+@dataclass(frozen=True, slots=True)
+class DecodeSettings:
+    """How a batch of prompts is answered.
+
+    Args:
+        max_new_tokens: Most tokens per answer.
+        stop_ids: Ids that end an answer.
+        sampling: How tokens are chosen.
+        graphs: Whether steps run as a captured CUDA graph.
+        precision: What is rounded between two tokens.
+        rows: A number for each row that its draws depend on; None: 0, 1, ..
+        recorder: What captures; None: CUDA's graphs.
+
+    Raises:
+        ArgumentError: `max_new_tokens` is out of range, or `graphs` is no use of graphs.
+    """
+
+    max_new_tokens: int
+    stop_ids: Sequence[int] = ()
+    sampling: Sampling = GREEDY
+    graphs: GraphUse = "auto"
+    precision: Precision = AS_KEPT
+    rows: Sequence[int] | None = None
+    recorder: GraphBackend | None = None
+
+    def __post_init__(self) -> None:
+        most = whole_number(self.max_new_tokens, "max_new_tokens", at_least=1, at_most=MOST_NEW_TOKENS)
+        object.__setattr__(self, "max_new_tokens", most)
+        if self.graphs not in get_args(GraphUse):
+            raise ArgumentError(f"graphs must be one of {', '.join(get_args(GraphUse))}, not {self.graphs!r}")
+
+
 class DecodeSession:
     """Answers to one batch of prompts; every step works in place and none waits for the device.
 
@@ -49,13 +81,8 @@ class DecodeSession:
     Args:
         model: The composed model, in eval mode.
         batch: Prompts, collated for generation, on the model's device.
-        max_new_tokens: Most tokens per answer.
-        stop_ids: Ids that end an answer.
-        sampling: How tokens are chosen.
-        graphs: Whether steps run as a captured CUDA graph.
-        precision: What is rounded between two tokens.
-        rows: A number for each row that its draws depend on; None: 0, 1, ..
-        recorder: What captures; None: CUDA's graphs.
+        settings: How they are answered; None: as `options` say.
+        options: The fields of `DecodeSettings`, instead of these.
 
     Attributes:
         uses_graph: Whether steps run as a captured graph; what is planned, until `prefill` has captured.
@@ -63,7 +90,7 @@ class DecodeSession:
         attached: What is attached to a module of the backbone, so that every module is called, or None.
 
     Raises:
-        ArgumentError: `max_new_tokens` is out of range, `graphs` is no use of graphs, or `rows` are not the batch's.
+        ArgumentError: The settings are wrong, or their `rows` are not the batch's.
         KernelError: `graphs` is `always`, and steps cannot be captured.
     """
 
@@ -71,43 +98,34 @@ class DecodeSession:
         self,
         model: MultimodalModule,
         batch: Batch,
-        *,
-        max_new_tokens: int,
-        stop_ids: Sequence[int] = (),
-        sampling: Sampling = GREEDY,
-        graphs: GraphUse = "auto",
-        precision: Precision = AS_KEPT,
-        rows: Sequence[int] | None = None,
-        recorder: GraphBackend | None = None,
+        settings: DecodeSettings | None = None,
+        **options: Any,
     ) -> None:
-        max_new_tokens = whole_number(max_new_tokens, "max_new_tokens", at_least=1, at_most=MOST_NEW_TOKENS)
-        if graphs not in get_args(GraphUse):
-            raise ArgumentError(f"graphs must be one of {', '.join(get_args(GraphUse))}, not {graphs!r}")
-        self._rows = tuple(range(batch.num_rows)) if rows is None else tuple(rows)
+        settings = settings_of(DecodeSettings, settings, options)
+        self._rows = tuple(range(batch.num_rows)) if settings.rows is None else tuple(settings.rows)
         if len(self._rows) != batch.num_rows:
             raise ArgumentError(f"{len(self._rows)} row numbers for {batch.num_rows} rows")
         self._model = model
         self._batch = batch
-        self._sampling = sampling
-        self._graphs = graphs
-        self._recorder = CudaGraphs() if recorder is None else recorder
+        self._settings = settings
+        self._recorder = CudaGraphs() if settings.recorder is None else settings.recorder
         self._chosen = 0
         self._workspace: Workspace | None = None
         self._shape = Shape(
             rows=batch.num_rows,
-            max_length=batch.layout.max_length + max_new_tokens,
-            max_new_tokens=max_new_tokens,
-            stop_ids=tuple(stop_ids),
+            max_length=batch.layout.max_length + settings.max_new_tokens,
+            max_new_tokens=settings.max_new_tokens,
+            stop_ids=tuple(settings.stop_ids),
             # A seed is written to the workspace and not captured, so one graph serves all seeds.
-            sampling=replace(sampling, seed=0),
-            precision=precision,
+            sampling=replace(settings.sampling, seed=0),
+            precision=settings.precision,
         )
-        needless = max_new_tokens == 1 or not batch.num_rows
+        needless = settings.max_new_tokens == 1 or not batch.num_rows
         self.attached = attached(model)
         refused = why_not(model.backbone, model.device, self._recorder, self.attached)
-        if refused is not None and graphs == "always" and not needless:
+        if refused is not None and settings.graphs == "always" and not needless:
             raise KernelError(f"steps cannot run as a graph: {refused}", hint="Decode with graphs='auto'.")
-        if graphs == "never":
+        if settings.graphs == "never":
             refused = "graphs are switched off"
         elif needless:
             refused = "no token needs a step"
@@ -131,7 +149,7 @@ class DecodeSession:
             dtype = None if sequence is None else sequence.embeddings.dtype
             self._workspace = new_workspace(self._model, self._shape, dtype)
         space = self._workspace
-        space.begin(self._sampling.seed, self._rows)
+        space.begin(self._settings.sampling.seed, self._rows)
         if sequence is not None:
             hidden = read_prompts(
                 self._model, sequence, space.state, self._shape.precision, by_call=self.attached is not None
@@ -192,7 +210,7 @@ class DecodeSession:
             if space is not None:
                 forget(self._model, space)
             reason = f"capturing failed: {first_line(error)}"
-            if self._graphs == "always":
+            if self._settings.graphs == "always":
                 raise KernelError(
                     f"steps cannot run as a graph: {reason}", hint="Decode with graphs='auto'."
                 ) from error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cobra_kit.errors import TextError
 from cobra_kit.model.decoding.sampling import GREEDY, Sampling
-from cobra_kit.model.decoding.session import DecodeSession
+from cobra_kit.model.decoding.session import DecodeSession, DecodeSettings
 
 if TYPE_CHECKING:
     from cobra_kit.model.batch import Batch
@@ -149,7 +149,7 @@ def stream_text(
     """
     tokenizer = model.processor.codec.tokenizer
     pieces = TextPieces(tokenizer.decode, getattr(tokenizer, "separates", None))
-    session = DecodeSession(model, batch, max_new_tokens=max_new_tokens, stop_ids=[tokenizer.eos_id], sampling=sampling)
+    session = DecodeSession(model, batch, DecodeSettings(max_new_tokens, [tokenizer.eos_id], sampling))
     session.prefill()
     ids = session.tokens()[0]
     while not session.finished():

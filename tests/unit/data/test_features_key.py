@@ -13,8 +13,10 @@ from toy_recipe import RECIPE
 from toy_source import ToySource
 
 from cobra_kit import _plugins
+from cobra_kit.data import weights_read
 from cobra_kit.data.features import FeatureCache
 from cobra_kit.data.weights_read import poisoned, unread_weights
+from cobra_kit.interfaces import VisualTokens
 from cobra_kit.model import compose
 
 TESTS = Path(__file__).parents[2]
@@ -89,6 +91,30 @@ def test_what_an_encoder_keeps_between_calls_is_left_alone(build):
     assert unread_weights(model.vision_encoder, model.processor.preprocess) == {"head.weight", "head.bias"}
     assert not hasattr(model.vision_encoder, "grid")
     assert [module.training for module in model.vision_encoder.modules()] == modes
+
+
+def test_an_encoder_is_watched_once_and_again_when_it_was_changed(build, monkeypatch):
+    """Every split of every run asks; what was seen is only of use while the encoder is what it was."""
+    model = build("a head that never runs")
+    encoder, preprocess = model.vision_encoder, model.processor.preprocess
+    watch, watched = weights_read._watch, []
+    monkeypatch.setattr(weights_read, "_watch", lambda *asked: watched.append(asked) or watch(*asked))
+    for _ in range(3):
+        assert unread_weights(encoder, preprocess) == {"head.weight", "head.bias"}
+    with torch.no_grad():
+        encoder.widen.weight.add_(1)  # other values, read as before
+    encoder.eval()
+    unread_weights(encoder, preprocess)
+    assert len(watched) == 1
+    own = encoder.forward
+    encoder.forward = lambda images, shapes: VisualTokens(encoder.head(own(images, shapes).values), shapes)
+    unread_weights(encoder, preprocess)
+    encoder.grid = (4, 4)
+    unread_weights(encoder, preprocess)
+    encoder.widen = torch.nn.Linear(3, encoder.width)
+    unread_weights(encoder, preprocess)
+    unread_weights(encoder, lambda image: preprocess(image))
+    assert len(watched) == 5
 
 
 def test_a_weight_of_two_names_is_read_under_both(build):

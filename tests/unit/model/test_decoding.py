@@ -8,9 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from cobra_kit.errors import CobraError, TextError
-from cobra_kit.model.decoding import DecodeSession, Precision, Sampling, first_token_probabilities, generate_ids
+from cobra_kit.errors import ArgumentError, CobraError, TextError
+from cobra_kit.model import VisionLanguageModel
+from cobra_kit.model.decoding import (
+    DecodeSession,
+    DecodeSettings,
+    Precision,
+    Sampling,
+    first_token_probabilities,
+    generate_ids,
+)
 from cobra_kit.model.decoding.streaming import TextPieces
+from cobra_kit.model.multimodal_module import Composition
 
 QUESTIONS = ["What is it?", "Is there a red circle in the picture?", "No"]
 
@@ -63,6 +72,30 @@ def test_padding_ids_never_win(model, image):
     assert model.generate(image(1), "What?", max_new_tokens=3) is not None
     total = model.answer_probabilities(image(1), "What?", ["Yes", "No"]).sum()
     assert 0 < total <= 1
+
+
+def test_settings_and_their_short_form_are_the_same(model, image):
+    row = model.processor.row([("What?", None)], [image(1)], for_generation=True)
+    batch = model.processor.collate([row], for_generation=True)
+    settings = DecodeSettings(5, stop_ids=[], sampling=Sampling(0.9, 0.9, 3), rows=[4])
+    short = generate_ids(model, batch, max_new_tokens=5, stop_ids=[], sampling=Sampling(0.9, 0.9, 3), rows=[4])
+    assert generate_ids(model, batch, settings) == short
+    with pytest.raises(ArgumentError, match="max_new_tokens cannot stand beside them"):
+        DecodeSession(model, batch, settings, max_new_tokens=5)
+    with pytest.raises(ArgumentError, match="settings must be the class DecodeSettings, not an int"):
+        DecodeSession(model, batch, 5)
+    with pytest.raises(TypeError, match="tokens"):
+        DecodeSession(model, batch, tokens=5)
+
+
+def test_a_model_of_parts_takes_either_form(model):
+    parts = list(model.parts().values())
+    components = {"backbone": "toy/decay"}
+    short = VisionLanguageModel(*parts, processor=lambda: model.processor, components=components)
+    whole = VisionLanguageModel(*parts, Composition(lambda: model.processor, components))
+    assert short.components == whole.components == components
+    assert short.processor is whole.processor is model.processor
+    assert short.recipe is whole.recipe is None
 
 
 def test_a_stop_token_ends_the_answer(model, image):
