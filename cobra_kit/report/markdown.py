@@ -9,7 +9,7 @@ from cobra_kit.arguments import instance
 from cobra_kit.paper import column_label
 from cobra_kit.report import grid
 from cobra_kit.report.footnotes import footnotes
-from cobra_kit.report.layout import PARTS
+from cobra_kit.report.layout import PARTS, level
 from cobra_kit.report.table import AblationTable, PaperNote
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -27,7 +27,7 @@ def render_markdown(table: AblationTable) -> str:
 
 def _scores(table: AblationTable) -> str:
     header = ["benchmark", "rule", "questions", "pictures", *(_arm(table, arm) for arm in table.arms)]
-    header += [f"{arm} - {table.reference} [{table.level * 100:.0f} %]" for arm in table.others]
+    header += [f"{arm} - {table.reference} {level(table)}" for arm in table.others]
     header += ["floor", "ceiling", "detectable"]
     rows = []
     for row in table.rows:
