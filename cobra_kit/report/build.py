@@ -197,7 +197,7 @@ def _control(arm: ArmResult, benchmark: BenchmarkInfo, design: Design) -> ScoreD
     aligned = _align(pairs, design.seeds, benchmark.name)
     right, wrong = np.split(aligned.scores, 2)
     groups = aligned.groups if benchmark.mean_of_groups else None
-    return Intervals(aligned.clusters, groups, design).of_difference(right, wrong)
+    return Intervals(aligned.clusters, groups, design).of_control(right, wrong)
 
 
 def _with_holm(rows: tuple[TableRow, ...]) -> tuple[TableRow, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cobra_kit.paper import column_label
 from cobra_kit.report import grid
-from cobra_kit.report.table import SMALL_CHOICE_MASS, AblationTable, PaperNote
+from cobra_kit.report.table import MIN_SEEDS, SMALL_CHOICE_MASS, AblationTable, PaperNote
 
 _SHARED = "Shared training time: of stages that several runs begin with. They were trained once; each arm shows them."
 
@@ -12,7 +12,7 @@ _SHARED = "Shared training time: of stages that several runs begin with. They we
 def footnotes(table: AblationTable) -> list[str]:
     """Returns what a reader must know to read the numbers, one paragraph each."""
     lines = [_method(table)] if table.comparisons or any(row.controls for row in table.rows) else []
-    lines += [line for line in (_detectable(table), _holm(table), _at_floor(table)) if line]
+    lines += [line for line in (_detectable(table), _at_floor(table)) if line]
     lines.extend(_unlikely(table))
     if any(cost.shared_seconds for cost in table.costs.values()):
         lines.append(_SHARED)
@@ -45,10 +45,29 @@ def _differences(note: PaperNote, arm: str) -> str:
 
 def _method(table: AblationTable) -> str:
     level = f"{table.level:.0%}".replace("%", " %")
-    text = f"* interval excludes 0; tie: it holds 0. {level} paired bootstrap, clustered by picture"
-    if len(table.seeds) == 1:
-        return text + ". One seed: the interval speaks of other pictures, not of other training runs."
-    return text + f", Student's t over {len(table.seeds)} seeds; ± is the standard deviation over seeds."
+    if len(table.seeds) < MIN_SEEDS:
+        return _unjudged(table, level)
+    star, many = f"* the {level} interval excludes 0", len(table.comparisons)
+    if many > 1:
+        star += f", after Holm's correction for {many} comparisons, too (?: not after it)"
+    return (
+        f"{star}; tie: it holds 0. Paired bootstrap, clustered by picture, Student's t over {len(table.seeds)} seeds; "
+        "± is the standard deviation over seeds."
+    )
+
+
+def _unjudged(table: AblationTable, level: str) -> str:
+    """Returns why a table of one or two training runs of each arm judges nothing."""
+    runs = "One training run" if len(table.seeds) == 1 else "Two training runs"
+    lines = []
+    if table.comparisons:
+        lines.append(
+            f"{runs} of each arm: not judged. Another seed can turn a difference round, however many pictures "
+            f"there are; a verdict needs {MIN_SEEDS} seeds or more (ablation.seeds)."
+        )
+    if any(row.controls for row in table.rows):
+        lines.append(f"Right minus wrong pictures: {level} intervals over pictures, of these very models.")
+    return " ".join(lines)
 
 
 def _detectable(table: AblationTable) -> str | None:
@@ -60,21 +79,6 @@ def _detectable(table: AblationTable) -> str | None:
     if first == last or grid.points(least) == grid.points(most):
         return text + " points."
     return text + f" ({first}) to {most:.1f} points ({last})."
-
-
-def _holm(table: AblationTable) -> str | None:
-    starred = [entry for entry in table.comparisons if entry[2].verdict in {"higher", "lower"}]
-    if len(table.comparisons) < 2 or not starred:
-        return None
-    kept = [
-        row.benchmark if len(table.others) == 1 else f"{row.benchmark} of {arm}"
-        for row, arm, difference in starred
-        if difference.p_holm is not None and difference.p_holm < 1 - table.level
-    ]
-    text = f"After Holm's correction for {len(table.comparisons)} comparisons "
-    if len(kept) == len(starred):
-        return text + "every * stays."
-    return text + (f"these * stay: {', '.join(kept)}." if kept else "no * stays.")
 
 
 def _unlikely(table: AblationTable) -> list[str]:

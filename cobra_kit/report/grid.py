@@ -6,7 +6,7 @@ from cobra_kit import formatting
 from cobra_kit.report.table import Estimate, ScoreDifference, TablePart, TableRow
 
 NONE = "-"
-MARKS = {"higher": "*", "lower": "*", "tie": "tie", "unknown": "?"}
+MARKS = {"higher": "*", "lower": "*", "unclear": "?", "tie": "tie", "unknown": "?", "unjudged": ""}
 _LONGEST_NAME = 28
 
 
@@ -36,7 +36,7 @@ def difference(change: ScoreDifference | None) -> str:
     if change is None:
         return NONE
     if change.low is None or change.high is None:
-        return f"{signed(change.value)} [one picture]"
+        return signed(change.value) + ("" if change.verdict == "unjudged" else " [one picture]")
     return f"{signed(change.value)} [{signed(change.low)}, {signed(change.high)}]"
 
 
@@ -51,7 +51,7 @@ def signed(value: float) -> str:
 
 
 def mark(change: ScoreDifference | None) -> str:
-    """Returns `*` for a difference whose interval excludes 0, `tie` for one whose interval holds it."""
+    """Returns `*` for a verdict, `tie` where the interval holds 0, `?` where neither can be said."""
     return "" if change is None else MARKS[change.verdict]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from cobra_kit import columns
 from cobra_kit.report import grid
-from cobra_kit.report.table import AblationTable, ArmCost, ScoreDifference, TablePart, TableRow
+from cobra_kit.report.table import MIN_SEEDS, AblationTable, ArmCost, ScoreDifference, TablePart, TableRow
 
 PARTS = "by part (level 1 is the easiest)"
 
@@ -84,7 +84,7 @@ def _side_by_side(table: AblationTable) -> list[str]:
 
 
 def _stacked(table: AblationTable) -> list[str]:
-    header = ["", "score", f"difference {_level(table)}", ""]
+    header = ["", "score", f"difference {level(table)}", ""]
     changes = _difference_cells([row.differences.get(arm) for row in table.rows for arm in table.arms])
     body = [
         ["  " + _arm_name(table, arm), grid.estimate(row.scores.get(arm))] for row in table.rows for arm in table.arms
@@ -178,11 +178,12 @@ def _arm_name(table: AblationTable, arm: str) -> str:
 
 def _difference_head(table: AblationTable, arm: str) -> str:
     name = "difference" if len(table.others) == 1 else f"{grid.shorten(arm)} - ref"
-    return f"{name} {_level(table)}"
+    return f"{name} {level(table)}"
 
 
-def _level(table: AblationTable) -> str:
-    return f"[{table.level * 100:.0f} %]"
+def level(table: AblationTable) -> str:
+    """Returns what stands behind the head of a column of differences: the level of its intervals, if it has any."""
+    return f"[{table.level * 100:.0f} %]" if len(table.seeds) >= MIN_SEEDS else "(not judged)"
 
 
 def _name_width(table: AblationTable) -> int:

@@ -10,7 +10,7 @@ from cobra_kit.formatting import printable
 from cobra_kit.paper import column_label
 from cobra_kit.report import grid
 from cobra_kit.report.footnotes import footnotes
-from cobra_kit.report.layout import PARTS
+from cobra_kit.report.layout import PARTS, level
 from cobra_kit.report.table import AblationTable, PaperNote
 
 
@@ -26,7 +26,7 @@ def render_markdown(table: AblationTable) -> str:
 
 def _scores(table: AblationTable) -> str:
     header = ["benchmark", "rule", "questions", "pictures", *(_arm(table, arm) for arm in table.arms)]
-    header += [f"{arm} - {table.reference} [{table.level * 100:.0f} %]" for arm in table.others]
+    header += [f"{arm} - {table.reference} {level(table)}" for arm in table.others]
     header += ["floor", "ceiling", "detectable"]
     rows = []
     for row in table.rows:

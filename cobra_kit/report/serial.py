@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import functools
 import json
+from dataclasses import replace
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from cobra_kit.arguments import instance
 from cobra_kit.arguments import text as _text
 from cobra_kit.errors import CobraError
-from cobra_kit.report.table import AblationTable
+from cobra_kit.report.table import MIN_SEEDS, AblationTable
 
+_OLDER = "made by an older version: its verdicts are as it gave them, without those of one or two training runs"
 _FORM = 1  # goes up when an older version could no longer read the table
 
 
@@ -42,12 +45,34 @@ def table_from_json(text: str, where: str | None = None) -> AblationTable:
             where=where,
             hint="make the table again from the study's scores",
         )
+    older = _complete(body)
     try:
-        return _adapter().validate_python(body)
+        table = _adapter().validate_python(body)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise CobraError(f"damaged table: {place}: {first['msg']}", where=where) from error
+    return replace(table, notes=(*table.notes, _OLDER)) if older else table
+
+
+def _complete(body: dict[str, Any]) -> bool:
+    """Adds what tables did not say of a difference before verdicts needed several seeds; returns whether any did not.
+
+    What one training run was said to show then is taken back here, since its interval spoke of images alone.
+    """
+    older = False
+    seeds = len(body["seeds"]) if isinstance(body.get("seeds"), list) else 0
+    for row in body.get("rows") or ():
+        for name in ("differences", "controls"):
+            changes = row.get(name) if isinstance(row, dict) else None
+            for change in changes.values() if isinstance(changes, dict) else ():
+                if not isinstance(change, dict) or "seeds" in change:
+                    continue
+                older = True
+                change |= {"seeds": seeds, "level": body.get("level")}
+                if name == "differences" and seeds < MIN_SEEDS:
+                    change |= dict.fromkeys(("low", "high", "p_value", "p_holm", "detectable"))
+    return older
 
 
 @functools.cache

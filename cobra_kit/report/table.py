@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Verdict = Literal["higher", "lower", "tie", "unknown"]
+Verdict = Literal["higher", "lower", "unclear", "tie", "unknown", "unjudged"]
+
+MIN_SEEDS = 3
+"""Training seeds of each arm that a verdict needs: of fewer, nobody knows how far results scatter between them."""
 
 SMALL_CHOICE_MASS = 0.1
 """Where the choices of a first-token score are less probable than this in the mean, the table says so."""
@@ -37,10 +40,12 @@ class ScoreDifference:
         value: Points.
         low: Lower end of its interval, None without one.
         high: Upper end.
-        p_value: Two-sided bootstrap p value of no difference.
+        p_value: Two-sided bootstrap p value of no difference; None where nothing is judged.
         p_holm: The same, corrected for all comparisons of the table; None where it is not one of them.
         detectable: The smallest true difference that this comparison would see in 4 of 5 repetitions, points;
-            None where the two never differ.
+            None where the two never differ or nothing is judged.
+        seeds: Training seeds of each arm that it rests on.
+        level: The level of the interval, such as 0.95.
     """
 
     value: float
@@ -49,15 +54,25 @@ class ScoreDifference:
     p_value: float | None
     p_holm: float | None
     detectable: float | None
+    seeds: int
+    level: float = 0.95
 
     @property
     def verdict(self) -> Verdict:
-        """`tie` where the interval holds 0, `unknown` where there is none."""
+        """Which arm is ahead, if that can be said.
+
+        `unjudged`: of too few training seeds. `unknown`: there is no interval. `tie`: the interval holds 0. `unclear`:
+        it does not, but among so many comparisons one would by chance.
+        """
+        if self.seeds < MIN_SEEDS:
+            return "unjudged"
         if self.low is None or self.high is None:
             return "unknown"
-        if self.low > 0:
-            return "higher"
-        return "lower" if self.high < 0 else "tie"
+        if self.low <= 0 <= self.high:
+            return "tie"
+        if self.p_holm is not None and self.p_holm >= 1 - self.level:
+            return "unclear"
+        return "higher" if self.low > 0 else "lower"
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,16 @@ class Clustered:
         """Returns the statistic of each run, `[runs]`."""
         return _mean_of_groups(self.sums.sum(axis=1), self.counts.sum(axis=0))
 
+    def pulls(self) -> NDArray[np.float64]:
+        """Returns how far each cluster moves each run's statistic from its mean, linearised, `[runs clusters]`.
+
+        A run's pulls sum to 0; their squares, summed, are the variance that the clusters give the statistic.
+        """
+        totals = self.counts.sum(axis=0)
+        means = self.sums.sum(axis=1) / totals
+        own: NDArray[np.float64] = ((self.sums - self.counts * means[:, None, :]) / totals).mean(axis=-1)
+        return own
+
     def resampled_means(self, resamples: int, rng: np.random.Generator) -> NDArray[np.float64]:
         """Returns the statistic of each run in each resample of clusters, `[resamples runs]`."""
         blocks = [self._block(size, rng) for size in _chunks(resamples, self.clusters)]

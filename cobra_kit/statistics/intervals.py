@@ -16,7 +16,7 @@ from cobra_kit.arguments import finite_number, whole_number
 from cobra_kit.errors import CobraError
 from cobra_kit.statistics.checks import numbers
 from cobra_kit.statistics.clusters import Clustered
-from cobra_kit.statistics.seeds import add_seed_noise
+from cobra_kit.statistics.seeds import add_seed_noise, images_share
 
 MOST_RESAMPLES = 10_000_000
 """More would change no digit that is printed, and would fill the memory."""
@@ -116,7 +116,7 @@ def _interval(data: Clustered, resamples: int, level: float, seed: int, *, diffe
         return Interval(value, None, None, level)
     # One generator, images before seeds: the order is part of what a seed means in stored tables.
     rng = np.random.default_rng(seed)
-    draws = add_seed_noise(data.resampled_means(resamples, rng), data.means(), rng)
+    draws = add_seed_noise(data.resampled_means(resamples, rng), data.means(), images_share(data.pulls()), rng)
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
     p_value = _p_value(draws) if difference else None
     return Interval(value, _tidy(low), _tidy(high), level, p_value)

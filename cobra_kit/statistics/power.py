@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from cobra_kit.arguments import finite_number, renamed_arguments, whole_number
 from cobra_kit.errors import CobraError
 from cobra_kit.statistics.clusters import Clustered
-from cobra_kit.statistics.seeds import seed_variance
+from cobra_kit.statistics.seeds import images_share, seed_variance
 
 
 def standard_error(
@@ -38,10 +38,8 @@ def standard_error(
     data = Clustered.of(differences, clusters, groups)
     if data.clusters == 1:
         return None
-    sums, counts = data.sums.mean(axis=0), data.counts
-    totals = counts.sum(axis=0)
-    pulls = ((sums - counts * (sums.sum(axis=0) / totals)) / totals).mean(axis=1)
-    variance = data.clusters / (data.clusters - 1) * float((pulls**2).sum())
+    pulls = data.pulls()
+    variance = data.clusters / (data.clusters - 1) * float((pulls.mean(axis=0) ** 2).sum()) * images_share(pulls)
     return math.sqrt(variance + seed_variance(data.means()))
 
 

@@ -31,7 +31,7 @@ def table(
     rows = tuple(_row(name, arms) for name in benchmarks)
     costs = {arm: ArmCost(64, 1_210_000, 100.0 + 50 * index, 4000.0 + index) for index, arm in enumerate(arms)}
     return AblationTable(
-        "model.projector", "laptop", "test", arms[0], arms, (7, 8), 0.95, rows, costs, paper_note(arms), ("a note",)
+        "model.projector", "laptop", "test", arms[0], arms, (7, 8, 9), 0.95, rows, costs, paper_note(arms), ("a note",)
     )
 
 
@@ -134,7 +134,7 @@ def sweep(count: int = 200, *, word: str = "mlp/fused", objectives: int = 2) -> 
 
 def _row(name: str, arms: tuple[str, ...]) -> TableRow:
     scores = {arm: Estimate(80.0 - index, 78.0, 82.0, 1.2) for index, arm in enumerate(arms)}
-    change = ScoreDifference(-1.0, -2.0, -0.1, 0.01, 0.03, 2.1)
+    change = ScoreDifference(-1.0, -2.0, -0.1, 0.01, 0.03, 2.1, 3)
     differences = dict.fromkeys(arms[1:], change)
     part = TablePart(f"{name}/1", 40, 40.0, scores)
     return TableRow(name, "POPE", "rule/one", 600, 150, 50.0, 100.0, scores, differences, {arms[0]: change}, (part,))

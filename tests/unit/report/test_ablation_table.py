@@ -13,6 +13,7 @@ from cobra_kit.report import (
     ArmResult,
     BenchmarkInfo,
     PaperReference,
+    ScoreDifference,
     build_table,
     table_from_json,
     table_to_json,
@@ -58,15 +59,18 @@ def arm(name: str, share: float, seeds: Sequence[int] = (7,)) -> ArmResult:
 
 
 def test_the_table_holds_what_the_statistics_give() -> None:
-    first, second = arm("mlp", 0.9), arm("ldpv2", 0.7)
+    seeds = (7, 8, 9)
+    first, second = arm("mlp", 0.9, seeds), arm("ldpv2", 0.7, seeds)
     table = build([second, first], PRESENCE, READING)
     assert table.arms == ("mlp", "ldpv2")  # the reference first
-    assert table.title == "Projector ablation, laptop profile, test split, 1 seed"
+    assert table.title == "Projector ablation, laptop profile, test split, 3 seeds"
     row = table.rows[0]
     assert (row.label, row.questions, row.images, row.floor, row.ceiling) == ("POPE", 120, 60, 50, 100)
 
-    a = np.array([score.score for score in second.scores["presence"][7]])
-    b = np.array([score.score for score in first.scores["presence"][7]])
+    a, b = (
+        np.array([[score.score for score in which.scores["presence"][seed]] for seed in seeds])
+        for which in (second, first)
+    )
     expected = bootstrap_difference(a, b, np.arange(120) // 2, np.arange(120) % 3, resamples=2000)
     difference = row.differences["ldpv2"]
     assert set(row.differences) == {"ldpv2"}
@@ -107,7 +111,7 @@ def test_the_parts_of_a_benchmark_stand_beside_it_with_their_own_floors() -> Non
 
 
 def test_arms_that_answer_alike_tie() -> None:
-    same = arm("mlp", 0.8)
+    same = arm("mlp", 0.8, (7, 8, 9))
     table = build([same, replace(same, name="ldpv2")], PRESENCE)
     difference = table.rows[0].differences["ldpv2"]
     assert (difference.value, difference.low, difference.high, difference.verdict) == (0, 0, 0, "tie")
@@ -117,7 +121,10 @@ def test_arms_that_answer_alike_tie() -> None:
 def test_one_image_has_no_interval_and_no_verdict() -> None:
     right = [QuestionScore("q", "p", 1.0, "", "")]
     zero = [QuestionScore("q", "p", 0.0, "", "")]
-    arms = [ArmResult(name=name, scores={"reading": {7: s}}) for name, s in (("mlp", right), ("ldpv2", zero))]
+    arms = [
+        ArmResult(name=name, scores={"reading": dict.fromkeys((7, 8, 9), s)})
+        for name, s in (("mlp", right), ("ldpv2", zero))
+    ]
     difference = build(arms, READING).rows[0].differences["ldpv2"]
     assert (difference.value, difference.low, difference.verdict, difference.p_holm) == (-100, None, "unknown", None)
 
@@ -154,7 +161,27 @@ def test_the_control_is_right_minus_wrong_images() -> None:
     assert row.controls["mlp"].value == pytest.approx(
         100 * (np.mean(right_or_wrong(0.9, 10)) - np.mean(right_or_wrong(0.5, 99)))
     )
-    assert row.controls["mlp"].verdict == "higher"
+    assert (row.controls["mlp"].low or 0) > 0
+    assert row.controls["mlp"].verdict == "unjudged"
+
+
+@pytest.mark.parametrize("seeds", [(7,), (7, 8)])
+def test_one_or_two_training_runs_are_not_judged(seeds: tuple[int, ...]) -> None:
+    table = build([arm("mlp", 0.9, seeds), arm("ldpv2", 0.2, seeds)], PRESENCE, READING)
+    for row in table.rows:
+        change = row.differences["ldpv2"]
+        assert change.value < -20
+        assert (change.low, change.high, change.p_value, change.p_holm, change.detectable) == (None,) * 5
+        assert change.verdict == "unjudged"
+
+
+def test_a_star_stands_after_holm_and_what_does_not_is_unclear() -> None:
+    change = ScoreDifference(2.0, 0.1, 3.9, 0.04, 0.04, 2.7, 3)
+    assert change.verdict == "higher"
+    assert replace(change, p_holm=0.06).verdict == "unclear"
+    assert replace(change, low=-0.1, p_holm=0.06).verdict == "tie"
+    assert replace(change, low=-3.9, high=-0.1).verdict == "lower"
+    assert replace(change, seeds=2).verdict == "unjudged"
 
 
 def test_at_the_floor_means_that_no_arm_is_surely_above_it() -> None:
@@ -206,6 +233,20 @@ def test_json_gives_the_same_table_back() -> None:
     text = table_to_json(table)
     assert table_from_json(text) == table
     assert json.loads(text)["rows"][0]["differences"]["ldpv2"].keys() >= {"value", "low", "high", "p_holm"}
+
+
+@pytest.mark.parametrize(("seeds", "verdict"), [((7,), "unjudged"), ((7, 8, 9), "higher")])
+def test_a_table_of_an_older_version_opens_and_says_so(seeds: tuple[int, ...], verdict: str) -> None:
+    table = build([arm("mlp", 0.2, seeds), arm("ldpv2", 0.9, seeds)], PRESENCE)
+    body = json.loads(table_to_json(table))
+    change = body["rows"][0]["differences"]["ldpv2"]
+    del change["seeds"], change["level"]
+    change |= {"low": 30.0, "high": 90.0, "p_value": 0.001, "p_holm": 0.001}
+    older = table_from_json(json.dumps(body))
+    assert older.rows[0].differences["ldpv2"].verdict == verdict
+    assert (older.rows[0].differences["ldpv2"].low is None) == (len(seeds) < 3)
+    assert "made by an older version" in older.notes[-1]
+    assert "made by an older version" not in "".join(table_from_json(table_to_json(table)).notes)
 
 
 @pytest.mark.parametrize(

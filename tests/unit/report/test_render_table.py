@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -13,14 +14,16 @@ from cobra_kit.report import (
     TablePart,
     TableRow,
     grid,
+    render_csv,
+    render_latex,
     render_markdown,
     render_text,
     styled_text,
 )
 
 
-def change(value: float, low: float | None, high: float | None, holm: float = 0.01) -> ScoreDifference:
-    return ScoreDifference(value, low, high, 0.01, holm, 2.14)
+def change(value: float, low: float | None, high: float | None, holm: float = 0.01, seeds: int = 3) -> ScoreDifference:
+    return ScoreDifference(value, low, high, 0.01, holm, 2.14, seeds)
 
 
 def row(name: str, label: str, differences: dict[str, ScoreDifference], arms: tuple[str, ...]) -> TableRow:
@@ -41,7 +44,7 @@ def table(*others: str) -> AblationTable:
         "test",
         "mlp",
         arms,
-        (7,),
+        (7, 8, 9),
         0.95,
         rows,
         costs,
@@ -51,7 +54,7 @@ def table(*others: str) -> AblationTable:
 
 
 TWO_ARMS = """\
-Projector ablation, laptop profile, test split, 1 seed
+Projector ablation, laptop profile, test split, 3 seeds
                     mlp (ref)   ldpv2   difference [95 %]       floor  ceiling
 presence (POPE)          88.1    88.1  -1.1 [-2.4, +0.2]   tie   50.0    100.0
 reading  (TextVQA)       88.1    88.1  -8.3 [-10.4, -6.4]  *     50.0    100.0
@@ -60,11 +63,10 @@ parameters trained     1.21 M  1.21 M
 training time            2:51    2:51
 tokens/s                 4.2k    4.2k
 
-* interval excludes 0; tie: it holds 0. 95 % paired bootstrap, clustered by
-picture. One seed: the interval speaks of other pictures, not of other training
-runs.
+* the 95 % interval excludes 0, after Holm's correction for 2 comparisons, too
+(?: not after it); tie: it holds 0. Paired bootstrap, clustered by picture,
+Student's t over 3 seeds; ± is the standard deviation over seeds.
 Smallest difference this design can see (80 % power): 2.1 points.
-After Holm's correction for 2 comparisons every * stays.
 
 The paper, same factor (Cobra-3.5B, Table 5): POPE -0.7, TextVQA 0.0"""
 
@@ -112,7 +114,8 @@ def test_the_table_says_what_does_not_survive_holm_and_what_is_at_the_floor() ->
     whole = table("ldpv2")
     weak = replace(whole.rows[1], differences={"ldpv2": change(-8.3, -10.4, -6.4, holm=0.2)}, floor=88.0)
     text = render_text(replace(whole, rows=(whole.rows[0], weak), notes=("not scored yet: boxes",)), 140)
-    assert "After Holm's correction for 2 comparisons no * stays." in text
+    assert re.search(r"reading +\(TextVQA\) .* -8.3 \[-10.4, -6.4\]  \? ", text)
+    assert "after Holm's correction for 2 comparisons, too (?: not after it)" in text
     assert "No arm is above the floor on reading: differences there say nothing." in text
     assert "Not scored yet: boxes." in text
 
@@ -145,9 +148,65 @@ def test_a_benchmark_at_the_floor_names_its_parts_that_are_above_it() -> None:
 
 
 def test_seeds_are_named_with_their_method() -> None:
-    text = render_text(replace(table("ldpv2"), seeds=(7, 8, 9)), 200)
-    assert "clustered by picture, Student's t over 3 seeds; ± is the standard deviation over seeds." in text
+    text = render_text(table("ldpv2"), 200)
+    assert "clustered by picture, Student's t over 3 seeds; ± is the standard deviation over seeds." in " ".join(
+        text.split()
+    )
     assert "3 seeds" in text.splitlines()[0]
+
+
+ONE_RUN = """\
+Projector ablation, laptop profile, test split, 1 seed
+                    mlp (ref)   ldpv2  difference (not judged)    floor  ceiling
+presence (POPE)          88.1    88.1                     -1.1     50.0    100.0
+reading  (TextVQA)       88.1    88.1                     -8.3     50.0    100.0
+image tokens               64      64
+parameters trained     1.21 M  1.21 M
+training time            2:51    2:51
+tokens/s                 4.2k    4.2k
+
+One training run of each arm: not judged. Another seed can turn a difference
+round, however many pictures there are; a verdict needs 3 seeds or more
+(ablation.seeds).
+
+The paper, same factor (Cobra-3.5B, Table 5): POPE -0.7, TextVQA 0.0"""
+
+
+def test_one_training_run_is_described_and_not_judged() -> None:
+    assert render_text(one_run(), 80) == ONE_RUN
+
+
+def test_no_format_has_a_verdict_of_one_training_run() -> None:
+    whole = one_run()
+    controlled = replace(
+        whole, rows=tuple(replace(row, controls={"mlp": change(30.0, 25.0, 35.0, seeds=1)}) for row in whole.rows)
+    )
+    for text in (render_text(controlled, 80), render_markdown(controlled), render_latex(controlled)):
+        assert "*" not in text.replace("{*}", "*") or "^{*}" not in text
+        assert not re.search(r"\btie\b|Holm|excludes 0", text)
+    text = render_text(controlled, 80)
+    assert "*" not in text
+    assert "+30.0 [+25.0, +35.0]" in text
+    assert "95 % intervals over pictures, of these very models." in " ".join(text.split())
+    assert not any(span.style in ("red", "green") for span in styled_text(controlled, 80).spans)
+    csv_text = render_csv(controlled)
+    assert "unjudged" in csv_text
+    assert not re.search(r"higher|lower|tie", csv_text)
+
+
+def one_run() -> AblationTable:
+    whole = table("ldpv2")
+    rows = tuple(
+        replace(
+            row,
+            differences={
+                arm: ScoreDifference(change.value, None, None, None, None, None, 1)
+                for arm, change in row.differences.items()
+            },
+        )
+        for row in whole.rows
+    )
+    return replace(whole, rows=rows, seeds=(7,))
 
 
 def test_what_nobody_measured_takes_no_room() -> None:

@@ -24,7 +24,7 @@ def test_csv_has_a_row_per_arm_and_benchmark_with_its_interval() -> None:
     ]
     first, second, *_ = rows
     assert (first["score"], first["low"], first["high"]) == ("80.0", "78.0", "82.0")
-    assert (first["difference"], first["is_reference"], first["seeds"]) == ("", "true", "7 8")
+    assert (first["difference"], first["is_reference"], first["seeds"]) == ("", "true", "7 8 9")
     assert (second["difference"], second["difference_low"], second["verdict"]) == ("-1.0", "-2.0", "lower")
     assert (second["paper_row"], second["paper_score"], second["paper_difference"]) == ("row of ldpv2", "88.4", "-0.7")
 
