@@ -9,14 +9,16 @@ from pathlib import Path
 
 import typer
 
+from cobra_kit.cli.progress import print_message
 from cobra_kit.cli.status_text import status_lines
+from cobra_kit.cli.storage_option import storage_option
 from cobra_kit.columns import width
 from cobra_kit.study.reading.status import study_status
 
 
 def status(study: Path, *, storage: str | None, as_json: bool) -> None:
     """Prints how far a study is."""
-    progress = study_status(study, storage)
+    progress = study_status(study, storage_option(storage), print_message)
     if as_json:
         typer.echo(json.dumps(asdict(progress), ensure_ascii=False, indent=2))
         return
