@@ -64,11 +64,13 @@ class Waiting:
         url: The database's, with its password; it is never shown.
         seconds: For which it is tried again.
         report: Told once that it is waited for.
+        reading: Whether it is only looked at.
     """
 
     url: str
     seconds: float
     report: Reporter = silent
+    reading: bool = False
 
     def tell(self, cause: str = "it does not answer") -> None:
         """Says that the database is waited for."""
@@ -80,23 +82,26 @@ class PatientDatabase(RDBStorage):
     """Trials in a database; raises `StorageError` only after it was away for long.
 
     Args:
-        waiting: Where it is, and how long it is waited for.
-        reading: Make no tables where there are none.
+        waiting: Where it is, and how long it is waited for. One that is only read gets no tables where it has none.
     """
 
-    def __init__(self, waiting: Waiting, *, reading: bool = False) -> None:
+    def __init__(self, waiting: Waiting) -> None:
         self.waiting = waiting
         engine: dict[str, Any] = {"pool_pre_ping": True}
         parsed = parse_url(waiting.url)
         if parsed.get_driver_name() in _DRIVERS_WITH_TIMEOUT and "connect_timeout" not in parsed.query:
             engine["connect_args"] = {"connect_timeout": max(2, min(_CONNECT_SECONDS, round(waiting.seconds)))}
-        super().__init__(waiting.url, engine_kwargs=engine, skip_table_creation=reading)
+        super().__init__(waiting.url, engine_kwargs=engine, skip_table_creation=waiting.reading)
 
 
 def _patient(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def ask(self: PatientDatabase, *args: Any, **kwargs: Any) -> Any:
-        return patiently(lambda: method(self, *args, **kwargs), self.waiting)
+        def act() -> Any:
+            return patiently(lambda: method(self, *args, **kwargs), self.waiting)
+
+        # Who only looks waits for the answer to be read; a worker has its lease, which runs out.
+        return _within(replace(self.waiting, seconds=PATIENCE), act) if self.waiting.reading else act()
 
     return ask
 
@@ -110,33 +115,30 @@ for _name in [
     setattr(PatientDatabase, _name, _patient(getattr(RDBStorage, _name)))
 
 
-def open_database(
-    url: str, *, reading: bool = False, seconds: float | None = None, report: Reporter = silent
-) -> PatientDatabase:
+def open_database(url: str, *, reading: bool = False, report: Reporter = silent) -> PatientDatabase:
     """Returns the storage in a database, whose tables are made on first use.
 
     Args:
         url: Of the database.
-        reading: Only look: nothing is made there.
-        seconds: How long it is waited for; None: a minute, or less where `reading`.
+        reading: Only look: nothing is made there, and it is waited for some seconds only.
         report: Told that it is waited for.
 
     Raises:
         StorageError: It cannot be reached, refuses, or is no database for trials.
     """
-    waiting = Waiting(url, seconds or (READING_PATIENCE if reading else PATIENCE), report)
+    waiting = Waiting(url, READING_PATIENCE if reading else PATIENCE, report, reading)
     quiet = replace(waiting, report=silent)  # `_within` tells already
     try:
-        return _within(waiting, lambda: patiently(lambda: _connected(waiting, reading=reading), quiet))
+        return _within(waiting, lambda: patiently(lambda: _connected(waiting), quiet))
     except (ArgumentError, NoSuchModuleError):
         raise
     except (SQLAlchemyError, RuntimeError, AssertionError) as error:  # tables of something else, or of another Optuna
-        raise _refusal(waiting, _cause(error, url), reading=reading) from _shown(error, url)
+        raise _refusal(waiting, _cause(error, url)) from _shown(error, url)
 
 
-def _refusal(waiting: Waiting, cause: str, *, reading: bool) -> StorageError:
+def _refusal(waiting: Waiting, cause: str) -> StorageError:
     where = redact_url(waiting.url)
-    if reading and any(text in cause for text in _NOT_MADE):
+    if waiting.reading and any(text in cause for text in _NOT_MADE):
         return StorageError(
             f"the database holds no trials ({cause})", where=where, hint="Give the URL that the sweep was given."
         )
@@ -174,14 +176,14 @@ def _within(waiting: Waiting, action: Callable[[], _T]) -> _T:
     return results[0]
 
 
-def _connected(waiting: Waiting, *, reading: bool) -> PatientDatabase:
+def _connected(waiting: Waiting) -> PatientDatabase:
     """Returns the storage. Of several that find an empty database at once, one makes the tables; the others try again.
 
     Optuna looks for its tables and then makes them, so that between the two another may have made them.
     """
     for tries_left in reversed(range(_TRIES)):
         try:
-            return PatientDatabase(waiting, reading=reading)
+            return PatientDatabase(waiting)
         except (IntegrityError, ProgrammingError) as error:
             if not tries_left or not any(text in str(error) for text in _MADE_BY_ANOTHER):
                 raise
@@ -205,6 +207,8 @@ def patiently(action: Callable[[], _T], waiting: Waiting) -> _T:
             return action()
         except (OperationalError, InterfaceError, StorageInternalError) as error:
             cause, passed = _cause(error, waiting.url), time.monotonic() - started
+            if any(isinstance(link, ProgrammingError) for link in _chain(error)):  # no table, or no right to it
+                raise _refusal(waiting, cause) from _shown(error, waiting.url)
             if passed > waiting.seconds or any(text in cause for text in _HOPELESS):
                 raise _out_of_reach(waiting, cause) from _shown(error, waiting.url)
             if not told and passed > _WORD_SECONDS:

@@ -35,7 +35,7 @@ _LONGEST = 500
 _PLAIN_VALUE = re.compile(r"[\w.,:/ \[\]-]{0,200}")
 _PLAIN_DATABASE = re.compile(r"[\w.,$+/ -]{0,200}")
 _PLAIN_HOST = re.compile(r"[\w.:%-]{0,255}")
-_IN_TEXT = re.compile(r"[\w+]+:/{1,3}\S+")
+_IN_TEXT = re.compile(r"[\w+]+:/{1,3}\S*[^\s:;,.)\]}'\"]")
 _TELLTALE = re.compile(r":/{1,3}[^@/]*:.*@|[?&;][^=]*(?:pass|pwd|secret|token|key)[^=]*=", re.IGNORECASE)
 
 
@@ -99,9 +99,11 @@ def _parsed(url: str) -> URL | None:
     if not url.isprintable() or url != url.strip() or url.count("@") > 1:
         return None
     try:
-        return make_url(url)
+        parsed = make_url(url)
     except (ArgumentError, ValueError):  # SQLAlchemy's own, and a port that is no number
         return None
+    # `me%3Asecret@` is a user of that odd name, and surely meant otherwise.
+    return None if ":" in (parsed.username or "") else parsed
 
 
 def _is_harmless(key: str, value: str | tuple[str, ...]) -> bool:

@@ -79,7 +79,7 @@ def documents(study: StoredStudy) -> tuple[Document, ...]:
 def _redacted_storage(study: StoredStudy) -> dict[str, str]:
     """Returns the entry of the manifest that names a database, without a password that an older version left there."""
     storage = study.manifest.get("storage")
-    return {"storage": redact_url(storage)} if isinstance(storage, str) else {}
+    return {} if storage is None else {"storage": redact_url(str(storage))}
 
 
 def _changed(study: StoredStudy) -> int | None:

@@ -18,7 +18,7 @@ from cobra_kit.study.trial_attributes import STUDY_NAME
 from cobra_kit.trials import open_storage, redact_url
 from cobra_kit.trials.known_storages import remembered_storage
 from cobra_kit.trials.storage import JOURNAL
-from cobra_kit.trials.storage_url import STORAGE_VARIABLE, is_redacted
+from cobra_kit.trials.storage_url import FORM, HIDDEN, STORAGE_VARIABLE, is_redacted
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -90,7 +90,11 @@ def _allowed(stored: StoredStudy, noted: str) -> str | None:
 
 
 def _not_connected(stored: StoredStudy, noted: str, command: str) -> CobraError:
-    line = shlex.join(["cobra-kit", command, str(stored.path), "--storage", noted])
+    words = ["cobra-kit", command, str(stored.path), "--storage"]
+    if noted == HIDDEN:
+        line = shlex.join([*words, FORM])
+        return CobraError("which database has the trials is not kept", where=str(stored.path), hint=f"Give it: {line}")
+    line = shlex.join([*words, noted])
     if remembered_storage(stored.path) == noted:
         hint = f"Its password is kept nowhere. Write it in place of ***, or set {STORAGE_VARIABLE} to the whole URL:"
     else:
