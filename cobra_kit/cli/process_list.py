@@ -23,6 +23,7 @@ def hide_storage(words: Sequence[str]) -> None:
         # Which part is the password is not worth loading SQLAlchemy for at this point.
         if "@" in url or "?" in url or (url and "://" not in url):
             _overwrite(url.encode("utf-8", "surrogateescape"))
+            sys.argv[:] = [each.replace(url, "***") for each in sys.argv]  # multiprocessing passes it on
 
 
 def is_visible(word: str) -> bool:

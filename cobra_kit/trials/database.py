@@ -34,7 +34,7 @@ PATIENCE: Final = 60.0
 """Seconds for which a database that cannot be reached is tried again."""
 READING_PATIENCE: Final = 10.0
 """The same for a look at a study, which somebody waits for."""
-_WORD_SECONDS = 2.0
+_WORD_SECONDS = 3.0
 """Of silence, after which it is said what is waited for."""
 _CONNECT_SECONDS = 10
 """For one try, for the drivers that can be told."""
@@ -51,6 +51,7 @@ _HOPELESS = (
 )
 _NOT_MADE = ("does not exist", "no such table", "doesn't exist")
 _MADE_BY_ANOTHER = ("already exists", "duplicate key")
+_LONGEST_CAUSE = 400
 _TRIES = 6
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
 _T = TypeVar("_T")
@@ -126,6 +127,9 @@ def open_database(url: str, *, reading: bool = False, report: Reporter = silent)
     Raises:
         StorageError: It cannot be reached, refuses, or is no database for trials.
     """
+    dialect = parse_url(url).get_dialect()
+    if hasattr(dialect, "import_dbapi"):  # not of older drivers; SQLAlchemy imports those itself
+        dialect.import_dbapi()  # here, so that a slow disk is not taken for a slow server
     waiting = Waiting(url, READING_PATIENCE if reading else PATIENCE, report, reading)
     quiet = replace(waiting, report=silent)  # `_within` tells already
     try:
@@ -230,7 +234,9 @@ def _cause(error: BaseException, url: str) -> str:
     """Returns the driver's own first line, since Optuna and SQLAlchemy wrap it in theirs, without what `url` hides."""
     error = list(_chain(error))[-1]
     lines = [line for line in str(error).splitlines() if line.strip()]
-    return redact_text(lines[0].strip(), url) if lines else type(error).__name__
+    # A server chooses its words, and may be anybody's.
+    text = "".join(sign if sign.isprintable() else " " for sign in lines[0].strip()[:_LONGEST_CAUSE]) if lines else ""
+    return redact_text(text, url) or type(error).__name__
 
 
 def _shown(error: BaseException, url: str) -> BaseException | None:
