@@ -12,7 +12,7 @@ from cobra_kit.cli.storage_option import storage_option
 from cobra_kit.cli.tables import WIDTH, print_table
 from cobra_kit.errors import CobraError
 from cobra_kit.events import Event, Message
-from cobra_kit.files import write_text
+from cobra_kit.files import write_bytes, write_text
 from cobra_kit.report import AblationTable, render_csv, render_latex, render_markdown, render_text, table_to_json
 from cobra_kit.report.html import render_page
 from cobra_kit.study.reading.report import StudyState, report_view, study_state
@@ -34,6 +34,8 @@ def report(path: Path, *, form: Format, out: Path | None, storage: str | None = 
     """
     storage = storage_option(storage)
     state = study_state(path)
+    for remark in state.study.remarks:
+        typer.echo(f"note  {remark}", err=True)
     for line in state.missing:
         typer.echo(f"missing  {line}", err=True)
     if form is Format.html:
@@ -45,8 +47,9 @@ def report(path: Path, *, form: Format, out: Path | None, storage: str | None = 
 def _page(state: StudyState, out: Path, storage: str | None) -> None:
     if state.table is not None:
         print_table(state.table)
-    write_text(out, render_page(report_view(state, _print_message, storage)))
-    typer.echo(f"\nreport  {out} ({out.stat().st_size / 1e6:.1f} MB, one file)", err=True)
+    page = render_page(report_view(state, _print_message, storage)).encode()
+    write_bytes(out, page)
+    typer.echo(f"\nreport  {out} ({len(page) / 1e6:.1f} MB, one file)", err=True)
 
 
 def _text(state: StudyState, form: Format, out: Path | None) -> None:

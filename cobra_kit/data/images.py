@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
-from cobra_kit.data.keys import preparation_key, shape_from_json, shape_to_json
+from cobra_kit.data.keys import NO_SHAPE, preparation_key, shape_from_json, shape_to_json
 from cobra_kit.data.rejects import Rejects, check_unreadable
 from cobra_kit.data.rows import DataSource, with_image_names
-from cobra_kit.errors import CobraError, ImageError
+from cobra_kit.errors import DamagedFile, ImageError
 from cobra_kit.events import Progress, Reporter, silent
-from cobra_kit.files import write_json
+from cobra_kit.files import read_sealed_json, write_sealed_json
 from cobra_kit.images import memory_as_image_error
 from cobra_kit.interfaces import PreparedImage, TokenShape
 from cobra_kit.model import CachedFeatures, VisionLanguageModel
 
 _REPORT_EVERY = 64
+_RECORD_BYTES = 1 << 30  # millions of images
 
 
 class Images(Protocol):
@@ -112,20 +112,14 @@ class LiveImages:
         check_unreadable(rejects, unreadable_file, finished=True)
         rejects.announce(report, str(unreadable_file), "pictures cannot be read; rows with them are left out")
         plain = {name: shape_to_json(shape) for name, shape in shapes.items()}
-        write_json(folder / f"pictures-{key}.json", {"shapes": plain, "unreadable": rejects.reasons})
+        write_sealed_json(folder / f"pictures-{key}.json", {"shapes": plain, "unreadable": rejects.reasons})
         return shapes, rejects.reasons
 
 
 def _remembered(file: Path) -> tuple[dict[str, TokenShape], dict[str, str]] | None:
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
+        record = read_sealed_json(file, _RECORD_BYTES, hint="Delete it; it is made again.")
         shapes = {name: shape_from_json(plain) for name, plain in record["shapes"].items()}
         return shapes, dict(record["unreadable"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):  # none, or damaged: looked at again
+    except (FileNotFoundError, DamagedFile, *NO_SHAPE):  # none, or damaged: looked at again
         return None
-    except OSError as error:
-        raise CobraError(
-            f"cannot be read: {error.strerror}",
-            where=str(file),
-            hint="It must be a file that you may read; delete it and it is made again.",
-        ) from error

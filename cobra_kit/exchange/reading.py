@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from cobra_kit.exchange.names import renamed_once, unwrapped
 from cobra_kit.exchange.output import check_output, whole_folder
 from cobra_kit.exchange.parts import PROJECTOR_KEYS, check_description
 from cobra_kit.exchange.published import RecipeModel, tensors_of
-from cobra_kit.files import write_json
+from cobra_kit.files import damage_as, read_json, write_json
 from cobra_kit.model import VisionLanguageModel, compose
 from cobra_kit.weights import check_memory, load_into
 from cobra_kit.weights.reading import read_checkpoint
@@ -134,8 +133,9 @@ def find_checkpoint(path: Path) -> PublishedCheckpoint:
 
 def _read_config(path: Path) -> dict[str, Any]:
     try:
-        says = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        with damage_as(WeightsError, "Fetch the file again."):
+            says = read_json(path, nan=True)
+    except OSError as error:
         raise WeightsError(f"cannot be read: {error}", where=str(path), hint="Fetch the file again.") from error
     return says if isinstance(says, dict) else {}
 

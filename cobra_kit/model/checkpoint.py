@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 
 from cobra_kit.errors import WeightsError
-from cobra_kit.files import write_json, write_text
+from cobra_kit.files import damage_as, read_utf8, write_json, write_text
 from cobra_kit.model.building import allocate_parts, build_parts
 from cobra_kit.model.device import floating_dtype, usable_device
 from cobra_kit.model.placement import part_dtypes, place
@@ -81,7 +82,7 @@ def from_pretrained(
     Raises:
         WeightsError: A file is missing or damaged, or the weights do not fit.
     """
-    missing = [name for name in (RECIPE, WEIGHTS) if not (folder / name).is_file()]
+    missing = [name for name in (RECIPE, WEIGHTS) if not os.path.isfile(folder / name)]
     if missing:
         raise WeightsError(
             f"{folder} is not a saved model: {' and '.join(missing)} not found",
@@ -91,7 +92,7 @@ def from_pretrained(
     dtype = None if dtype is None else floating_dtype(dtype)
     # The recipe is compared before anything is built: a wrong model costs as much to build as a right one.
     written_for = load_metadata(folder / WEIGHTS).get("recipe_sha256")
-    if written_for != _digest((folder / RECIPE).read_text(encoding="utf-8")):
+    if written_for != _digest(_text(folder / RECIPE)):
         raise WeightsError(
             f"{folder / WEIGHTS} was not written for the {RECIPE} beside it",
             hint="The recipe was edited, or saving was interrupted. Save the model again into an empty folder.",
@@ -132,6 +133,11 @@ def _take_dtypes(model: MultimodalModule, tensors: Mapping[str, torch.Tensor]) -
     for name, tensor in model.state_dict(keep_vars=True).items():
         if name in tensors and tensor.is_floating_point():
             tensor.data = tensor.data.to(tensors[name].dtype)
+
+
+def _text(file: Path) -> str:
+    with damage_as(WeightsError, "Save the model again into an empty folder."):
+        return read_utf8(file).replace("\r\n", "\n")
 
 
 def _digest(text: str) -> str:

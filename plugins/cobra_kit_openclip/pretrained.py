@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from torch import Tensor, nn
 
 from cobra_kit.errors import WeightsError
-from cobra_kit.files import expanded
+from cobra_kit.files import damage_as, expanded, read_json
 from cobra_kit.interfaces import PretrainedFile
 from cobra_kit.weights import hub_file, load_into, load_tensors
 from cobra_kit_openclip.config import OpenClipConfig
@@ -69,7 +69,8 @@ def check_declared(config: OpenClipConfig, path: Path) -> None:
     if not file.is_file():
         return
     try:
-        content = json.loads(file.read_text("utf-8"))
+        with damage_as(WeightsError, "Fetch the file again."):
+            content = read_json(file)
         model = content.get("model_cfg", content)
         declared = {**content.get("preprocess_cfg", {}), "quick_gelu": model.get("quick_gelu", False)}
     except (OSError, ValueError, AttributeError, TypeError) as error:

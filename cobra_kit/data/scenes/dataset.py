@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from functools import cached_property
 from pathlib import Path
@@ -14,16 +13,17 @@ from PIL import Image
 
 from cobra_kit.data.scenes.benchmark_prompts import Benchmark
 from cobra_kit.data.scenes.cache import cache_key
+from cobra_kit.data.scenes.damage import as_slices, damage_named, read_world_json, read_world_lines
 from cobra_kit.data.scenes.generation import MANIFEST, Progress, generate, identity, is_whole
 from cobra_kit.data.scenes.held_out import BENCHMARKS
-from cobra_kit.data.scenes.images import open_images
+from cobra_kit.data.scenes.images import IMAGES_FILE, open_images
 from cobra_kit.data.scenes.layout import Scene
 from cobra_kit.data.scenes.names import image_name, parse_name
 from cobra_kit.data.scenes.params import SceneParams
 from cobra_kit.data.scenes.vocabulary import Split
 from cobra_kit.data.scenes.write import ROWS_FILE, SCENES_FILE, SLICES_FILE
-from cobra_kit.errors import CobraError, ImageError
-from cobra_kit.files import user_cache
+from cobra_kit.errors import CobraError, ImageError, UnreadableFile
+from cobra_kit.files import read_mapping, user_cache
 
 
 def scenes_dataset(
@@ -65,11 +65,12 @@ class SceneDataset:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            self.manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            self.manifest = read_mapping(folder / MANIFEST)
             self.params = SceneParams.checked(**self.manifest["params"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, UnreadableFile, KeyError, TypeError) as error:
+            reason = error.message if isinstance(error, UnreadableFile) else error
             raise CobraError(
-                f"no finished scenes here ({error})",
+                f"no finished scenes here ({reason})",
                 where=str(folder),
                 hint="Make them: cobra-kit data scenes --out FOLDER",
             ) from error
@@ -82,7 +83,8 @@ class SceneDataset:
             CobraError: The split is empty.
         """
         if split not in self._pixels:
-            self._pixels[split] = open_images(self._split(split))
+            with damage_named(self._split(split) / IMAGES_FILE, self.folder):
+                self._pixels[split] = open_images(self._split(split), self.params.size(split))
         return self._pixels[split]
 
     def array(self, name: str) -> NDArray[np.uint8]:
@@ -111,8 +113,9 @@ class SceneDataset:
         Raises:
             CobraError: The split is empty.
         """
-        lines = (self._split(split) / SCENES_FILE).read_text(encoding="utf-8").splitlines()
-        return [Scene.from_json(json.loads(line)) for line in lines]
+        path = self._split(split) / SCENES_FILE
+        with damage_named(path, self.folder):
+            return [Scene.from_json(value) for value in read_world_lines(path)]
 
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
@@ -121,14 +124,13 @@ class SceneDataset:
         Raises:
             CobraError: The train split is empty.
         """
-        rows: list[dict[str, Any]] = _read(self._split("train") / ROWS_FILE)
+        rows: list[dict[str, Any]] = self._read(self._split("train") / ROWS_FILE)
         return rows
 
     @cached_property
     def turn_slices(self) -> dict[str, list[str]]:
         """Per row id the slice ("color/1") of each of its question turns."""
-        slices: dict[str, list[str]] = _read(self._split("train") / SLICES_FILE)
-        return slices
+        return self._slices("train")
 
     def benchmark(self, split: Split, name: Benchmark) -> dict[str, Path]:
         """Returns the official files of a benchmark: {"questions": path}, for vqav2 also "annotations".
@@ -154,8 +156,7 @@ class SceneDataset:
         Raises:
             CobraError: The split is empty.
         """
-        slices: dict[Benchmark, list[str]] = _read(self._split(split) / SLICES_FILE)
-        return slices
+        return self._slices(split)
 
     def export_png(self, folder: Path) -> int:
         """Writes every image as a PNG file under its name; returns how many.
@@ -177,6 +178,15 @@ class SceneDataset:
         """The splits that have images."""
         return tuple(split for split in ("train", "val", "test", "towers") if self.params.size(split))
 
+    def _slices(self, split: Split) -> dict[Any, list[str]]:
+        path = self._split(split) / SLICES_FILE
+        with damage_named(path, self.folder):
+            return as_slices(read_world_json(path))
+
+    def _read(self, path: Path) -> Any:
+        with damage_named(path, self.folder):
+            return read_world_json(path)
+
     def _split(self, split: Split) -> Path:
         if split not in self.splits:
             raise CobraError(
@@ -185,7 +195,3 @@ class SceneDataset:
                 hint=f"Ask for pictures: {split}: 1000. Splits with pictures: {', '.join(self.splits)}",
             )
         return self.folder / split
-
-
-def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,8 +19,8 @@ from cobra_kit.data.scenes.splits import scene_of
 from cobra_kit.data.scenes.vocabulary import SPLITS, Split
 from cobra_kit.data.scenes.worker import work
 from cobra_kit.data.scenes.write import write_held_out, write_json, write_labels, write_train
-from cobra_kit.errors import CobraError
-from cobra_kit.files import contents, folder_beside, put_folder, remove_leftovers
+from cobra_kit.errors import CobraError, UnreadableFile
+from cobra_kit.files import contents, folder_beside, put_folder, read_mapping, remove_leftovers
 
 GENERATOR_VERSION = 1
 """Counts up with every change that changes an image, a question or a text."""
@@ -91,10 +90,10 @@ def _move(partial: Path, folder: Path) -> None:
 def is_whole(folder: Path, manifest: dict[str, Any]) -> bool:
     """Says whether the folder holds the finished world with this identity."""
     try:
-        written = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        written = read_mapping(folder / MANIFEST)
+    except (OSError, UnreadableFile):
         return False
-    return isinstance(written, dict) and {key: written.get(key) for key in manifest} == manifest
+    return {key: written.get(key) for key in manifest} == manifest
 
 
 def _fill(

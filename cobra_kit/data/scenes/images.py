@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from cobra_kit.data.scenes.drawing import draw
 from cobra_kit.data.scenes.splits import scene_of
 from cobra_kit.data.scenes.vocabulary import IMAGE, Split
+from cobra_kit.files import refuse_irregular
 
 IMAGES_FILE = "images.npy"
 CHUNK = 200
@@ -41,7 +42,16 @@ def draw_chunk(folder: Path, seed: int, split: Split, start: int, stop: int) -> 
         file.write(pixels.tobytes())
 
 
-def open_images(folder: Path) -> NDArray[np.uint8]:
-    """Returns the images as a read-only memory map."""
-    images: NDArray[np.uint8] = np.load(folder / IMAGES_FILE, mmap_mode="r")
+def open_images(folder: Path, count: int) -> NDArray[np.uint8]:
+    """Returns the images as a read-only memory map.
+
+    Raises:
+        DamagedFile: The file is none of ours.
+        ValueError: The file holds something else than that many images.
+    """
+    path = folder / IMAGES_FILE
+    refuse_irregular(path.stat(), path)
+    images: NDArray[np.uint8] = np.lib.format.open_memmap(path, mode="r")
+    if images.shape != (count, IMAGE, IMAGE, 3) or images.dtype != np.uint8:
+        raise ValueError(f"it holds {images.dtype} of {images.shape}, not {count} images")
     return images

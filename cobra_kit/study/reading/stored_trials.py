@@ -14,9 +14,10 @@ from cobra_kit.errors import CobraError, DamagedFile, kind_of
 from cobra_kit.events import Reporter, silent
 from cobra_kit.study.folder import MANIFEST
 from cobra_kit.study.reading.stored_study import StoredStudy
-from cobra_kit.study.trial_attributes import STUDY_NAME
+from cobra_kit.study.trial_attributes import STUDY_NAME, TEXTS
 from cobra_kit.trials import open_storage, redact_url
 from cobra_kit.trials.known_storages import remembered_storage
+from cobra_kit.trials.records import DATABASE_HINT, JOURNAL_HINT, check_records
 from cobra_kit.trials.storage import JOURNAL
 from cobra_kit.trials.storage_url import FORM, HIDDEN, STORAGE_VARIABLE, is_redacted
 
@@ -57,13 +58,16 @@ def stored_trials(
     opened = open_storage(storage, stored.path, reading=True, report=report)
     try:
         sampler = optuna.samplers.RandomSampler()  # never asked
-        return optuna.load_study(study_name=name, storage=opened, sampler=sampler)
+        study = optuna.load_study(study_name=name, storage=opened, sampler=sampler)
     except KeyError as error:
         if storage:
             hint = "Give the URL that the sweep was given."
             raise CobraError(f"no study is named {name} there", where=redact_url(storage), hint=hint) from error
         hint = "cobra-kit run or sweep records them."
         raise CobraError("the study has no trials yet", where=str(stored.path), hint=hint) from error
+    where = redact_url(storage) if storage else str(stored.path / JOURNAL)
+    check_records(study, where, DATABASE_HINT if storage else JOURNAL_HINT, TEXTS)
+    return study
 
 
 def _noted(stored: StoredStudy) -> str | None:

@@ -112,7 +112,10 @@ def test_a_damaged_manifest_is_told(plan: StudyPlan, tmp_path: Path) -> None:
     with open_study(tmp_path / "study", plan):
         (tmp_path / "study" / "manifest.json").write_text("{")
     with (
-        pytest.raises(CobraError, match=r"describes the study is damaged[\s\S]*--fresh"),
+        pytest.raises(
+            CobraError,
+            match=r"manifest.json: what describes the study is damaged[\s\S]*Delete it and give",
+        ),
         open_study(tmp_path / "study", plan),
     ):
         pass
