@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import os
 import shlex
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from cobra_kit.errors import CobraError, DamagedFile, kind_of
+from cobra_kit.errors import CobraError
 from cobra_kit.events import Reporter, silent
-from cobra_kit.study.folder import MANIFEST
 from cobra_kit.study.reading.stored_study import StoredStudy
 from cobra_kit.study.trial_attributes import STUDY_NAME, TEXTS
 from cobra_kit.trials import open_storage, redact_url
@@ -72,16 +71,8 @@ def stored_trials(
 
 def _noted(stored: StoredStudy) -> str | None:
     """Returns the database that the folder names, without secrets: older manifests may hold some."""
-    noted: Any = stored.manifest.get("storage")
-    if noted is None or noted == "":
-        return None
-    if not isinstance(noted, str):
-        raise DamagedFile(
-            stored.path / MANIFEST,
-            f"its `storage` is {kind_of(noted)}, expected the URL of a database",
-            "Give the database that has its trials with --storage.",
-        )
-    return redact_url(noted)
+    noted = stored.manifest.get("storage")  # `read_study` has seen to it that it is a text
+    return redact_url(str(noted)) if noted else None
 
 
 def _allowed(stored: StoredStudy, noted: str) -> str | None:

@@ -137,7 +137,7 @@ def test_a_manifest_that_names_no_database(tmp_path: Path, capsys: pytest.Captur
     assert main(["status", str(folder)]) == 1
     told = capsys.readouterr().err
     assert str(folder) in told
-    assert "--storage" in told
+    assert ("--storage" in told) is isinstance(storage, str)
     assert "internal error" not in told
     assert "\x1b" not in told
     assert len(told) < 1000
@@ -148,6 +148,7 @@ def test_a_password_that_an_older_manifest_holds_is_not_shown(
 ) -> None:
     folder = write_study(tmp_path)
     manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["sha256"]  # those older ones have none
     manifest["storage"] = f"postgresql+psycopg://me@127.0.0.1:1/db?password={SECRET}"
     (folder / "manifest.json").write_text(json.dumps(manifest))
     assert main(["report", str(folder)]) == 0
