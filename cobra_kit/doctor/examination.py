@@ -30,7 +30,7 @@ PACKAGES = (
     "optuna",
 )
 DEFAULT_RECIPE = "cobra_tiny"
-_PREFIX = "COBRA_KIT_"
+_PREFIX, _STORAGE = "COBRA_KIT_", "COBRA_KIT_STORAGE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,9 @@ def examine(
         machine=_machine(problem is None),
         gpus=devices,
         cuda=(_cuda_build() if problem is None else None, driver_version()),
-        settings={name: _redacted(value) for name, value in sorted(os.environ.items()) if name.startswith(_PREFIX)},
+        settings={
+            name: _redacted(name, value) for name, value in sorted(os.environ.items()) if name.startswith(_PREFIX)
+        },
         cache=cache_folder(),
         diagnoses=tuple(looked),
         models=tuple(models),
@@ -168,6 +170,6 @@ def _cuda_build() -> str | None:
     return version if isinstance(version, str) else None
 
 
-def _redacted(value: str) -> str:
+def _redacted(name: str, value: str) -> str:
     """Returns a setting's value; an address may hold a password, which nobody wants in a bug report."""
-    return "(set)" if "://" in value else value
+    return "(set)" if "://" in value or name == _STORAGE else value

@@ -78,7 +78,8 @@ def test_no_exit_lets_control_characters_through(form: str, study: Path, tmp_pat
     text = out.read_text()
     assert HIDDEN.search(text) is None
     if form == "csv":
-        assert "'=p" in text and ",=p" not in text
+        assert "'=p" in text
+        assert ",=p" not in text
 
 
 @pytest.mark.parametrize(
