@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, cast
 from torch import Tensor
 
 from cobra_kit.arguments import file_path
-from cobra_kit.errors import WeightsError
+from cobra_kit.errors import UnreadableFile, WeightsError
 from cobra_kit.exchange.formats import FORMATS, Format, find_format, referenced
 from cobra_kit.exchange.names import renamed_once, unwrapped
 from cobra_kit.exchange.output import check_output, whole_folder
 from cobra_kit.exchange.parts import PROJECTOR_KEYS, check_description
 from cobra_kit.exchange.published import RecipeModel, tensors_of
-from cobra_kit.files import write_json
+from cobra_kit.files import read_json, write_json
+from cobra_kit.formatting import printable
 from cobra_kit.model import VisionLanguageModel, compose
 from cobra_kit.weights import check_memory, load_into
 from cobra_kit.weights.reading import read_checkpoint
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 IMPORTED = "imported.json"
 _FILES = ("checkpoints/latest-checkpoint.pt", "latest-checkpoint.pt", "mm_projector.bin", "projector.safetensors")
+_LONGEST = 200  # letters of a name in a message
 _FORMAT_OF = {"mm_projector.bin": "llava", "projector.safetensors": "projector"}
 
 
@@ -103,12 +105,12 @@ def import_checkpoint(
     if published.parts is None:
         notes.append("no config.json describes the checkpoint's parts: only names and shapes were compared")
     notes += [
-        f"left out: {section} ({count} tensors), which is not the weights"
+        f"left out: {printable(section, _LONGEST)} ({count} tensors), which is not the weights"
         for section, count in checkpoint.left_out.items()
     ]
     with whole_folder(folder, force=force) as inside:
         write_json(
-            inside / IMPORTED, {"format": form.name, "file": published.file.name, "config": dict(published.says)}
+            inside / IMPORTED, {"format": form.name, "file": published.file.name, "config": _plain(published.says)}
         )
         model.save_pretrained(inside)
     return notes
@@ -120,7 +122,7 @@ def find_checkpoint(path: Path) -> PublishedCheckpoint:
     Raises:
         WeightsError: There is nothing to read, or `config.json` is damaged or one of ours.
     """
-    if not path.exists():
+    if not _exists(path):
         raise WeightsError("no such checkpoint", where=str(path), hint="Give a file, or the folder of one.")
     file = next((path / name for name in _FILES if (path / name).is_file()), path)
     beside = path if file == path and path.is_dir() else file.parent
@@ -132,17 +134,39 @@ def find_checkpoint(path: Path) -> PublishedCheckpoint:
     return PublishedCheckpoint(file, config, says)
 
 
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # characters that no file name has, or a name that is too long
+        return False
+
+
 def _read_config(path: Path) -> dict[str, Any]:
     try:
-        says = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise WeightsError(f"cannot be read: {error}", where=str(path), hint="Fetch the file again.") from error
+        # NaN and infinity are no JSON, but transformers writes them.
+        says = read_json(path, nan=True)
+    except (OSError, UnreadableFile) as error:
+        reason = error.message if isinstance(error, UnreadableFile) else str(error)
+        reason = reason.removeprefix("cannot be read: ")
+        raise WeightsError(f"cannot be read: {reason}", where=str(path), hint="Fetch the file again.") from error
     return says if isinstance(says, dict) else {}
 
 
 def _size(path: Path) -> int:
-    files = [path] if path.is_file() else [each for each in path.iterdir() if each.is_file()]
-    return sum(each.stat().st_size for each in files)
+    try:
+        files = [each for each in path.iterdir() if each.is_file()] if path.is_dir() else [path]
+        return sum(each.stat().st_size for each in files)
+    except OSError as error:
+        raise WeightsError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
+
+
+def _plain(value: Any) -> Any:
+    """Returns what a config says as JSON has it, numbers that JSON has not as text."""
+    if isinstance(value, dict):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _readable(name: str) -> Format:
@@ -162,7 +186,7 @@ def _recognised(tensors: Mapping[str, Tensor], file: Path) -> Format:
         if layout and names and any(name.startswith(layout.begins) for name in names):
             return form
     known = ", ".join(name for name, form in FORMATS.items() if form.reads)
-    shown = ", ".join(sorted(tensors)[:3])
+    shown = ", ".join(printable(name, _LONGEST) for name in sorted(tensors)[:3])
     raise WeightsError(
         f"of no known format: its names are {shown}, ...", where=str(file), hint=f"Formats that are read: {known}."
     )

@@ -51,5 +51,5 @@ def open_images(folder: Path) -> NDArray[np.uint8]:
     path = folder / IMAGES_FILE
     if path.exists() and not path.is_file():  # a pipe would be waited for
         raise ValueError("no file")
-    images: NDArray[np.uint8] = np.lib.format.open_memmap(path, mode="r")  # type: ignore[no-untyped-call]
+    images: NDArray[np.uint8] = np.lib.format.open_memmap(path, mode="r")
     return images
