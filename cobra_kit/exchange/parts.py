@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from cobra_kit._plugins import Component, default_registry
 from cobra_kit.errors import WeightsError
+from cobra_kit.formatting import printable
 from cobra_kit.plugin import Kind
 
 if TYPE_CHECKING:
     from cobra_kit.recipe import ResolvedRecipe
 
+_LONGEST = 200  # letters of a value in a message
 _KINDS: Mapping[str, Kind] = {
     "vision_backbone_id": "vision_encoder",
     "arch_specifier": "projector",
@@ -69,7 +71,7 @@ def check_description(given: Mapping[str, Any], recipe: ResolvedRecipe, *, keys:
     differing = [key for key in compared if _plain(key, given[key]) != wanted[key]]
     if not differing:
         return
-    lines = [f"{key}: {given[key]} in the checkpoint, {wanted[key]} in the recipe" for key in differing]
+    lines = [f"{key}: {_shown(given[key])} in the checkpoint, {wanted[key]} in the recipe" for key in differing]
     settings = [
         f"--set {shlex.quote(f'{_SETTINGS[key]}={value}')}" for key in differing if (value := _setting(key, given[key]))
     ]
@@ -90,12 +92,18 @@ def _plain(key: str, value: Any) -> Any:
     return value.rpartition("+")[2] if key == "arch_specifier" and isinstance(value, str) else value
 
 
+def _shown(value: Any) -> str:
+    return printable(value if isinstance(value, str) else repr(value), _LONGEST)
+
+
 def _setting(key: str, value: Any) -> Any:
     """Returns how a recipe writes what `config.json` says, or None where it cannot."""
     plain = _plain(key, value)
+    if not isinstance(plain, str | int) or _shown(plain) != str(plain):
+        return None
     if key == "image_resize_strategy":
         return next((ours for ours, theirs in _RESIZE.items() if theirs == plain), None)
     if key not in _KINDS:
         return plain
     known = {_id(component): component.qualified for component in default_registry().components(_KINDS[key])}
-    return known.get(plain)
+    return known.get(plain) if isinstance(plain, str) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from cobra_kit.exchange.output import check_output, whole_folder
 from cobra_kit.exchange.parts import PROJECTOR_KEYS, check_description
 from cobra_kit.exchange.published import RecipeModel, tensors_of
 from cobra_kit.files import damage_as, read_json, write_json
+from cobra_kit.formatting import printable
 from cobra_kit.model import VisionLanguageModel, compose
 from cobra_kit.weights import check_memory, load_into
 from cobra_kit.weights.reading import read_checkpoint
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 IMPORTED = "imported.json"
 _FILES = ("checkpoints/latest-checkpoint.pt", "latest-checkpoint.pt", "mm_projector.bin", "projector.safetensors")
+_LONGEST = 200  # letters of a name in a message
 _FORMAT_OF = {"mm_projector.bin": "llava", "projector.safetensors": "projector"}
 
 
@@ -102,12 +105,12 @@ def import_checkpoint(
     if published.parts is None:
         notes.append("no config.json describes the checkpoint's parts: only names and shapes were compared")
     notes += [
-        f"left out: {section} ({count} tensors), which is not the weights"
+        f"left out: {printable(section, _LONGEST)} ({count} tensors), which is not the weights"
         for section, count in checkpoint.left_out.items()
     ]
     with whole_folder(folder, force=force) as inside:
         write_json(
-            inside / IMPORTED, {"format": form.name, "file": published.file.name, "config": dict(published.says)}
+            inside / IMPORTED, {"format": form.name, "file": published.file.name, "config": _plain(published.says)}
         )
         model.save_pretrained(inside)
     return notes
@@ -119,7 +122,7 @@ def find_checkpoint(path: Path) -> PublishedCheckpoint:
     Raises:
         WeightsError: There is nothing to read, or `config.json` is damaged or one of ours.
     """
-    if not path.exists():
+    if not _exists(path):
         raise WeightsError("no such checkpoint", where=str(path), hint="Give a file, or the folder of one.")
     file = next((path / name for name in _FILES if (path / name).is_file()), path)
     beside = path if file == path and path.is_dir() else file.parent
@@ -131,18 +134,37 @@ def find_checkpoint(path: Path) -> PublishedCheckpoint:
     return PublishedCheckpoint(file, config, says)
 
 
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # characters that no file name has, or a name that is too long
+        return False
+
+
 def _read_config(path: Path) -> dict[str, Any]:
     try:
         with damage_as(WeightsError, "Fetch the file again."):
-            says = read_json(path, nan=True)
+            says = read_json(path, nan=True)  # NaN and infinity are no JSON, but transformers writes them
     except OSError as error:
         raise WeightsError(f"cannot be read: {error}", where=str(path), hint="Fetch the file again.") from error
     return says if isinstance(says, dict) else {}
 
 
 def _size(path: Path) -> int:
-    files = [path] if path.is_file() else [each for each in path.iterdir() if each.is_file()]
-    return sum(each.stat().st_size for each in files)
+    try:
+        files = [each for each in path.iterdir() if each.is_file()] if path.is_dir() else [path]
+        return sum(each.stat().st_size for each in files)
+    except OSError as error:
+        raise WeightsError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
+
+
+def _plain(value: Any) -> Any:
+    """Returns what a config says as JSON has it, numbers that JSON has not as text."""
+    if isinstance(value, dict):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _readable(name: str) -> Format:
@@ -162,7 +184,7 @@ def _recognised(tensors: Mapping[str, Tensor], file: Path) -> Format:
         if layout and names and any(name.startswith(layout.begins) for name in names):
             return form
     known = ", ".join(name for name, form in FORMATS.items() if form.reads)
-    shown = ", ".join(sorted(tensors)[:3])
+    shown = ", ".join(printable(name, _LONGEST) for name in sorted(tensors)[:3])
     raise WeightsError(
         f"of no known format: its names are {shown}, ...", where=str(file), hint=f"Formats that are read: {known}."
     )
@@ -197,7 +219,7 @@ def _take(
         if kind not in layout.optional or any(name.startswith(layout.optional[kind]) for name in tidied)
     ]
     load_into(RecipeModel(tensors_of(model, layout, kinds)), tidied, source=str(file))
-    notes = [f"{_kind_label(kind)}: {model.components[kind]}, taken from the checkpoint" for kind in kinds]
+    notes = [f"{_words(kind)}: {model.components[kind]}, taken from the checkpoint" for kind in kinds]
     left_out = len(tensors) - len(tidied)
     return kinds, notes + ([f"left out: {left_out} tensors of other parts"] if left_out else [])
 
@@ -212,9 +234,9 @@ def _load_others(model: VisionLanguageModel, taken: Sequence[Kind]) -> list[str]
         assert model.recipe is not None
         weights = getattr(model.recipe.parts[kind].config, "weights", "none")
         origin = f"random from the recipe's seed (weights: {weights})" if weights == "none" else f"weights: {weights}"
-        notes.append(f"{_kind_label(kind)}: {model.components[kind]}, {origin}")
+        notes.append(f"{_words(kind)}: {model.components[kind]}, {origin}")
     return notes
 
 
-def _kind_label(kind: str) -> str:
+def _words(kind: str) -> str:
     return kind.replace("_", " ")

@@ -82,10 +82,14 @@ class LimitedReader:
 
     Args:
         file: At the start of a pickle.
+
+    Attributes:
+        unknown: Names that the pickles asked for and that no file of tensors alone has.
     """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self._reads = file, 0
+        self.unknown: list[str] = []
 
     def read(self, size: int) -> bytes:
         """Returns that many bytes, fewer at the end of the file."""
@@ -113,11 +117,18 @@ class DescriptionReader(pickle._Unpickler):
         reader: The file.
     """
 
+    stack: list[Any]  # of the class above, which is not typed to its end
+    append: Callable[[Any], None]
+    pop_mark: Callable[[], list[Any]]
+
     def __init__(self, reader: LimitedReader) -> None:
-        super().__init__(reader, encoding="latin-1")  # type: ignore[arg-type]  # it needs no more than this reader has
+        super().__init__(reader, encoding="latin-1")
+        self._unknown = reader.unknown
 
     def find_class(self, module: str, name: str) -> Any:
         """Returns a stand-in, whatever the name."""
+        if module.partition(".")[0] != "torch" and f"{module}.{name}" not in _CALLS:
+            self._unknown.append(f"{module}.{name}")
         return _Global(f"{module}.{name}")
 
     def persistent_load(self, pid: Any) -> StoredValues:
@@ -157,7 +168,7 @@ class DescriptionReader(pickle._Unpickler):
         for key, value in zip(items[::2], items[1::2], strict=True):
             target[_plain_key(key)] = value
 
-    dispatch = {
+    dispatch = {  # type: ignore[assignment]  # of methods of this class
         operation[0]: pickle._Unpickler.dispatch[operation[0]]
         for operation in (
             *(pickle.GLOBAL, pickle.REDUCE, pickle.MARK, pickle.NONE, pickle.NEWFALSE, pickle.NEWTRUE, pickle.PROTO),

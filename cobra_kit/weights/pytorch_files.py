@@ -157,7 +157,7 @@ def _checksum(path: Path, record: zipfile.ZipInfo) -> int:
 def _describe_pickles(path: Path, file: BinaryIO) -> PyTorchDescription:
     reader = LimitedReader(file)
     if read_description(reader) != _MAGIC:
-        raise UnpicklingError("no PyTorch file")
+        raise UnpicklingError(f"GLOBAL {reader.unknown[0]}" if reader.unknown else "no PyTorch file")
     for _ in ("protocol", "system"):
         read_description(reader)
     tensors = described_tensors(read_description(reader))

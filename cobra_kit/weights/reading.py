@@ -77,7 +77,7 @@ def load_tensors(path: str | Path) -> dict[str, Tensor]:
     """Returns the weights of a checkpoint, on the CPU; what was left out of it is logged. See `read_checkpoint`."""
     read = read_checkpoint(path)
     for section, count in read.left_out.items():
-        _log.warning("%s: left out: %s (%d tensors), which is not the weights", path, section, count)
+        _log.warning("%s: left out: %s (%d tensors), which is not the weights", path, listed([section]), count)
     return read.weights
 
 

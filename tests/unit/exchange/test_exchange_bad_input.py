@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 import signal
+import threading
 
 import pytest
 import torch
@@ -255,3 +257,99 @@ def test_a_stranger_s_part_says_its_published_names(model, recipe, tmp_path, mon
     import_checkpoint(tmp_path / "theirs", recipe=recipe, out=tmp_path / "ours")
     loaded = cobra_kit.load(tmp_path / "ours").projector
     assert torch.equal(loaded.projector[2].weight, model.projector.projector[2].weight)
+
+
+HOSTILE_CONFIGS = [
+    b"",
+    b"\0" * 500,
+    b"\xff\xfe",
+    b"[" * 100_000,
+    b'{"model":' * 50_000,
+    b'{"model": {"arch_specifier": ["a"], "llm_backbone_id": {"b": 1}, "image_resize_strategy": [2]}}',
+    b'{"model": {"arch_specifier": "\\u001b]0;x\\u0007' + b"y" * 100_000 + b'"}}',
+    b'{"model": {"llm_max_length": "$(touch ran-code); `touch ran-code`"}}',
+    b'{"model": {"llm_max_length": 1' + b"0" * 10_000 + b"}}",
+    b'{"model_type": ["cobra_kit"], "model": {"llm_max_length": null}}',
+]
+
+
+@pytest.mark.parametrize("content", HOSTILE_CONFIGS, ids=range(len(HOSTILE_CONFIGS)))
+def test_a_config_that_somebody_built(theirs, recipe, tmp_path, content):
+    (theirs / "config.json").write_bytes(content)
+    with pytest.raises(WeightsError) as caught:
+        import_checkpoint(theirs, recipe=recipe, out=tmp_path / "ours")
+    text = str(caught.value)
+    assert str(theirs / "config.json") in text
+    assert len(text) < 2000
+    assert "\x1b" not in text
+    assert "--set model.backbone.max_text_tokens=$(" not in text
+    assert not (tmp_path / "ours").exists()
+
+
+def test_a_config_with_infinity_as_transformers_writes_it(theirs, recipe, tmp_path):
+    config = json.loads((theirs / "config.json").read_text())
+    (theirs / "config.json").write_text(json.dumps({**config, "time_step_limit": [0.0, float("inf")]}))
+    import_checkpoint(theirs, recipe=recipe, out=tmp_path / "ours")
+    kept = json.loads((tmp_path / "ours" / "imported.json").read_text())
+    assert kept["config"]["time_step_limit"] == [0.0, "inf"]
+
+
+@pytest.mark.parametrize("place", ["config.json", LATEST, "."])
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(theirs, recipe, tmp_path, place):
+    if place == ".":
+        shutil.rmtree(theirs)
+    else:
+        (theirs / place).unlink()
+    os.mkfifo(theirs / place)
+    outcomes = []
+
+    def read():
+        try:
+            outcomes.extend(import_checkpoint(theirs, recipe=recipe, out=tmp_path / "ours"))
+        except CobraError as error:
+            outcomes.append(str(error))
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    thread.join(30)
+    expected = "no config.json describes" if place == "config.json" else str(theirs)
+    assert any(expected in outcome for outcome in outcomes)
+
+
+@pytest.mark.parametrize("format", ["cobra", "prismatic", "llava", "projector", "huggingface"])
+def test_exported_weights_that_changed_are_noticed(model, recipe, tmp_path, format):
+    folder = tmp_path / "out"
+    export_model(model, format=format, out=folder)
+    (weights,) = [path for path in folder.rglob("*") if path.suffix in {".pt", ".bin", ".safetensors"}]
+    content = bytearray(weights.read_bytes())
+    tensor = model.projector.state_dict()["projector.0.weight"].numpy().tobytes()
+    start = content.index(tensor[:64])
+    for i in range(39):
+        content[start + i] ^= 8
+    weights.write_bytes(content)
+
+    def opened():
+        if format == "huggingface":
+            return cobra_kit.load(folder)
+        return import_checkpoint(folder, recipe=recipe, out=tmp_path / "ours")
+
+    with pytest.raises(WeightsError, match=rf"{weights.name}: the checkpoint is truncated or damaged .*differ"):
+        opened()
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json"])
+def test_an_exported_tokenizer_that_changed_is_noticed(model, tmp_path, name):
+    from cobra_kit.exchange.huggingface.processor import CobraKitProcessor
+
+    export_model(model, format="huggingface", out=tmp_path / "out")
+    file = tmp_path / "out" / name
+    content = file.read_bytes()
+    for damaged in (content.replace(b"e", b"f", 1), b"", None):
+        file.unlink()
+        if damaged is not None:
+            file.write_bytes(damaged)
+        for opened in (cobra_kit.load, CobraKitProcessor.from_pretrained):
+            with pytest.raises(WeightsError, match=rf"{name}: is (not what|missing).*\n +Fetch or export the folder"):
+                opened(tmp_path / "out")
+    export_model(model, format="huggingface", out=tmp_path / "out", force=True)
+    assert cobra_kit.load(tmp_path / "out")
