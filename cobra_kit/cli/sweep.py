@@ -24,7 +24,9 @@ def sweep(
     ] = 1,
     trials: Annotated[
         int | None,
-        typer.Option("--trials", min=1, metavar="N", help="How many trials in all, instead of the recipe's number."),
+        typer.Option(
+            "--trials", min=1, max=100_000, metavar="N", help="How many trials in all, not the recipe's number."
+        ),
     ] = None,
     storage: Annotated[
         str | None,

@@ -22,6 +22,7 @@ ARM_SECTIONS = ("model", "data", "train", "evaluate")
 ARM_KEYS = {"evaluate": ("precision",)}
 """Of a section that arms may differ in, the keys they may; the questions, above all, are the same for all."""
 
+MAX_SEEDS = 1_000
 _ARM = r"^[A-Za-z0-9][A-Za-z0-9_+-]*$"  # an arm names a folder and a key of --set
 ArmName = Annotated[str, Field(pattern=_ARM)]
 
@@ -79,7 +80,7 @@ class Ablation(Section):
     """The arm that the others are compared with."""
     arms: dict[ArmName, dict[str, Any] | None] = Field(min_length=2)
     """Per arm what it changes, written like the recipe itself; `{}` changes nothing."""
-    seeds: list[int] = Field(default=[7], min_length=1)
+    seeds: list[int] = Field(default=[7], min_length=1, max_length=MAX_SEEDS)
     """Every arm is trained once per seed."""
     not_meaningful: dict[ArmName, Annotated[str, Field(min_length=1)]] = Field(default={})
     """Arms that would say nothing here, with the reason: they are not run, and tables say why."""
