@@ -1,4 +1,4 @@
-"""Processes that this one starts: commands run to their end, Python with the same modules, work in the background."""
+"""Processes that this one starts, and the signals that end one of ours: Ctrl-C, SIGTERM, SIGHUP, a dead parent."""
 
 from __future__ import annotations
 
@@ -9,8 +9,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from typing import IO
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import IO, Final
+
+ENDED_BY: Final = tuple(number for name in ("SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None)
+"""The signals that ask a process to end, beside Ctrl-C; systems that are not POSIX lack some."""
+_PARENT: Final = "COBRA_KIT_PARENT"
+_SET_PARENT_DEATH_SIGNAL: Final = 1  # prctl's PR_SET_PDEATHSIG
+_ECHO_SECONDS, _LOOK_SECONDS, _SAVE_SECONDS = 2.0, 0.1, 0.8
 
 
 def run_command(command: Sequence[str], seconds: float) -> subprocess.CompletedProcess[str]:
@@ -60,7 +68,12 @@ def start_in_background(
     """Starts a process that reads nothing, prints to a file, and is interrupted by `send_signal` alone."""
     # A session of its own: Ctrl-C in the terminal comes to it once, from us, not from the terminal too.
     return subprocess.Popen(
-        command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        command,
+        env={**environment, **parent_variable()},
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
     )
 
 
@@ -75,12 +88,89 @@ def signal_name(number: int) -> str:
     return signal.Signals(number).name if number in list(signal.Signals) else f"signal {number}"
 
 
-def stop_with(parent: int, every_seconds: float = 1.0) -> None:
-    """Interrupts this process, as Ctrl-C does, once its parent has gone: a killed parent leaves nobody at work."""
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP came. Whatever saves at Ctrl-C saves then, too; the exit status tells them apart.
+
+    Args:
+        number: Of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal_name(number))
+        self.number = number
+
+
+def ended_by_signal(code: int) -> int | None:
+    """Returns the signal that ended a process of ours, from its exit status; None where none did.
+
+    It was killed by the signal, or saved its work and then ended with the status that shells give to it.
+    """
+    if code < 0:
+        return -code
+    return code - 128 if code - 128 in (signal.SIGINT, *ENDED_BY) else None
+
+
+@contextmanager
+def terminations_raised() -> Iterator[Sequence[int]]:
+    """Raises `Terminated` when SIGTERM or SIGHUP comes, for the length of a block.
+
+    A signal that whoever started this process has it ignore (`nohup`) stays ignored. In a thread other than the main
+    one nothing changes.
+
+    Yields:
+        The signals that came, so far.
+    """
+    received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
+    begun = 0.0
+
+    def end(number: int, frame: FrameType | None) -> None:
+        nonlocal begun
+        now = time.monotonic()
+        # A terminal that closes tells its processes twice: the second time must not come into the saving.
+        echo = bool(received) and now - begun < _ECHO_SECONDS
+        begun = begun if received else now
+        received.append(number)
+        if not echo:
+            raise Terminated(number)
+
+    ours = [number for number in ENDED_BY if signal.getsignal(number) == signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, end)
+    try:
+        yield received
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def parent_variable() -> dict[str, str]:
+    """Returns the environment variable by which a Python that this process starts knows its parent."""
+    return {_PARENT: str(os.getpid())}
+
+
+def end_with_parent() -> None:
+    """Ends this process within two seconds of its parent's death; nothing where no parent was named to it.
+
+    SIGTERM comes first, so that work is saved; what does not end by then is killed. A killed parent leaves nobody at
+    work. To be called before anything slow: a parent may die while its child still imports.
+    """
+    named = os.environ.pop(_PARENT, "")  # not for the processes that this one starts
+    if not named.isdigit():
+        return
+    parent = int(named)
+    with contextlib.suppress(ImportError, OSError, AttributeError):  # Linux alone has it
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
 
     def watch() -> None:
         while os.getppid() == parent:
-            time.sleep(every_seconds)
-        os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(_LOOK_SECONDS)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_SAVE_SECONDS)
+        os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
 
     threading.Thread(target=watch, name="parent", daemon=True).start()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from cobra_kit.processes import Terminated
 
 PROGRAM = "cobra-kit"
 FLAGS = ("--debug", "--no-plugins")
@@ -50,3 +54,22 @@ def option_words(**values: str | int | Path | tuple[str, ...] | None) -> list[st
         elif value is not None and value is not False:
             words += [option, str(value)]
     return words
+
+
+def global_words(parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    """Returns the options before the command as words, from what the root of the command line understood."""
+    plugins = tuple(map(str, parameters.get("plugin") or ()))
+    flags = {name: parameters.get(name) for name in ("no_plugins", "debug")}
+    return tuple(option_words(plugin=plugins, **flags))
+
+
+def how_to_go_on(stop: KeyboardInterrupt, path: Path, words: Sequence[str]) -> str:
+    """Returns what is said when a study was interrupted: by what, where it is kept, and the command that goes on.
+
+    Args:
+        stop: Ctrl-C or a signal.
+        path: The study's folder.
+        words: Of the command, after the program's name.
+    """
+    how = f"Ended by {stop}" if isinstance(stop, Terminated) else "Interrupted"
+    return f"\n{how}. What is done is kept in {path}. To go on:\n  {shlex.join([PROGRAM, *words])}"

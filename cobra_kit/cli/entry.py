@@ -9,8 +9,9 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from cobra_kit.cli.exit_codes import INTERRUPTED, OK, PIPE_CLOSED
+from cobra_kit.cli.exit_codes import BY_SIGNAL, INTERRUPTED, OK, PIPE_CLOSED
 from cobra_kit.cli.process_list import hide_storage
+from cobra_kit.processes import Terminated, end_with_parent, terminations_raised
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,17 +21,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The words after the program's name; None: those of this process.
 
     Returns:
-        0; 1 for an error the user can mend, 2 for a wrong command line, 70 for an error of ours, 130 when
-        interrupted, 141 when whoever reads our output stopped.
+        0; 1 for an error the user can mend, 2 for a wrong command line, 3 for a sweep some of whose trials failed, 70
+        for an error of ours, 130 when interrupted (143 by SIGTERM, 129 by SIGHUP), 141 when whoever reads our output
+        stopped.
     """
     typed = list(sys.argv[1:] if arguments is None else arguments)
     if arguments is None:
         hide_storage(typed)
     from cobra_kit.cli.streams import prepare_streams
 
+    end_with_parent()
     prepare_streams()
     _prepare_threads()
-    return _guarded(lambda: _run(typed), debug="--debug" in typed)
+    with terminations_raised() as received:
+        code = _guarded(lambda: _run(typed), debug="--debug" in typed)
+    # Typer has one code for whatever interrupts a command.
+    return BY_SIGNAL + received[0] if received and code == INTERRUPTED else code
 
 
 def _prepare_threads() -> None:
@@ -65,8 +71,8 @@ def _run(arguments: list[str]) -> int:
 def _guarded(run: Callable[[], int], *, debug: bool) -> int:
     try:
         return run()
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"ended by {stop}" if isinstance(stop, Terminated) else "interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         return _pipe_closed()

@@ -10,10 +10,12 @@ from typing import Annotated
 
 import typer
 
+from cobra_kit.cli.arguments import global_words
 from cobra_kit.cli.options import DeviceOption, JsonOption, ProfileOption, RecipeArgument, SetOption
 
 
 def run(
+    context: typer.Context,
     recipe: RecipeArgument,
     profile: ProfileOption = None,
     changes: SetOption = None,
@@ -43,7 +45,8 @@ def run(
             out=out,
             control=control,
             device=device,
+            as_json=as_json,
+            before=global_words(context.find_root().params),
         ),
         fresh=fresh,
-        as_json=as_json,
     )

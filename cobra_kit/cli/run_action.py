@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 
 from cobra_kit.cli.allocator import keep_freed_memory
-from cobra_kit.cli.arguments import PROGRAM, option_words
+from cobra_kit.cli.arguments import PROGRAM, how_to_go_on, option_words
 from cobra_kit.cli.progress import progress
 from cobra_kit.cli.tables import print_table, terminal_width
 from cobra_kit.columns import joined, paragraph
@@ -33,6 +33,8 @@ class RunArguments:
         out: The study's folder.
         control: Questions that are asked with wrong images too.
         device: Where models are.
+        as_json: Print JSON.
+        before: Options before the command, such as `--plugin FILE`.
     """
 
     recipe: str
@@ -41,17 +43,19 @@ class RunArguments:
     out: Path | None
     control: str | None
     device: str
+    as_json: bool = False
+    before: tuple[str, ...] = ()
 
-    def command(self) -> str:
-        """Returns the command that goes on with the study."""
+    def words(self) -> list[str]:
+        """Returns the arguments of the command that goes on with the study."""
         device = None if self.device == "auto" else self.device
         options = option_words(
-            profile=self.profile, set=self.changes, out=self.out, control=self.control, device=device
+            profile=self.profile, set=self.changes, out=self.out, control=self.control, device=device, json=self.as_json
         )
-        return shlex.join([PROGRAM, "run", self.recipe, *options])
+        return [*self.before, "run", self.recipe, *options]
 
 
-def run(arguments: RunArguments, *, fresh: bool, as_json: bool) -> None:
+def run(arguments: RunArguments, *, fresh: bool) -> None:
     """Runs a study and prints its table."""
     keep_freed_memory()  # before torch has allocated anything
     plan = make_plan(load_recipe(arguments.recipe, profile=arguments.profile, overrides=arguments.changes))
@@ -62,17 +66,18 @@ def run(arguments: RunArguments, *, fresh: bool, as_json: bool) -> None:
     try:
         with progress(plan) as report:
             table = run_plan(plan, path, fresh=fresh, control=control, device=device, report=report)
-    except KeyboardInterrupt:
-        command = arguments.command()
-        typer.echo(f"\nInterrupted. What is done is kept in {path}. To go on:\n  {command}", err=True)
+    except KeyboardInterrupt as stop:
+        typer.echo(how_to_go_on(stop, path, arguments.words()), err=True)
         raise
-    if as_json:
+    if arguments.as_json:
         typer.echo(table_to_json(table), nl=False)
         return
     typer.echo("", err=True)
     print_table(table)
     # Asked with wrong images already, or nothing asked at all: nothing to propose.
-    proposed = None if control or not table.rows else replace(arguments, control="shuffled-images").command()
+    proposed = None
+    if not control and table.rows:
+        proposed = shlex.join([PROGRAM, *replace(arguments, control="shuffled-images").words()])
     for line in _closing(path, proposed):
         typer.echo(line, err=True)
 

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from cobra_kit.cli.arguments import global_words
 from cobra_kit.cli.options import DeviceOption, JsonOption, ProfileOption, RecipeArgument, SetOption
 
 
@@ -23,7 +24,9 @@ def sweep(
     ] = 1,
     trials: Annotated[
         int | None,
-        typer.Option("--trials", min=1, metavar="N", help="How many trials in all, instead of the recipe's number."),
+        typer.Option(
+            "--trials", min=1, max=100_000, metavar="N", help="How many trials in all, not the recipe's number."
+        ),
     ] = None,
     storage: Annotated[
         str | None,
@@ -42,14 +45,15 @@ def sweep(
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
     worker: Annotated[int | None, typer.Option("--worker", hidden=True, help="Internal: one of several.")] = None,
-) -> None:
+) -> int:
     """Search through a recipe's space, or an ablation's grid, and print the table of the best.
 
-    The same command goes on after an interruption; from another shell or machine it joins.
+    The same command goes on after an interruption; from another shell or machine it joins. The exit status is 3 where
+    the table was made, but some trials failed.
     """
     from cobra_kit.cli import sweep_action
 
-    sweep_action.sweep(
+    return sweep_action.sweep(
         sweep_action.SweepArguments(
             recipe=recipe,
             profile=profile,
@@ -60,7 +64,7 @@ def sweep(
             timeout=timeout,
             fail_fast=fail_fast,
             device=device,
-            before=sweep_action.global_words(context.find_root().params),
+            before=global_words(context.find_root().params),
         ),
         workers=workers,
         fresh=fresh,

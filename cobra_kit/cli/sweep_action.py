@@ -8,15 +8,14 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import typer
 
 from cobra_kit.cli.allocator import keep_freed_memory
-from cobra_kit.cli.arguments import PROGRAM, UsageError, option_words
+from cobra_kit.cli.arguments import PROGRAM, UsageError, how_to_go_on, option_words
+from cobra_kit.cli.exit_codes import OK, TRIALS_FAILED
 from cobra_kit.cli.progress import print_message, progress
 from cobra_kit.cli.run_action import heading
 from cobra_kit.cli.storage_option import storage_option
@@ -82,8 +81,8 @@ class SweepArguments:
         return [*self.before, "sweep", self.recipe, *options]
 
 
-def sweep(arguments: SweepArguments, *, workers: int, fresh: bool, as_json: bool, worker: int | None) -> None:
-    """Works on a study and prints its table."""
+def sweep(arguments: SweepArguments, *, workers: int, fresh: bool, as_json: bool, worker: int | None) -> int:
+    """Works on a study, prints its table, and returns the exit code."""
     arguments = replace(arguments, storage=storage_option(arguments.storage, or_environment=True))
     recipe = load_recipe(arguments.recipe, profile=arguments.profile, overrides=arguments.changes)
     source = trials_of(recipe, arguments.trials)
@@ -97,7 +96,7 @@ def sweep(arguments: SweepArguments, *, workers: int, fresh: bool, as_json: bool
     if worker is not None:
         os.environ.pop(STORAGE_VARIABLE, None)  # what this worker starts needs no password
         _work_beside(source, path, options)
-        return
+        return OK
     if workers > (most := len(source.points())):
         trials = "there is 1 trial" if most == 1 else f"there are {most} trials"
         print_message(Message(text=f"--workers {workers}, but {trials}: {most} will work", level="warning"))
@@ -106,23 +105,26 @@ def sweep(arguments: SweepArguments, *, workers: int, fresh: bool, as_json: bool
         typer.echo(line, err=True)
     try:
         if workers == 1:
-            table = _alone(source, path, options, fresh)
+            table, failed = _alone(source, path, options, fresh)
         else:
-            table = _together(arguments, source, path, options, workers, fresh)
-    except KeyboardInterrupt:
-        again = shlex.join([PROGRAM, *arguments.command(), *option_words(workers=workers if workers > 1 else None)])
-        typer.echo(f"\nInterrupted. What is done is kept in {path}. To go on:\n  {again}", err=True)
+            table, failed = _together(arguments, source, path, options, workers, fresh)
+    except KeyboardInterrupt as stop:
+        watched = option_words(workers=workers if workers > 1 else None, json=as_json)
+        typer.echo(how_to_go_on(stop, path, [*arguments.command(), *watched]), err=True)
         raise
+    status = shlex.join([PROGRAM, "status", str(path)])
     if table is None:
-        typer.echo(
-            f"\nThe time is up. The same command goes on; cobra-kit status {path} shows how far it is.", err=True
-        )
+        typer.echo(f"\nThe time is up. The same command goes on; {status} shows how far it is.", err=True)
     elif as_json:
         typer.echo(table_to_json(table), nl=False)
     else:
         typer.echo("", err=True)
         print_table(table)
-        typer.echo(f"\ntable.md and table.json are in {path}; cobra-kit status {path} lists every trial", err=True)
+        typer.echo(f"\ntable.md and table.json are in {path}; {status} lists every trial", err=True)
+    if failed:
+        trials = "1 trial failed" if failed == 1 else f"{failed} trials failed"
+        print_message(Message(text=f"{trials}: {status} shows why; the same command tries again", level="warning"))
+    return TRIALS_FAILED if failed else OK
 
 
 def seconds_of(text: str | None) -> float | None:
@@ -137,13 +139,6 @@ def seconds_of(text: str | None) -> float | None:
     if match is None:
         raise UsageError(f"--timeout: expected a time such as 90s, 30m or 2h, found {text!r}")
     return float(match[1]) * _UNITS[match[2]]
-
-
-def global_words(parameters: Mapping[str, Any]) -> tuple[str, ...]:
-    """Returns the options before the command as words, from what the root of the command line understood."""
-    plugins = tuple(map(str, parameters.get("plugin") or ()))
-    flags = {name: parameters.get(name) for name in ("no_plugins", "debug")}
-    return tuple(option_words(plugin=plugins, **flags))
 
 
 def _heading(source: Trials, path: Path, workers: int) -> list[str]:
@@ -163,7 +158,7 @@ def _heading(source: Trials, path: Path, workers: int) -> list[str]:
     ]
 
 
-def _alone(source: Trials, path: Path, options: WorkerOptions, fresh: bool) -> AblationTable | None:
+def _alone(source: Trials, path: Path, options: WorkerOptions, fresh: bool) -> tuple[AblationTable | None, int]:
     plan = source.plan if isinstance(source, GridTrials) else None
     keep_freed_memory()
     with progress(plan) as report, open_session(source, path, options, fresh=fresh, report=report) as study:
@@ -173,10 +168,7 @@ def _alone(source: Trials, path: Path, options: WorkerOptions, fresh: bool) -> A
 
 def _work_beside(source: Trials, path: Path, options: WorkerOptions) -> None:
     """Does trials for a `sweep` that watches; it makes the table."""
-    from cobra_kit.processes import stop_with
-
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it starts with & ignore it
-    stop_with(os.getppid())
     plan = source.plan if isinstance(source, GridTrials) else None
     keep_freed_memory()
     with progress(plan) as report, open_session(source, path, options, retry_failed=False, report=report) as study:
@@ -185,7 +177,7 @@ def _work_beside(source: Trials, path: Path, options: WorkerOptions) -> None:
 
 def _together(
     arguments: SweepArguments, source: Trials, path: Path, options: WorkerOptions, workers: int, fresh: bool
-) -> AblationTable | None:
+) -> tuple[AblationTable | None, int]:
     from cobra_kit.trials.worker_pool import Workers, raise_failures, working
 
     password = {STORAGE_VARIABLE: arguments.storage} if arguments.storage else {}
@@ -212,11 +204,7 @@ def _together(
         return _table(study)
 
 
-def _table(study: StudySession) -> AblationTable | None:
-    if not study.is_finished:
-        return None
+def _table(study: StudySession) -> tuple[AblationTable | None, int]:
+    """Returns the table, None while trials are left, and how many trials failed."""
     failed = study.status().count("failed")
-    if failed:
-        text = f"{failed} {'trial' if failed == 1 else 'trials'} failed: cobra-kit status {study.folder.path} shows why"
-        print_message(Message(text=text, level="warning"))
-    return study.table()
+    return (study.table() if study.is_finished else None), failed

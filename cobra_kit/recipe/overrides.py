@@ -15,6 +15,7 @@ _TOO_LATE = {
     "profiles": "A profile is chosen before --set: choose it with --profile and set the value itself.",
 }
 
+_LONGEST_SHOWN = 200
 _MOST_KEYS = 32
 """Of one path. No recipe comes near, and the tree is walked recursively."""
 
@@ -32,7 +33,7 @@ def apply_overrides(tree: Node, texts: Sequence[str]) -> Node:
 
 
 def _change(tree: Node, text: str) -> Node:
-    source = f"--set {text}"
+    source = f"--set {text}" if len(text) <= _LONGEST_SHOWN else f"--set {text[:_LONGEST_SHOWN]}..."
     keys, value = _parse(text, source)
     if keys[0] in _TOO_LATE:
         raise RecipeError(f"{keys[0]} cannot be set here", where=source, hint=_TOO_LATE[keys[0]])

@@ -15,6 +15,9 @@ from cobra_kit.recipe.check import validate
 from cobra_kit.recipe.problems import problem
 from cobra_kit.recipe.tree import Node, PathKeys
 
+MAX_SIZE = 10_000_000
+"""Of a whole number among a component's settings: widths, depths, vocabularies are far below."""
+
 
 @dataclass(frozen=True, slots=True)
 class ResolvedPart:
@@ -54,9 +57,18 @@ def resolve_part(tree: Node, kind: Kind, registry: Registry) -> tuple[ResolvedPa
     except PluginError as error:
         return None, [problem(tree, (*path, "use"), error.message, error.hint)]
     config, problems = validate_config(component, model, tree, path)
-    if config is None:
+    if config is None or (problems := _giants(config, tree, path)):
         return None, problems
     return ResolvedPart(component, config), []
+
+
+def _giants(config: BaseModel, tree: Node, path: PathKeys) -> list[RecipeError]:
+    """Returns what is wrong with whole numbers that no tensor can have: torch would fail on them in its own words."""
+    return [
+        problem(tree, (*path, name), f"expected at most {MAX_SIZE:,}, found {value:,}")
+        for name, value in config.__dict__.items()
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) > MAX_SIZE and name != "seed"
+    ]
 
 
 def validate_config(

@@ -25,6 +25,7 @@ ARM_KEYS = {"evaluate": ("precision",)}
 
 ArmName = Annotated[str, Field(pattern=ARM_PATTERN, max_length=LONGEST_NAME)]
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # what torch takes; it stands in a folder's name
+MAX_SEEDS = 1_000
 
 
 class Part(Section):
@@ -80,7 +81,7 @@ class Ablation(Section):
     """The arm that the others are compared with."""
     arms: dict[ArmName, dict[str, Any] | None] = Field(min_length=2)
     """Per arm what it changes, written like the recipe itself; `{}` changes nothing."""
-    seeds: list[Seed] = Field(default=[7], min_length=1)
+    seeds: list[Seed] = Field(default=[7], min_length=1, max_length=MAX_SEEDS)
     """Every arm is trained once per seed."""
     not_meaningful: dict[ArmName, Annotated[str, Field(min_length=1)]] = Field(default={})
     """Arms that would say nothing here, with the reason: they are not run, and tables say why."""

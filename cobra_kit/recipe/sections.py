@@ -10,7 +10,8 @@ STAGES = ("pretrain_text", "instruct_text", "align", "finetune", "full_finetune"
 """The stages of training, in the order they run."""
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+BatchSize = Annotated[int, Field(ge=1, le=1_000_000)]
 Ratio = Annotated[float, Field(ge=0, le=1)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 ProductPrecision = Literal["auto", "float32", "bfloat16"]
@@ -51,13 +52,13 @@ class CurriculumSection(Section):
 class StageSection(Section):
     """How one stage trains. Its length is given in `epochs` or in `steps`."""
 
-    epochs: Positive | None = None
+    epochs: Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)] | None = None
     """Passes over the training rows; a fraction is rounded up to whole steps."""
     steps: Count | None = None
     """Optimiser steps."""
-    batch_size: Count = 16
+    batch_size: BatchSize = 16
     """Rows per optimiser step."""
-    micro_batch_size: Count | None = None
+    micro_batch_size: BatchSize | None = None
     """Rows per forward pass; null: the whole batch at once. It changes memory, not the gradient."""
     learning_rate: Positive = 1e-3
     """Highest learning rate, reached at the end of the warm-up."""
@@ -164,9 +165,9 @@ class EvaluateSection(Section):
     benchmarks: list[str] | None = None
     """Names of the benchmarks, of those that the data source offers; null: all of them. With an empty list, or a source
     that has none, models are trained and tables say that nothing was evaluated."""
-    max_new_tokens: Count = 40
+    max_new_tokens: Annotated[int, Field(ge=1, le=1_000_000)] = 40
     """Most tokens of a generated answer."""
-    batch_size: Count = 64
+    batch_size: BatchSize = 64
     """Questions answered together."""
     precision: PrecisionSection | None = None
     """How exactly the model is computed while it answers; null: as it was trained. Arms may differ in it."""

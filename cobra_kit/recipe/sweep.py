@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
+from fractions import Fraction
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from cobra_kit.recipe.sections import Count, Section
+from cobra_kit.recipe.sections import Section
 
 Scalar = str | int | float | bool | None
 Direction = Literal["maximize", "minimize"]
@@ -24,6 +24,13 @@ COSTS: dict[str, Direction] = {
     "memory_bytes": "minimize",
 }
 """Objectives and limits that are no benchmark, and which way is better."""
+
+
+MAX_TRIALS = 100_000
+"""Of a search, a grid or an ablation: more than anybody runs."""
+MAX_CHOICES = 1_000
+"""Of one setting; each is tried on the recipe before the first trial."""
+_MAX_WHOLE = 2**53  # samplers compute with floats, which hold every whole number up to here
 
 
 class Choice(Section):
@@ -61,7 +68,7 @@ class Choice(Section):
             return None
         if self.step is None and not self.is_whole:
             return None
-        return int((_decimal(self.high) - _decimal(self.low)) // _decimal(self.step or 1)) + 1
+        return int((_exact(self.high) - _exact(self.low)) // _exact(self.step or 1)) + 1
 
     def values(self) -> Sequence[Scalar]:
         """Returns all values in order, or the names of the alternatives; only where there is a `count`."""
@@ -77,14 +84,14 @@ class Choice(Section):
         Steps are the decimal numbers that the recipe shows: 0.1 and two steps of 0.1 are 0.3, where floats would add
         up to 0.30000000000000004.
         """
-        value = _decimal(self.low) + number * _decimal(self.step or 1)
+        value = _exact(self.low) + number * _exact(self.step or 1)
         return int(value) if self.is_whole else float(value)
 
     def nearest(self, value: float) -> float:
         """Returns the value that a float stands for, which may have been reached in binary steps."""
         count = self.count
         assert count is not None
-        number = round((_decimal(value) - _decimal(self.low)) / _decimal(self.step or 1))
+        number = round((_exact(value) - _exact(self.low)) / _exact(self.step or 1))
         return float(self.value(min(max(number, 0), count - 1)))
 
     @model_validator(mode="after")
@@ -94,26 +101,32 @@ class Choice(Section):
         if self.choices is not None:
             if not self.choices:
                 raise ValueError("expected at least one choice")
+            if len(self.choices) > MAX_CHOICES:
+                raise ValueError(f"expected at most {MAX_CHOICES:,} choices, found {len(self.choices):,}")
             if self.log or self.step is not None:
                 raise ValueError("expected low and high beside log or step")
             return self
         if self.low is None or self.high is None:
             raise ValueError("expected both low and high")
+        if max(abs(self.low), abs(self.high)) > _MAX_WHOLE and self.is_whole:
+            raise ValueError(f"expected whole numbers of at most {_MAX_WHOLE:,}, found {self.low:,} to {self.high:,}")
         if not self.low < self.high:
             raise ValueError(f"expected low below high, found {self.low} and {self.high}")
         if self.step is not None and (self.log or self.step <= 0):
             raise ValueError("expected a step above 0 and no log beside it")
-        if self.step is not None and _decimal(self.step) > _decimal(self.high) - _decimal(self.low):
+        if self.step is not None and _exact(self.step) > _exact(self.high) - _exact(self.low):
             raise ValueError(f"expected a step that fits between low and high, found {self.step}: only low is left")
+        if self.step is not None and (count := self.count or 0) > _MAX_WHOLE:
+            raise ValueError(f"expected at most {_MAX_WHOLE:,} steps between low and high, found {count:,}")
         if self.log and self.low <= 0:
             raise ValueError(f"expected low above 0 on a logarithmic scale, found {self.low}")
         return self
 
 
-def _decimal(value: float | None) -> Decimal:
+def _exact(value: float | None) -> Fraction:
     """Returns a number as it is written, not as its nearest binary fraction."""
     assert value is not None
-    return Decimal(repr(value))
+    return Fraction(repr(value))
 
 
 class ObjectiveSection(Section):
@@ -172,9 +185,9 @@ class NamedSection(Section):
 class SweepSection(Section):
     """A search: many trials of one recipe, each with other settings."""
 
-    space: Annotated[dict[str, Choice], Field(min_length=1)]
+    space: Annotated[dict[str, Choice], Field(min_length=1, max_length=100)]
     """What is sought, by its path in the recipe, such as `model.projector.use` or `train.finetune.learning_rate`."""
-    trials: Count = 30
+    trials: Annotated[int, Field(ge=1, le=MAX_TRIALS)] = 30
     """How many trials; those that are pruned count."""
     objectives: Annotated[list[ObjectiveSection], Field(min_length=1)] = Field(default=[ObjectiveSection(metric=MEAN)])
     """What is sought; with several, the trials that no other beats in all of them."""

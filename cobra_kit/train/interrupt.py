@@ -1,4 +1,4 @@
-"""Ctrl-C between two steps instead of in the middle of one."""
+"""Ctrl-C, SIGTERM and SIGHUP between two steps instead of in the middle of one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from cobra_kit.processes import ENDED_BY
+
+_SIGNALS = (signal.SIGINT, *ENDED_BY)
 
 
 class Interrupt:
@@ -24,21 +26,23 @@ class Interrupt:
 
 @contextmanager
 def postponed_interrupts() -> Iterator[Interrupt]:
-    """Notes Ctrl-C and SIGTERM for the length of a block, and lets them act after it.
+    """Notes Ctrl-C, SIGTERM and SIGHUP for the length of a block, and lets them act after it.
 
-    A second one acts at once. In a thread other than the main one signals are nobody's business, and nothing is noted.
+    A second one acts at once; one that is ignored (`nohup`) stays ignored. In a thread other than the main one signals
+    are nobody's business, and nothing is noted.
     """
     interrupt = Interrupt()
     if threading.current_thread() is not threading.main_thread():
         yield interrupt
         return
-    before: dict[signal.Signals, Any] = {number: signal.getsignal(number) for number in _SIGNALS}
+    handlers: dict[int, Any] = {number: signal.getsignal(number) for number in _SIGNALS}
+    before = {number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN}
 
     def note(number: int, frame: FrameType | None) -> None:
         interrupt.number = number
         _restore(before)
 
-    for number in _SIGNALS:
+    for number in before:
         signal.signal(number, note)
     try:
         yield interrupt
@@ -48,6 +52,6 @@ def postponed_interrupts() -> Iterator[Interrupt]:
         signal.raise_signal(interrupt.number)
 
 
-def _restore(handlers: dict[signal.Signals, Any]) -> None:
+def _restore(handlers: dict[int, Any]) -> None:
     for number, handler in handlers.items():
         signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from cobra_kit.errors import CobraError
@@ -60,7 +61,7 @@ def work(
         poll_seconds: How often to look while nothing is waiting.
 
     Raises:
-        KeyboardInterrupt: Somebody pressed Ctrl-C; the trial at hand goes back to waiting.
+        KeyboardInterrupt: Ctrl-C, SIGTERM or SIGHUP; the trial at hand goes back to waiting.
         CobraError: `fail_fast`, or (`StorageError`) trials cannot be recorded; the one at hand is taken over later.
     """
     outcome = Outcome()
@@ -94,7 +95,8 @@ def _run(
         except (LeaseLostError, StorageError):
             raise
         except KeyboardInterrupt:
-            queue.give_back(leased)
+            with suppress(Exception):  # the storage is away, say; a dead worker's lease counts for nothing
+                queue.give_back(leased)
             raise
         except Exception as error:
             queue.fail(leased, _error_text(error))

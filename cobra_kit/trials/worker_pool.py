@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cobra_kit.errors import CobraError
 from cobra_kit.events import Message, Reporter
-from cobra_kit.processes import send_signal, signal_name, start_in_background
+from cobra_kit.processes import ended_by_signal, send_signal, signal_name, start_in_background
 from cobra_kit.trials.failures import MAX_RETRIES
 
 MAX_RESTARTS = MAX_RETRIES + 1
@@ -70,8 +70,8 @@ class Workers:
             if code is None:
                 continue
             self._running.remove(worker)
-            if code < 0:  # by a signal: an error ends with a code of its own, and would only come again
-                self._restart(worker, code, ended)
+            if (number := ended_by_signal(code)) is not None:  # an error has a code of its own, and would come again
+                self._restart(worker, number, ended)
             elif code:
                 self.failures.append(_last_error(worker.log))
         return bool(self._running)
@@ -89,8 +89,8 @@ class Workers:
             worker.process.wait()
         self._running.clear()
 
-    def _restart(self, worker: _Worker, code: int, ended: int) -> None:
-        name = signal_name(-code)
+    def _restart(self, worker: _Worker, number: int, ended: int) -> None:
+        name = signal_name(number)
         restarts = worker.restarts + 1 if ended == worker.ended_before else 1
         if restarts > MAX_RESTARTS:
             self.failures.append(f"a worker was killed {restarts} times in a row ({name}), so it was not started again")

@@ -13,7 +13,7 @@ from cobra_kit.config import ComponentConfig
 
 # The fields that sizes override carry their description in the type, so that it is inherited with it.
 Width = Annotated[int, Field(gt=0, description="Width of embeddings and hidden states, in channels.")]
-Depth = Annotated[int, Field(gt=0, description="Number of blocks.")]
+Depth = Annotated[int, Field(gt=0, le=1_000, description="Number of blocks.")]
 VocabSize = Annotated[int | None, Field(gt=0, description="Number of token ids; None takes the tokenizer's.")]
 StateInit = Annotated[
     Literal["standard", "strong"],

@@ -17,7 +17,8 @@ PatchSize = Annotated[
 ]
 Width = Annotated[PositiveInt, Field(description="Channels of a token.")]
 Depth = Annotated[
-    int, Field(ge=2, description="Blocks; features are taken after the second-to-last, the last one never runs.")
+    int,
+    Field(ge=2, le=1_000, description="Blocks; features are taken after the second-to-last, the last one never runs."),
 ]
 Heads = Annotated[PositiveInt, Field(description="Attention heads of a block; they divide `width`.")]
 MlpRatio = Annotated[

@@ -26,7 +26,7 @@ class TransformerTinyConfig(ComponentConfig):
     hidden_size: PositiveInt = 128
     """Width of embeddings and hidden states, in channels; `mamba/tiny` has the same."""
 
-    num_layers: PositiveInt = 2
+    num_layers: Annotated[int, Field(gt=0, le=1_000)] = 2
     """Number of blocks; `mamba/tiny` has as many."""
 
     num_heads: PositiveInt = 4

@@ -14,7 +14,7 @@ from typing import IO, Self
 
 from cobra_kit.errors import CobraError
 from cobra_kit.machine import cores
-from cobra_kit.processes import last_line, python_environment
+from cobra_kit.processes import last_line, parent_variable, python_environment
 
 _MAX_WORKERS = 8
 
@@ -44,7 +44,7 @@ class DrawingPool:
         self._selector = selectors.DefaultSelector()
 
     def __enter__(self) -> Self:
-        environment = python_environment()
+        environment = {**python_environment(), **parent_variable()}
         for rank in range(self._workers):
             errors = tempfile.TemporaryFile("w+")
             process = subprocess.Popen(

@@ -2,7 +2,7 @@
 
 An interpreter of its own instead of `multiprocessing`: nothing is forked from a process that holds torch
 threads, and a user's script needs no `if __name__ == "__main__"`. It prints the number of images after
-every chunk, and dies of the broken pipe when its parent is gone.
+every chunk, and ends when its parent is gone.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cobra_kit.data.scenes.images import CHUNK, draw_chunk
 from cobra_kit.data.scenes.vocabulary import SPLITS
+from cobra_kit.processes import end_with_parent
 
 
 def chunks(sizes: Mapping[str, int]) -> list[tuple[str, int, int]]:
@@ -43,6 +44,7 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     try:
         main(sys.argv[1:])
     except OSError as error:

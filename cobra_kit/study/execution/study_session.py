@@ -22,6 +22,7 @@ from cobra_kit.errors import RecipeError
 from cobra_kit.events import Message, Reporter, silent
 from cobra_kit.locks import locked
 from cobra_kit.recipe import Recipe
+from cobra_kit.recipe.sweep import MAX_TRIALS
 from cobra_kit.report import AblationTable
 from cobra_kit.study.execution.devices import choose_device
 from cobra_kit.study.execution.open_folder import open_study
@@ -51,6 +52,10 @@ def trials_of(recipe: Recipe, trials: int | None = None, registry: Registry | No
     Raises:
         RecipeError: It has neither, or `trials` was given for a grid.
     """
+    if trials is not None and trials > MAX_TRIALS:
+        raise _fixed(
+            f"expected at most {MAX_TRIALS:,} trials, found {trials:,}", "Ask for fewer; more may follow later."
+        )
     if recipe.sweep is not None:
         if trials is not None and recipe.sweep.sampler.use == GRID:
             raise _fixed("a grid has as many trials as it has points", "Leave it out, or choose another sampler.")
@@ -150,9 +155,10 @@ class StudySession:
         """Does trials until all have ended, together with whoever else works on them, or until the time is up.
 
         Raises:
-            CobraError: The storage is out of reach or, with `options.fail_fast`, a trial failed.
+            CobraError: No trial could be done, the storage is out of reach, or a trial failed (`options.fail_fast`).
             KeyboardInterrupt: Ctrl-C; everything that was done is kept.
         """
+        self._check_ahead()
         cache, timeout = self._cache, self._options.timeout
 
         def objective(held: LeasedTrial) -> Sequence[float]:
@@ -167,6 +173,14 @@ class StudySession:
 
         deadline = None if timeout is None else time.monotonic() + timeout
         return work(self._queue, objective, report=self._report, fail_fast=self._options.fail_fast, deadline=deadline)
+
+    def _check_ahead(self) -> None:
+        """Raises what would make every trial fail; nothing is checked where none is left."""
+        if self.is_finished:
+            return
+        from cobra_kit.study.execution.preflight import check_any
+
+        check_any(self._trials.untried(self.folder), self._cache)
 
     def table(self) -> AblationTable:
         """Returns the table: of an ablation's arms; of a search's reference and winners, scored on the test split now.

@@ -11,7 +11,9 @@ from cobra_kit.errors import CobraError, RecipeError
 from cobra_kit.events import Reporter, for_arm
 from cobra_kit.names import path_word
 from cobra_kit.recipe.sweep import Direction
+from cobra_kit.study.folder import StudyFolder
 from cobra_kit.study.plan.study_plan import RunPlan, StudyPlan
+from cobra_kit.study.reading.stored_files import read_training
 from cobra_kit.study.search import GRID, grid, make_pruner, make_sampler, suggest
 from cobra_kit.study.search.agree import check_objectives, remarks
 from cobra_kit.study.search.pruning import PER_QUESTION
@@ -94,6 +96,10 @@ class GridTrials:
             held.trial.set_user_attr(NOT_EVALUATED, True)
             return [0.0]
         return [fmean(scores.values())]
+
+    def untried(self, folder: StudyFolder) -> Sequence[RunPlan]:
+        """Returns the runs that are not trained: of which at least one must be possible."""
+        return [run for run in self._study.runs if read_training(folder.run(run)) is None]
 
     @property
     def known_runs(self) -> Sequence[RunPlan]:
@@ -216,6 +222,11 @@ class SearchTrials:
         run_trial(run, cache, report, pace=pace, split="val", pruning=pruning)
         check_limits(measured_costs(run, cache.folder.run(run)), sweep.limits, measured=True)
         return values_of(run, cache.folder.run(run), sweep.objectives)
+
+    def untried(self, folder: StudyFolder) -> Sequence[RunPlan]:
+        """Returns the reference, unless it is trained: it stands in every table, and most trials differ little."""
+        run = self._search.reference_run
+        return [run] if read_training(folder.run(run)) is None else []
 
     @property
     def known_runs(self) -> None:

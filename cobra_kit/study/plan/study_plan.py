@@ -14,6 +14,7 @@ from cobra_kit.formatting import suggest
 from cobra_kit.recipe import Recipe, ResolvedRecipe, resolve, resolve_arms
 from cobra_kit.recipe.problems import problem
 from cobra_kit.recipe.sections import DataSection, EvaluateSection, TrainSection
+from cobra_kit.recipe.sweep import MAX_TRIALS
 from cobra_kit.recipe.tree import Node, Origin
 from cobra_kit.report import PaperReference
 
@@ -176,6 +177,11 @@ def make_plan(recipe: Recipe, registry: Registry | None = None) -> StudyPlan:
         check_sections(resolved.recipe)
         check_questions(resolved.recipe)
     seeds = ablation.seeds if ablation else [recipe.seed]
+    if (count := len(seeds) * len(arms)) > MAX_TRIALS:
+        message = (
+            f"{len(arms):,} arms with {len(seeds):,} seeds are {count:,} runs, and at most {MAX_TRIALS:,} are done"
+        )
+        raise problem(recipe.tree, ("ablation", "seeds"), message, "use fewer seeds")
     complete = {arm: with_data(resolved) for arm, resolved in arms.items()}
     return StudyPlan(
         resolved=with_data(resolve(recipe, registry)) if recipe.data else resolve(recipe, registry),

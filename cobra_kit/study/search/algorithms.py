@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cobra_kit.formatting import suggest
 from cobra_kit.recipe import Recipe
 from cobra_kit.recipe.problems import problem
-from cobra_kit.recipe.sweep import NamedSection
+from cobra_kit.recipe.sweep import MAX_TRIALS, NamedSection
 from cobra_kit.trials.optuna_internals import suppress_experimental_warnings
 
 if TYPE_CHECKING:
@@ -96,6 +96,10 @@ def _made(recipe: Recipe, key: str, cls: Any, chosen: NamedSection, ours: Mappin
         if name not in known:
             hint = suggest(name, known, what="options") if known else "it has none"
             raise problem(recipe.tree, ("sweep", key, name), f"{chosen.use} has no option {name!r}", hint)
+    for name, value in options.items():
+        if isinstance(value, int) and abs(value) > MAX_TRIALS and name != "seed":
+            message = f"expected at most {MAX_TRIALS:,}, found {value:,}"
+            raise problem(recipe.tree, ("sweep", key, name), message)
     try:
         with suppress_experimental_warnings():
             return cls(**options, **ours)

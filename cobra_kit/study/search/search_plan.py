@@ -22,10 +22,10 @@ from cobra_kit.study.plan.study_plan import (
     without_limits,
 )
 from cobra_kit.study.search.agree import check_agreement, check_objectives, number_of_trials
-from cobra_kit.study.search.algorithms import make_pruner, make_sampler
+from cobra_kit.study.search.algorithms import GRID, make_pruner, make_sampler
 from cobra_kit.study.search.check import check_space
 from cobra_kit.study.search.pruning import check_pruner
-from cobra_kit.study.search.space import point_recipe
+from cobra_kit.study.search.space import check_grid, point_recipe
 
 REFERENCE = "reference"
 
@@ -128,6 +128,8 @@ def make_search_plan(recipe: Recipe, registry: Registry | None = None, trials: i
         )
     make_sampler(recipe)  # refuses unknown names and options before anything else is computed
     make_pruner(recipe)
+    if recipe.sweep.sampler.use == GRID:
+        check_grid(recipe, recipe.sweep.space)  # before each value is tried
     check_space(recipe, registry)
     check_objectives(recipe, asked_benchmarks(recipe))
     check_agreement(recipe)

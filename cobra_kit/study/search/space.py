@@ -12,7 +12,7 @@ from cobra_kit.recipe import Recipe
 from cobra_kit.recipe.check import check_structure
 from cobra_kit.recipe.merge import join, merge
 from cobra_kit.recipe.problems import problem, raise_problems
-from cobra_kit.recipe.sweep import Choice, Scalar
+from cobra_kit.recipe.sweep import MAX_TRIALS, Choice, Scalar
 from cobra_kit.recipe.tree import Node, Origin, from_plain
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 Space = Mapping[str, Choice]
 Values = dict[str, Scalar]
 """Per path what was chosen: a value, or the name of an alternative."""
-
-_LARGEST_GRID = 100_000
 
 
 def suggest(trial: Trial, space: Space) -> Values:
@@ -57,6 +55,17 @@ def grid(recipe: Recipe, space: Space) -> list[Values]:
     Raises:
         RecipeError: A number has no step, or there are more points than anybody runs.
     """
+    check_grid(recipe, space)
+    steps = {path: choice.values() for path, choice in space.items()}
+    return list(_points(space, steps))
+
+
+def check_grid(recipe: Recipe, space: Space) -> None:
+    """Counts the points of a grid without laying them down.
+
+    Raises:
+        RecipeError: A number has no step, or there are more points than anybody runs.
+    """
     counts: list[int] = []
     for path, choice in space.items():
         if choice.count is None or choice.log:
@@ -64,10 +73,9 @@ def grid(recipe: Recipe, space: Space) -> list[Values]:
                 recipe.tree, ("sweep", "space", path), "a grid needs steps", "give step, or a list of choices"
             )
         counts.append(choice.count)
-    if (size := math.prod(counts)) > _LARGEST_GRID:
-        raise problem(recipe.tree, ("sweep", "space"), f"a grid of {size:,} points", "use fewer choices, or a sampler")
-    steps = {path: choice.values() for path, choice in space.items()}
-    return list(_points(space, steps))
+    if (size := math.prod(counts)) > MAX_TRIALS:
+        message = f"a grid of {size:,} points, and at most {MAX_TRIALS:,} are run"
+        raise problem(recipe.tree, ("sweep", "space"), message, "use fewer choices, or a sampler")
 
 
 def point_recipe(recipe: Recipe, values: Mapping[str, Scalar]) -> Recipe:

@@ -16,9 +16,9 @@ import miniature
 import pytest
 
 from cobra_kit.cli import main
-from cobra_kit.cli.arguments import UsageError
+from cobra_kit.cli.arguments import UsageError, global_words
 from cobra_kit.cli.status_text import live_lines, overview, status_lines
-from cobra_kit.cli.sweep_action import SweepArguments, global_words, seconds_of
+from cobra_kit.cli.sweep_action import SweepArguments, seconds_of
 from cobra_kit.cli.sweep_display import PlainDisplay
 from cobra_kit.errors import CobraError
 from cobra_kit.study.execution.devices import choose_device, worker_environment
