@@ -13,8 +13,10 @@ from cobra_kit.files.json_lines import (
     read_json_lines,
 )
 from cobra_kit.files.reading import (
+    as_mapping,
     damage_as,
     decode_utf8,
+    nested_deeper,
     parse_json,
     read_json,
     read_mapping,
@@ -40,6 +42,7 @@ __all__ = [
     "FileDigest",
     "append_json_lines",
     "append_whole",
+    "as_mapping",
     "atomic_write",
     "bytes_digest",
     "caches_beneath",
@@ -56,6 +59,7 @@ __all__ = [
     "inside",
     "is_sealed",
     "json_bytes",
+    "nested_deeper",
     "newest_json_lines",
     "parse_json",
     "put_folder",

@@ -153,7 +153,7 @@ def parse_json(
         DamagedFile: It is not JSON, nested too deeply, or holds a number that nobody wrote.
     """
     text = decode_utf8(content, where, hint=hint) if isinstance(content, bytes) else content
-    if _deeper(text, depth):
+    if nested_deeper(text, depth):
         raise DamagedFile(where, f"nested more than {depth} levels deep", hint)
     try:
         return (_WITH_NAN if nan else _FINITE).decode(text)
@@ -202,7 +202,7 @@ def _unreadable_hint(error: BaseException) -> str:
     return "The file itself may be well: leave it, and see to it that this user may read it."
 
 
-def _deeper(text: str, depth: int) -> bool:
+def nested_deeper(text: str, depth: int) -> bool:
     """Returns whether brackets are nested deeper than that; in time that grows with the text alone, without parsing."""
     if text.count("[") + text.count("{") <= depth:
         return False

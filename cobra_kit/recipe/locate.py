@@ -15,8 +15,8 @@ from cobra_kit.formatting import did_you_mean, nearest, suggest
 from cobra_kit.recipe.not_built import NOT_BUILT
 
 _ENDINGS = (".yaml", ".yml")
-RECIPE_BYTES = 1 << 20
-"""The most that a recipe holds, some thirty thousand lines: reading a text of this form takes a while."""
+RECIPE_BYTES = 1 << 19
+"""The most that a recipe holds, some fifteen thousand lines: reading a text of this form takes a while."""
 
 _PRETRAINING = "towers/"
 

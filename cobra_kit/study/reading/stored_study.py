@@ -12,6 +12,7 @@ from typing import Any
 from cobra_kit.errors import CobraError, DamagedFile, RecipeError, kind_of
 from cobra_kit.files import is_sealed, read_utf8
 from cobra_kit.formatting import did_you_mean, nearest
+from cobra_kit.recipe.locate import RECIPE_BYTES
 from cobra_kit.recipe.yaml_reader import parse_yaml
 from cobra_kit.report import PaperReference
 from cobra_kit.study.folder import MANIFEST, RECIPE, StudyFolder
@@ -190,7 +191,7 @@ def _is_run(path: Path) -> bool:
 
 def _recipe_text(file: Path) -> str:
     try:
-        return read_utf8(file, hint=AGAIN)
+        return read_utf8(file, RECIPE_BYTES, hint=AGAIN)
     except DamagedFile as error:
         raise damaged_recipe(file, error.message) from error
 
