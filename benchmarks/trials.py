@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from pathlib import Path
 import optuna
 
 from cobra_kit.trials import NAME, LeasedTrial, TrialQueue, TrialSpec, open_storage, work
+from cobra_kit.trials.storage_url import STORAGE_VARIABLE
 
 _LONG_TRIAL = 30.0
 
@@ -59,7 +61,7 @@ def main() -> None:
     parser.add_argument("--worker", nargs=2, metavar=("FOLDER", "NAME"), help=argparse.SUPPRESS)
     wanted = parser.parse_args()
     if wanted.worker:
-        worker(Path(wanted.worker[0]), wanted.storage, wanted.worker[1], wanted.seconds)
+        worker(Path(wanted.worker[0]), os.environ.get(STORAGE_VARIABLE) or None, wanted.worker[1], wanted.seconds)
         return
     with tempfile.TemporaryDirectory() as text:
         folder, name = Path(text), f"benchmark-{time.time_ns()}"
@@ -67,9 +69,10 @@ def main() -> None:
         started = time.perf_counter()
         queue.provide([TrialSpec(f"p{number}") for number in range(wanted.trials)])
         recorded = time.perf_counter() - started
-        more = ["--storage", wanted.storage] if wanted.storage else []
-        command = [sys.executable, __file__, "--seconds", str(wanted.seconds), *more, "--worker", text, name]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        command = [sys.executable, __file__, "--seconds", str(wanted.seconds), "--worker", text, name]
+        # By the environment: other users see command lines, and the URL may hold a password.
+        environment = {**os.environ, STORAGE_VARIABLE: wanted.storage or ""}
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
         workers = [subprocess.Popen(command, **pipes) for _ in range(wanted.processes)]
         for process in workers:
             process.stdout.readline()

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from cobra_kit.cli.exit_codes import INTERRUPTED, OK, PIPE_CLOSED
+from cobra_kit.cli.process_list import hide_storage
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         interrupted, 141 when whoever reads our output stopped.
     """
     typed = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None:
+        hide_storage(typed)
     from cobra_kit.cli.streams import prepare_streams
 
     prepare_streams()

@@ -10,6 +10,7 @@ from cobra_kit._plugins import attribute
 from cobra_kit.cli.arguments import PROGRAM, UsageError
 from cobra_kit.cli.exit_codes import FAILED, INTERNAL, USAGE
 from cobra_kit.errors import CobraError, is_out_of_memory
+from cobra_kit.trials.storage_url import redact_urls_in
 
 # typer.BadParameter is the public end of a family whose root, every error typer reports to the user, has no public
 # name in all supported versions of typer.
@@ -29,11 +30,11 @@ def report(error: Exception, *, debug: bool) -> int:
         debug: Whether to print the traceback first.
     """
     if debug:
-        traceback.print_exception(error)
+        typer.echo(redact_urls_in("".join(traceback.format_exception(error))), err=True, nl=False)
     named = attribute(error, foreign=True)
     text, code = _text_and_code(error if named is None else named)
     typer.secho("error: ", fg=typer.colors.RED, bold=True, nl=False, err=True)
-    typer.echo(text, err=True)
+    typer.echo(redact_urls_in(text), err=True)  # what was typed wrongly is quoted, and may be a storage's URL
     return code
 
 

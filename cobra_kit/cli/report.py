@@ -20,6 +20,10 @@ def report(
         Path | None,
         typer.Option("--out", metavar="FILE", help="Where to; html: STUDY/report.html unless given, others: stdout."),
     ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option("--storage", metavar="URL", help="The database that a sweep was started with, if any."),
+    ] = None,
 ) -> None:
     """Print a study's table and write one HTML page with plots, questions and how to run it again.
 
@@ -27,4 +31,4 @@ def report(
     """
     from cobra_kit.cli import report_action
 
-    report_action.report(study, form=form, out=out)
+    report_action.report(study, form=form, out=out, storage=storage)

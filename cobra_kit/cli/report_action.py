@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from cobra_kit.cli.report_format import Format
+from cobra_kit.cli.storage_option import storage_option
 from cobra_kit.cli.tables import WIDTH, print_table
 from cobra_kit.errors import CobraError
 from cobra_kit.events import Event, Message
@@ -25,27 +26,28 @@ _TEXTS: dict[Format, Callable[[AblationTable], str]] = {
 }
 
 
-def report(path: Path, *, form: Format, out: Path | None) -> None:
+def report(path: Path, *, form: Format, out: Path | None, storage: str | None = None) -> None:
     """Writes a study's report; what is not done is said on stderr.
 
     Raises:
         CobraError: There is no study, its files are damaged, or a format needs a table and no run is finished.
     """
+    storage = storage_option(storage)
     state = study_state(path)
     for remark in state.study.remarks:
         typer.echo(f"note  {remark}", err=True)
     for line in state.missing:
         typer.echo(f"missing  {line}", err=True)
     if form is Format.html:
-        _page(state, out or state.study.folder.report)
+        _page(state, out or state.study.folder.report, storage)
     else:
         _text(state, form, out)
 
 
-def _page(state: StudyState, out: Path) -> None:
+def _page(state: StudyState, out: Path, storage: str | None) -> None:
     if state.table is not None:
         print_table(state.table)
-    page = render_page(report_view(state, _print_message)).encode()
+    page = render_page(report_view(state, _print_message, storage)).encode()
     write_bytes(out, page)
     typer.echo(f"\nreport  {out} ({len(page) / 1e6:.1f} MB, one file)", err=True)
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import typer
 
+from cobra_kit.cli.progress import print_message
 from cobra_kit.cli.status_text import status_lines
+from cobra_kit.cli.storage_option import storage_option
 from cobra_kit.columns import width
 from cobra_kit.study.reading.status import study_status
 from cobra_kit.study.reading.stored_study import read_study
@@ -17,7 +19,7 @@ from cobra_kit.study.reading.stored_study import read_study
 
 def status(study: Path, *, storage: str | None, as_json: bool) -> None:
     """Prints how far a study is."""
-    progress = study_status(study, storage)
+    progress = study_status(study, storage_option(storage), print_message)
     for remark in read_study(study).remarks:
         typer.echo(f"note  {remark}", err=True)
     if as_json:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import signal
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from cobra_kit.cli.allocator import keep_freed_memory
 from cobra_kit.cli.arguments import PROGRAM, UsageError, option_words
 from cobra_kit.cli.progress import print_message, progress
 from cobra_kit.cli.run_action import heading
+from cobra_kit.cli.storage_option import storage_option
 from cobra_kit.cli.sweep_display import watching
 from cobra_kit.cli.tables import print_table, terminal_width
 from cobra_kit.columns import joined
@@ -29,6 +31,8 @@ from cobra_kit.study.execution.run_study import study_path
 from cobra_kit.study.execution.study_queue import WorkerOptions
 from cobra_kit.study.execution.study_session import StudySession, open_session, trials_of
 from cobra_kit.study.execution.trial_sources import GridTrials, SearchTrials, Trials
+from cobra_kit.trials import redact_url
+from cobra_kit.trials.storage_url import STORAGE_VARIABLE
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _POLL_SECONDS = 1.0
@@ -67,7 +71,8 @@ class SweepArguments:
         options = option_words(
             profile=self.profile,
             trials=self.trials,
-            storage=self.storage,
+            # Without its password, since it is printed, and other users see the workers' command lines.
+            storage=self.storage and redact_url(self.storage),
             out=self.out,
             timeout=self.timeout,
             set=self.changes,
@@ -79,6 +84,7 @@ class SweepArguments:
 
 def sweep(arguments: SweepArguments, *, workers: int, fresh: bool, as_json: bool, worker: int | None) -> None:
     """Works on a study and prints its table."""
+    arguments = replace(arguments, storage=storage_option(arguments.storage, or_environment=True))
     recipe = load_recipe(arguments.recipe, profile=arguments.profile, overrides=arguments.changes)
     source = trials_of(recipe, arguments.trials)
     path = study_path(source.plan, arguments.out)
@@ -89,6 +95,7 @@ def sweep(arguments: SweepArguments, *, workers: int, fresh: bool, as_json: bool
         device=choose_device(arguments.device),
     )
     if worker is not None:
+        os.environ.pop(STORAGE_VARIABLE, None)  # what this worker starts needs no password
         _work_beside(source, path, options)
         return
     if workers > (most := len(source.points())):
@@ -166,8 +173,6 @@ def _alone(source: Trials, path: Path, options: WorkerOptions, fresh: bool) -> A
 
 def _work_beside(source: Trials, path: Path, options: WorkerOptions) -> None:
     """Does trials for a `sweep` that watches; it makes the table."""
-    import os
-
     from cobra_kit.processes import stop_with
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it starts with & ignore it
@@ -183,10 +188,11 @@ def _together(
 ) -> AblationTable | None:
     from cobra_kit.trials.worker_pool import Workers, raise_failures, working
 
+    password = {STORAGE_VARIABLE: arguments.storage} if arguments.storage else {}
     with watching() as show, open_session(source, path, options, fresh=fresh, report=show.report) as study:
         pool = Workers(
             [sys.executable, "-m", "cobra_kit", *arguments.command(), "--worker"],
-            [worker_environment(number, workers, options.device) for number in range(workers)],
+            [{**password, **worker_environment(number, workers, options.device)} for number in range(workers)],
             study.folder.workers,
             show.report,
         )

@@ -30,7 +30,7 @@ PACKAGES = (
     "optuna",
 )
 DEFAULT_RECIPE = "cobra_tiny"
-_PREFIX = "COBRA_KIT_"
+_PREFIX, _STORAGE = "COBRA_KIT_", "COBRA_KIT_STORAGE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,4 +170,4 @@ def _cuda_build() -> str | None:
 
 def _shown(name: str, value: str) -> str:
     """Returns a setting's value; an address may hold a password, which nobody wants in a bug report."""
-    return "(set)" if "://" in value else value
+    return "(set)" if "://" in value or name == _STORAGE else value

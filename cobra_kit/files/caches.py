@@ -44,6 +44,16 @@ def user_cache() -> Path:
     return fallback
 
 
+def named_cache() -> Path | None:
+    """Returns the cache that the environment or the user's home names, whether or not it can be written.
+
+    Nothing stands in for it: what is believed because it stands there must not come from a study's folder. None where
+    there is no such folder, or only one that would be another in every working directory.
+    """
+    folder = _chosen_cache() or _own_cache()
+    return folder if folder is not None and folder.is_absolute() else None
+
+
 @contextmanager
 def caches_beneath(folder: Path) -> Iterator[str | None]:
     """Keeps caches in a folder for the length of a block, if the user's own cannot be written.

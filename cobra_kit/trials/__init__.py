@@ -5,7 +5,8 @@ from __future__ import annotations
 from cobra_kit.trials.lease import HeartbeatConfig, LeaseLostError
 from cobra_kit.trials.queue import ERROR, INFEASIBLE, NAME, REASON, LeasedTrial, TrialQueue, TrialSpec
 from cobra_kit.trials.storage import open_storage
-from cobra_kit.trials.storage_error import StorageError, redact_url
+from cobra_kit.trials.storage_error import StorageError
+from cobra_kit.trials.storage_url import redact_url
 from cobra_kit.trials.worker import Infeasible, Objective, Outcome, work
 
 __all__ = [

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cobra_kit.errors import CobraError
+from cobra_kit.events import Reporter, silent
 from cobra_kit.locks import locked
 from cobra_kit.study.execution.open_folder import check_identity, note_facts
 from cobra_kit.study.execution.trial_sources import Trials
 from cobra_kit.study.folder import StudyFolder
 from cobra_kit.study.trial_attributes import STUDY_NAME, TEXTS
 from cobra_kit.trials import HeartbeatConfig, TrialQueue, open_storage, redact_url
+from cobra_kit.trials.known_storages import remember_storage
 from cobra_kit.trials.optuna_internals import storage_of, suppress_experimental_warnings
 from cobra_kit.trials.queue import TRIALS_LOCK
 from cobra_kit.trials.records import DATABASE_HINT, JOURNAL_HINT, check_records
@@ -50,7 +52,14 @@ class WorkerOptions:
     heartbeat: HeartbeatConfig = field(default_factory=HeartbeatConfig)
 
 
-def open_queue(trials: Trials, folder: StudyFolder, options: WorkerOptions, *, retry_failed: bool = True) -> TrialQueue:
+def open_queue(
+    trials: Trials,
+    folder: StudyFolder,
+    options: WorkerOptions,
+    *,
+    retry_failed: bool = True,
+    report: Reporter = silent,
+) -> TrialQueue:
     """Returns the study's trials, recorded on first use.
 
     Args:
@@ -58,13 +67,14 @@ def open_queue(trials: Trials, folder: StudyFolder, options: WorkerOptions, *, r
         folder: The study's folder.
         options: Where they are recorded.
         retry_failed: Record those that failed anew, unless somebody is at work.
+        report: Told that a database is waited for.
 
     Raises:
         CobraError: The storage cannot be reached, or holds another study under this name.
     """
     import optuna
 
-    storage = open_storage(options.storage, folder.path)
+    storage = open_storage(options.storage, folder.path, report=report)
     name = trials.plan.name if options.storage else STUDY_NAME
     where = f"{redact_url(options.storage)}, study {name}" if options.storage else str(folder.path)
     with locked(folder.path / TRIALS_LOCK, lambda: None), suppress_experimental_warnings():
@@ -79,6 +89,8 @@ def open_queue(trials: Trials, folder: StudyFolder, options: WorkerOptions, *, r
         hint = DATABASE_HINT if options.storage else JOURNAL_HINT
         check_records(study, where if options.storage else str(folder.path / JOURNAL), hint, TEXTS)
         note_facts(folder, storage=redact_url(options.storage) if options.storage else None)
+        if options.storage:
+            remember_storage(folder.path, options.storage)
     queue = TrialQueue(
         study,
         folder.path,

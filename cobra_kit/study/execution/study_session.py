@@ -109,7 +109,7 @@ def open_session(
         if retry_failed:  # once per sweep: whoever joins one is not told again
             for remark in trials.remarks():
                 report(Message(text=remark, level="warning"))
-        queue = open_queue(trials, folder, options, retry_failed=retry_failed)
+        queue = open_queue(trials, folder, options, retry_failed=retry_failed, report=report)
         yield StudySession(trials, queue, folder, options, report, pace)
 
 

@@ -13,6 +13,7 @@ from cobra_kit.report.view import Command, Document
 from cobra_kit.study.folder import MANIFEST, RECIPE
 from cobra_kit.study.plan.study_plan import make_plan
 from cobra_kit.study.reading.stored_study import StoredStudy
+from cobra_kit.trials import redact_url
 
 _SESSION = (
     ("git commit", "git_commit"),
@@ -71,8 +72,14 @@ def commands(study: StoredStudy) -> tuple[Command, ...]:
 
 def documents(study: StoredStudy) -> tuple[Document, ...]:
     """Returns the study's recipe and manifest, whole."""
-    manifest = json.dumps(study.manifest, indent=2, ensure_ascii=False)
+    manifest = json.dumps({**study.manifest, **_redacted_storage(study)}, indent=2, ensure_ascii=False)
     return (Document(name=RECIPE, text=study.recipe_text), Document(name=MANIFEST, text=manifest))
+
+
+def _redacted_storage(study: StoredStudy) -> dict[str, str]:
+    """Returns the entry of the manifest that names a database, without a password that an older version left there."""
+    storage = study.manifest.get("storage")
+    return {} if storage is None else {"storage": redact_url(str(storage))}
 
 
 def _changed(study: StoredStudy) -> int | None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from cobra_kit.errors import CobraError
 from cobra_kit.events import Message, Reporter, silent
 from cobra_kit.report import AblationTable
+from cobra_kit.report.sweep import SweepView
 from cobra_kit.report.view import DisagreementExample, ReportView
 from cobra_kit.study.reading.disagreements import disagreements
 from cobra_kit.study.reading.progress import missing, run_views
@@ -44,37 +46,44 @@ def study_state(path: Path) -> StudyState:
     return StudyState(study=study, table=table, missing=missing(study, finished, run_views(study)))
 
 
-def report_view(state: StudyState, report: Reporter = silent) -> ReportView:
+def report_view(state: StudyState, report: Reporter = silent, storage: str | None = None) -> ReportView:
     """Returns everything that a study's page shows.
 
     Args:
         state: The study.
-        report: Told about long work, such as drawing images again.
+        report: Told about long work, such as drawing images again, and about what cannot be shown.
+        storage: URL of the database that has a search's trials, if the user gave one.
     """
     study, table = state.study, state.table
+    sweep, unreachable = _sweep(study, storage, report)
     examples: tuple[DisagreementExample, ...] = ()
     images_missing = ""
     if table is not None and table.others:
         images = ReportImages(study, StoredRun(table.reference, table.seeds[0]), report)
         examples = disagreements(study, table, images)
         images_missing = images.missing
-    missing_trials: list[str] = []
-    sweep = sweep_view(study, missing_trials.append)
-    for reason in missing_trials:
-        report(Message(text=f"missing  the trials: {reason}", level="warning"))
     return ReportView(
         title=_title(study, table),
         description=str(study.recipe.get("description") or ""),
         table=table,
         runs=run_views(study),
         sweep=sweep,
-        missing=(*state.missing, *(f"the trials: {reason}" for reason in missing_trials)),
+        missing=(*state.missing, *unreachable),
         disagreements=examples,
         images_missing=images_missing,
         facts=facts(study),
         documents=documents(study),
         commands=commands(study),
     )
+
+
+def _sweep(study: StoredStudy, storage: str | None, report: Reporter) -> tuple[SweepView | None, tuple[str, ...]]:
+    """Returns the trials of a search; where they cannot be reached, that, as something missing."""
+    try:
+        return sweep_view(study, storage, report), ()
+    except CobraError as error:
+        report(Message(text=f"missing  the search's trials: {error}", level="warning"))
+        return None, (f"the search's trials: {error.message}",)
 
 
 def _title(study: StoredStudy, table: AblationTable | None) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from cobra_kit.errors import CobraError
+from cobra_kit.events import Reporter, silent
 from cobra_kit.report.sweep import Objective, SweepView, Trial
-from cobra_kit.study.reading.status import state_of, stored_trials
+from cobra_kit.study.reading.status import state_of
 from cobra_kit.study.reading.stored_study import StoredStudy
+from cobra_kit.study.reading.stored_trials import stored_trials
 from cobra_kit.trials import ERROR, NAME, REASON
 from cobra_kit.trials.lease import read_lease
 from cobra_kit.trials.optuna_internals import suppress_experimental_warnings
@@ -22,24 +22,21 @@ _PER_QUESTION = "wilcoxon"
 """A pruner that looks at single questions: what is reported to it is no curve."""
 
 
-def sweep_view(study: StoredStudy, unreachable: Callable[[str], None] = lambda reason: None) -> SweepView | None:
-    """Returns a search's trials and what they say about its parameters.
+def sweep_view(study: StoredStudy, storage: str | None = None, report: Reporter = silent) -> SweepView | None:
+    """Returns a search's trials and what they say about its parameters; None if the study is no search.
 
     Args:
         study: The study.
-        unreachable: Told why the trials of a search cannot be read.
+        storage: URL of the database that has its trials, if the user gave one.
+        report: Told that a database is waited for.
 
-    Returns:
-        None if the study is no search, or if its trials cannot be read from here.
+    Raises:
+        CobraError: Its trials cannot be reached from here.
     """
     section: dict[str, Any] | None = study.recipe.get("sweep")
     if not section:
         return None
-    try:
-        recorded = stored_trials(study)
-    except CobraError as error:
-        unreachable(" ".join(str(error).split()))
-        return None
+    recorded = stored_trials(study, storage, command="report", report=report)
     objectives = tuple(
         Objective(name=name, direction="maximize" if direction.name == "MAXIMIZE" else "minimize")
         for name, direction in zip(recorded.metric_names or [], recorded.directions, strict=True)

@@ -9,16 +9,14 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
-from cobra_kit.errors import CobraError
+from cobra_kit.events import Reporter, silent
 from cobra_kit.recipe.sweep import COSTS
 from cobra_kit.study.reading.stored_files import read_metrics
-from cobra_kit.study.reading.stored_study import StoredStudy, read_study
-from cobra_kit.study.trial_attributes import NOT_EVALUATED, REPEATS, RUN, STUDY_NAME, TEXTS
-from cobra_kit.trials import ERROR, INFEASIBLE, NAME, REASON, open_storage, redact_url
+from cobra_kit.study.reading.stored_study import read_study
+from cobra_kit.study.reading.stored_trials import stored_trials
+from cobra_kit.study.trial_attributes import NOT_EVALUATED, REPEATS, RUN
+from cobra_kit.trials import ERROR, INFEASIBLE, NAME, REASON
 from cobra_kit.trials.lease import read_lease
-from cobra_kit.trials.records import DATABASE_HINT, JOURNAL_HINT, check_records
-from cobra_kit.trials.storage import JOURNAL
-from cobra_kit.trials.storage_error import HIDDEN
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -117,46 +115,19 @@ class StudyStatus:
         return "  ".join(f"{name} {_number(name, value)}" for name, value in zip(self.metrics, values, strict=True))
 
 
-def study_status(folder: Path, storage: str | None = None) -> StudyStatus:
+def study_status(folder: Path, storage: str | None = None, report: Reporter = silent) -> StudyStatus:
     """Returns how far a study is.
 
     Args:
         folder: Its folder.
         storage: URL of the database, if it was given one.
+        report: Told that a database is waited for.
 
     Raises:
         CobraError: There is no study, or its storage cannot be read.
     """
     stored = read_study(folder)
-    return read_status(stored_trials(stored, storage), folder, stored.trials_name)
-
-
-def stored_trials(stored: StoredStudy, storage: str | None = None) -> Study:
-    """Returns the trials of a study, as Optuna has them.
-
-    Args:
-        stored: The study.
-        storage: URL of the database; None: as the folder says, which keeps no password.
-
-    Raises:
-        CobraError: The storage cannot be read, or has no such study.
-    """
-    import optuna
-
-    folder, noted = stored.path, stored.manifest.get("storage")
-    if storage is None and noted and HIDDEN not in noted:
-        storage = noted
-    if storage is None and (noted or not (folder / JOURNAL).exists()):
-        raise _no_trials(folder, noted)
-    name = stored.trials_name if storage else STUDY_NAME
-    try:
-        sampler = optuna.samplers.RandomSampler()  # never asked
-        study = optuna.load_study(study_name=name, storage=open_storage(storage, folder), sampler=sampler)
-    except KeyError as error:
-        raise _no_trials(folder, noted) from error
-    where = redact_url(storage) if storage else str(folder / JOURNAL)
-    check_records(study, where, DATABASE_HINT if storage else JOURNAL_HINT, TEXTS)
-    return study
+    return read_status(stored_trials(stored, storage, report=report), folder, stored.trials_name)
 
 
 def read_status(study: Study, folder: Path, name: str) -> StudyStatus:
@@ -177,12 +148,6 @@ def read_status(study: Study, folder: Path, name: str) -> StudyStatus:
         trials=trials,
         seconds_left=_left(trials),
     )
-
-
-def _no_trials(folder: Path, noted: str | None) -> CobraError:
-    if noted:
-        return CobraError(f"the study keeps its trials in {noted}", where=str(folder), hint="Give it with --storage.")
-    return CobraError("the study has no trials yet", where=str(folder), hint="cobra-kit run or sweep records them.")
 
 
 def state_of(trial: FrozenTrial) -> State:

@@ -31,7 +31,6 @@ from cobra_kit.trials import (
     TrialQueue,
     TrialSpec,
     open_storage,
-    redact_url,
     work,
 )
 from cobra_kit.trials.lease import StaleTrialDetector
@@ -313,11 +312,6 @@ def test_fifty_kills_lose_and_double_nothing(tmp_path: Path) -> None:
         if (entry := json.loads(line)).get("state") == TrialState.COMPLETE.value
     )
     assert set(ended.values()) == {1}
-
-
-def test_a_password_is_never_shown() -> None:
-    assert redact_url("postgresql+psycopg://me:secret@host/db") == "postgresql+psycopg://me:***@host/db"
-    assert redact_url("postgresql://host/db") == "postgresql://host/db"
 
 
 def test_sqlite_is_refused_with_the_better_choice(tmp_path: Path) -> None:

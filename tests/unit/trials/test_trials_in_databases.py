@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.context import ForkServerContext
@@ -10,8 +11,10 @@ from pathlib import Path
 import miniature
 import postgres
 import pytest
+import sqlalchemy
 
 from cobra_kit.errors import CobraError
+from cobra_kit.files import user_cache
 from cobra_kit.recipe import load_recipe
 from cobra_kit.study.execution.study_queue import WorkerOptions
 from cobra_kit.study.execution.study_session import open_session, trials_of
@@ -44,15 +47,51 @@ def test_a_study_in_a_database_is_found_again_and_no_other_recipe_joins(tmp_path
         assert renewed.status().count("waiting") == 2
 
 
-def test_a_password_is_not_written_down(tmp_path: Path, database: str) -> None:
-    options = WorkerOptions(storage=database.replace("tester@", "tester:secret@"))
+@pytest.mark.parametrize("how", ["tester:secret@", "tester:se/cret@", "?password=secret"])
+def test_a_password_is_not_written_down(tmp_path: Path, database: str, how: str) -> None:
+    url = f"{database}{how}" if how.startswith("?") else database.replace("tester@", how)
+    options = WorkerOptions(storage=url)
     with open_session(source(tmp_path, TEXT.replace("0.002", "0.005")), tmp_path / "three", options, fresh=True):
         pass
-    kept = "".join(path.read_text(errors="replace") for path in (tmp_path / "three").rglob("*") if path.is_file())
+    folders = (tmp_path / "three", user_cache())
+    kept = "".join(
+        path.read_text(errors="replace") for folder in folders for path in folder.rglob("*") if path.is_file()
+    )
     assert "secret" not in kept
-    with pytest.raises(CobraError, match=r"keeps its trials in postgresql\+psycopg://tester:\*\*\*@"):
+    assert "cret@" not in kept
+    with pytest.raises(CobraError, match=r"keeps its trials in postgresql\+psycopg://tester.*\*\*\*") as caught:
         study_status(tmp_path / "three")
+    assert "Its password is kept nowhere." in str(caught.value)
     assert study_status(tmp_path / "three", options.storage).count("waiting") == 2
+
+
+def test_a_look_makes_nothing_in_a_database(tmp_path: Path, server: postgres.Server) -> None:
+    url = server.database("looked_at")
+    with pytest.raises(CobraError, match="the database holds no trials"):
+        open_storage(url, tmp_path, reading=True)
+    assert sqlalchemy.inspect(sqlalchemy.create_engine(url)).get_table_names() == []
+    open_storage(url, tmp_path)
+    assert open_storage(url, tmp_path, reading=True).get_all_studies() == []
+
+
+def test_a_database_of_something_else_is_told(tmp_path: Path, server: postgres.Server) -> None:
+    url = server.database("of_another")
+    with sqlalchemy.create_engine(url).begin() as connection:
+        connection.execute(sqlalchemy.text("CREATE TABLE version_info (x integer)"))
+    with pytest.raises(CobraError, match="the database cannot keep trials: "):
+        open_storage(url, tmp_path)
+
+
+def test_a_folder_that_came_from_elsewhere_is_not_believed(tmp_path: Path, database: str) -> None:
+    with open_session(
+        source(tmp_path, TEXT.replace("0.002", "0.007")), tmp_path / "mine", WorkerOptions(storage=database), fresh=True
+    ):
+        pass
+    assert study_status(tmp_path / "mine").study == "kept"
+    shutil.copytree(tmp_path / "mine", tmp_path / "foreign")
+    with pytest.raises(CobraError, match="Nothing was connected to"):
+        study_status(tmp_path / "foreign")
+    assert study_status(tmp_path / "foreign", database).study == "kept"
 
 
 def test_many_that_find_an_empty_database_at_once_all_join(tmp_path: Path, server: postgres.Server) -> None:
