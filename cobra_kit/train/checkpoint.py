@@ -133,7 +133,7 @@ class Checkpoints:
             raise TrainingError(
                 "every checkpoint of this run is damaged",
                 where=str(self._folder),
-                hint="Delete the folder to start over.",
+                hint="Delete it and give the same command again: the training starts over.",
             )
         return None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +63,7 @@ class _Journal(JournalFileBackend):
     def _damaged(self, reason: str, line: int) -> StorageError:
         return StorageError(f"damaged: {' '.join(reason.split())}", where=f"{self._path}:{line}", hint=JOURNAL_HINT)
 
-    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
         """Yields the entries from a number on; a last line that is cut short is still being written, or never was."""
         if log_number_from < self._read:
             self._read, self._lines, self._end = 0, 0, 0

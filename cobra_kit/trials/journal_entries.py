@@ -96,7 +96,7 @@ def journal_entry(line: bytes) -> dict[str, Any]:
     if not isinstance(entry, dict):
         raise ValueError(f"{_shown(entry)} is no operation")
     code = entry.get("op_code")
-    fields = _FIELDS.get(code) if _is_whole(code) else None
+    fields = _FIELDS.get(code) if isinstance(code, int) and not isinstance(code, bool) else None
     if fields is None:
         raise ValueError(f"the operation {_shown(code)} is unknown")
     _check(entry, fields)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cobra_kit.errors import CobraError
 from cobra_kit.events import Reporter, silent
+from cobra_kit.files import file_digest, is_sealed
 from cobra_kit.locks import locked
 from cobra_kit.study.execution.open_folder import check_identity, note_facts
 from cobra_kit.study.execution.trial_sources import Trials
 from cobra_kit.study.folder import StudyFolder
+from cobra_kit.study.reading.stored_files import JOURNAL_DIGEST, check_journal, read_study_manifest
 from cobra_kit.study.trial_attributes import STUDY_NAME, TEXTS
 from cobra_kit.trials import HeartbeatConfig, TrialQueue, open_storage, redact_url
 from cobra_kit.trials.known_storages import remember_storage
@@ -74,6 +76,8 @@ def open_queue(
     """
     import optuna
 
+    if options.storage is None:
+        _check_journal(folder)
     storage = open_storage(options.storage, folder.path, report=report)
     name = trials.plan.name if options.storage else STUDY_NAME
     where = f"{redact_url(options.storage)}, study {name}" if options.storage else str(folder.path)
@@ -101,6 +105,27 @@ def open_queue(
     )
     queue.provide(trials.points(), retry_failed=retry_failed)
     return queue
+
+
+def note_journal(folder: StudyFolder) -> None:
+    """Notes what the journal holds now that the work is done, so that a part that is lost later is missed."""
+    journal = folder.path / JOURNAL
+    if journal.is_file() and is_sealed(_manifest(folder)):
+        with locked(folder.path / TRIALS_LOCK, lambda: None):
+            note_facts(folder, **{JOURNAL_DIGEST: asdict(file_digest(journal))})
+
+
+def _check_journal(folder: StudyFolder) -> None:
+    manifest = _manifest(folder)
+    check_journal(folder.path, manifest)
+    if manifest.get(JOURNAL_DIGEST) is not None and not (folder.path / JOURNAL).exists():
+        note_facts(folder, **{JOURNAL_DIGEST: None})  # it is made again
+
+
+def _manifest(folder: StudyFolder) -> dict[str, Any]:
+    manifest = read_study_manifest(folder.path)
+    assert manifest is not None  # open_study wrote it
+    return manifest
 
 
 def _lines_of(folder: StudyFolder, name: str) -> int:

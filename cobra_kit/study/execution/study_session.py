@@ -26,7 +26,7 @@ from cobra_kit.recipe.sweep import MAX_TRIALS
 from cobra_kit.report import AblationTable
 from cobra_kit.study.execution.devices import choose_device
 from cobra_kit.study.execution.open_folder import open_study
-from cobra_kit.study.execution.study_queue import WorkerOptions, forget, open_queue
+from cobra_kit.study.execution.study_queue import WorkerOptions, forget, note_journal, open_queue
 from cobra_kit.study.execution.trial_sources import GridTrials, SearchTrials, Trials, guarded
 from cobra_kit.study.folder import StudyFolder
 from cobra_kit.study.plan.study_plan import make_plan
@@ -189,7 +189,10 @@ class StudySession:
             CobraError: No trial succeeded.
         """
         with locked(self.folder.final_lock, lambda: self._report(Message(text="another worker makes the table"))):
-            return self._trials.table(self._queue.study, self._cache, self._report, self._pace)
+            table = self._trials.table(self._queue.study, self._cache, self._report, self._pace)
+            if self._options.storage is None:
+                note_journal(self.folder)
+            return table
 
     @cached_property
     def _cache(self) -> StudyCache:

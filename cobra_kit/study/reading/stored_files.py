@@ -15,6 +15,7 @@ from cobra_kit.errors import DamagedFile, UnreadableFile
 from cobra_kit.evaluate.score import read_scores
 from cobra_kit.files import (
     FileDigest,
+    bytes_digest,
     check_file,
     inside,
     newest_json_lines,
@@ -34,7 +35,11 @@ from cobra_kit.study.reading.stored_forms import (
     TrainingForm,
     check_form,
 )
+from cobra_kit.trials.records import JOURNAL_HINT
+from cobra_kit.trials.storage import JOURNAL
 
+JOURNAL_DIGEST = "journal"
+"""What a study's manifest calls the digest of its journal, as far as that was written with the last table."""
 SPLIT: HeldOutSplit = "test"
 """What a table is made of; `val` selects, and is never reported."""
 AGAIN = "Give the study's command again: it makes anew what is missing or damaged, and keeps the rest."
@@ -108,6 +113,28 @@ def check_study_file(path: Path, name: str, manifest: Mapping[str, Any]) -> None
 def damaged_recipe(file: Path, reason: str) -> DamagedFile:
     """Returns the error about a study whose recipe cannot be read."""
     return DamagedFile(file, f"the study's recipe is damaged ({' '.join(reason.split())})", AGAIN)
+
+
+def check_journal(path: Path, manifest: Mapping[str, Any]) -> None:
+    """Checks that a journal begins as it did when its study's work was done; what was cut off, nothing else misses.
+
+    Args:
+        path: The study's folder.
+        manifest: Of the study; before its first table there is nothing to compare with.
+
+    Raises:
+        DamagedFile: It does not. One that was deleted is made again.
+    """
+    noted, file = manifest.get(JOURNAL_DIGEST), path / JOURNAL
+    if noted is None or not file.is_file():
+        return
+    then = FileDigest.from_plain(noted, path / MANIFEST, hint=STUDY_HINT)
+    with file.open("rb") as journal:
+        now = bytes_digest(journal.read(max(0, then.bytes)))
+    if now.bytes < then.bytes:
+        raise DamagedFile(file, f"holds {now.bytes:,} bytes, {then.bytes:,} were written", JOURNAL_HINT)
+    if now != then:
+        raise DamagedFile(file, "its content is not what was written: the digest differs", JOURNAL_HINT)
 
 
 def read_run_manifest(run_folder: Path) -> dict[str, Any] | None:

@@ -48,6 +48,7 @@ class StudyManifestForm(Form):
     identity: dict[str, Any]
     storage: str | None = None
     files: dict[str, dict[str, Any]] = Field(default={})
+    journal: dict[str, Any] | None = None
 
 
 class SessionForm(Form):

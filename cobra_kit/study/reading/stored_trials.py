@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from cobra_kit.errors import CobraError
 from cobra_kit.events import Reporter, silent
+from cobra_kit.study.reading.stored_files import check_journal
 from cobra_kit.study.reading.stored_study import StoredStudy
 from cobra_kit.study.trial_attributes import STUDY_NAME, TEXTS
 from cobra_kit.trials import open_storage, redact_url
@@ -55,6 +56,8 @@ def stored_trials(
         raise CobraError("the study has no trials yet", where=str(stored.path), hint=hint)
     name = stored.trials_name if storage else STUDY_NAME
     opened = open_storage(storage, stored.path, reading=True, report=report)
+    if storage is None:
+        check_journal(stored.path, stored.manifest)
     try:
         sampler = optuna.samplers.RandomSampler()  # never asked
         study = optuna.load_study(study_name=name, storage=opened, sampler=sampler)

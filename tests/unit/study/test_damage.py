@@ -203,6 +203,21 @@ def test_what_is_missing_is_made_from_the_rest_and_told(
     assert outcome(study) == studies.outcomes["finished"]
 
 
+@pytest.mark.parametrize("kept", [0, 3, -1])
+def test_a_journal_that_lost_its_end_since_the_table_is_named(studies: Studies, tmp_path: Path, kept: int) -> None:
+    study = damaged_study.copy_study(studies.folders["finished"], tmp_path / "study")
+    journal = study / "trials.journal"
+    journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:kept]))
+    for command in (lambda: outcome(study), lambda: cobra_kit.run(studies.recipe, out=study, control=CONTROL)):
+        with pytest.raises(CobraError, match=r"trials.journal: holds [\d,]+ bytes, [\s\S]*Delete it and give"):
+            command()
+    journal.unlink()
+    for _ in range(2):
+        table = cobra_kit.run(studies.recipe, out=study, control=CONTROL)
+        assert miniature.without_times(table) == studies.table
+    assert outcome(study) == studies.outcomes["finished"]
+
+
 def test_a_study_without_digests_is_told_once(
     studies: Studies, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -218,8 +233,10 @@ def test_a_search_s_page_says_that_its_journal_is_damaged(tmp_path: Path) -> Non
     with open_study(tmp_path / "study", make_search_plan(load_recipe(miniature.write(tmp_path, text)))):
         pass
     (tmp_path / "study" / "trials.journal").write_text("nonsense\n")
-    view = report_view(study_state(tmp_path / "study"))
-    assert any("trials.journal:1: damaged" in line for line in view.missing)
+    events: list[Event] = []
+    view = report_view(study_state(tmp_path / "study"), events.append)
+    assert any("the search's trials: damaged" in line for line in view.missing)
+    assert any("trials.journal:1: damaged" in event.text for event in events if isinstance(event, Message))
 
 
 @settings(quietly, max_examples=FAST_EXAMPLES)
