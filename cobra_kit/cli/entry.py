@@ -5,6 +5,7 @@ What takes a while to import is imported within `main`, so that Ctrl-C is quiet 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -23,11 +24,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         interrupted, 141 when whoever reads our output stopped.
     """
     typed = list(sys.argv[1:] if arguments is None else arguments)
-    from cobra_kit.cli.streams import prepare_streams
+    from cobra_kit.cli.streams import end_of_output, keep_stdout_for_ourselves, prepare_streams
 
     prepare_streams()
+    if arguments is None:  # the process is ours
+        _announce_crashes()
+        if "--json" in typed:
+            keep_stdout_for_ourselves()
     _prepare_threads()
-    return _guarded(lambda: _run(typed), debug="--debug" in typed)
+    try:
+        return _guarded(lambda: _run(typed), debug="--debug" in typed)
+    finally:
+        end_of_output()
+
+
+def _announce_crashes() -> None:
+    """Lets Python say which line ran when the process crashes: a kernel's or a plugin's, most often."""
+    import faulthandler
+
+    with contextlib.suppress(OSError, RuntimeError, ValueError):  # there is no standard error
+        if not faulthandler.is_enabled():
+            faulthandler.enable(file=2)
 
 
 def _prepare_threads() -> None:
@@ -69,7 +86,7 @@ def _guarded(run: Callable[[], int], *, debug: bool) -> int:
         if isinstance(stop.__context__, BrokenPipeError):  # typer's way of leaving then
             return _pipe_closed()
         raise
-    except Exception as error:
+    except BaseException as error:  # a plugin may raise what is no Exception
         from cobra_kit.cli.failure import report
 
         return report(error, debug=debug)
