@@ -79,6 +79,20 @@ def importing(what: str, state: Importing) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def contained(seed: int) -> Iterator[None]:
+    """Runs a plugin's code that builds or fills a part within `with`: undoes what it does to the process.
+
+    Args:
+        seed: Where the random numbers start that it draws without asking.
+
+    Raises:
+        BaseException: Whatever the plugin raises.
+    """
+    with kept_process_state(), stdout_to_stderr(), own_randomness(seed), _no_hard_exit():
+        yield
+
+
+@contextlib.contextmanager
 def kept_process_state() -> Iterator[None]:
     """Puts back what a plugin may change for everybody: the streams, the working directory, limits, torch's defaults."""
     streams = {name: getattr(sys, name) for name in ("stdin", "stdout", "stderr")}
@@ -159,7 +173,7 @@ def _no_hard_exit() -> Iterator[None]:
         def leave(*arguments: Any) -> None:
             if os.getpid() != process:
                 _HARD_EXITS[name](*arguments)
-            raise ProcessEnded(f"it called os.{name}({', '.join(map(repr, arguments))}) while being imported")
+            raise ProcessEnded(f"it called os.{name}({', '.join(map(repr, arguments))})")
 
         return leave
 

@@ -77,12 +77,16 @@ def _run(arguments: list[str]) -> int:
 def _guarded(run: Callable[[], int], *, debug: bool) -> int:
     try:
         return run()
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:
-        return _pipe_closed()
-    except SystemExit as stop:
+    except (KeyboardInterrupt, BrokenPipeError, SystemExit) as stop:
+        if _is_a_plugins(stop):
+            from cobra_kit.cli.failure import report
+
+            return report(stop, debug=debug)
+        if isinstance(stop, KeyboardInterrupt):
+            print("interrupted", file=sys.stderr)
+            return INTERRUPTED
+        if isinstance(stop, BrokenPipeError):
+            return _pipe_closed()
         if isinstance(stop.__context__, BrokenPipeError):  # typer's way of leaving then
             return _pipe_closed()
         raise
@@ -90,6 +94,12 @@ def _guarded(run: Callable[[], int], *, debug: bool) -> int:
         from cobra_kit.cli.failure import report
 
         return report(error, debug=debug)
+
+
+def _is_a_plugins(error: BaseException) -> bool:
+    """Returns whether a plugin's own code ended the program, as if the user or the system had."""
+    attribution = sys.modules.get("cobra_kit._plugins.attribution")  # not imported: no plugin ran
+    return attribution is not None and attribution.attribute(error, foreign=True) is not None
 
 
 def _pipe_closed() -> int:

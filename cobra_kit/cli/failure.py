@@ -32,8 +32,8 @@ def report(error: BaseException, *, debug: bool) -> int:
     if debug:
         try:
             traceback.print_exception(error)
-        except BaseException as own:  # a plugin's exception, whose text raises
-            traceback.print_exception(own.with_traceback(error.__traceback__))
+        except BaseException:  # a plugin's exception, whose text raises
+            traceback.print_tb(error.__traceback__)
     named = attribute(error, foreign=True)
     text, code = _text_and_code(error if named is None else named)
     typer.secho("error: ", fg=typer.colors.RED, bold=True, nl=False, err=True)
