@@ -156,6 +156,8 @@ def name_of(method: Callable[..., object]) -> str:
 def place_of(method: Callable[..., object]) -> str | None:
     """Returns file and line where a method, a constructor or a callable object's class is written, if that is known."""
     function = inspect.unwrap(_function(method))
+    if inspect.isclass(method) and getattr(function, "__module__", None) != method.__module__:
+        function = method  # its constructor is somebody else's, such as pydantic's
     try:
         return f"{inspect.getsourcefile(function)}:{inspect.getsourcelines(function)[1]}"
     except (OSError, TypeError):

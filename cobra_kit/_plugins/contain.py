@@ -94,7 +94,7 @@ def contained(seed: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def kept_process_state() -> Iterator[None]:
-    """Puts back what a plugin may change for everybody: the streams, the working directory, limits, torch's defaults."""
+    """Puts back what a plugin may change for everybody: streams, the working directory, limits, torch's defaults."""
     streams = {name: getattr(sys, name) for name in ("stdin", "stdout", "stderr")}
     limit, folder = sys.getrecursionlimit(), _working_folder()
     torch: Any = sys.modules.get("torch")

@@ -18,7 +18,7 @@ from cobra_kit._plugins.records import PluginRecord
 from cobra_kit._plugins.words import message_of
 from cobra_kit.errors import PluginError
 from cobra_kit.formatting import nearest, printable
-from cobra_kit.plugin import HOOKS, CobraHooks, LONGEST_NAME, DiagnosticSpec, plain_spec
+from cobra_kit.plugin import HOOKS, LONGEST_NAME, CobraHooks, DiagnosticSpec, plain_spec
 
 ERRORS_VARIABLE = "COBRA_KIT_PLUGIN_ERRORS"
 

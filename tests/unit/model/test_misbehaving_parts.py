@@ -324,7 +324,12 @@ ToyProjector.reset_parameters = reset
 
 
 def test_what_a_part_prints_goes_to_stderr(plugin: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    fault = "\n_forward = ToyProjector.forward\ndef fault(self, tokens):\n    print('noise')\n    return _forward(self, tokens)\n"
+    fault = """
+forward = ToyProjector.forward
+def fault(self, tokens):
+    print('noise')
+    return forward(self, tokens)
+"""
     journey(plugin, fault + bound("ToyProjector.forward"))
     output = capfd.readouterr()
     assert "noise" in output.err
