@@ -112,17 +112,31 @@ _SHORT_OF_MEMORY = ("DefaultCPUAllocator", "allocate memory", "not enough memory
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Returns whether an error says that memory ran out: Python's, the system's, or torch's on CPU or GPU."""
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+    cls = type(error)  # not isinstance, which asks the error itself: a plugin's own may raise at that, too
+    if issubclass(cls, MemoryError) or (issubclass(cls, OSError) and getattr(error, "errno", None) == errno.ENOMEM):
         return True
     # torch has no type of its own for the CPU; the GPU's is known by its name, since this module imports no torch.
-    return isinstance(error, RuntimeError) and (
-        type(error).__name__ == "OutOfMemoryError" or any(words in str(error) for words in _SHORT_OF_MEMORY)
+    return issubclass(cls, RuntimeError) and (
+        class_name(cls) == "OutOfMemoryError" or any(words in text_of(error) for words in _SHORT_OF_MEMORY)
     )
+
+
+def text_of(error: BaseException) -> str:
+    """Returns an error's own text; an empty one where asking for it raises, as an exception of a plugin's may."""
+    try:
+        return str.__str__(str(error))  # a subclass of str would bring methods of its own
+    except BaseException:
+        return ""
+
+
+def class_name(cls: type) -> str:
+    """Returns a class's name as Python knows it, whatever its metaclass says."""
+    return str(type.__dict__["__name__"].__get__(cls))
 
 
 def first_line(error: BaseException) -> str:
     """Returns the first line of an error's text, or its type where it has none: for a message that goes on itself."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return (text_of(error).strip() or class_name(type(error))).splitlines()[0]
 
 
 def is_shortage(error: BaseException) -> bool:

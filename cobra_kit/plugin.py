@@ -21,9 +21,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.resources.abc import Traversable
-from typing import Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import pluggy
 
@@ -39,7 +39,12 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 hookspec = pluggy.HookspecMarker("cobra_kit")
 hookimpl = pluggy.HookimplMarker("cobra_kit")
 
-_NAME = re.compile(r"(?=.{1,100}\Z)[a-z0-9]+(?:[-.][a-z0-9]+)*")
+_NAME = re.compile(r"[a-z0-9]+(?:[-.][a-z0-9]+)*")
+LONGEST_NAME = 100
+"""Most characters of a plugin's id, and of the name of what it declares: names stand in tables, messages and paths."""
+
+_LONGEST_TEXT = 2000
+_MOST_REQUIREMENTS = 100
 _REFERENCE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 
@@ -71,8 +76,12 @@ class ComponentSpec:
     prismatic_id: str = ""
 
     def __post_init__(self) -> None:
-        for field in ("name", "summary", "target", "config"):
+        for field in ("name", "summary", "target", "config", "prismatic_id"):
             _check_text(getattr(self, field), f"{field} of a component")
+        if self.unfinished is not None:
+            _check_text(self.unfinished, "unfinished of a component")
+        _check_requires(self.name, self.requires)
+        _check_length(self.name, "component")
         if not _NAME.fullmatch(self.name):
             raise ArgumentError(
                 f"bad component name {self.name!r}: lower-case letters and digits, joined by '-' or '.'"
@@ -86,6 +95,48 @@ class ComponentSpec:
 def _check_text(value: object, what: str) -> None:
     if not isinstance(value, str):
         raise ArgumentError(f"{what} must be a text, not {kind_of(value)}")
+    if len(value) > _LONGEST_TEXT:
+        raise ArgumentError(f"{what} has {len(value):,} characters, at most {_LONGEST_TEXT:,} are allowed")
+
+
+def _check_length(name: str, what: str) -> None:
+    if len(name) > LONGEST_NAME:
+        raise ArgumentError(f"the name of a {what} has {len(name)} characters, at most {LONGEST_NAME} are allowed")
+
+
+def _check_requires(name: str, requires: object) -> None:
+    if isinstance(requires, str):
+        raise ArgumentError(f"requires of {name!r} must be a tuple of requirements, not a string")
+    if not isinstance(requires, tuple | list):
+        raise ArgumentError(f"requires of {name!r} must be a tuple of requirements, not {kind_of(requires)}")
+    if len(requires) > _MOST_REQUIREMENTS:
+        raise ArgumentError(f"requires of {name!r} has {len(requires):,} entries, at most {_MOST_REQUIREMENTS}")
+    for text in requires:
+        _check_text(text, f"a requirement of {name!r}")
+
+
+SpecT = TypeVar("SpecT")
+
+
+def plain_spec(spec: Any, cls: type[SpecT]) -> SpecT:
+    """Returns what a plugin declared as an object that is all ours, checked anew.
+
+    A plugin may derive from a spec, change one after it was checked, or give texts with methods of their own; nothing
+    of that reaches the host.
+
+    Raises:
+        ArgumentError: It is malformed.
+    """
+    values = {field.name: _plain(getattr(spec, field.name)) for field in fields(cls)}  # type: ignore[arg-type]
+    return cls(**values)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, tuple | list) and len(value) <= _MOST_REQUIREMENTS:
+        return tuple(_plain(item) for item in value)
+    return value
 
 
 class VisionEncoderSpec(ComponentSpec):
@@ -131,6 +182,7 @@ class DiagnosticSpec:
     def __post_init__(self) -> None:
         for field in ("name", "target"):
             _check_text(getattr(self, field), f"{field} of a diagnostic")
+        _check_length(self.name, "diagnostic")
         if not _NAME.fullmatch(self.name):
             raise ArgumentError(
                 f"bad diagnostic name {self.name!r}: lower-case letters and digits, joined by '-' or '.'"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from cobra_kit._plugins.attribution import attribute, attributed, call_component, name_of, place_of
 from cobra_kit._plugins.component import Component
+from cobra_kit._plugins.contain import contained
+from cobra_kit._plugins.randomness import own_randomness
 from cobra_kit._plugins.records import PluginRecord, Status
 from cobra_kit._plugins.registry import Registry, configure, configured, default_registry, metadata_registry
 
@@ -17,8 +19,10 @@ __all__ = [
     "call_component",
     "configure",
     "configured",
+    "contained",
     "default_registry",
     "metadata_registry",
     "name_of",
+    "own_randomness",
     "place_of",
 ]

@@ -8,6 +8,7 @@ and what a component calls in turn is covered too.
 from __future__ import annotations
 
 import inspect
+import opcode
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -15,8 +16,11 @@ from types import FrameType, TracebackType
 from typing import ParamSpec, TypeVar, cast
 
 from cobra_kit._plugins.component import INTERFACES, Component
+from cobra_kit._plugins.contain import in_signal_handler
+from cobra_kit._plugins.quiet import PrintsToStderr
 from cobra_kit._plugins.registry import default_registry
-from cobra_kit._plugins.words import one_line
+from cobra_kit._plugins.watch import begin, end
+from cobra_kit._plugins.words import message_of, one_line
 from cobra_kit.errors import ArgumentError, CobraError, PluginError, is_out_of_memory
 from cobra_kit.plugin import Kind
 
@@ -37,6 +41,8 @@ def call_component(
 ) -> Result:
     """Calls a method of a component; whatever goes wrong in it, its signature included, names the component.
 
+    What it prints goes to stderr, and where it takes long it is named there, once.
+
     Args:
         component: Whose method it is; None where that is not known, and only the traceback tells.
         method: What to call.
@@ -46,13 +52,17 @@ def call_component(
     Raises:
         PluginError: As `attribute` gives it.
     """
+    number = begin(lambda: _in_words(component, method))
     try:
-        return method(*args, **kwargs)
-    except (Exception, SystemExit) as error:
+        with PrintsToStderr():
+            return method(*args, **kwargs)
+    except BaseException as error:
         named = attribute(error, () if component is None else (component,), called=method)
         if named is None:
             raise
         raise named from error
+    finally:
+        end(number)
 
 
 @contextmanager
@@ -69,7 +79,7 @@ def attributed(components: Iterable[Component] = ()) -> Iterator[None]:
     """
     try:
         yield
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         named = attribute(error, components)
         if named is None:
             raise
@@ -85,7 +95,8 @@ def attribute(
 ) -> PluginError | None:
     """Returns the error that names the plugin whose code raised, or None where none did or it is to pass as it is.
 
-    Errors of ours, exhausted memory, a closed pipe and types of the caller's own (hooks may raise them) pass.
+    Errors of ours, exhausted memory, Ctrl-C, a closed pipe and types of the caller's own (hooks may raise them) pass; a
+    plugin's own `raise KeyboardInterrupt` does not.
 
     Args:
         error: What was raised.
@@ -94,25 +105,44 @@ def attribute(
         called: The method of the one component that was called, where nothing else can have raised.
         foreign: Types of the caller's own do not pass: there is no caller beside us.
     """
-    in_use, declared = list(components), _declared()
+    in_use = list(components)
+    try:
+        return _attribute(error, in_use, called, foreign=foreign)
+    except BaseException:  # looking at it is too much for a plugin's own class of exceptions, or for its names
+        if called is None or len(in_use) != 1:
+            return None
+        return PluginError(f"{in_use[0].title} failed: {one_line(error)}", hint=HINT)
+
+
+def _attribute(
+    error: BaseException, in_use: list[Component], called: Callable[..., object] | None, *, foreign: bool
+) -> PluginError | None:
+    declared = _declared()
     roots = {root for component in (*in_use, *declared) for root in _roots(component)}
-    if _passes(error) or not (foreign or _is_library_type(type(error), roots)):
+    traceback = list(_frames(error.__traceback__))
+    own = bool(traceback) and _root(traceback[-1][0]) in roots and _raises(error.__traceback__)
+    if _passes(error, own=own) or not (foreign or own or _is_library_type(type(error), roots)):
         return None
-    frames = [(frame, line) for frame, line in _frames(error.__traceback__) if _root(frame) in roots]
-    if isinstance(error, SystemExit) and not (frames and _is_innermost(error, frames[-1][0])):
-        return None  # a handler of a signal, which came while the plugin happened to run
-    text = "it called exit()" if isinstance(error, SystemExit) else one_line(error)
-    if isinstance(error, ArgumentError):
-        text = error.message
+    cls = type(error)
+    frames = [(frame, line) for frame, line in traceback if _root(frame) in roots]
+    if issubclass(cls, SystemExit) and (not frames or _is_signals(error, traceback[-1][0])):
+        return None
+    text = f"it called exit({_code(error)})" if issubclass(cls, SystemExit) else one_line(error)
+    if issubclass(cls, ArgumentError):
+        text = message_of(error)
     if frames:
         frame, line = frames[-1]
         where: str | None = f"{frame.f_code.co_filename}:{line}"
         return PluginError(
             f"{_owner(frames, in_use, declared)} failed in {frame.f_code.co_qualname}: {text}", where=where, hint=HINT
         )
-    if called is None or len(in_use) != 1 or isinstance(error, ArgumentError):
+    if called is None or len(in_use) != 1 or issubclass(cls, ArgumentError):
         return None
     return PluginError(f"{in_use[0].title} failed in {name_of(called)}: {text}", where=place_of(called), hint=HINT)
+
+
+def _in_words(component: Component | None, method: Callable[..., object]) -> str:
+    return name_of(method) if component is None else f"{component.title}: {name_of(method)}"
 
 
 def name_of(method: Callable[..., object]) -> str:
@@ -126,6 +156,8 @@ def name_of(method: Callable[..., object]) -> str:
 def place_of(method: Callable[..., object]) -> str | None:
     """Returns file and line where a method, a constructor or a callable object's class is written, if that is known."""
     function = inspect.unwrap(_function(method))
+    if inspect.isclass(method) and getattr(function, "__module__", None) != method.__module__:
+        function = method  # its constructor is somebody else's, such as pydantic's
     try:
         return f"{inspect.getsourcefile(function)}:{inspect.getsourcelines(function)[1]}"
     except (OSError, TypeError):
@@ -142,17 +174,47 @@ def _function(method: Callable[..., object]) -> Callable[..., object]:
     return cast("Callable[..., object]", written)
 
 
-def _passes(error: BaseException) -> bool:
-    if isinstance(error, ArgumentError):
+def _passes(error: BaseException, *, own: bool) -> bool:
+    """Returns whether an exception is nobody's mistake.
+
+    Args:
+        error: What was raised.
+        own: Whether a plugin's own line raised it, in so many words.
+    """
+    cls = type(error)  # not isinstance, which asks the exception itself
+    if issubclass(cls, ArgumentError):
         return False  # whoever called with a wrong argument may be a plugin
-    if isinstance(error, CobraError | BrokenPipeError) or is_out_of_memory(error):
+    if issubclass(cls, CobraError) or is_out_of_memory(error):
         return True
-    return type(error).__module__.partition(".")[0] in {"cobra_kit", "optuna"}  # they end work in an orderly way
+    if own:
+        return False
+    if issubclass(cls, KeyboardInterrupt | BrokenPipeError | GeneratorExit):
+        return True
+    return str(cls.__module__).partition(".")[0] in {"cobra_kit", "optuna"}  # they end work in an orderly way
+
+
+def _raises(traceback: TracebackType | None) -> bool:
+    """Returns whether the innermost frame stands at a `raise`, and was not interrupted by a signal or a call."""
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    if traceback is None:
+        return False
+    return traceback.tb_frame.f_code.co_code[traceback.tb_lasti] == opcode.opmap["RAISE_VARARGS"]
+
+
+def _is_signals(error: BaseException, innermost: FrameType) -> bool:
+    """Returns whether a SystemExit comes from the handler of a signal, which came while the plugin happened to run."""
+    return _root(innermost) == "cobra_kit" or in_signal_handler(error)
+
+
+def _code(error: BaseException) -> str:
+    code = getattr(error, "code", None)
+    return "" if code is None else repr(code)[:100]
 
 
 def _is_library_type(cls: type[BaseException], roots: set[str]) -> bool:
     """Returns whether a type comes from Python, a plugin, or an installed package: not from a caller's own code."""
-    root = cls.__module__.partition(".")[0]
+    root = str(cls.__module__).partition(".")[0]
     if root == "cobra_kit" or root in sys.stdlib_module_names or root == "builtins" or root in roots:
         return root != "__main__"
     file = getattr(sys.modules.get(root), "__file__", None) or ""
@@ -178,11 +240,6 @@ def _frames(traceback: TracebackType | None) -> Iterator[tuple[FrameType, int]]:
     while traceback is not None:
         yield traceback.tb_frame, traceback.tb_lineno
         traceback = traceback.tb_next
-
-
-def _is_innermost(error: BaseException, frame: FrameType) -> bool:
-    *_, (last, _) = _frames(error.__traceback__)
-    return last is frame
 
 
 def _owner(frames: list[tuple[FrameType, int]], in_use: list[Component], declared: list[Component]) -> str:

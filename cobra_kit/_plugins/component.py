@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.requirements import Requirement
 
 from cobra_kit._plugins.code import code_fingerprint, sources_fingerprint
-from cobra_kit._plugins.quiet import stdout_to_stderr
+from cobra_kit._plugins.contain import Importing, importing
 from cobra_kit._plugins.words import KIND_WORDS, one_line
 from cobra_kit.errors import NotFinishedError, PluginError
 from cobra_kit.formatting import did_you_mean, nearest
@@ -128,7 +128,8 @@ class Component:
             raise PluginError(
                 f"{self.title}: config {self.spec.config} must be a pydantic model, not {_describe(config)}"
             )
-        if config.model_config.get("extra") != "forbid":
+        settings: object = getattr(config, "model_config", None)
+        if not isinstance(settings, dict) or settings.get("extra") != "forbid":
             raise PluginError(
                 f"{self.title}: config {self.spec.config} must forbid unknown keys",
                 hint="derive it from cobra_kit.config.ComponentConfig, or set extra='forbid' in its model_config",
@@ -151,33 +152,40 @@ class Component:
             raise PluginError(f"{self.title} needs {needs}", hint=install_command(unmet))
 
     def _import(self, role: str, reference: str) -> Any:
-        return import_reference(reference, title=f"{self.title}: cannot import {role} {reference}")
+        title = f"{self.title}: cannot import {role} {reference}"
+        return import_reference(reference, title=title, what=f"{role} {reference} of {self.title}")
 
 
-def import_reference(reference: str, *, title: str) -> Any:
+_MISSING = object()
+
+
+def import_reference(reference: str, *, title: str, what: str) -> Any:
     """Returns what `package.module:name` names.
 
     Args:
         reference: The module and the name in it.
         title: The start of the error's text.
+        what: Whose import it is, said where it takes long.
 
     Raises:
         PluginError: The module cannot be imported, or does not have the name.
     """
     module_name, _, name = reference.partition(":")
+    state = Importing()
     try:
-        # Some packages print when imported; what a command prints as JSON must stay JSON.
-        with stdout_to_stderr():
+        with importing(what, state):
             module = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:
+            imported = getattr(module, name, _MISSING)  # a module may have a `__getattr__` of its own
+    except BaseException as error:
+        if state.is_ours(error):
+            raise
         raise PluginError(f"{title}: {one_line(error)}") from error
-    try:
-        return getattr(module, name)
-    except AttributeError as error:
+    if imported is _MISSING:
         raise PluginError(
             f"{title}: module {module_name} has no {name!r}",
             hint=did_you_mean(nearest(name, vars(module), most=1)),
-        ) from error
+        )
+    return imported
 
 
 def _unmet(text: str) -> str | None:

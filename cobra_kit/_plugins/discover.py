@@ -13,7 +13,8 @@ from packaging.utils import canonicalize_name
 from cobra_kit import __version__
 from cobra_kit._plugins.records import PLUGIN_ID, PluginRecord
 from cobra_kit._plugins.words import one_line
-from cobra_kit.plugin import ENTRY_POINT_PREFIX, PLUGIN_API
+from cobra_kit.formatting import printable
+from cobra_kit.plugin import ENTRY_POINT_PREFIX, LONGEST_NAME, PLUGIN_API
 
 ALLOW_VARIABLE = "COBRA_KIT_PLUGINS"
 
@@ -33,12 +34,18 @@ def find_installed(*, enabled: bool = True) -> list[tuple[PluginRecord, EntryPoi
     installed = []
     for distribution in _distributions():
         for record, entry_point in _entry_points(distribution):
+            if record.status == "found" and len(record.plugin) > LONGEST_NAME:
+                record.plugin, record.status = printable(record.plugin, LONGEST_NAME), "broken"
+                record.error = f"its plugin id has more than {LONGEST_NAME} characters"
             if not enabled:
                 record.status, record.error = "blocked", "--no-plugins"
             elif allowed is not None and record.plugin not in allowed:
                 record.status, record.error = "blocked", f"not in {ALLOW_VARIABLE}"
             elif record.status == "found":
-                _judge(record, distribution)
+                try:
+                    _judge(record, distribution)
+                except Exception as error:  # damaged metadata: parsers raise whatever they please
+                    record.status, record.error = "broken", f"malformed metadata: {one_line(error)}"
             installed.append((record, entry_point))
     return sorted(installed, key=lambda pair: (pair[0].distribution.lower(), pair[0].plugin, pair[0].module))
 
@@ -62,7 +69,7 @@ def _distributions() -> Iterator[Distribution]:
         # One glance at the text first: parsing the metadata of every installed package takes longer than all the rest.
         if f"[{ENTRY_POINT_PREFIX}v" not in _entry_points_text(distribution):
             continue
-        name = canonicalize_name(distribution.name or "")
+        name = canonicalize_name(_name(distribution) or "")
         if name not in seen:
             seen.add(name)
             yield distribution
@@ -71,12 +78,28 @@ def _distributions() -> Iterator[Distribution]:
 def _entry_points_text(distribution: Distribution) -> str:
     try:
         return distribution.read_text("entry_points.txt") or ""
-    except UnicodeDecodeError:
+    except (UnicodeDecodeError, OSError):
         return ""  # a damaged package: nothing says that it has to do with us, so it must not stop us
 
 
+def _name(distribution: Distribution) -> str | None:
+    """Returns the package's name, or None where its metadata has none that can be read."""
+    try:
+        return printable(distribution.name, LONGEST_NAME) if distribution.name else None
+    except Exception:  # what parsers raise over damaged metadata
+        return None
+
+
+def _version(distribution: Distribution) -> str:
+    try:
+        return printable(str(distribution.version), LONGEST_NAME)
+    except Exception:
+        return "of unknown version"
+
+
 def _entry_points(distribution: Distribution) -> Iterator[tuple[PluginRecord, EntryPoint]]:
-    label = f"{distribution.name} {distribution.version}" if distribution.name else "a package without metadata"
+    name = _name(distribution)
+    label = f"{name} {_version(distribution)}" if name else "a package without metadata"
     try:
         points = {
             (point.name, match[1], point.value): point
@@ -85,15 +108,15 @@ def _entry_points(distribution: Distribution) -> Iterator[tuple[PluginRecord, En
         }
     except Exception as error:
         point = EntryPoint(name=label, value="", group="")
-        record = PluginRecord(distribution.name or "unknown", label, "", "", "broken")
+        record = PluginRecord(name or "unknown", label, "", "", "broken")
         record.error = f"malformed entry_points.txt: {one_line(error)}"
         yield record, point
         return
-    ours = {name for name, api, _ in points if api == PLUGIN_API}
-    for (name, api, value), point in points.items():
+    ours = {plugin for plugin, api, _ in points if api == PLUGIN_API}
+    for (plugin, api, value), point in points.items():
         # A package may serve several hosts: a plugin that speaks our API is not incompatible for speaking another too.
-        if api == PLUGIN_API or name not in ours:
-            yield PluginRecord(name, label, api, value), point
+        if api == PLUGIN_API or plugin not in ours:
+            yield PluginRecord(plugin, label, api, value), point
 
 
 def _judge(record: PluginRecord, distribution: Distribution) -> None:

@@ -14,7 +14,7 @@ from types import ModuleType
 from cobra_kit._plugins.records import PLUGIN_ID, PluginRecord
 from cobra_kit.arguments import file_path
 from cobra_kit.errors import PluginError
-from cobra_kit.plugin import PLUGIN_API
+from cobra_kit.plugin import LONGEST_NAME, PLUGIN_API
 
 
 def find_files(files: Sequence[Path]) -> list[tuple[PluginRecord, Callable[[], ModuleType]]]:
@@ -33,7 +33,7 @@ def _find(path: Path, resolved: Path) -> tuple[PluginRecord, Callable[[], Module
         what = "is a folder, not a file" if resolved.is_dir() else "does not exist"
         raise PluginError(f"plugin file {path} {what}", hint="--plugin takes one .py file")
     plugin = path.stem.replace("_", "-")
-    if path.suffix != ".py" or not PLUGIN_ID.fullmatch(plugin):
+    if path.suffix != ".py" or len(plugin) > LONGEST_NAME or not PLUGIN_ID.fullmatch(plugin):
         raise PluginError(
             f"plugin file {path} has a name that makes no plugin id",
             hint="name it with lower-case letters, digits and '_', such as my_projector.py",
@@ -60,6 +60,6 @@ def _import_file(name: str, path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except BaseException:
-        del sys.modules[name]
+        sys.modules.pop(name, None)  # it may be gone already
         raise
     return module

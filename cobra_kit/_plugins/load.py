@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -12,12 +13,12 @@ import pluggy
 from packaging.requirements import InvalidRequirement, Requirement
 
 from cobra_kit._plugins.component import Component
-from cobra_kit._plugins.quiet import stdout_to_stderr
+from cobra_kit._plugins.contain import Importing, importing
 from cobra_kit._plugins.records import PluginRecord
-from cobra_kit._plugins.words import one_line
-from cobra_kit.errors import CobraError, PluginError
-from cobra_kit.formatting import nearest
-from cobra_kit.plugin import HOOKS, CobraHooks, ComponentSpec, DiagnosticSpec
+from cobra_kit._plugins.words import message_of
+from cobra_kit.errors import PluginError
+from cobra_kit.formatting import nearest, printable
+from cobra_kit.plugin import HOOKS, LONGEST_NAME, CobraHooks, DiagnosticSpec, plain_spec
 
 ERRORS_VARIABLE = "COBRA_KIT_PLUGIN_ERRORS"
 
@@ -25,6 +26,8 @@ _PROJECT = "cobra_kit"
 _RECIPES_HOOK = "cobra_recipes"
 _DIAGNOSTICS_HOOK = "cobra_diagnostics"
 _KNOWN_HOOKS = (*HOOKS, _RECIPES_HOOK, _DIAGNOSTICS_HOOK)
+_MOST_DECLARED = 1000
+"""Most things that a hook may declare: one that never ends would hang the host."""
 
 
 def load_plugin(record: PluginRecord, load: Callable[[], object]) -> None:
@@ -37,21 +40,32 @@ def load_plugin(record: PluginRecord, load: Callable[[], object]) -> None:
     Raises:
         PluginError: The plugin is broken and `COBRA_KIT_PLUGIN_ERRORS` is `raise`.
     """
-    started = time.perf_counter()
+    started, state = time.perf_counter(), Importing()
     try:
-        with stdout_to_stderr():
+        with importing(f"plugin {record.label}", state):
             module = load()
-            record.file = getattr(module, "__file__", None)
+            record.file = _file_of(module)
             _collect(record, module)
         record.status = "ok"
-    except (Exception, SystemExit) as error:  # whatever a stranger's module does, the host goes on
-        message = error.message if isinstance(error, CobraError) else one_line(error)
+    except BaseException as error:  # whatever a stranger's module does, the host goes on
+        if state.is_ours(error):
+            raise
+        message = message_of(error)
         record.status, record.error = "broken", message
         record.components, record.recipes, record.diagnostics = (), {}, ()
         if errors_raise():
             raise PluginError(f"plugin {record.label} is broken: {message}") from error
     finally:
         record.seconds = time.perf_counter() - started
+
+
+def _file_of(module: object) -> str | None:
+    """Returns the file of a module; one that is no path is taken away, since `inspect` reads those of all modules."""
+    file = getattr(module, "__file__", None)
+    if file is None or isinstance(file, str):
+        return file
+    module.__file__ = None  # type: ignore[attr-defined]
+    return None
 
 
 def errors_raise() -> bool:
@@ -94,7 +108,10 @@ def _results(manager: pluggy.PluginManager, hook: str, expected: str) -> Iterato
     for batch in batches:
         if not isinstance(batch, Iterable):
             raise PluginError(f"{hook} returned a {type(batch).__name__}, expected an iterable of {expected}")
-        yield from batch
+        items = list(itertools.islice(batch, _MOST_DECLARED + 1))
+        if len(items) > _MOST_DECLARED:
+            raise PluginError(f"{hook} returned more than {_MOST_DECLARED:,} {expected}, or never ends")
+        yield from items
 
 
 def _components(record: PluginRecord, manager: pluggy.PluginManager) -> Iterator[Component]:
@@ -102,19 +119,17 @@ def _components(record: PluginRecord, manager: pluggy.PluginManager) -> Iterator
         for spec in _results(manager, hook, spec_type.__name__):
             if not isinstance(spec, spec_type):
                 raise PluginError(f"{hook} returned a {type(spec).__name__}, expected {spec_type.__name__}")
-            _check_requirements(spec)
-            yield Component(kind, record.plugin, record.distribution, spec)
+            plain = plain_spec(spec, spec_type)
+            _check_requirements(plain.name, plain.requires)
+            yield Component(kind, record.plugin, record.distribution, plain)
 
 
-def _check_requirements(spec: ComponentSpec) -> None:
-    requires: object = spec.requires
-    if isinstance(requires, str):
-        raise PluginError(f"requires of {spec.name!r} must be a tuple of requirements, not a string")
-    for text in spec.requires:
+def _check_requirements(name: str, requires: Iterable[str]) -> None:
+    for text in requires:
         try:
             Requirement(text)
         except InvalidRequirement as error:
-            raise PluginError(f"requires of {spec.name!r}: {text!r} is not a requirement") from error
+            raise PluginError(f"requires of {name!r}: {text!r} is not a requirement") from error
 
 
 def _recipes(manager: pluggy.PluginManager) -> dict[str, Traversable]:
@@ -122,7 +137,9 @@ def _recipes(manager: pluggy.PluginManager) -> dict[str, Traversable]:
     for item in _results(manager, _RECIPES_HOOK, "recipe files"):
         if not isinstance(item, Traversable) or not item.is_file():
             raise PluginError(f"{_RECIPES_HOOK} returned {item!r}, expected a readable file (Traversable or Path)")
-        name = PurePath(item.name)
+        name = PurePath(str.__str__(item.name))
+        if len(name.stem) > LONGEST_NAME or printable(name.stem) != name.stem:
+            raise PluginError(f"{_RECIPES_HOOK} returned a file with a name that cannot be shown: {name.stem[:40]!r}")
         if name.suffix not in (".yaml", ".yml"):
             raise PluginError(f"{_RECIPES_HOOK} returned {item.name!r}, expected a .yaml file")
         if name.stem in recipes:
@@ -135,7 +152,7 @@ def _diagnostics(manager: pluggy.PluginManager) -> Iterator[DiagnosticSpec]:
     for spec in _results(manager, _DIAGNOSTICS_HOOK, DiagnosticSpec.__name__):
         if not isinstance(spec, DiagnosticSpec):
             raise PluginError(f"{_DIAGNOSTICS_HOOK} returned a {type(spec).__name__}, expected DiagnosticSpec")
-        yield spec
+        yield plain_spec(spec, DiagnosticSpec)
 
 
 def _check_unique(components: Iterable[Component]) -> None:

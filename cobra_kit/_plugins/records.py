@@ -9,6 +9,7 @@ from importlib.resources.abc import Traversable
 from typing import Literal
 
 from cobra_kit._plugins.component import Component
+from cobra_kit.formatting import printable
 from cobra_kit.plugin import DiagnosticSpec
 
 Status = Literal["found", "ok", "broken", "incompatible", "blocked"]
@@ -54,7 +55,7 @@ class PluginRecord:
     @property
     def label(self) -> str:
         """Returns the id with its package: `resampler (my-projectors 0.2.0)`."""
-        return f"{self.plugin} ({self.distribution})"
+        return printable(f"{self.plugin} ({self.distribution})")
 
     @property
     def failed(self) -> bool:

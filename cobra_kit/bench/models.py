@@ -14,13 +14,14 @@ from cobra_kit.errors import CobraError, WeightsError
 from cobra_kit.estimate.missing import missing_weights
 from cobra_kit.model import Processor, VisionLanguageModel, compose
 from cobra_kit.model.building import processor_of
+from cobra_kit.model.filling import fill
 from cobra_kit.model.multimodal_module import Composition
 from cobra_kit.model.placement import part_dtypes, place
 from cobra_kit.model.seeding import derive_seed, part_generator
 
 if TYPE_CHECKING:
     from cobra_kit.interfaces import Component
-    from cobra_kit.plugin import Kind
+    from cobra_kit.recipe import ResolvedPart
 
 
 def build(subject: Subject, *, device: torch.device, dtype: torch.dtype, weights: str) -> VisionLanguageModel:
@@ -49,7 +50,7 @@ def _random(subject: Subject, device: torch.device, dtype: torch.dtype) -> Visio
     model = compose(resolved, device="meta")
     dtypes = part_dtypes(resolved.recipe, device, dtype)
     for kind, module in model.parts().items():
-        _fill(cast("Component", module), kind, device, resolved.recipe.seed)
+        _fill(cast("Component", module), resolved.parts[kind], device, resolved.recipe.seed)
         place(module, device, dtypes[kind])
     return VisionLanguageModel(
         model.vision_encoder,
@@ -60,22 +61,21 @@ def _random(subject: Subject, device: torch.device, dtype: torch.dtype) -> Visio
     )
 
 
-def _fill(module: Component, kind: Kind, device: torch.device, seed: int) -> None:
+def _fill(module: Component, part: ResolvedPart, device: torch.device, seed: int) -> None:
     """Gives a part random weights on its device, which draws them many times faster than a CPU for large parts.
 
     The contract promises that on the CPU only; a part that cannot is filled there.
     """
+    kind = part.component.kind
     if device.type != "cpu":
         try:
-            module.to_empty(device=device)
             with torch.random.fork_rng(devices=[device]):
                 torch.manual_seed(derive_seed(seed, kind))
-                module.reset_parameters(None)
+                fill(module, part.component, None, device=device)
             return
         except (RuntimeError, TypeError, CobraError):
             pass  # most often a generator or a constant of the CPU's; what is really wrong shows there again
-    module.to_empty(device="cpu")
-    module.reset_parameters(part_generator(seed, kind, module))
+    fill(module, part.component, part_generator(seed, kind, module))
 
 
 def _processor(subject: Subject, vocab_size: int) -> Processor:

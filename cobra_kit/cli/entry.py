@@ -5,6 +5,7 @@ What takes a while to import is imported within `main`, so that Ctrl-C is quiet 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -28,15 +29,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     typed = list(sys.argv[1:] if arguments is None else arguments)
     if arguments is None:
         hide_storage(typed)
-    from cobra_kit.cli.streams import prepare_streams
+    from cobra_kit.cli.streams import end_of_output, keep_stdout_for_ourselves, prepare_streams
 
     end_with_parent()
     prepare_streams()
+    if arguments is None:  # the process is ours
+        _announce_crashes()
+        if "--json" in typed:
+            keep_stdout_for_ourselves()
     _prepare_threads()
-    with terminations_raised() as received:
-        code = _guarded(lambda: _run(typed), debug="--debug" in typed)
+    try:
+        with terminations_raised() as received:
+            code = _guarded(lambda: _run(typed), debug="--debug" in typed)
+    finally:
+        end_of_output()
     # Typer has one code for whatever interrupts a command.
     return BY_SIGNAL + received[0] if received and code == INTERRUPTED else code
+
+
+def _announce_crashes() -> None:
+    """Lets Python say which line ran when the process crashes: a kernel's or a plugin's, most often."""
+    import faulthandler
+
+    with contextlib.suppress(OSError, RuntimeError, ValueError):  # there is no standard error
+        if not faulthandler.is_enabled():
+            faulthandler.enable(file=2)
 
 
 def _prepare_threads() -> None:
@@ -71,19 +88,29 @@ def _run(arguments: list[str]) -> int:
 def _guarded(run: Callable[[], int], *, debug: bool) -> int:
     try:
         return run()
-    except KeyboardInterrupt as stop:
-        print(f"ended by {stop}" if isinstance(stop, Terminated) else "interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:
-        return _pipe_closed()
-    except SystemExit as stop:
+    except (KeyboardInterrupt, BrokenPipeError, SystemExit) as stop:
+        if not isinstance(stop, Terminated) and _is_a_plugins(stop):
+            from cobra_kit.cli.failure import report
+
+            return report(stop, debug=debug)
+        if isinstance(stop, KeyboardInterrupt):
+            print(f"ended by {stop}" if isinstance(stop, Terminated) else "interrupted", file=sys.stderr)
+            return INTERRUPTED
+        if isinstance(stop, BrokenPipeError):
+            return _pipe_closed()
         if isinstance(stop.__context__, BrokenPipeError):  # typer's way of leaving then
             return _pipe_closed()
         raise
-    except Exception as error:
+    except BaseException as error:  # a plugin may raise what is no Exception
         from cobra_kit.cli.failure import report
 
         return report(error, debug=debug)
+
+
+def _is_a_plugins(error: BaseException) -> bool:
+    """Returns whether a plugin's own code ended the program, as if the user or the system had."""
+    attribution = sys.modules.get("cobra_kit._plugins.attribution")  # not imported: no plugin ran
+    return attribution is not None and attribution.attribute(error, foreign=True) is not None
 
 
 def _pipe_closed() -> int:

@@ -7,9 +7,10 @@ import traceback
 import typer
 
 from cobra_kit._plugins import attribute
+from cobra_kit._plugins.words import one_line
 from cobra_kit.cli.arguments import PROGRAM, UsageError
 from cobra_kit.cli.exit_codes import FAILED, INTERNAL, USAGE
-from cobra_kit.errors import CobraError, is_out_of_memory
+from cobra_kit.errors import CobraError, is_out_of_memory, text_of
 from cobra_kit.formatting import printable_lines
 from cobra_kit.trials.storage_url import redact_urls_in
 
@@ -23,7 +24,7 @@ _LESS_MEMORY = f"{_INDENT}take fewer or shorter rows at once, a smaller model or
 _FOR_MORE = f"{_INDENT}run again with --debug for the traceback"
 
 
-def report(error: Exception, *, debug: bool) -> int:
+def report(error: BaseException, *, debug: bool) -> int:
     """Prints an error to stderr and returns the exit code that belongs to it.
 
     Args:
@@ -31,7 +32,10 @@ def report(error: Exception, *, debug: bool) -> int:
         debug: Whether to print the traceback first.
     """
     if debug:
-        typer.echo(redact_urls_in("".join(traceback.format_exception(error))), err=True, nl=False)
+        try:
+            typer.echo(redact_urls_in("".join(traceback.format_exception(error))), err=True, nl=False)
+        except BaseException:  # a plugin's exception, whose text raises
+            traceback.print_tb(error.__traceback__)
     named = attribute(error, foreign=True)
     text, code = _text_and_code(error if named is None else named)
     typer.secho("error: ", fg=typer.colors.RED, bold=True, nl=False, err=True)
@@ -40,25 +44,24 @@ def report(error: Exception, *, debug: bool) -> int:
     return code
 
 
-def _text_and_code(error: Exception) -> tuple[str, int]:
-    if isinstance(error, CobraError):
-        return str(error), FAILED
+def _text_and_code(error: BaseException) -> tuple[str, int]:
+    if issubclass(type(error), CobraError):
+        return text_of(error) or one_line(error), FAILED
     if isinstance(error, UsageError):
         return f"{error}\n{_INDENT}try: {PROGRAM} --help", USAGE
     if isinstance(error, _TYPER_ERROR):
         return _typer_text(error), USAGE if isinstance(error, _USAGE_ERROR) else FAILED
     if is_out_of_memory(error):
-        reason = (str(error).strip() or "the system gives no more").splitlines()[0]
+        reason = (text_of(error).strip() or "the system gives no more").splitlines()[0]
         return f"memory is exhausted: {reason}\n{_LESS_MEMORY}\n{_FOR_MORE}", FAILED
     if isinstance(error, OSError) and error.strerror:
         # The disk, a permission, a vanished file: the machine's fault, not ours.
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{error.strerror}\n{_FOR_MORE}", FAILED
-    text = " ".join(str(error).split())
-    return f"internal error: {type(error).__name__}{': ' if text else ''}{text}\n{_FOR_MORE}", INTERNAL
+    return f"internal error: {one_line(error)}\n{_FOR_MORE}", INTERNAL
 
 
-def _typer_text(error: Exception) -> str:
+def _typer_text(error: BaseException) -> str:
     message: str = getattr(error, "format_message", error.__str__)().replace(": Value error, ", ": ")
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else PROGRAM

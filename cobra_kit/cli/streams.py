@@ -14,7 +14,8 @@ import io
 import os
 import re
 import sys
-from typing import Any
+import threading
+from typing import Any, TextIO, cast
 
 from cobra_kit.formatting import printable_lines
 
@@ -82,11 +83,52 @@ def prepare_streams() -> None:
                 stream.reconfigure(errors="replace")
 
 
+def keep_stdout_for_ourselves() -> None:
+    """Gives standard output to what this program prints, and everything else that would go there to standard error.
+
+    For `--json`: libraries in C, child processes and threads of plugins know nothing of it and write where they like.
+    It holds for the rest of the process's life.
+    """
+    if _raw(sys.stdout) is None or sys.stdout.fileno() != 1:
+        return  # somebody else's stream stands there
+    sys.stdout.flush()
+    own = os.dup(1)
+    try:
+        os.dup2(2, 1)
+    except OSError:  # a closed standard error
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    ours = _lasting(open(own, "w", encoding=sys.stdout.encoding, closefd=False), news=False)  # noqa: SIM115
+    sys.stdout = cast("TextIO", _MainThreads(ours))
+
+
+class _MainThreads:
+    """A stream for the main thread; what other threads write goes to standard error."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        own = threading.current_thread() is threading.main_thread()
+        return getattr(self._stream if own else sys.stderr, name)
+
+
+def end_of_output() -> None:
+    """Writes out what was printed by this program; what is printed later, at exit, goes to standard error."""
+    if isinstance(sys.stdout, _MainThreads):
+        sys.stdout.flush()
+        sys.stdout = sys.stderr
+
+
+def _raw(stream: object) -> _Output | None:
+    raw = getattr(getattr(stream, "buffer", None), "raw", None)
+    return raw if isinstance(raw, _Output) else None
+
+
 def output_is_gone() -> bool:
     """Writes out what stands in standard output, and returns whether nobody reads it any more."""
     sys.stdout.flush()
-    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
-    return isinstance(raw, _Output) and raw.gone
+    raw = _raw(sys.stdout)
+    return raw is not None and raw.gone
 
 
 def _lasting(stream: io.TextIOWrapper, *, news: bool) -> io.TextIOWrapper:

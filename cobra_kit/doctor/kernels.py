@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import torch
 
-from cobra_kit._plugins import Component, default_registry
-from cobra_kit.errors import CobraError, PluginError
+from cobra_kit._plugins import Component, attributed, call_component, contained, default_registry
+from cobra_kit._plugins.words import one_line
+from cobra_kit.errors import CobraError, PluginError, text_of
 from cobra_kit.interfaces import Backbone
 from cobra_kit.model.device import device_named, dtype_named
 from cobra_kit.model.kernels import KernelGroup, kernels_on
@@ -70,25 +72,30 @@ def _of_recipe(recipe: str, profile: str | None, overrides: Sequence[str]) -> li
 def _default_config(component: Component) -> Any:
     from pydantic import ValidationError
 
-    try:
-        return component.load_config()()
-    except ValidationError as error:
-        raise PluginError(
-            f"{component.title} has settings without a default",
-            hint=f"Ask about a recipe that uses it. {error.errors()[0]['msg']}: {error.errors()[0]['loc']}",
-        ) from error
+    model = component.load_config()
+
+    def default() -> Any:
+        try:
+            return model()
+        except ValidationError as error:
+            raise PluginError(
+                f"{component.title} has settings without a default",
+                hint=f"Ask about a recipe that uses it. {error.errors()[0]['msg']}: {error.errors()[0]['loc']}",
+            ) from error
+
+    return call_component(component, default)
 
 
 def _kernels(component: Component, config: Any, device: torch.device, dtype: torch.dtype) -> ModelKernels:
     named = component.qualified, str(device), str(dtype).removeprefix("torch.")
     try:
-        cls = cast("type[Backbone]", component.load_class())
-        with torch.device("meta"):
-            module = cls(config)
-        groups = kernels_on(module, device, dtype)
+        with attributed((component,)), contained(0):
+            cls = cast("type[Backbone]", component.load_class())
+            with torch.device("meta"):
+                module = call_component(component, cls, config)
+            groups = call_component(component, partial(kernels_on, module, device, dtype))
     except CobraError as error:
-        text = " ".join(str(error).split())
-        return ModelKernels(*named, groups=(), problem=text)
+        return ModelKernels(*named, groups=(), problem=" ".join(text_of(error).split()))
     except Exception as error:
-        return ModelKernels(*named, groups=(), problem=f"it failed to build: {type(error).__name__}: {error}")
+        return ModelKernels(*named, groups=(), problem=f"it failed to build: {one_line(error)}")
     return ModelKernels(*named, groups=tuple(groups))

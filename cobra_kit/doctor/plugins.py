@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
+from queue import Empty, SimpleQueue
+from threading import Thread
 
-from cobra_kit._plugins import PluginRecord, Registry
+from cobra_kit._plugins import PluginRecord, Registry, own_randomness
 from cobra_kit._plugins.component import import_reference
-from cobra_kit._plugins.quiet import stdout_to_stderr
-from cobra_kit._plugins.words import one_line
-from cobra_kit.errors import PluginError
+from cobra_kit._plugins.quiet import PrintsToStderr, stdout_to_stderr
+from cobra_kit._plugins.watch import begin, end
+from cobra_kit._plugins.words import message_of
+from cobra_kit.errors import PluginError, kind_of
+from cobra_kit.formatting import printable
 from cobra_kit.plugin import Diagnosis, DiagnosticSpec
+
+DIAGNOSTIC_SECONDS = 10
+"""How long a plugin's diagnostic may take; it is called in a thread, so that one that hangs is left alone."""
+
+_MOST_DIAGNOSES = 100
+_LONGEST = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +42,7 @@ def plugin_problems(registry: Registry) -> list[str]:
 
 
 def diagnoses(registry: Registry) -> list[PluginDiagnosis]:
-    """Calls what plugins declared for the doctor; one that fails is a diagnosis too, and stops nothing."""
+    """Calls what plugins declared for the doctor; one that fails, or hangs, is a diagnosis too, and stops nothing."""
     return [
         PluginDiagnosis(record.plugin, diagnosis)
         for record in registry.records
@@ -41,14 +51,47 @@ def diagnoses(registry: Registry) -> list[PluginDiagnosis]:
     ]
 
 
-def _called(record: PluginRecord, spec: DiagnosticSpec) -> Iterator[Diagnosis]:
+def _called(record: PluginRecord, spec: DiagnosticSpec) -> list[Diagnosis]:
+    answers: SimpleQueue[list[Diagnosis]] = SimpleQueue()
+
+    def ask() -> None:
+        with PrintsToStderr():
+            answers.put(_answer(record, spec))
+
+    thread = Thread(target=ask, name=f"diagnostic {record.plugin}/{spec.name}", daemon=True)
+    number = begin(lambda: f"diagnostic {spec.name!r} of plugin {record.label}", hint=f"at most {DIAGNOSTIC_SECONDS} s")
     try:
-        look = import_reference(spec.target, title=f"cannot import {spec.target}")
         with stdout_to_stderr():
-            diagnoses = list(look())
-        if wrong := [diagnosis for diagnosis in diagnoses if not isinstance(diagnosis, Diagnosis)]:
-            raise PluginError(f"{spec.target} returned a {type(wrong[0]).__name__}, expected Diagnosis objects")
-    except (Exception, SystemExit) as error:
-        yield Diagnosis(spec.name, f"failed: {one_line(error)}", broken=True)
-        return
-    yield from diagnoses
+            thread.start()
+            return answers.get(timeout=DIAGNOSTIC_SECONDS)
+    except Empty:
+        what = f"{spec.target} has not answered for {DIAGNOSTIC_SECONDS} s, and is left alone"
+        return [Diagnosis(spec.name, what, broken=True)]
+    finally:
+        end(number)
+
+
+def _answer(record: PluginRecord, spec: DiagnosticSpec) -> list[Diagnosis]:
+    try:
+        title, what = f"cannot import {spec.target}", f"{spec.target} of plugin {record.label}"
+        look = import_reference(spec.target, title=title, what=what)
+        with own_randomness():
+            given = list(islice(look(), _MOST_DIAGNOSES + 1))
+        if len(given) > _MOST_DIAGNOSES:
+            raise PluginError(f"{spec.target} returned more than {_MOST_DIAGNOSES} diagnoses, or never ends")
+        return [_checked(diagnosis, spec) for diagnosis in given]
+    except BaseException as error:  # in this thread nobody presses Ctrl-C
+        return [Diagnosis(spec.name, f"failed: {message_of(error)}", broken=True)]
+
+
+def _checked(diagnosis: object, spec: DiagnosticSpec) -> Diagnosis:
+    """Returns a diagnosis as an object that is all ours, its texts a line each."""
+    if not isinstance(diagnosis, Diagnosis):
+        raise PluginError(f"{spec.target} returned a {type(diagnosis).__name__}, expected Diagnosis objects")
+    texts: list[str] = []
+    for name in ("what", "found", "remedy"):
+        value: object = getattr(diagnosis, name)
+        if not isinstance(value, str) and not (name == "remedy" and value is None):
+            raise PluginError(f"{spec.target} returned a Diagnosis whose {name} is {kind_of(value)}, expected a text")
+        texts.append(printable(str.__str__(value), _LONGEST) if isinstance(value, str) else "")
+    return Diagnosis(texts[0], texts[1], None if diagnosis.remedy is None else texts[2], bool(diagnosis.broken))

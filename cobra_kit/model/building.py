@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
-from cobra_kit._plugins import call_component, place_of
+from cobra_kit._plugins import attributed, call_component, contained, place_of
 from cobra_kit.errors import PluginError, ShapeError, kind_of
 from cobra_kit.interfaces import Backbone, EncoderSizes, Projector, TokenShape, VisionEncoder
+from cobra_kit.model.filling import fill
 from cobra_kit.model.placement import peak_bytes, place
 from cobra_kit.model.processor import Processor, make_processor
 from cobra_kit.model.returned import expect
-from cobra_kit.model.seeding import part_generator
+from cobra_kit.model.seeding import derive_seed, part_generator
 from cobra_kit.model.shapes import shapes_only
 from cobra_kit.recipe import DerivedSizes
 from cobra_kit.weights import check_memory
@@ -111,8 +112,10 @@ def allocate_parts(
     needed = peak_bytes(list(modules.values()), device, [dtypes[kind] for kind in modules])
     check_memory(needed, where=", ".join(part.component.qualified for part in parts.values()))
     for kind, module in modules.items():
-        _fill(module, kind, parts[kind].component, chosen, pretrained=pretrained)
-        place(module, device, dtypes[kind])
+        # On the CPU whatever the device: its generator gives the same weights on every machine.
+        fill(module, parts[kind].component, part_generator(chosen, kind, module), pretrained=pretrained)
+        with attributed((parts[kind].component,)):
+            place(module, device, dtypes[kind])
 
 
 def processor_of(resolved: ResolvedRecipe, codec: TextCodec | None = None) -> Processor:
@@ -134,13 +137,25 @@ def processor_of(resolved: ResolvedRecipe, codec: TextCodec | None = None) -> Pr
 def _shapes(part: ResolvedPart, **dimensions: Any) -> Component:
     """Builds a part on the meta device; an error inside a plugin names the plugin."""
     cls = part.component.load_class()
-    with shapes_only():
-        module = call_component(part.component, cls, part.config, **dimensions)
-    for name in _SIZES.get(part.component.kind, ()):
+    with attributed((part.component,)), contained(derive_seed(0, part.component.kind)):
+        with shapes_only():
+            module = call_component(part.component, cls, part.config, **dimensions)
+        return _checked(module, cls, part.component)
+
+
+def _checked(module: object, cls: type[Component], component: RegisteredComponent) -> Component:
+    """Returns what a component's class made, which has the sizes that its neighbours need."""
+    if not isinstance(module, cls):
+        raise PluginError(
+            f"{component.title}: calling {cls.__qualname__} gave {kind_of(module)}, expected one of that class",
+            where=place_of(cls),
+            hint="Its __new__, or its metaclass, returns something else; its author can mend it.",
+        )
+    for name in _SIZES.get(component.kind, ()):
         size = getattr(module, name, None)
         if not isinstance(size, int) or isinstance(size, bool) or size < 1:
             raise PluginError(
-                f"{part.component.title}: {cls.__qualname__}.{name} is {kind_of(size)}, expected 1 or more",
+                f"{component.title}: {cls.__qualname__}.{name} is {kind_of(size)}, expected 1 or more",
                 where=place_of(cls),
                 hint=f"Set self.{name} in __init__; its author can mend it.",
             )
@@ -181,11 +196,3 @@ def _token_shapes(parts: Mapping[Kind, ResolvedPart]) -> tuple[TokenShape, Token
 
 def _projector(parts: Mapping[Kind, ResolvedPart], in_width: int, max_shape: TokenShape, out_width: int) -> Component:
     return _shapes(parts["projector"], in_width=in_width, max_shape=max_shape, out_width=out_width)
-
-
-def _fill(module: Component, kind: Kind, component: RegisteredComponent, seed: int, *, pretrained: bool) -> None:
-    # On the CPU whatever the device: its generator gives the same weights on every machine.
-    module.to_empty(device="cpu")
-    call_component(component, module.reset_parameters, part_generator(seed, kind, module))
-    if pretrained:
-        call_component(component, module.load_pretrained)

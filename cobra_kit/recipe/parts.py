@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
 
-from cobra_kit._plugins import Component, Registry, call_component
-from cobra_kit.errors import PluginError, RecipeError
+from cobra_kit._plugins import Component, Registry, call_component, name_of, place_of
+from cobra_kit._plugins.words import one_line
+from cobra_kit.errors import PluginError, RecipeError, kind_of
 from cobra_kit.plugin import KINDS, Kind
 from cobra_kit.recipe.check import validate
 from cobra_kit.recipe.problems import problem
@@ -28,7 +30,16 @@ class ResolvedPart:
 
     def plain(self) -> dict[str, Any]:
         """Returns the part as a recipe writes it, nothing left to defaults."""
-        settings = call_component(self.component, self.config.model_dump, mode="json")
+        dump = self.config.model_dump
+        settings: object = call_component(self.component, dump, mode="json")
+        try:
+            json.dumps(settings)
+        except (TypeError, ValueError, RecursionError) as error:
+            problem = f"{name_of(dump)} gave what is no JSON: {one_line(error)}"
+            raise PluginError(f"{self.component.title}: {problem}", where=place_of(dump)) from error
+        if not isinstance(settings, dict):
+            problem = f"{name_of(dump)} gave {kind_of(settings)}, expected a mapping"
+            raise PluginError(f"{self.component.title}: {problem}", where=place_of(dump))
         return {"use": self.component.qualified, **settings}
 
 
@@ -84,6 +95,13 @@ def validate_config(
     """
     try:
         # pydantic gathers ValueErrors; whatever else a validator raises comes through.
-        return call_component(component, partial(validate, model, tree, path, without=("use",)))
+        config, problems = call_component(component, partial(validate, model, tree, path, without=("use",)))
+        if not problems and not isinstance(config, model):
+            raise PluginError(
+                f"{component.title}: validating {model.__qualname__} gave {kind_of(config)}, expected its config",
+                where=place_of(model),
+                hint="A validator of a whole model returns the model (`return self`); its author can mend it.",
+            )
+        return config, problems
     except PluginError as error:
         return None, [problem(tree, path, str(error))]

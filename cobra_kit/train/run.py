@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from cobra_kit._plugins import attributed
+from cobra_kit._plugins import attributed, own_randomness
 from cobra_kit.data.curriculum import rows_of_kinds
 from cobra_kit.data.features import FeatureCache
 from cobra_kit.data.images import Images, LiveImages, NoImages
@@ -251,6 +251,6 @@ def _name(stage: Stage, step: int) -> str:
 
 @contextmanager
 def _own_random_state(device: torch.device) -> Iterator[None]:
-    """Leaves torch's random state as the caller had it."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    """Leaves the random states as the caller had them; parts of a plugin may draw from any of them."""
+    with own_randomness(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         yield

@@ -15,6 +15,7 @@ from cobra_kit._plugins import call_component
 from cobra_kit.data.scenes import SceneDataset, SceneParams, Split, caption, scenes_dataset
 from cobra_kit.events import Message, Reporter, silent
 from cobra_kit.interfaces import VisionEncoder
+from cobra_kit.model.filling import fill
 from cobra_kit.model.seeding import derive_seed, part_generator
 from cobra_kit.train.encoders.contrastive import Contrastive
 from cobra_kit.train.encoders.dense import Dense
@@ -88,10 +89,8 @@ def build_encoder(plan: PretrainPlan) -> VisionEncoder:
     with torch.device("meta"):
         encoder = call_component(plan.component, cls, plan.config)
     assert isinstance(encoder, VisionEncoder)
-    encoder.to_empty(device="cpu")
     generator = part_generator(plan.recipe.train.seed, "vision_encoder", encoder)
-    call_component(plan.component, encoder.reset_parameters, generator)
-    call_component(plan.component, encoder.load_pretrained)
+    fill(encoder, plan.component, generator, pretrained=True)
     return encoder
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -219,10 +221,119 @@ def fault(self, tokens):
         journey(plugin, fault + bound("ToyProjector.forward"))
 
 
-@pytest.mark.parametrize("raised", ["torch.OutOfMemoryError('full')", "MemoryError()", "KeyboardInterrupt()"])
-def test_what_is_nobodys_mistake_passes(plugin: Path, raised: str) -> None:
+@pytest.mark.parametrize(
+    "happens",
+    ["raise torch.OutOfMemoryError('full')", "raise MemoryError()", "__import__('signal').raise_signal(2)  # Ctrl-C"],
+)
+def test_what_is_nobodys_mistake_passes(plugin: Path, happens: str) -> None:
     with pytest.raises((torch.OutOfMemoryError, MemoryError, KeyboardInterrupt)):
-        journey(plugin, RAISING.replace("RAISE", f"raise {raised}") + bound("ToyProjector.forward"))
+        journey(plugin, RAISING.replace("RAISE", happens) + bound("ToyProjector.forward"))
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        "raise BaseException('lost')",
+        "raise KeyboardInterrupt",
+        "raise GeneratorExit",
+        "raise BrokenPipeError",
+        "exit(0)",
+        "__import__('argparse').ArgumentParser().parse_args(['--lost'])",
+        "raise __import__('asyncio').CancelledError",
+        "raise __import__('optuna').TrialPruned",
+        "raise type('Lost', (Exception,), {'__str__': lambda self: 1 / 0})",
+        "raise type('Lost', (Exception,), {'__str__': lambda self: exit(0)})",
+        "raise type('Lost', (RuntimeError,), {'__class__': property(lambda self: 1 / 0)})",
+    ],
+)
+@pytest.mark.parametrize("target", ["ToyProjector.__init__", "ToyProjector.forward", "ToyBackbone.step"])
+def test_nothing_that_a_part_raises_ends_the_program_unnamed(plugin: Path, target: str, raised: str) -> None:
+    with pytest.raises(PluginError) as error:
+        journey(plugin, RAISING.replace("RAISE", raised) + bound(target))
+    line = 1 + next(n for n, text in enumerate(plugin.read_text().splitlines()) if "the author's line" in text)
+    named = "backbone 'hostile/decay'" if "Backbone" in target else "projector 'hostile/linear'"
+    assert str(error.value).startswith(f"{plugin}:{line}: {named} ({plugin}) failed in fault: ")
+
+
+def test_a_validator_that_raises_what_is_no_exception(plugin: Path) -> None:
+    fault = (
+        "\nfrom pydantic import model_validator\nclass Spoilt(ToyProjectorConfig):\n"
+        "    @model_validator(mode='after')\n    def check(self):\n"
+        "        raise KeyboardInterrupt\nToyProjectorConfig = Spoilt\n"
+    )
+    with pytest.raises(CobraError, match=r"recipe.yaml:6: model.projector.*'hostile/linear'.*KeyboardInterrupt"):
+        journey(plugin, fault)
+
+
+UNFILLED = {
+    "a parameter": ("", "pass", "linear.weight, linear.bias of ToyProjector has no value after reset_parameters"),
+    "one of two": ("", "self.linear.weight.data.normal_()", "linear.bias of ToyProjector has no value"),
+    "some values": ("", "_normal(self, generator); self.linear.weight.data[0, 0] = math.nan", "linear.weight of"),
+    "a buffer": (
+        "self.register_buffer('table', torch.empty(3), persistent=False)",
+        "_normal(self, generator)",
+        "table",
+    ),
+    "whole numbers": (
+        "self.register_buffer('order', torch.empty(3, dtype=torch.int64))",
+        "_normal(self, generator); self.order[0] = 1",
+        "order of ToyProjector has no value",
+    ),
+    "no buffer": ("self.plain = torch.ones(3)", "_normal(self, generator)", "plain of ToyProjector has no memory"),
+}
+
+
+@pytest.mark.parametrize(("built", "reset", "message"), UNFILLED.values(), ids=UNFILLED)
+def test_what_is_left_without_a_value_is_named(plugin: Path, built: str, reset: str, message: str) -> None:
+    fault = f"""
+build = ToyProjector.__init__
+def wider(self, *args, **kwargs):
+    build(self, *args, **kwargs)
+    {built}
+ToyProjector.__init__ = wider
+def reset(self, generator=None):
+    {reset}
+ToyProjector.reset_parameters = reset
+"""
+    with pytest.raises(PluginError, match=message) as error:
+        journey(plugin, fault)
+    assert f"projector 'hostile/linear' ({plugin}): " in str(error.value)
+    assert error.value.where is not None
+    assert error.value.where.startswith(f"{plugin}:")
+
+
+def test_a_part_that_draws_without_a_generator_is_the_same_every_time_and_changes_no_other(plugin: Path) -> None:
+    fault = """
+def reset(self, generator=None):
+    import random, numpy
+    with torch.no_grad():
+        self.linear.weight.normal_().add_(random.random() + numpy.random.rand())
+        self.linear.bias.zero_()
+    random.seed(7), numpy.random.seed(7), torch.manual_seed(7)
+ToyProjector.reset_parameters = reset
+"""
+    journey(plugin, fault)
+    weights = []
+    for seed in (1, 2):
+        random.seed(seed), np.random.seed(seed), torch.manual_seed(seed)
+        expected = random.Random(seed).random(), np.random.RandomState(seed).rand(), torch.Generator().manual_seed(seed)
+        weights.append(compose(plugin.with_name("recipe.yaml")).projector.linear.weight)
+        assert (random.random(), np.random.rand()) == expected[:2]
+        assert torch.rand(1) == torch.rand(1, generator=expected[2])
+    assert torch.equal(*weights)
+
+
+def test_what_a_part_prints_goes_to_stderr(plugin: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    fault = """
+forward = ToyProjector.forward
+def fault(self, tokens):
+    print('noise')
+    return forward(self, tokens)
+"""
+    journey(plugin, fault + bound("ToyProjector.forward"))
+    output = capfd.readouterr()
+    assert "noise" in output.err
+    assert output.out == ""
 
 
 def test_an_exception_of_the_callers_own_passes_through_a_hook(plugin: Path) -> None:
