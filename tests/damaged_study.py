@@ -136,7 +136,7 @@ def _places(plain: Any) -> list[tuple[Any, Any]]:
 def follow(error: CobraError, study: Path) -> None:
     """Does what an error advises, as far as it is more than giving the same command again."""
     assert error.hint, f"no advice: {error}"
-    if not error.hint.startswith("Delete it"):
+    if not error.hint.startswith(("Delete it", "Delete this folder")):
         assert error.hint.startswith("Give the study's command again"), error
         return
     assert error.where is not None
