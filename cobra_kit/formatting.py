@@ -1,9 +1,13 @@
-"""Numbers, durations and lists of names as text, the same everywhere a user reads them."""
+"""Numbers, durations and lists of names as text, the same everywhere a user reads them; and text of strangers."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+
+from cobra_kit.control_characters import escaped_json as escaped_json
+from cobra_kit.control_characters import printable as printable
+from cobra_kit.control_characters import printable_lines as printable_lines
 
 
 def gigabytes(num_bytes: float) -> str:

@@ -10,6 +10,7 @@ from cobra_kit._plugins import attribute
 from cobra_kit.cli.arguments import PROGRAM, UsageError
 from cobra_kit.cli.exit_codes import FAILED, INTERNAL, USAGE
 from cobra_kit.errors import CobraError, is_out_of_memory
+from cobra_kit.formatting import printable_lines
 from cobra_kit.trials.storage_url import redact_urls_in
 
 # typer.BadParameter is the public end of a family whose root, every error typer reports to the user, has no public
@@ -34,7 +35,8 @@ def report(error: Exception, *, debug: bool) -> int:
     named = attribute(error, foreign=True)
     text, code = _text_and_code(error if named is None else named)
     typer.secho("error: ", fg=typer.colors.RED, bold=True, nl=False, err=True)
-    typer.echo(redact_urls_in(text), err=True)  # what was typed wrongly is quoted, and may be a storage's URL
+    # What was typed wrongly is quoted, and may be a storage's URL; shortened by `printable` it would be none any more.
+    typer.echo(printable_lines(redact_urls_in(text)), err=True)
     return code
 
 

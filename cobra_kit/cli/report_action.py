@@ -13,6 +13,7 @@ from cobra_kit.cli.tables import WIDTH, print_table
 from cobra_kit.errors import CobraError
 from cobra_kit.events import Event, Message
 from cobra_kit.files import write_bytes, write_text
+from cobra_kit.formatting import printable, printable_lines
 from cobra_kit.report import AblationTable, render_csv, render_latex, render_markdown, render_text, table_to_json
 from cobra_kit.report.html import render_page
 from cobra_kit.study.reading.report import StudyState, report_view, study_state
@@ -37,7 +38,7 @@ def report(path: Path, *, form: Format, out: Path | None, storage: str | None = 
     for remark in state.study.remarks:
         typer.echo(f"note  {remark}", err=True)
     for line in state.missing:
-        typer.echo(f"missing  {line}", err=True)
+        typer.echo(printable(f"missing  {line}"), err=True)
     if form is Format.html:
         _page(state, out or state.study.folder.report, storage)
     else:
@@ -69,4 +70,4 @@ def _text(state: StudyState, form: Format, out: Path | None) -> None:
 
 def _print_message(event: Event, /) -> None:
     if isinstance(event, Message):
-        typer.echo(event.text, err=True)
+        typer.echo(printable_lines(event.text), err=True)

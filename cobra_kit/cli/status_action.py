@@ -13,6 +13,7 @@ from cobra_kit.cli.progress import print_message
 from cobra_kit.cli.status_text import status_lines
 from cobra_kit.cli.storage_option import storage_option
 from cobra_kit.columns import width
+from cobra_kit.formatting import escaped_json
 from cobra_kit.study.reading.status import study_status
 from cobra_kit.study.reading.stored_study import read_study
 
@@ -23,7 +24,7 @@ def status(study: Path, *, storage: str | None, as_json: bool) -> None:
     for remark in read_study(study).remarks:
         typer.echo(f"note  {remark}", err=True)
     if as_json:
-        typer.echo(json.dumps(asdict(progress), ensure_ascii=False, indent=2))
+        typer.echo(escaped_json(json.dumps(asdict(progress), ensure_ascii=False, indent=2)))
         return
     lines = status_lines(progress, width())
     if not sys.stdout.isatty():

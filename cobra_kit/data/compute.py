@@ -17,10 +17,11 @@ from torch import Tensor
 from cobra_kit.data.keys import shape_to_json
 from cobra_kit.data.rejects import Rejects, check_unreadable
 from cobra_kit.data.rows import DataSource
+from cobra_kit.data.sections import SectionWriter
 from cobra_kit.data.weights_read import poisoned
 from cobra_kit.errors import DataError, ImageError, is_out_of_memory
 from cobra_kit.events import Progress, Reporter
-from cobra_kit.files import folder_beside, json_bytes, put_folder, write_bytes
+from cobra_kit.files import folder_beside, json_bytes, put_folder, seal, write_bytes
 from cobra_kit.images import memory_as_image_error
 from cobra_kit.interfaces import PreparedImage, TokenShape
 from cobra_kit.model import VisionLanguageModel
@@ -41,6 +42,7 @@ class _Written:
     shape_of: list[int] = field(default_factory=list)
     shapes: dict[TokenShape, int] = field(default_factory=dict)
     tokens: int = 0
+    sections: SectionWriter = field(default_factory=SectionWriter)
 
     def add(self, name: str, shape: TokenShape, values: NDArray[np.float16]) -> None:
         self.images.append(name)
@@ -84,8 +86,10 @@ def compute(
                 readable = dict(_prepared(model, source, names, rejects, unreadable_file))
                 for name, shape, values in _encoded(model, readable, rejects, unreadable_file):
                     _check_finite(name, values, identity["component"], unread)
-                    file.write(values.tobytes())
+                    content = values.tobytes()
+                    file.write(content)
                     written.add(name, shape, values)
+                    written.sections.add(content)
                 done = min(start + batch_size, len(image_ids))
                 task = f"features of {identity['component']}"
                 report(Progress(task=task, done=done, total=len(image_ids), unit="pictures"))
@@ -193,5 +197,6 @@ def _write_header(path: Path, identity: dict[str, Any], written: _Written, width
         "shape_of": written.shape_of,
         "pictures": written.images,
         "unreadable": rejects.reasons,
+        "sections": written.sections.finish(),
     }
-    write_bytes(path, json_bytes(header))
+    write_bytes(path, json_bytes(seal(header)))

@@ -7,10 +7,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
-from cobra_kit.data.keys import NO_SHAPE, preparation_key, shape_from_json, shape_to_json
+from cobra_kit.data.keys import preparation_key, shape_from_json, shape_to_json
 from cobra_kit.data.rejects import Rejects, check_unreadable
 from cobra_kit.data.rows import DataSource, with_image_names
-from cobra_kit.errors import DamagedFile, ImageError
+from cobra_kit.errors import CobraError, DamagedFile, ImageError, UnreadableFile
 from cobra_kit.events import Progress, Reporter, silent
 from cobra_kit.files import read_sealed_json, write_sealed_json
 from cobra_kit.images import memory_as_image_error
@@ -18,7 +18,7 @@ from cobra_kit.interfaces import PreparedImage, TokenShape
 from cobra_kit.model import CachedFeatures, VisionLanguageModel
 
 _REPORT_EVERY = 64
-_RECORD_BYTES = 1 << 30  # millions of images
+_MOST_BYTES = 256 << 20  # of what is remembered of a million images
 
 
 class Images(Protocol):
@@ -118,8 +118,15 @@ class LiveImages:
 
 def _remembered(file: Path) -> tuple[dict[str, TokenShape], dict[str, str]] | None:
     try:
-        record = read_sealed_json(file, _RECORD_BYTES, hint="Delete it; it is made again.")
+        record = read_sealed_json(file, min(file.stat().st_size, _MOST_BYTES))
         shapes = {name: shape_from_json(plain) for name, plain in record["shapes"].items()}
         return shapes, dict(record["unreadable"])
-    except (FileNotFoundError, DamagedFile, *NO_SHAPE):  # none, or damaged: looked at again
-        return None
+    except (FileNotFoundError, NotADirectoryError, DamagedFile, ValueError, KeyError, TypeError, AttributeError):
+        return None  # there is none, or it is damaged: the images are looked at again, and it is written anew
+    except (OSError, UnreadableFile) as error:
+        reason = getattr(error, "strerror", None) or str(getattr(error, "message", error))
+        raise CobraError(
+            f"cannot be read: {reason.removeprefix('cannot be read: ')}",
+            where=str(file),
+            hint="It must be a file that you may read; delete it and it is made again.",
+        ) from error

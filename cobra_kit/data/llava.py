@@ -17,13 +17,18 @@ from cobra_kit.data.image_folder import ImageFolder
 from cobra_kit.data.json_rows import decode_rows
 from cobra_kit.data.rejects import Rejects
 from cobra_kit.data.rows import Benchmark, FormerNames, HeldOutSplit, Split, TextForm, TrainingRow, used_images
-from cobra_kit.errors import DataError, TextError, first_line
+from cobra_kit.errors import DamagedFile, DataError, TextError, UnreadableFile, first_line
 from cobra_kit.events import Reporter, silent
-from cobra_kit.files import expanded
+from cobra_kit.files import expanded, read_small
+from cobra_kit.formatting import gibibytes
+from cobra_kit.machine import available_memory
 from cobra_kit.text.llava import parse_llava_row
 
 BENCHMARKS: tuple[str, ...] = ()
 """What the source can be asked for: it has rows for training only."""
+
+_PARSED = 4
+"""Bytes of memory that a byte of a file of rows takes at least while it is read."""
 
 
 class Params(BaseModel):
@@ -145,9 +150,22 @@ def _parse(content: bytes, file: Path) -> tuple[tuple[TrainingRow, ...], Rejects
 
 
 def _read(file: Path) -> bytes:
+    hint = "data.rows must name a file of rows."
     try:
-        return file.read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"the rows cannot be read: {error.strerror}", where=str(file), hint="data.rows must name a file of rows."
-        ) from error
+        size = file.stat().st_size
+        available = available_memory()
+        if file.is_file() and available is not None and size * _PARSED > available:
+            raise DataError(
+                f"holds {gibibytes(size)}, and reading it takes more memory than the {gibibytes(available)} available",
+                where=str(file),
+                hint="Split the rows into smaller files, or use a machine with more memory.",
+            )
+        return read_small(file, size)
+    except DamagedFile as error:
+        raise DataError(f"the rows cannot be read: {error.message}", where=str(file), hint=hint) from error
+    except UnreadableFile as error:
+        reason = error.message.removeprefix("cannot be read: ")
+        raise DataError(f"the rows cannot be read: {reason}", where=str(file), hint=hint) from error
+    except (OSError, ValueError) as error:  # not there; or a NUL, which no file has in its name
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"the rows cannot be read: {reason}", where=str(file), hint=hint) from error

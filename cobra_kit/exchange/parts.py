@@ -7,6 +7,7 @@ name, `plugin/component`.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,9 @@ def check_description(given: Mapping[str, Any], recipe: ResolvedRecipe, *, keys:
     if not differing:
         return
     lines = [f"{key}: {given[key]} in the checkpoint, {wanted[key]} in the recipe" for key in differing]
-    settings = [f"--set {_SETTINGS[key]}={value}" for key in differing if (value := _setting(key, given[key]))]
+    settings = [
+        f"--set {shlex.quote(f'{_SETTINGS[key]}={value}')}" for key in differing if (value := _setting(key, given[key]))
+    ]
     lines.append(
         f"To compose what the checkpoint has: {' '.join(settings)}" if settings else "Choose the recipe it belongs to."
     )

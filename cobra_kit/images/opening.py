@@ -7,6 +7,7 @@ import io
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -22,6 +23,15 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0
 _ORIENTATION = 0x0112  # the EXIF tag
 _WHITE = (255, 255, 255)
 _REPLACE = "Fetch the file again, or remove the row that names it."
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
+"""What is opened. Pillow knows forty more; some start other programs, most were never meant for a stranger's file."""
+
+_READ_WHOLE = ("WEBP", "AVIF")  # by their decoders, before the size is known
+_LARGE_FILE = 64 << 20
+_MOST_BYTES_PER_PIXEL = 8  # four channels of 16 bits, not packed
+_MOST_PIXELS = 2 * 89_478_485  # where Pillow stops by itself, unless somebody has lifted its limit
+_MOST_SCANNED = 20_000_000_000  # pixels times scans of a JPEG: an honest one has a dozen scans
 
 
 def open_image(source: ImageSource, *, name: str | None = None) -> Image.Image:
@@ -60,11 +70,14 @@ def read_image_file(path: str | Path) -> bytes:
 
 def _decode_bytes(content: bytes, name: str) -> Image.Image:
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            _check_work(image, content, name)
             return _decode(image, name)
     except UnidentifiedImageError as error:
         raise ImageError(
-            f"not an image in a format that Pillow reads; it begins with {content[:12]!r}", where=name, hint=_REPLACE
+            f"not an image in a format that is read ({', '.join(FORMATS)}); it begins with {content[:12]!r}",
+            where=name,
+            hint=_REPLACE,
         ) from error
     except (ImageError, MemoryError):
         raise
@@ -94,7 +107,7 @@ def _read(path: str, name: str) -> bytes:
                 raise ImageError(
                     f"the file has {gibibytes(status.st_size)}, more than any image", where=name, hint=_REPLACE
                 )
-            return file.read()
+            return _content(file, status.st_size, name)
     except FileNotFoundError as error:
         hint = "Check the image folder and the name in the row."
         raise ImageError("no such image file", where=name, hint=hint) from error
@@ -104,6 +117,48 @@ def _read(path: str, name: str) -> bytes:
         raise ImageError(f"cannot be read: {error.strerror}", where=name, hint=hint) from error
     except ValueError as error:  # a NUL, or characters that no file name has
         raise ImageError("no file can have this name", where=ascii(name), hint="Mend the row.") from error
+
+
+def _content(file: BinaryIO, size: int, name: str) -> bytes:
+    """Returns the bytes of a file; of a large one only if it is an image with so many pixels."""
+    if size > _LARGE_FILE:
+        try:
+            formats = [name for name in FORMATS if name not in _READ_WHOLE]
+            with Image.open(_Unclosed(file), formats=formats) as image:
+                most = _LARGE_FILE + _MOST_BYTES_PER_PIXEL * image.width * image.height
+        except UnidentifiedImageError as error:
+            text = "and does not begin as an image with so many pixels"
+            raise ImageError(f"the file has {gibibytes(size)} {text}", where=name, hint=_REPLACE) from error
+        except MemoryError:
+            raise
+        except Exception as error:  # Pillow's readers raise almost any type on damaged headers
+            raise _unreadable(error, name) from error
+        if size > most:
+            text = f"more than {image.height} x {image.width} pixels take"
+            raise ImageError(f"the file has {gibibytes(size)}, {text}", where=name, hint=_REPLACE)
+        file.seek(0)
+    content = file.read(size + 1)
+    if len(content) > size:  # a file of the system's, which says 0 and has no end
+        raise ImageError("the file is larger than it says", where=name, hint=_REPLACE)
+    return content
+
+
+class _Unclosed(io.BufferedReader):
+    """A file that stays open when Pillow is done with it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(io.FileIO(file.fileno(), "rb", closefd=False))
+
+
+def _check_work(image: Image.Image, content: bytes, name: str) -> None:
+    """Refuses an image of too many pixels, or a JPEG that goes over its pixels thousands of times."""
+    pixels = image.width * image.height
+    if Image.MAX_IMAGE_PIXELS is None and pixels > _MOST_PIXELS:
+        raise _unreadable(Image.DecompressionBombError(f"{pixels:,} pixels, over the limit of {_MOST_PIXELS:,}"), name)
+    if image.format in {"JPEG", "MPO"} and pixels * content.count(b"\xff\xda") > _MOST_SCANNED:
+        raise ImageError(
+            "the image would take too long to decode: it has thousands of scans", where=name, hint=_REPLACE
+        )
 
 
 def _decode(image: Image.Image, name: str) -> Image.Image:
@@ -152,7 +207,7 @@ def _unreadable(error: Exception, name: str) -> ImageError:
         return ImageError(
             f"the image is too large to decode safely: {error}",
             where=name,
-            hint="Scale it down first, or raise PIL.Image.MAX_IMAGE_PIXELS if you trust the file.",
+            hint="Scale it down first, or set PIL.Image.MAX_IMAGE_PIXELS to a larger number if you trust the file.",
         )
     text = str(error) or type(error).__name__
     if "truncated" in text.lower() or isinstance(error, EOFError):

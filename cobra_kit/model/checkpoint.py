@@ -1,21 +1,31 @@
 """A composed model on disk: `recipe.yaml`, `lock.json` and `model.safetensors` in one folder.
 
-The weights carry the hash of the recipe they belong to, so files of two models in one folder are noticed.
+The weights carry the hash of the recipe they belong to, so files of two models in one folder are noticed, those of the
+tokenizer's files where there are any, and one of themselves (see `weights.digests`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
-from cobra_kit.errors import WeightsError
-from cobra_kit.files import damage_as, read_utf8, write_json, write_text
+from cobra_kit.errors import DamagedFile, WeightsError
+from cobra_kit.files import (
+    bytes_digest,
+    damage_as,
+    file_digest,
+    parse_json,
+    read_small,
+    read_utf8,
+    write_json,
+    write_text,
+)
+from cobra_kit.files.reading import as_mapping
 from cobra_kit.model.building import allocate_parts, build_parts
 from cobra_kit.model.device import floating_dtype, usable_device
 from cobra_kit.model.placement import part_dtypes, place
@@ -34,6 +44,11 @@ Model = TypeVar("Model", bound="MultimodalModule")
 RECIPE, LOCK, WEIGHTS = "recipe.yaml", "lock.json", "model.safetensors"
 TOKENIZER = "tokenizer.json"
 """In exported folders: the tokenizer, of which a recipe says only where it was found."""
+
+_TOKENIZER_FILES = (TOKENIZER, "tokenizer_config.json")
+_MOST_TOKENIZER = 256 << 20
+_BESIDE = "files"
+"""Key in the weights' header: the digests of files in the folder that decide what the model reads, as JSON."""
 
 PACKAGED_TOKENIZER = "small"
 """What a backbone's `tokenizer` says for the one that comes with the toolkit (and what no such key means too)."""
@@ -61,7 +76,9 @@ def save_pretrained(
     text = recipe.to_yaml()
     write_text(folder / RECIPE, text)
     write_json(folder / LOCK, recipe.lock())
-    save_tensors(folder / WEIGHTS, own if tensors is None else tensors, metadata={"recipe_sha256": _digest(text)})
+    beside = {name: file_digest(folder / name).sha256 for name in _TOKENIZER_FILES if (folder / name).is_file()}
+    metadata = {"recipe_sha256": _digest(text)} | ({_BESIDE: json.dumps(beside, sort_keys=True)} if beside else {})
+    save_tensors(folder / WEIGHTS, own if tensors is None else tensors, metadata=metadata)
 
 
 def from_pretrained(
@@ -82,7 +99,7 @@ def from_pretrained(
     Raises:
         WeightsError: A file is missing or damaged, or the weights do not fit.
     """
-    missing = [name for name in (RECIPE, WEIGHTS) if not os.path.isfile(folder / name)]
+    missing = [name for name in (RECIPE, WEIGHTS) if not (folder / name).is_file()]
     if missing:
         raise WeightsError(
             f"{folder} is not a saved model: {' and '.join(missing)} not found",
@@ -92,7 +109,9 @@ def from_pretrained(
     dtype = None if dtype is None else floating_dtype(dtype)
     # The recipe is compared before anything is built: a wrong model costs as much to build as a right one.
     written_for = load_metadata(folder / WEIGHTS).get("recipe_sha256")
-    if written_for != _digest(_text(folder / RECIPE)):
+    with damage_as(WeightsError, "Save the model again into an empty folder."):
+        text = read_utf8(folder / RECIPE)
+    if written_for != _digest(text.replace("\r\n", "\n")):  # as git checks files out on Windows
         raise WeightsError(
             f"{folder / WEIGHTS} was not written for the {RECIPE} beside it",
             hint="The recipe was edited, or saving was interrupted. Save the model again into an empty folder.",
@@ -119,7 +138,11 @@ def resolved_here(folder: Path) -> ResolvedRecipe:
     """Returns the recipe of a saved model, resolved; a tokenizer that lies in the folder is the one that is used.
 
     So an exported model needs neither the path nor the hub repository that its recipe had the tokenizer from.
+
+    Raises:
+        WeightsError: A file of the tokenizer's is not the one that the weights were saved with.
     """
+    _check_beside(folder)
     recipe = load_recipe(folder / RECIPE)
     named = recipe.part("backbone").settings().get("tokenizer", PACKAGED_TOKENIZER)
     if named == PACKAGED_TOKENIZER or not (folder / TOKENIZER).is_file():
@@ -128,16 +151,34 @@ def resolved_here(folder: Path) -> ResolvedRecipe:
     return resolve(load_recipe(folder / RECIPE, overrides=[f"model.backbone.tokenizer={here}"]))
 
 
+def _check_beside(folder: Path) -> None:
+    """Checks the tokenizer's files, where the weights are there to say what they should be."""
+    weights = folder / WEIGHTS
+    if not weights.is_file():
+        return  # a folder of the processor's alone
+    remedy = "Fetch or export the folder again."
+    with damage_as(WeightsError, remedy):
+        digests = as_mapping(parse_json(load_metadata(weights).get(_BESIDE, "{}"), weights), weights)
+        for name in _TOKENIZER_FILES:
+            if name in digests:
+                content = _content(folder / name)
+                if content is None or bytes_digest(content).sha256 != digests[name]:
+                    problem = "is missing" if content is None else "is not what the model was saved with"
+                    raise DamagedFile(folder / name, f"{problem}: {weights.name} names its digest", remedy)
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return read_small(path, min(path.stat().st_size, _MOST_TOKENIZER))
+    except FileNotFoundError:
+        return None
+
+
 def _take_dtypes(model: MultimodalModule, tensors: Mapping[str, torch.Tensor]) -> None:
     """Gives the model's tensors the floating-point types that they were saved in."""
     for name, tensor in model.state_dict(keep_vars=True).items():
         if name in tensors and tensor.is_floating_point():
             tensor.data = tensor.data.to(tensors[name].dtype)
-
-
-def _text(file: Path) -> str:
-    with damage_as(WeightsError, "Save the model again into an empty folder."):
-        return read_utf8(file).replace("\r\n", "\n")
 
 
 def _digest(text: str) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from cobra_kit.arguments import file_path
 from cobra_kit.errors import TextError, WeightsError
 from cobra_kit.files import damage_as, read_mapping
+from cobra_kit.names import download_command
 from cobra_kit.text.tokenizer import END_OF_TEXT, BpeTokenizer
 
 if TYPE_CHECKING:  # interfaces imports torch
@@ -127,7 +128,8 @@ def _from_hub(repository: str, weights: str, where: str) -> Path:
         raise TextError(
             f"no tokenizer: {beside}{error.message}",
             where=where,
-            hint=f"Without the hub: fetch it elsewhere (hf download {repository} {TOKENIZER_FILE} --local-dir {name}), "
+            hint="Without the hub: fetch it elsewhere "
+            f"({download_command(repository, TOKENIZER_FILE, '--local-dir', name)}), "
             f"copy it here and name it in the recipe (tokenizer: PATH/{TOKENIZER_FILE}), or put it beside the weights; "
             "or set HF_HOME to a cache that has it.",
         ) from error

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
+import stat
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
@@ -17,9 +18,21 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from cobra_kit.arguments import file_path
-from cobra_kit.errors import SHORTAGE_HINT, WeightsError, first_line, is_out_of_memory, is_shortage
+from cobra_kit.errors import (
+    SHORTAGE_HINT,
+    DamagedFile,
+    UnreadableFile,
+    WeightsError,
+    first_line,
+    is_out_of_memory,
+    is_shortage,
+)
+from cobra_kit.files import parse_json, read_mapping
+from cobra_kit.weights.digests import DIGEST, is_intact
 from cobra_kit.weights.listing import listed
 from cobra_kit.weights.memory import check_memory
+from cobra_kit.weights.pickles import OversizedError
+from cobra_kit.weights.pytorch_files import describe
 from cobra_kit.weights.sections import split_sections
 
 FILE_NAMES = (
@@ -38,6 +51,9 @@ TIED = "cobra_kit.tied"
 _log = logging.getLogger("cobra_kit.weights")
 
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt")
+_MOST_HEADER = 32 << 20
+_MOST_INDEX = 32 << 20
+_REMEDY = "Fetch or write the file again."
 
 
 class DamagedWeightsError(WeightsError):
@@ -86,15 +102,15 @@ def read_checkpoint(path: str | Path) -> CheckpointTensors:
 
 
 def load_metadata(path: str | Path) -> dict[str, str]:
-    """Returns the strings in the header of a safetensors file.
+    """Returns the strings in the header of a safetensors file, but for its digest, which `load_tensors` checks.
 
     Raises:
         WeightsError: The file is missing, damaged, or no safetensors file.
     """
     file = file_path(path, "path")
     try:
-        with safetensors.safe_open(file, "pt") as opened:
-            return dict(opened.metadata() or {})
+        _check_header(file)
+        return {key: value for key, value in _metadata(file).items() if key != DIGEST}
     except (OSError, MemoryError) as error:
         raise _unreadable(file, error) from error
     except safetensors.SafetensorError as error:
@@ -138,33 +154,99 @@ def _unreadable(path: Path, error: BaseException) -> WeightsError:
     return WeightsError(f"cannot be read: {reason}", where=str(path), hint=hint)
 
 
-def _damaged(path: Path, reason: object) -> WeightsError:
+def _damaged(path: Path, reason: object, hint: str = _REMEDY) -> WeightsError:
     size = path.stat().st_size
     return DamagedWeightsError(
         f"the checkpoint is truncated or damaged ({size:,} bytes): {reason}",
         where=str(path),
-        hint="Fetch or write the file again.",
+        hint=hint,
     )
+
+
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except DamagedFile as error:
+        raise _damaged(path, error.message) from error
+    except UnreadableFile as error:
+        raise WeightsError(error.message, where=str(path), hint=error.hint) from error
+
+
+def _check_regular(path: Path) -> int:
+    """Returns the size of a file that can be opened without waiting, as a pipe or a device cannot.
+
+    Raises:
+        WeightsError: It is no regular file, or not there.
+    """
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"cannot be read: {getattr(error, 'strerror', error)}", where=str(path)) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise WeightsError(
+            "is a folder, a pipe or a device, not a file", where=str(path), hint="Name the file with the weights."
+        )
+    return status.st_size
+
+
+def _check_header(path: Path) -> None:
+    """Refuses a safetensors file whose header is longer than any, before it is read."""
+    size = _check_regular(path)
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if min(length, size) > _MOST_HEADER:
+        raise _damaged(path, f"its header says that it has {length:,} bytes")
 
 
 def _load_safetensors(path: Path) -> dict[str, Tensor]:
     try:
+        _check_header(path)
         tensors = load_file(path)
-        tied: dict[str, str] = json.loads(load_metadata(path).get(TIED, "{}"))
-        return tensors | {alias: tensors[name] for alias, name in tied.items()}
+        metadata = _metadata(path)
+        # Behind the library's own checks of the header, which the digest is found in.
+        if DIGEST in metadata and not is_intact(path):
+            raise _damaged(
+                path,
+                "its content is not what was written: the digest differs",
+                f"{_REMEDY} Where a program changed it on purpose, it must leave {DIGEST} out of the header.",
+            )
+        return tensors | {alias: tensors[name] for alias, name in _tied(path, metadata, tensors).items()}
     except (OSError, MemoryError) as error:
         raise _unreadable(path, error) from error
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
         raise _damaged(path, error) from error
 
 
+def _metadata(path: Path) -> dict[str, str]:
+    with safetensors.safe_open(path, "pt") as opened:
+        return dict(opened.metadata() or {})
+
+
+def _tied(path: Path, metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Returns which further names are the same as which stored one."""
+    with _damage(path):
+        tied = parse_json(metadata.get(TIED, "{}"), path)
+    right = isinstance(tied, dict) and all(isinstance(name, str) and name in tensors for name in tied.values())
+    if not right or not tied.keys().isdisjoint(tensors):
+        raise _damaged(path, f"{TIED} in its header does not fit its tensors")
+    return dict(tied)
+
+
 def _load_pickle(path: Path) -> CheckpointTensors:
-    # Mapped, as safetensors files are: what nobody looks at (a text tower) is never read. The older form cannot be.
-    mapped = zipfile.is_zipfile(path)
-    if not mapped:
-        check_memory(path.stat().st_size, where=str(path))
+    size = _check_regular(path)
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        described = describe(path)
+        # Mapped, as safetensors files are: what nobody looks at (an optimiser) is never read. The older form cannot be.
+        if not described.is_zip:
+            check_memory(size, where=str(path))
+        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=described.is_zip)
+    except OversizedError as error:
+        raise _damaged(path, error.message) from error
+    except zipfile.BadZipFile as error:
+        raise _damaged(path, error) from error
+    except WeightsError:
+        raise
     except UnpicklingError as error:
         if "global" in str(error).lower():
             raise _refused(path, error) from error
@@ -181,6 +263,8 @@ def _load_pickle(path: Path) -> CheckpointTensors:
     if not weights:
         beside = f" beside {listed(sorted(left_out))}" if left_out else ""
         raise WeightsError(f"holds no named tensors but a {type(loaded).__name__}{beside}", where=str(path))
+    if damaged := described.damaged_records(left_out):
+        raise _damaged(path, f"not what was written, their checksums differ: {listed(damaged)}")
     return CheckpointTensors(weights, left_out)
 
 
@@ -195,16 +279,13 @@ def _refused(path: Path, error: UnpicklingError) -> WeightsError:
 
 
 def _load_shards(index: Path) -> CheckpointTensors:
-    try:
-        places: dict[str, str] = json.loads(index.read_text("utf-8"))["weight_map"]
-        files = sorted(set(places.values()))
-        outside = [file for file in files if Path(file).name != file]
-    except (OSError, MemoryError) as error:
-        raise _unreadable(index, error) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _damaged(index, f"no weight_map in it ({error})") from error
+    places = _places(index)
+    files = sorted(set(places.values()))
+    outside = [file for file in files if Path(file).name != file]
     if outside:
-        raise WeightsError(f"a shard lies outside the folder: {listed(outside)}", where=str(index))
+        raise WeightsError(f"a shard lies outside the folder: {listed(outside)}", where=str(index), hint=_REMEDY)
+    if others := [file for file in files if file.endswith(".index.json")]:
+        raise _damaged(index, f"names an index as a shard: {listed(others)}")
     absent = [file for file in files if not (index.parent / file).is_file()]
     if absent:
         hint = "Fetch the missing files into the same folder."
@@ -215,9 +296,21 @@ def _load_shards(index: Path) -> CheckpointTensors:
     left_out: dict[str, int] = {}
     for file in files:
         shard = _load_file(index.parent / file)
+        elsewhere = sorted(name for name in shard.weights if places.get(name, file) != file)
+        if elsewhere:
+            raise _damaged(index, f"it says that other shards than {file} hold {listed(elsewhere)}")
         tensors |= shard.weights
         left_out |= shard.left_out
     lost = sorted(set(places) - set(tensors))
     if lost:
         raise _damaged(index, f"no shard holds {listed(lost)}")
     return CheckpointTensors(tensors, left_out)
+
+
+def _places(index: Path) -> dict[str, str]:
+    """Returns which file of a folder holds which tensor, as an index says."""
+    with _damage(index):
+        places = read_mapping(index, _MOST_INDEX).get("weight_map")
+    if not isinstance(places, dict) or not all(isinstance(file, str) for file in places.values()):
+        raise _damaged(index, "no weight_map in it")
+    return places

@@ -14,6 +14,7 @@ from cobra_kit.arguments import file_path, instance, valid_text
 from cobra_kit.errors import CobraError, WeightsError
 from cobra_kit.files import atomic_write
 from cobra_kit.weights.checks import check_tensors
+from cobra_kit.weights.digests import DIGEST, NO_DIGEST, write_digest
 from cobra_kit.weights.reading import TIED
 
 
@@ -21,7 +22,8 @@ def save_tensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapp
     """Writes tensors as safetensors: beside `path` first, flushed to the disk, then renamed.
 
     Tied tensors are stored once, under the first of their names; `load_tensors` gives them back under all. Equal
-    tensors and metadata give equal bytes, in whatever order they come.
+    tensors and metadata give equal bytes, in whatever order they come. The header carries a digest of the whole file,
+    which `load_tensors` checks.
 
     Args:
         path: The file; its folder must exist. What stood there stays whole if writing fails.
@@ -39,13 +41,14 @@ def save_tensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapp
     if any(tensor.is_meta for tensor in tensors.values()):
         raise WeightsError("tensors on the meta device have no values to write", where=str(path))
     stored, tied = _split_tied(tensors)
-    header = {"format": "pt", **(metadata or {})}
+    header = {"format": "pt", **(metadata or {}), DIGEST: NO_DIGEST}
     if tied:
         header[TIED] = json.dumps(tied, sort_keys=True)
     try:
         with atomic_write(path) as temporary:
             save_file(stored, temporary, header)
             _sort_header(temporary)
+            write_digest(temporary)
     except safetensors.SafetensorError as error:
         hint = "Check the free space and the permissions of its folder; an older file there is untouched."
         raise WeightsError(f"cannot write: {error}", where=str(path), hint=hint) from error

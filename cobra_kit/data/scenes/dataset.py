@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from functools import cached_property
 from pathlib import Path
@@ -13,17 +14,18 @@ from PIL import Image
 
 from cobra_kit.data.scenes.benchmark_prompts import Benchmark
 from cobra_kit.data.scenes.cache import cache_key
-from cobra_kit.data.scenes.damage import as_slices, damage_named, read_world_json, read_world_lines
+from cobra_kit.data.scenes.damage import as_slices, damage_named
+from cobra_kit.data.scenes.digests import WorldFiles
 from cobra_kit.data.scenes.generation import MANIFEST, Progress, generate, identity, is_whole
 from cobra_kit.data.scenes.held_out import BENCHMARKS
-from cobra_kit.data.scenes.images import IMAGES_FILE, open_images
 from cobra_kit.data.scenes.layout import Scene
 from cobra_kit.data.scenes.names import image_name, parse_name
 from cobra_kit.data.scenes.params import SceneParams
 from cobra_kit.data.scenes.vocabulary import Split
 from cobra_kit.data.scenes.write import ROWS_FILE, SCENES_FILE, SLICES_FILE
+from cobra_kit.data.sections import SectionCheck
 from cobra_kit.errors import CobraError, ImageError, UnreadableFile
-from cobra_kit.files import read_mapping, user_cache
+from cobra_kit.files import read_sealed_json, user_cache, without_seal
 
 
 def scenes_dataset(
@@ -65,39 +67,45 @@ class SceneDataset:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            self.manifest = read_mapping(folder / MANIFEST)
+            self.manifest = without_seal(read_sealed_json(folder / MANIFEST))
             self.params = SceneParams.checked(**self.manifest["params"])
-        except (OSError, UnreadableFile, KeyError, TypeError) as error:
-            reason = error.message if isinstance(error, UnreadableFile) else error
+            self._files = WorldFiles(folder, self.manifest)
+        except (OSError, UnreadableFile, ValueError, KeyError, TypeError) as error:
+            reason = error.message if isinstance(error, UnreadableFile) else str(error)
             raise CobraError(
                 f"no finished scenes here ({reason})",
                 where=str(folder),
                 hint="Make them: cobra-kit data scenes --out FOLDER",
             ) from error
-        self._pixels: dict[Split, NDArray[np.uint8]] = {}
+        self._pixels: dict[Split, tuple[NDArray[np.uint8], SectionCheck]] = {}
 
     def pixels(self, split: Split) -> NDArray[np.uint8]:
         """Returns `[n 64 64 3]` uint8, a read-only memory map.
 
         Raises:
             CobraError: The split is empty.
+            DataError: The images are not what was drawn.
         """
-        if split not in self._pixels:
-            with damage_named(self._split(split) / IMAGES_FILE, self.folder):
-                self._pixels[split] = open_images(self._split(split), self.params.size(split))
-        return self._pixels[split]
+        pixels, sections = self._opened(split)
+        if not sections.check_all():
+            raise self._files.damaged_images(self._split(split))
+        return pixels
 
     def array(self, name: str) -> NDArray[np.uint8]:
         """Returns the image with this name, `[64 64 3]` uint8, a view of the memory map.
 
         Raises:
             ImageError: There is no such image.
+            DataError: The images around it are not what was drawn.
         """
         split, index = parse_name(name)
         if index >= self.params.size(split):
             raise ImageError(f"{name}: the split has {self.params.size(split)} pictures", where=str(self.folder))
-        pixels: NDArray[np.uint8] = self.pixels(split)[index]
-        return pixels
+        pixels, sections = self._opened(split)
+        if not sections.check(index):
+            raise self._files.damaged_images(self._split(split))
+        image: NDArray[np.uint8] = pixels[index]
+        return image
 
     def image(self, name: str) -> Image.Image:
         """Returns the image with this name as a Pillow RGB image.
@@ -114,8 +122,12 @@ class SceneDataset:
             CobraError: The split is empty.
         """
         path = self._split(split) / SCENES_FILE
+        lines = self._files.text(path).splitlines()
         with damage_named(path, self.folder):
-            return [Scene.from_json(value) for value in read_world_lines(path)]
+            scenes = [Scene.from_json(json.loads(line)) for line in lines]
+            if len(scenes) != self.params.size(split):
+                raise ValueError(f"it holds {len(scenes)} scenes of {self.params.size(split)} images")
+            return scenes
 
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
@@ -124,7 +136,7 @@ class SceneDataset:
         Raises:
             CobraError: The train split is empty.
         """
-        rows: list[dict[str, Any]] = self._read(self._split("train") / ROWS_FILE)
+        rows: list[dict[str, Any]] = self._files.json(self._split("train") / ROWS_FILE)
         return rows
 
     @cached_property
@@ -149,6 +161,15 @@ class SceneDataset:
                 "annotations": folder / "vqav2_annotations.json",
             }
         return {"questions": folder / (f"{name}.jsonl" if name == "vsr" else f"{name}.json")}
+
+    def benchmark_texts(self, split: Split, name: Benchmark) -> dict[str, str]:
+        """Returns what the files of `benchmark` hold.
+
+        Raises:
+            CobraError: As `benchmark` does.
+            DataError: A file is not what was written.
+        """
+        return {key: self._files.text(path) for key, path in self.benchmark(split, name).items()}
 
     def question_slices(self, split: Split) -> dict[Benchmark, list[str]]:
         """Returns per benchmark the slice ("color/1") of each question, in file order.
@@ -181,11 +202,12 @@ class SceneDataset:
     def _slices(self, split: Split) -> dict[Any, list[str]]:
         path = self._split(split) / SLICES_FILE
         with damage_named(path, self.folder):
-            return as_slices(read_world_json(path))
+            return as_slices(self._files.json(path))
 
-    def _read(self, path: Path) -> Any:
-        with damage_named(path, self.folder):
-            return read_world_json(path)
+    def _opened(self, split: Split) -> tuple[NDArray[np.uint8], SectionCheck]:
+        if split not in self._pixels:
+            self._pixels[split] = self._files.images(self._split(split), self.params.size(split))
+        return self._pixels[split]
 
     def _split(self, split: Split) -> Path:
         if split not in self.splits:

@@ -9,6 +9,7 @@ from typing import Any
 
 import PIL
 
+from cobra_kit.data.scenes.digests import FILES, world_digests
 from cobra_kit.data.scenes.drawing_pool import DrawingPool, default_workers, drawing_failed
 from cobra_kit.data.scenes.glyphs import freetype_version
 from cobra_kit.data.scenes.images import allocate
@@ -20,7 +21,7 @@ from cobra_kit.data.scenes.vocabulary import SPLITS, Split
 from cobra_kit.data.scenes.worker import work
 from cobra_kit.data.scenes.write import write_held_out, write_json, write_labels, write_train
 from cobra_kit.errors import CobraError, UnreadableFile
-from cobra_kit.files import contents, folder_beside, put_folder, read_mapping, remove_leftovers
+from cobra_kit.files import contents, folder_beside, put_folder, read_sealed_json, remove_leftovers, seal
 
 GENERATOR_VERSION = 1
 """Counts up with every change that changes an image, a question or a text."""
@@ -69,7 +70,8 @@ def generate(
         remove_leftovers(folder, _PARTIAL, unchanged_seconds=_STALE_SECONDS)
         with folder_beside(folder, _PARTIAL) as partial:
             counts = _fill(partial, params, progress, workers)
-            write_json(partial / MANIFEST, {**manifest, "questions": counts})
+            digests = world_digests(partial)
+            write_json(partial / MANIFEST, seal({**manifest, "questions": counts, FILES: digests}))
             _move(partial, folder)
     except OSError as error:
         # Somebody else may have finished the same world first; theirs is as good as ours.
@@ -90,7 +92,7 @@ def _move(partial: Path, folder: Path) -> None:
 def is_whole(folder: Path, manifest: dict[str, Any]) -> bool:
     """Says whether the folder holds the finished world with this identity."""
     try:
-        written = read_mapping(folder / MANIFEST)
+        written = read_sealed_json(folder / MANIFEST)
     except (OSError, UnreadableFile):
         return False
     return {key: written.get(key) for key in manifest} == manifest

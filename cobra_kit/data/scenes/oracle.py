@@ -9,16 +9,16 @@ answers: a split vote gives something to wrong answers.
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 from cobra_kit.data.scenes.annotators import agreement
 from cobra_kit.data.scenes.benchmark_prompts import Benchmark, prompt, reply
-from cobra_kit.data.scenes.damage import damage_named, read_world_json, read_world_lines
+from cobra_kit.data.scenes.damage import damage_named
 from cobra_kit.data.scenes.dataset import SceneDataset
 from cobra_kit.data.scenes.held_out import BENCHMARKS
 from cobra_kit.data.scenes.vocabulary import IMAGE, Split
@@ -118,28 +118,28 @@ def _bounds(benchmark: Benchmark, asked: Sequence[_Asked], oracle: TextOracle) -
 
 
 def _asked(dataset: SceneDataset, split: Split, benchmark: Benchmark) -> list[_Asked]:
-    files = dataset.benchmark(split, benchmark)
+    texts = dataset.benchmark_texts(split, benchmark)
     slices = dataset.question_slices(split)
-    with damage_named(files["questions"], dataset.folder):
+    with damage_named(dataset.benchmark(split, benchmark)["questions"], dataset.folder):
         return [
             _Asked(prompt(benchmark, question, dataset.params.prompts), name, *scoring)
-            for (question, scoring), name in zip(_scored(files, benchmark), slices[benchmark], strict=True)
+            for (question, scoring), name in zip(_scored(texts, benchmark), slices[benchmark], strict=True)
         ]
 
 
-def _scored(files: Mapping[str, Path], benchmark: Benchmark) -> list[tuple[str, _Scoring]]:
+def _scored(texts: Mapping[str, str], benchmark: Benchmark) -> list[tuple[str, _Scoring]]:
     """Returns the questions of a benchmark's files, and how an answer is scored."""
+    text = texts["questions"]
     if benchmark == "vqav2":
-        annotations = read_world_json(files["annotations"])["annotations"]
+        annotations = json.loads(texts["annotations"])["annotations"]
         votes = [[item["answer"] for item in row["answers"]] for row in annotations]
-        rows = zip(read_world_json(files["questions"])["questions"], votes, strict=True)
-        return [(row["question"], _votes(benchmark, answers)) for row, answers in rows]
+        rows = [(row["question"], answers) for row, answers in zip(json.loads(text)["questions"], votes, strict=True)]
+        return [(question, _votes(benchmark, answers)) for question, answers in rows]
     if benchmark == "textvqa":
-        rows = read_world_json(files["questions"])["data"]
-        return [(row["question"], _votes(benchmark, row["answers"])) for row in rows]
+        return [(row["question"], _votes(benchmark, row["answers"])) for row in json.loads(text)["data"]]
     if benchmark == "refcoco":
-        return [(row["sents"], _hits(row["bbox"])) for row in read_world_json(files["questions"])]
-    lines = read_world_lines(files["questions"])
+        return [(row["sents"], _hits(row["bbox"])) for row in json.loads(text)]
+    lines = [json.loads(line) for line in text.splitlines()]
     if benchmark == "vsr":
         return [(row["caption"], _equals(benchmark, "true" if row["label"] else "false")) for row in lines]
     return [(row["text"], _equals(benchmark, row["label"])) for row in lines]

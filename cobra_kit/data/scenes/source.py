@@ -6,10 +6,10 @@ form they have. Presence and spatial statements are answered by the first token'
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -20,7 +20,7 @@ from cobra_kit.data.scenes.benchmark_prompts import Benchmark as Form
 from cobra_kit.data.scenes.benchmark_prompts import prompt, reply
 from cobra_kit.data.scenes.cache import cache_key
 from cobra_kit.data.scenes.captions import caption
-from cobra_kit.data.scenes.damage import damage_named, read_world_json, read_world_lines
+from cobra_kit.data.scenes.damage import damage_named
 from cobra_kit.data.scenes.dataset import SceneDataset, scenes_dataset
 from cobra_kit.data.scenes.names import image_name
 from cobra_kit.data.scenes.oracle import ScoreBounds, reach
@@ -195,10 +195,10 @@ class ScenesSource(FormerNames):
         )
 
     def _items(self, split: HeldOutSplit, form: Form, group: str, choices: tuple[str, ...]) -> Iterator[_Item]:
-        files = self.dataset.benchmark(split, form)
+        texts = self.dataset.benchmark_texts(split, form)
         slices = self.dataset.question_slices(split)
-        with damage_named(files["questions"], self.dataset.folder):
-            for (number, image, text, annotation), part in zip(_READERS[form](files, split), slices[form], strict=True):
+        with damage_named(self.dataset.benchmark(split, form)["questions"], self.dataset.folder):
+            for (number, image, text, annotation), part in zip(_READERS[form](texts, split), slices[form], strict=True):
                 wording = prompt(form, text, self.dataset.params.prompts)
                 question = Question(f"{group}/{number}" if group else str(number), image, wording, choices)
                 yield _Item(question, annotation, group, part)
@@ -251,30 +251,30 @@ _Read = tuple[int, str, str, dict[str, Any]]
 """Number, image, text and annotation of a question."""
 
 
-def _vqav2(files: Mapping[str, Path], split: HeldOutSplit) -> Iterator[_Read]:
-    annotations = read_world_json(files["annotations"])["annotations"]
-    for row, annotated in zip(read_world_json(files["questions"])["questions"], annotations, strict=True):
+def _vqav2(texts: Mapping[str, str], split: HeldOutSplit) -> Iterator[_Read]:
+    annotations = json.loads(texts["annotations"])["annotations"]
+    for row, annotated in zip(json.loads(texts["questions"])["questions"], annotations, strict=True):
         answers = tuple(item["answer"] for item in annotated["answers"])
         yield row["question_id"], image_name(split, row["image_id"]), row["question"], {"answers": answers}
 
 
-def _pope(files: Mapping[str, Path], split: HeldOutSplit) -> Iterator[_Read]:
-    for row in read_world_lines(files["questions"]):
+def _pope(texts: Mapping[str, str], split: HeldOutSplit) -> Iterator[_Read]:
+    for row in map(json.loads, texts["questions"].splitlines()):
         yield row["question_id"], row["image"], row["text"], {"answers": (reply("pope_random", row["label"]),)}
 
 
-def _vsr(files: Mapping[str, Path], split: HeldOutSplit) -> Iterator[_Read]:
-    for number, row in enumerate(read_world_lines(files["questions"])):
+def _vsr(texts: Mapping[str, str], split: HeldOutSplit) -> Iterator[_Read]:
+    for number, row in enumerate(map(json.loads, texts["questions"].splitlines())):
         yield number, row["image"], row["caption"], {"answers": ("True" if row["label"] else "False",)}
 
 
-def _textvqa(files: Mapping[str, Path], split: HeldOutSplit) -> Iterator[_Read]:
-    for row in read_world_json(files["questions"])["data"]:
+def _textvqa(texts: Mapping[str, str], split: HeldOutSplit) -> Iterator[_Read]:
+    for row in json.loads(texts["questions"])["data"]:
         yield row["question_id"], f"{row['image_id']}.png", row["question"], {"answers": tuple(row["answers"])}
 
 
-def _refcoco(files: Mapping[str, Path], split: HeldOutSplit) -> Iterator[_Read]:
-    for number, row in enumerate(read_world_json(files["questions"])):
+def _refcoco(texts: Mapping[str, str], split: HeldOutSplit) -> Iterator[_Read]:
+    for number, row in enumerate(json.loads(texts["questions"])):
         image = f"{row['img_id'].rpartition('_')[0]}.png"
         size = (row.get("width", IMAGE), row.get("height", IMAGE))
         yield number, image, row["sents"], {"box": tuple(row["bbox"]), "image_size": size}

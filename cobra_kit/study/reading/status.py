@@ -15,7 +15,7 @@ from cobra_kit.study.reading.stored_files import read_metrics
 from cobra_kit.study.reading.stored_study import read_study
 from cobra_kit.study.reading.stored_trials import stored_trials
 from cobra_kit.study.trial_attributes import NOT_EVALUATED, REPEATS, RUN
-from cobra_kit.trials import ERROR, INFEASIBLE, NAME, REASON
+from cobra_kit.trials import ERROR, INFEASIBLE, NAME, REASON, trial_name
 from cobra_kit.trials.lease import read_lease
 
 if TYPE_CHECKING:
@@ -138,7 +138,8 @@ def read_status(study: Study, folder: Path, name: str) -> StudyStatus:
         folder: Its folder.
         name: Its name.
     """
-    latest = {trial.user_attrs[NAME]: trial for trial in study.get_trials(deepcopy=False) if NAME in trial.user_attrs}
+    ours = [trial for trial in study.get_trials(deepcopy=False) if NAME in trial.user_attrs]
+    latest = {trial_name(trial, folder): trial for trial in ours}
     trials = [_status(trial, folder) for trial in sorted(latest.values(), key=lambda trial: trial.number)]
     return StudyStatus(
         study=name,
@@ -158,10 +159,11 @@ def state_of(trial: FrozenTrial) -> State:
 
 
 def _status(trial: FrozenTrial, folder: Path) -> TrialStatus:
-    name, state = str(trial.user_attrs[NAME]), state_of(trial)
+    name, state = trial_name(trial, folder), state_of(trial)
     running = state == RUNNING
     lease = read_lease(trial.user_attrs) if running else None
-    line = _last_step(folder / "runs" / str(trial.user_attrs.get(RUN, name))) if running else {}
+    run = trial_name(trial, folder, RUN) if RUN in trial.user_attrs else name
+    line = _last_step(folder / "runs" / run) if running else {}
     step, steps, seconds = line.get("step"), line.get("steps"), line.get("seconds")
     end = trial.datetime_complete or (datetime.now() if running else None)
     return TrialStatus(

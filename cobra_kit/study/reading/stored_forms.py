@@ -8,15 +8,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from cobra_kit.errors import DamagedFile
+from cobra_kit.names import name_problem
 from cobra_kit.recipe.schema import ArmName
 
 MOST_RUNS = 1_000_000
 """Runs that a study may name; nobody trains more, and listing them takes memory."""
 
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+def _name(text: str) -> str:
+    if (wrong := name_problem(text)) is not None:
+        raise ValueError(f"expected a name, and this one {wrong}")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name)]
 Arm = Annotated[ArmName, Field(max_length=200)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
@@ -75,7 +83,7 @@ class ScoreForm(Form):
 class SummaryForm(Form):
     """`scores.json`: per condition and benchmark one entry."""
 
-    __pydantic_extra__: dict[str, dict[str, ScoreForm]] = Field(init=False)
+    __pydantic_extra__: dict[str, dict[Name, ScoreForm]] = Field(init=False)
 
 
 class TrainingForm(Form):

@@ -219,10 +219,6 @@ def list_studies(root: Path) -> list[StoredStudy]:
     return studies
 
 
-def _is_run(path: Path) -> bool:
-    return path.parent.name == "runs" and (path.parent.parent / MANIFEST).is_file()
-
-
 def _hint(path: Path) -> str:
     if _is_run(path):
         return f"This is a run. Its study is {path.parent.parent}"

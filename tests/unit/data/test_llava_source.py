@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from PIL import Image
@@ -119,3 +120,29 @@ def test_rows_without_an_image_serve_the_stage_of_conversations(write):
         source.text_rows("passages")
     with pytest.raises(DataError, match="every row has a picture"):
         open_source(write([row(1)])).text_rows("conversations")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_rows_that_are_no_file_are_not_waited_for(tmp_path, write, kind):
+    params = write([row(1)])
+    place = tmp_path / "odd"
+    make = {"pipe": os.mkfifo, "device": lambda path: path.symlink_to("/dev/zero"), "folder": os.mkdir}[kind]
+    make(place)
+    with pytest.raises(DataError, match=rf"odd: the rows cannot be read: is a .*{kind}.*\n +data.rows must name"):
+        open_source(params.model_copy(update={"rows": place}))
+
+
+def test_rows_larger_than_memory_are_refused_unread(tmp_path, write):
+    params = write([row(1)])
+    with (tmp_path / "giant.json").open("wb") as file:
+        file.truncate(1 << 42)  # sparse
+    with pytest.raises(DataError, match=r"giant.json: holds 4,096.0 GiB, and reading it takes more memory"):
+        open_source(params.model_copy(update={"rows": tmp_path / "giant.json"}))
+
+
+def test_an_image_that_is_a_pipe_is_an_image_error(tmp_path, write):
+    source = open_source(write([row(1), row(2, image="b.png")]))
+    os.mkfifo(tmp_path / "images" / "b.png")
+    assert source.fingerprint
+    with pytest.raises(ImageError, match="a pipe or a device"):
+        source.image("b.png")

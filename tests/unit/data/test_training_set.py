@@ -85,3 +85,28 @@ def test_the_first_look_at_live_images_is_remembered(model, source, tmp_path):
     again = LiveImages(model, source, names, tmp_path)
     assert len(source.decoded) == seen
     assert [again.shape(name) for name in names] == [first.shape(name) for name in names]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content.replace(b'"unreadable": {}', b'"unreadable": {"p1.png": "gone"}'),
+        lambda content: content.replace(b"2", b"1"),
+        lambda content: b"",
+        lambda content: b"[" * 100_000,
+        lambda content: bytes(len(content)),
+    ],
+)
+def test_images_are_looked_at_again_where_the_record_of_it_is_damaged(model, tmp_path, damage):
+    source = ToySource(6)
+    names = source.image_ids("train")
+    first = LiveImages(model, source, names, tmp_path)
+    (record,) = tmp_path.glob("pictures-*.json")
+    content, seen = record.read_bytes(), len(source.decoded)
+    assert damage(content) != content
+    record.write_bytes(damage(content))
+    again = LiveImages(model, source, names, tmp_path)
+    assert len(source.decoded) == seen + 6
+    assert again.unreadable == {}
+    assert all(again.shape(name) == first.shape(name) for name in names)
+    assert record.read_bytes() == content

@@ -9,6 +9,7 @@ import torch
 
 from cobra_kit.errors import CobraError, WeightsError
 from cobra_kit.model import VisionLanguageModel, compose
+from cobra_kit.weights import load_metadata
 
 
 def test_round_trip(model, image, tmp_path):
@@ -57,10 +58,7 @@ def test_missing_and_extra_tensors_are_all_named(model, tmp_path):
 
     model.save_pretrained(tmp_path)
     weights = tmp_path / "model.safetensors"
-    from safetensors import safe_open
-
-    with safe_open(weights, "pt") as opened:
-        metadata = opened.metadata()
+    metadata = load_metadata(weights)  # without the digest, which would no longer be right
     tensors = load_file(weights)
     del tensors["projector.linear.bias"]
     tensors["projector.linear.scale"] = torch.ones(1)
@@ -76,3 +74,27 @@ def test_a_model_built_by_hand_cannot_be_saved(model, tmp_path):
     model.recipe = None
     with pytest.raises(CobraError, match="has no recipe"):
         model.save_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["flipped", "swapped"])
+def test_weights_that_changed_after_they_were_saved(model, tmp_path, damage):
+    model.save_pretrained(tmp_path)
+    weights = tmp_path / "model.safetensors"
+    content = weights.read_bytes()
+    if damage == "flipped":
+        weights.write_bytes(content[:-30] + bytes([content[-30] ^ 16]) + content[-29:])
+    else:
+        names = [b"projector.linear.weight", b"projector.linear.weighz"]
+        weights.write_bytes(content.replace(*names))
+    with pytest.raises(WeightsError, match=r"model\.safetensors: the checkpoint is .*damaged .*digest differs"):
+        VisionLanguageModel.from_pretrained(tmp_path)
+    model.save_pretrained(tmp_path)
+    assert VisionLanguageModel.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"\0" * 99, b"\xff\xfe", b"a: [" * 10_000])
+def test_a_recipe_that_is_damaged(model, tmp_path, content):
+    model.save_pretrained(tmp_path)
+    (tmp_path / "recipe.yaml").write_bytes(content)
+    with pytest.raises(WeightsError, match=r"recipe\.yaml[\s\S]*Save the model again into an empty folder"):
+        VisionLanguageModel.from_pretrained(tmp_path)

@@ -151,7 +151,10 @@ class TestBadCheckpoints:
         def refuse(*_: object, **__: object) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-        (tmp_path / name).touch()
+        if name == "w.bin":
+            torch.save(some_tensors(), tmp_path / name)
+        else:
+            (tmp_path / name).touch()
         monkeypatch.setattr("cobra_kit.weights.reading.load_file", refuse)
         monkeypatch.setattr(torch, "load", refuse)
         with pytest.raises(WeightsError, match=rf"{name}: cannot be read: .*Permission denied"):

@@ -14,6 +14,7 @@ from cobra_kit.data.scenes.dataset import SceneDataset, scenes_dataset
 from cobra_kit.data.scenes.params import SceneParams
 from cobra_kit.data.scenes.source import ScenesSource
 from cobra_kit.errors import CobraError
+from cobra_kit.files import without_seal
 
 PARAMS = SceneParams.checked(train=12, val=4, test=4)
 
@@ -23,10 +24,15 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return scenes_dataset(PARAMS, cache_dir=tmp_path_factory.mktemp("drawn"), workers=0).folder
 
 
-@pytest.fixture
-def world(drawn: Path, tmp_path: Path) -> Path:
+@pytest.fixture(params=["with digests", "without"])
+def world(drawn: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     """A copy to spoil, in a cache of its own."""
-    return Path(shutil.copytree(drawn, tmp_path / "scenes" / drawn.name))
+    copy = Path(shutil.copytree(drawn, tmp_path / "scenes" / drawn.name))
+    if request.param == "without":
+        manifest = without_seal(json.loads((copy / "manifest.json").read_text("utf-8")))
+        del manifest["files"]
+        (copy / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    return copy
 
 
 def use(world: Path) -> None:
@@ -67,10 +73,10 @@ SPOILED: dict[str, Callable[[Path], object]] = {
 )
 def test_a_damaged_file_is_named(world: Path, name: str, how: str) -> None:
     SPOILED[how](world / name)
-    with pytest.raises(CobraError, match="the drawn scenes are damaged") as caught:
+    with pytest.raises(CobraError, match="the drawn world is damaged") as caught:
         use(world)
     assert str(world) in str(caught.value)
-    assert f"Delete the folder {world}; the scenes are drawn again." in str(caught.value)
+    assert f"Delete the folder {world}; it is drawn again when" in str(caught.value)
 
 
 def test_what_the_error_says_helps(world: Path) -> None:
