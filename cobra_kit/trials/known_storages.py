@@ -11,20 +11,19 @@ import contextlib
 import json
 import os
 import secrets
-import stat
 from pathlib import Path
 from typing import Final
 
-from cobra_kit.errors import UnreadableFile
+from cobra_kit.errors import CobraError, UnreadableFile
 from cobra_kit.files import parse_json, read_small
 from cobra_kit.files.caches import named_cache
+from cobra_kit.files.trust import distrust, make_private
 from cobra_kit.locks import locked
 from cobra_kit.trials.storage_url import redact_url
 
 NOTE: Final = "storages.json"
 _MOST_STUDIES = 2000
 _LIMIT_BYTES = 4 << 20
-_WRITTEN_BY_OTHERS = 0o022
 
 
 def remember_storage(folder: Path, url: str) -> None:
@@ -35,9 +34,9 @@ def remember_storage(folder: Path, url: str) -> None:
     cache, key, shown = named_cache(), _key(folder), redact_url(url)
     if cache is None or _known(cache).get(key) == shown:
         return
-    with contextlib.suppress(OSError):
-        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not _is_own(cache.stat()):
+    with contextlib.suppress(OSError, CobraError):
+        make_private(cache)
+        if distrust(cache) is not None:
             return
         with locked(cache / f".{NOTE}.lock", lambda: None):
             known = {name: noted for name, noted in _known(cache).items() if name != key}
@@ -57,20 +56,12 @@ def _key(folder: Path) -> str:
 def _known(cache: Path) -> dict[str, str]:
     """Returns the note; empty where there is none, where it is damaged, or where somebody else may have written it."""
     try:
-        if not _is_own(cache.stat()) or not _is_own((cache / NOTE).lstat()):
+        if distrust(cache / NOTE) is not None:
             return {}
         known = parse_json(read_small(cache / NOTE, _LIMIT_BYTES), cache / NOTE)["studies"]
         return {str(folder): str(url) for folder, url in known.items()}
     except (OSError, UnreadableFile, KeyError, TypeError, AttributeError):
         return {}
-
-
-def _is_own(status: os.stat_result) -> bool:
-    if stat.S_ISLNK(status.st_mode):
-        return False
-    if not hasattr(os, "getuid"):  # Windows, where a home is its user's
-        return True
-    return status.st_uid == os.getuid() and not status.st_mode & _WRITTEN_BY_OTHERS
 
 
 def _write(path: Path, studies: dict[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ import postgres
 import pytest
 import sqlalchemy
 
+from cobra_kit.cli import main
 from cobra_kit.errors import CobraError
 from cobra_kit.files import user_cache
 from cobra_kit.recipe import load_recipe
@@ -21,6 +23,8 @@ from cobra_kit.study.execution.study_session import open_session, trials_of
 from cobra_kit.study.execution.trial_sources import Trials
 from cobra_kit.study.reading.status import study_status
 from cobra_kit.trials import open_storage
+from cobra_kit.trials.storage_url import STORAGE_VARIABLE
+from cobra_kit.trials.worker_pool import Workers
 
 TEXT = miniature.search("train.finetune.learning_rate: {choices: [0.001, 0.002]}", sampler={"use": "grid"})
 
@@ -131,3 +135,30 @@ def test_a_whole_sweep_survives_a_server_that_restarts(
         assert sweep.work().completed == 0
         assert miniature.without_times(sweep.table()) == miniature.without_times(calm)
         assert [trial.state for trial in sweep.status().trials] == ["complete"] * 4
+
+
+def test_workers_and_printed_commands_have_no_password_and_work(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pools: list[Workers] = []
+
+    def start(pool: Workers) -> None:
+        pools.append(pool)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Workers, "start", start)
+    monkeypatch.delenv(STORAGE_VARIABLE, raising=False)
+    url = database.replace("tester@", "tester:s3/cret@")
+    recipe = miniature.write(tmp_path, TEXT.replace("0.002", "0.009"), "watched")
+    words = ["sweep", str(recipe), "--out", str(tmp_path / "out"), "--storage", url, "--workers", "2"]
+    assert main(words) == 130
+    told = capsys.readouterr().err
+    assert "cret" not in told
+    # Typed as it was printed, it goes on with the password that the environment has.
+    monkeypatch.setenv(STORAGE_VARIABLE, url)
+    line = next(line for line in told.splitlines() if line.strip().startswith("cobra-kit sweep"))
+    assert main(shlex.split(line)[1:]) == 130
+    assert pools[0].command == pools[1].command
+    for pool in pools:
+        assert "cret" not in " ".join(pool.command)
+        assert [environment[STORAGE_VARIABLE] for environment in pool.environments] == [url, url]
