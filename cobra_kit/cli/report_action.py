@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 import typer
 
+from cobra_kit.cli.arguments import PROGRAM
 from cobra_kit.cli.report_format import Format
 from cobra_kit.cli.tables import WIDTH, print_table
 from cobra_kit.errors import CobraError
@@ -35,14 +38,22 @@ def report(path: Path, *, form: Format, out: Path | None) -> None:
     for line in state.missing:
         typer.echo(f"missing  {line}", err=True)
     if form is Format.html:
-        _page(state, out or state.study.folder.report)
+        _page(state, out)
     else:
         _text(state, form, out)
 
 
-def _page(state: StudyState, out: Path) -> None:
+def _page(state: StudyState, out: Path | None) -> None:
     if state.table is not None:
         print_table(state.table)
+    folder = state.study.path
+    if out is None and not os.access(folder, os.W_OK):
+        raise CobraError(
+            "the study cannot be written, so its page cannot stand there",
+            where=str(folder),
+            hint=f"{shlex.join([PROGRAM, 'report', str(folder), '--out'])} FILE writes it elsewhere.",
+        )
+    out = out or state.study.folder.report
     write_text(out, render_page(report_view(state, _print_message)))
     typer.echo(f"\nreport  {out} ({out.stat().st_size / 1e6:.1f} MB, one file)", err=True)
 

@@ -14,6 +14,8 @@ MANIFEST, RECIPE, LOCK_FILE = "manifest.json", "recipe.yaml", "lock.json"
 SCORES, TRAINING, METRICS = "scores.json", "training.json", "metrics.jsonl"
 TABLE_JSON, TABLE_MARKDOWN, REPORT, FEATURES = "table.json", "table.md", "report.html", "features"
 FINAL_LOCK = ".final.lock"
+HOLDER = ".lock"
+"""Held by whoever works in the folder, with that process's name in it."""
 
 
 class Named(Protocol):
@@ -52,3 +54,7 @@ class StudyFolder:
     def run(self, run: Named) -> Path:
         """Returns the folder of a run."""
         return self.path / "runs" / run.name
+
+    def run_lock(self, name: str) -> Path:
+        """Returns the file whose lock is held by whoever works on the run of that name."""
+        return self.path / "runs" / f".{name}.lock"

@@ -13,8 +13,7 @@ from pathlib import Path
 from cobra_kit.errors import CobraError
 from cobra_kit.events import Message, Reporter, silent
 from cobra_kit.locks import locked
-
-LOCK = ".lock"
+from cobra_kit.study.folder import HOLDER as LOCK
 
 
 @contextmanager

@@ -90,9 +90,7 @@ def test_modules_without_end_are_not_built() -> None:
 
 def test_what_no_machine_holds_is_refused_before_it_is_built(tmp_path: Path) -> None:
     recipe = miniature.write(tmp_path, miniature.RECIPE)
-    with pytest.raises(
-        CobraError, match=r"parameters, whose training needs [\d,.]+ GiB of memory"
-    ):
+    with pytest.raises(CobraError, match=r"parameters, whose training needs [\d,.]+ GiB of memory"):
         run(recipe, overrides=["model.backbone.d_model=1000000"], out=tmp_path / "study")
     assert not list((tmp_path / "study").rglob("metrics.jsonl"))
 
