@@ -57,6 +57,32 @@ def _opened(path: Path) -> int:
         raise
 
 
+def is_locked(path: Path) -> bool | None:
+    """Returns whether another process holds a lock on a file at this moment; None where that cannot be told.
+
+    Nothing is written: a file that is not there is locked by nobody.
+    """
+    try:
+        import fcntl
+    except ImportError:  # not a POSIX system
+        return None
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO must not hold us up
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def _acquire(
     descriptor: int, waiting: Callable[[], None], flock: Callable[[int, int], None], kind: int, at_once: int
 ) -> bool:

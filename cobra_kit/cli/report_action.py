@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 import typer
 
+from cobra_kit.cli.arguments import PROGRAM
 from cobra_kit.cli.report_format import Format
 from cobra_kit.cli.storage_option import storage_option
 from cobra_kit.cli.tables import WIDTH, print_table
@@ -42,14 +45,22 @@ def report(path: Path, *, form: Format, out: Path | None, storage: str | None = 
     for line in state.missing:
         typer.echo(printable(f"missing  {line}", _LONGEST_LINE), err=True)
     if form is Format.html:
-        _page(state, out or state.study.folder.report, storage)
+        _page(state, out, storage)
     else:
         _text(state, form, out)
 
 
-def _page(state: StudyState, out: Path, storage: str | None) -> None:
+def _page(state: StudyState, out: Path | None, storage: str | None) -> None:
     if state.table is not None:
         print_table(state.table)
+    folder = state.study.path
+    if out is None and not os.access(folder, os.W_OK):
+        raise CobraError(
+            "the study cannot be written, so its page cannot stand there",
+            where=str(folder),
+            hint=f"{shlex.join([PROGRAM, 'report', str(folder), '--out'])} FILE writes it elsewhere.",
+        )
+    out = out or state.study.folder.report
     page = render_page(report_view(state, _print_message, storage)).encode()
     write_bytes(out, page)
     typer.echo(f"\nreport  {out} ({len(page) / 1e6:.1f} MB, one file)", err=True)

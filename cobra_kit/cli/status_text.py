@@ -6,11 +6,28 @@ from collections.abc import Sequence
 
 from cobra_kit.columns import blocks, cut, cut_rows, wrap
 from cobra_kit.formatting import duration, printable
-from cobra_kit.study.reading.status import COMPLETE, FAILED, RUNNING, STATES, WAITING, StudyStatus, TrialStatus
+from cobra_kit.study.reading.status import (
+    COMPLETE,
+    FAILED,
+    OPEN,
+    RUNNING,
+    STATES,
+    STOPPED,
+    WAITING,
+    StudyStatus,
+    TrialStatus,
+)
 
 Line = tuple[str, str]
 """A line and its style."""
-_STYLES = {RUNNING: "bold", COMPLETE: "green", FAILED: "red", "pruned": "yellow", "infeasible": "yellow"}
+_STYLES = {
+    RUNNING: "bold",
+    STOPPED: "red",
+    COMPLETE: "green",
+    FAILED: "red",
+    "pruned": "yellow",
+    "infeasible": "yellow",
+}
 _ROOM_FOR_SETTINGS = 124
 _LONGEST_OUTCOME, _LONGEST_HOST = 50, 16
 _OUTCOME = 2
@@ -34,7 +51,7 @@ def live_lines(status: StudyStatus, width: int, height: int) -> list[Line]:
     room = max(1, height - len(head) - 3)
     visible = status.trials
     if len(visible) > room:
-        order = {RUNNING: 0, FAILED: 1, WAITING: 3}
+        order = {RUNNING: 0, FAILED: 1, STOPPED: 1, WAITING: 3}
         latest = sorted(visible, key=lambda trial: (order.get(trial.state, 2), -trial.number))
         visible = sorted(latest[:room], key=lambda trial: trial.number)
     more = [(f"  and {len(status.trials) - len(visible)} more", "dim")] if len(visible) < len(status.trials) else []
@@ -43,10 +60,8 @@ def live_lines(status: StudyStatus, width: int, height: int) -> list[Line]:
 
 def overview(status: StudyStatus) -> str:
     """Returns `12 of 16 trials ended: 8 complete, 4 pruned`, and below it `2 running, 2 waiting; about 3:20 left`."""
-    ended = [
-        f"{count} {state}" for state in STATES if state not in (WAITING, RUNNING) and (count := status.count(state))
-    ]
-    open_ones = [f"{count} {state}" for state in (RUNNING, WAITING) if (count := status.count(state))]
+    ended = [f"{count} {state}" for state in STATES if state not in OPEN and (count := status.count(state))]
+    open_ones = [f"{count} {state}" for state in OPEN if (count := status.count(state))]
     what = f"{status.ended} of {len(status.trials)} trials ended"
     left = f"about {duration(status.seconds_left)} left" if status.seconds_left else ""
     to_come = "; ".join(filter(None, (", ".join(open_ones), left)))
@@ -59,13 +74,19 @@ def outcome(status: StudyStatus, trial: TrialStatus) -> str:
         values = status.format_values(trial.values) if trial.values else ""
         return "  ".join(filter(None, (values, trial.note.partition(",")[0])))
     if trial.state == RUNNING:
-        if trial.step is None:
-            return "starting"
-        return f"{trial.stage} {trial.step:,}/{trial.steps:,}" if trial.steps else f"{trial.stage} {trial.step:,}"
+        return _progress(trial) or "starting"
+    if trial.state == STOPPED:
+        return ": ".join(filter(None, (_progress(trial), trial.note)))
     lines = trial.note.strip().splitlines()
     if trial.note.startswith("Traceback"):
         return lines[-1]  # Python says last what it was
     return lines[0] if lines else ""
+
+
+def _progress(trial: TrialStatus) -> str:
+    if trial.step is None:
+        return ""
+    return f"{trial.stage} {trial.step:,}/{trial.steps:,}" if trial.steps else f"{trial.stage} {trial.step:,}"
 
 
 def settings(trial: TrialStatus) -> str:

@@ -14,7 +14,7 @@ from cobra_kit.cli.progress import print_message, print_styled
 from cobra_kit.cli.status_text import Line, live_lines, outcome, overview
 from cobra_kit.events import Event, Message
 from cobra_kit.formatting import printable
-from cobra_kit.study.reading.status import RUNNING, WAITING, StudyStatus
+from cobra_kit.study.reading.status import OPEN, StudyStatus
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,7 +59,7 @@ class PlainDisplay:
 
     def status(self, status: StudyStatus) -> None:
         """Prints what is new."""
-        ended = {trial.number: trial for trial in status.trials if trial.state not in (WAITING, RUNNING)}
+        ended = {trial.number: trial for trial in status.trials if trial.state not in OPEN}
         if self._printed is None:  # what an earlier process did is no news
             self._printed = set()
             if ended:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from cobra_kit.report.plots import Direction
 
-TrialState = Literal["complete", "pruned", "infeasible", "failed", "running", "waiting"]
+TrialState = Literal["complete", "pruned", "infeasible", "failed", "running", "stopped", "waiting"]
 Parameter = str | int | float | bool | None
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 from cobra_kit.report.sweep import SweepView
 from cobra_kit.report.table import AblationTable
 
-RunState = Literal["finished", "trained", "training", "not started"]
+RunState = Literal["finished", "trained", "training", "stopped", "not started"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class RunView:
         name: Its folder, such as `mlp-s7`.
         arm: Its arm.
         seed: Its seed.
-        state: How far it is; `trained` lacks scores.
+        state: How far it is; `trained` lacks scores; `stopped` was begun, and nobody works on it.
         step: The last step that was logged.
         curves: By stage, in order.
     """

@@ -15,6 +15,8 @@ SCORES, TRAINING, METRICS = "scores.json", "training.json", "metrics.jsonl"
 PREDICTIONS = "predictions"
 TABLE_JSON, TABLE_MARKDOWN, REPORT, FEATURES = "table.json", "table.md", "report.html", "features"
 FINAL_LOCK = ".final.lock"
+HOLDER = ".lock"
+"""Held by whoever works in the folder, with that process's name in it."""
 
 
 class Named(Protocol):
@@ -53,3 +55,7 @@ class StudyFolder:
     def run(self, run: Named) -> Path:
         """Returns the folder of a run."""
         return self.path / "runs" / run.name
+
+    def run_lock(self, name: str) -> Path:
+        """Returns the file whose lock is held by whoever works on the run of that name."""
+        return self.path / "runs" / f".{name}.lock"

@@ -14,8 +14,7 @@ from cobra_kit.errors import CobraError, UnreadableFile
 from cobra_kit.events import Message, Reporter, silent
 from cobra_kit.files import read_mapping
 from cobra_kit.locks import locked
-
-LOCK = ".lock"
+from cobra_kit.study.folder import HOLDER as LOCK
 
 
 @contextmanager

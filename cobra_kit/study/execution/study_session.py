@@ -25,6 +25,7 @@ from cobra_kit.recipe import Recipe
 from cobra_kit.recipe.sweep import MAX_TRIALS
 from cobra_kit.report import AblationTable
 from cobra_kit.study.execution.devices import choose_device
+from cobra_kit.study.execution.folder_faults import folder_faults
 from cobra_kit.study.execution.open_folder import open_study
 from cobra_kit.study.execution.study_queue import WorkerOptions, forget, note_journal, open_queue
 from cobra_kit.study.execution.trial_sources import GridTrials, SearchTrials, Trials, guarded
@@ -104,18 +105,20 @@ def open_session(
     Raises:
         CobraError: The folder or the storage belongs to another recipe, or cannot be used.
     """
-    # Deleting needs the folder for oneself, also where the work is shared: so it is opened twice.
-    if fresh and not alone:
-        with open_study(path, trials.plan, fresh=True, report=report):
-            forget(trials, options, path)
-    with open_study(path, trials.plan, fresh=fresh and alone, shared=not alone, report=report) as folder:
-        # Torch may come in only now: a wrong recipe or a folder in use is told at once.
-        options = replace(options, device=choose_device(options.device))
-        if retry_failed:  # once per sweep: whoever joins one is not told again
-            for remark in trials.remarks():
-                report(Message(text=remark, level="warning"))
-        queue = open_queue(trials, folder, options, retry_failed=retry_failed, report=report)
-        yield StudySession(trials, queue, folder, options, report, pace)
+    with folder_faults(path) as watch:
+        # Deleting needs the folder for oneself, also where the work is shared: so it is opened twice.
+        if fresh and not alone:
+            with open_study(path, trials.plan, fresh=True, report=report):
+                forget(trials, options, path)
+        with open_study(path, trials.plan, fresh=fresh and alone, shared=not alone, report=report) as folder:
+            watch.opened = True
+            # Torch may come in only now: a wrong recipe or a folder in use is told at once.
+            options = replace(options, device=choose_device(options.device))
+            if retry_failed:  # once per sweep: whoever joins one is not told again
+                for remark in trials.remarks():
+                    report(Message(text=remark, level="warning"))
+            queue = open_queue(trials, folder, options, retry_failed=retry_failed, report=report)
+            yield StudySession(trials, queue, folder, options, report, pace)
 
 
 class StudySession:
@@ -166,9 +169,9 @@ class StudySession:
                 self._report(Message(text=f"{held.name}: waiting until its earlier worker has stopped"))
 
             # Two processes never work in one run's folder, not even for the moment until the slower one notices.
-            place = self.folder.path / "runs" / held.name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            with locked(place.with_name(f".{place.name}.lock"), waiting), suppress_experimental_warnings():
+            lock = self.folder.run_lock(held.name)
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            with locked(lock, waiting), suppress_experimental_warnings():
                 return self._trials.run(held, cache, guarded(held, self._report), self._pace)
 
         deadline = None if timeout is None else time.monotonic() + timeout

@@ -8,6 +8,7 @@ from typing import Any
 from cobra_kit.errors import UnreadableFile
 from cobra_kit.report.view import RunState, RunView, StageCurve
 from cobra_kit.study.folder import METRICS
+from cobra_kit.study.reading.at_work import is_at_work
 from cobra_kit.study.reading.stored_files import (
     SPLIT,
     damaged_metrics,
@@ -21,7 +22,7 @@ from cobra_kit.study.reading.stored_study import StoredRun, StoredStudy
 
 def run_views(study: StoredStudy) -> tuple[RunView, ...]:
     """Returns all runs of a study with their curves."""
-    return tuple(_view(run, study.folder.run(run)) for run in study.runs)
+    return tuple(_view(study, run, study.folder.run(run)) for run in study.runs)
 
 
 def missing(study: StoredStudy, finished: StoredStudy | None, runs: tuple[RunView, ...]) -> tuple[str, ...]:
@@ -48,28 +49,33 @@ def missing(study: StoredStudy, finished: StoredStudy | None, runs: tuple[RunVie
 def _state(run: RunView) -> str:
     if run.state == "training" and run.step is not None:
         return f"in training, step {run.step:,}"
+    if run.state == "stopped":
+        step = "" if run.step is None else f" at step {run.step:,}"
+        return f"stopped{step}: nobody works on it; the command that began the study goes on"
     return "trained, not scored" if run.state == "trained" else run.state
 
 
-def _view(run: StoredRun, folder: Path) -> RunView:
+def _view(study: StoredStudy, run: StoredRun, folder: Path) -> RunView:
     lines = read_metrics(folder)
     stages = dict.fromkeys(str(line["stage"]) for line in lines)
     return RunView(
         name=run.name,
         arm=run.arm,
         seed=run.seed,
-        state=_run_state(folder, started=bool(lines) or folder.is_dir()),
+        state=_run_state(study, run, folder, started=bool(lines) or folder.is_dir()),
         step=max((int(line["step"]) for line in lines if line["stage"] == list(stages)[-1]), default=None),
         curves=tuple(_curve(stage, [line for line in lines if line["stage"] == stage]) for stage in stages),
     )
 
 
-def _run_state(folder: Path, *, started: bool) -> RunState:
+def _run_state(study: StoredStudy, run: StoredRun, folder: Path, *, started: bool) -> RunState:
     if is_scored(folder, SPLIT):
         return "finished"
     if read_training(folder) is not None:
         return "trained"
-    return "training" if started else "not started"
+    if not started:
+        return "not started"
+    return "training" if is_at_work(study.folder, run.name) else "stopped"
 
 
 def _curve(stage: str, lines: list[dict[str, Any]]) -> StageCurve:

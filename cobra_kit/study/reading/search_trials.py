@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cobra_kit.events import Reporter, silent
-from cobra_kit.report.sweep import Objective, SweepView, Trial
-from cobra_kit.study.reading.status import state_of
+from cobra_kit.report.sweep import Objective, SweepView, Trial, TrialState
+from cobra_kit.study.reading.at_work import is_abandoned
+from cobra_kit.study.reading.status import RUNNING, state_of
 from cobra_kit.study.reading.stored_study import StoredStudy
 from cobra_kit.study.reading.stored_trials import stored_trials
 from cobra_kit.trials import ERROR, NAME, REASON
@@ -46,7 +47,7 @@ def sweep_view(study: StoredStudy, storage: str | None = None, report: Reporter 
     return SweepView(
         objectives=objectives,
         trials=tuple(
-            _trial(trial, curve=pruner != _PER_QUESTION)
+            _trial(trial, study, curve=pruner != _PER_QUESTION)
             for trial in recorded.get_trials(deepcopy=False)
             if NAME in trial.user_attrs
         ),
@@ -57,10 +58,12 @@ def sweep_view(study: StoredStudy, storage: str | None = None, report: Reporter 
     )
 
 
-def _trial(trial: FrozenTrial, *, curve: bool) -> Trial:
+def _trial(trial: FrozenTrial, study: StoredStudy, *, curve: bool) -> Trial:
     lease = read_lease(trial.user_attrs)
     begun, ended = trial.datetime_start, trial.datetime_complete
-    state = state_of(trial)
+    state: TrialState = state_of(trial)
+    if state == RUNNING and is_abandoned(trial, study.folder, str(trial.user_attrs[NAME])):
+        state = "stopped"
     return Trial(
         number=trial.number,
         state=state,

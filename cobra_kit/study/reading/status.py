@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from cobra_kit.events import Reporter, silent
 from cobra_kit.recipe.sweep import COSTS
+from cobra_kit.study.folder import StudyFolder
+from cobra_kit.study.reading.at_work import is_abandoned
 from cobra_kit.study.reading.stored_files import read_metrics
 from cobra_kit.study.reading.stored_study import read_study
 from cobra_kit.study.reading.stored_trials import stored_trials
@@ -22,10 +24,13 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
 
-State = Literal["waiting", "running", "complete", "pruned", "infeasible", "failed"]
-"""What became of a trial; an infeasible one was pruned before it cost anything."""
+State = Literal["waiting", "running", "stopped", "complete", "pruned", "infeasible", "failed"]
+"""What became of a trial; a stopped one was begun, and its worker is gone; an infeasible one was pruned before it cost
+anything."""
 STATES: Final[tuple[State, ...]] = get_args(State)
-WAITING, RUNNING, COMPLETE, FAILED = "waiting", "running", "complete", "failed"
+WAITING, RUNNING, STOPPED, COMPLETE, FAILED = "waiting", "running", "stopped", "complete", "failed"
+OPEN = (RUNNING, STOPPED, WAITING)
+"""The states of trials that have not ended."""
 
 
 _STATES: Final[dict[str, State]] = {
@@ -50,7 +55,7 @@ class TrialStatus:
         stage: The stage of training at hand, while it runs.
         step: Optimiser steps done of that stage.
         steps: Of how many.
-        worker: Host and process, while it runs.
+        worker: Host and process, while it runs; of a stopped one the note names it.
         note: Why it failed, was pruned, or is infeasible; that it took over what another trial found.
         seconds: From its begin to its end, or until now.
         seconds_left: Of the stage at hand.
@@ -97,7 +102,7 @@ class StudyStatus:
     @property
     def ended(self) -> int:
         """Returns how many trials have ended."""
-        return len(self.trials) - self.count(WAITING) - self.count(RUNNING)
+        return len(self.trials) - sum(map(self.count, OPEN))
 
     @property
     def best(self) -> TrialStatus | None:
@@ -161,9 +166,13 @@ def state_of(trial: FrozenTrial) -> State:
 def _status(trial: FrozenTrial, folder: Path) -> TrialStatus:
     name, state = trial_name(trial, folder), state_of(trial)
     running = state == RUNNING
-    lease = read_lease(trial.user_attrs) if running else None
     run = trial_name(trial, folder, RUN) if RUN in trial.user_attrs else name
+    note = _note(trial)
+    lease = read_lease(trial.user_attrs) if running else None
     line = _last_step(folder / "runs" / run) if running else {}
+    if running and is_abandoned(trial, StudyFolder(folder), run):
+        state, running = "stopped", False
+        note = f"{lease.owner if lease else 'its worker'} is gone; the command that began the study goes on"
     step, steps, seconds = line.get("step"), line.get("steps"), line.get("seconds")
     end = trial.datetime_complete or (datetime.now() if running else None)
     return TrialStatus(
@@ -175,10 +184,10 @@ def _status(trial: FrozenTrial, folder: Path) -> TrialStatus:
         stage=str(line.get("stage", "")),
         step=step,
         steps=steps,
-        worker=str(lease.owner) if lease else "",
-        note=_note(trial),
+        worker=str(lease.owner) if lease and running else "",
+        note=note,
         seconds=(end - trial.datetime_start).total_seconds() if end and trial.datetime_start else None,
-        seconds_left=(steps - step) * seconds / step if step and steps and seconds else None,
+        seconds_left=(steps - step) * seconds / step if running and step and steps and seconds else None,
     )
 
 
@@ -202,7 +211,7 @@ def _last_step(run_folder: Path) -> dict[str, Any]:
 def _left(trials: list[TrialStatus]) -> float | None:
     took = [trial.seconds for trial in trials if trial.state == COMPLETE and trial.seconds]
     running = [trial.seconds or 0.0 for trial in trials if trial.state == RUNNING]
-    waiting = sum(trial.state == WAITING for trial in trials)
+    waiting = sum(trial.state in (WAITING, STOPPED) for trial in trials)
     if not took or not running:
         return 0.0 if not waiting and not running else None
     each = median(took)
