@@ -11,6 +11,7 @@ import pytest
 from fake_study import write_study
 
 from cobra_kit.errors import CobraError
+from cobra_kit.files import write_sealed_json
 from cobra_kit.paper import paper_table
 from cobra_kit.recipe import load_recipe
 from cobra_kit.report import Estimate
@@ -270,7 +271,7 @@ def renamed(study: Path, old: str, new: str) -> None:
     for file in study.glob("runs/*/scores.json"):
         summary = json.loads(file.read_text(encoding="utf-8"))
         summary["test"][new] = summary["test"].pop(old)
-        file.write_text(json.dumps(summary), encoding="utf-8")
+        write_sealed_json(file, summary)
 
 
 def test_the_plan_of_the_fake_is_the_plan_of_its_recipe(tmp_path: Path) -> None:
