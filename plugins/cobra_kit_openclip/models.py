@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -10,8 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from cobra_kit.errors import RecipeError
-from cobra_kit.files import expanded
+from cobra_kit.errors import RecipeError, UnreadableFile
+from cobra_kit.files import expanded, read_mapping
 from cobra_kit_openclip.config import OpenClipConfig
 
 if TYPE_CHECKING:
@@ -113,14 +112,15 @@ def _built_in(model: str, component: str) -> tuple[dict[str, Any], dict[str, Any
 def _from_file(path: Path, component: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Returns `model_cfg` and `preprocess_cfg` of a file; open_clip's own files have the first alone, bare."""
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = read_mapping(path, nan=True)
         settings = content.get("model_cfg", content)
         return {"embed_dim": settings["embed_dim"], **settings, "vision_cfg": settings["vision_cfg"]}, content.get(
             "preprocess_cfg", {}
         )
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, UnreadableFile, KeyError, AttributeError, TypeError) as error:
+        reason = error.message if isinstance(error, UnreadableFile) else f"{type(error).__name__}: {error}"
         raise RecipeError(
-            f"{path} is no model config of open_clip: {type(error).__name__}: {error}",
+            f"{path} is no model config of open_clip: {reason}",
             where=f"{component}: model",
             hint="It is a JSON file with embed_dim and vision_cfg, as in open_clip/model_configs.",
         ) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,8 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cobra_kit.errors import PluginError, WeightsError
-from cobra_kit.files import expanded
+from cobra_kit.errors import PluginError, UnreadableFile, WeightsError
+from cobra_kit.files import expanded, read_json
 from cobra_kit_transformer.hf_config import DecoderConfig, HfConfig
 
 if TYPE_CHECKING:
@@ -151,15 +150,15 @@ def _base_settings(config: DecoderConfig) -> dict[str, Any]:
 
 def _read_config(file: Path) -> dict[str, Any]:
     try:
-        settings = json.loads(file.read_text(encoding="utf-8"))
+        settings = read_json(file, nan=True)  # transformers writes infinity, which is no JSON
     except OSError as error:
         raise WeightsError(
             f"no config.json can be read: {error.strerror or error}",
             where=str(file),
             hint="A model's folder has it beside the weights; the name of a hub repository is owner/name.",
         ) from error
-    except ValueError as error:
-        raise WeightsError(f"not JSON: {error}", where=str(file), hint="Fetch the file again.") from error
+    except UnreadableFile as error:
+        raise WeightsError(error.message, where=str(file), hint="Fetch the file again.") from error
     if not isinstance(settings, dict) or not isinstance(settings.get("model_type"), str):
         raise WeightsError("says no model_type", where=str(file), hint="It must be a config.json of transformers.")
     return settings

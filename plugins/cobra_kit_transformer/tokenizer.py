@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cobra_kit.errors import TextError
-from cobra_kit.files import expanded
+from cobra_kit.errors import TextError, UnreadableFile
+from cobra_kit.files import expanded, read_json
 from cobra_kit.interfaces import TextCodec
 from cobra_kit.text.pretrained import TOKENIZER_FILE, find_tokenizer, read_tokenizer
 from cobra_kit.text.templates import make_template
@@ -86,9 +86,10 @@ def _marks(config: DecoderConfig, about: Path) -> tuple[str, str | None]:
 def _declared_begin(file: Path) -> str:
     """Returns the token that `tokenizer_config.json` puts before every text, or nothing."""
     try:
-        about = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    except (OSError, ValueError) as error:
-        raise TextError(f"cannot be read: {error}", where=str(file), hint="Fetch the file again.") from error
+        about = read_json(file, nan=True) if file.is_file() else {}
+    except UnreadableFile as error:
+        reason = error.message.removeprefix("cannot be read: ")
+        raise TextError(f"cannot be read: {reason}", where=str(file), hint="Fetch the file again.") from error
     token = about.get("bos_token") if isinstance(about, dict) and about.get("add_bos_token") else ""
     if isinstance(token, dict):
         token = token.get("content")

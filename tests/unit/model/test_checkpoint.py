@@ -86,9 +86,7 @@ def test_weights_that_changed_after_they_were_saved(model, tmp_path, damage):
     else:
         names = [b"projector.linear.weight", b"projector.linear.weighz"]
         weights.write_bytes(content.replace(*names))
-    with pytest.raises(
-        WeightsError, match=r"model\.safetensors: the checkpoint is .*damaged .*digest differs"
-    ):
+    with pytest.raises(WeightsError, match=r"model\.safetensors: the checkpoint is .*damaged .*digest differs"):
         VisionLanguageModel.from_pretrained(tmp_path)
     model.save_pretrained(tmp_path)
     assert VisionLanguageModel.from_pretrained(tmp_path)
