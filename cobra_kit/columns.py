@@ -1,4 +1,7 @@
-"""Plain text in columns: one row per line, fitted to the terminal, whole where the output is not one."""
+"""Plain text in columns: one row per line, fitted to the terminal, whole where the output is not one.
+
+What a cell holds may be anybody's: nothing of it is obeyed by a terminal. Styles are put around whole lines, later.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from itertools import zip_longest
+
+from cobra_kit.control_characters import printable
 
 _GAP = "  "
 _NARROWEST = 16
@@ -59,7 +64,7 @@ def blocks(
     """
     if not table:
         return []
-    table = [[" ".join(cell.split()) for cell in row] for row in table]
+    table = [[_clean(cell) for cell in row] for row in table]
     widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
     giving = [flexible] if isinstance(flexible, int) else list(flexible)
     if limit is not None and _line_width(widths, indent) > limit:
@@ -80,15 +85,13 @@ def blocks(
 
 def cut_rows(table: Sequence[Sequence[str]], *, flexible: int, indent: str = "  ", limit: int) -> list[str]:
     """Returns exactly one line per row, for a display of a fixed height: what does not fit is cut with `…`."""
+    table = [[_clean(cell) for cell in row] for row in table]
     widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)] if table else []
     if widths:
         others = _line_width(widths, indent) - widths[flexible]
         widths[flexible] = max(_NARROWEST, min(widths[flexible], limit - others))
     lines = [
-        (
-            indent
-            + _GAP.join(cut(" ".join(cell.split()), size).ljust(size) for cell, size in zip(row, widths, strict=True))
-        ).rstrip()
+        (indent + _GAP.join(cut(cell, size).ljust(size) for cell, size in zip(row, widths, strict=True))).rstrip()
         for row in table
     ]
     return [cut(line, limit) for line in lines]
@@ -105,6 +108,7 @@ def grid(
         last_is_text: Whether the last column is words.
         limit: Most characters of a line; None for no limit.
     """
+    table = [[printable(cell) for cell in row] for row in table]
     widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
     if limit is not None and _line_width(widths, "  ") > limit:
         return [line for block in _stacked(table, "  ", limit, header=True) for line in block]
@@ -120,12 +124,17 @@ def aligned(table: Sequence[Sequence[str]], align: str, *, indent: str = "") -> 
         align: One letter per column: `l`, `r`.
         indent: What each line begins with.
     """
+    table = [[printable(cell) for cell in row] for row in table]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     sides = [str.ljust if side == "l" else str.rjust for side in align]
     return [
         (indent + _GAP.join(side(cell, size) for side, cell, size in zip(sides, row, widths, strict=True))).rstrip()
         for row in table
     ]
+
+
+def _clean(cell: str) -> str:
+    return " ".join(printable(cell).split())
 
 
 def _line_width(widths: Sequence[int], indent: str) -> int:
@@ -161,11 +170,12 @@ def _stacked(table: Sequence[Sequence[str]], indent: str, limit: int, *, header:
 
 def wrap(text: str, size: int) -> list[str]:
     """Returns a paragraph's lines; words longer than a line, such as paths, stay whole."""
-    return textwrap.wrap(text, max(size, 1), break_long_words=False, break_on_hyphens=False)
+    return textwrap.wrap(printable(text), max(size, 1), break_long_words=False, break_on_hyphens=False)
 
 
 def joined(parts: Sequence[str], width: int) -> list[str]:
     """Returns the parts on as few lines as they need, four blanks between them."""
+    parts = [printable(part) for part in parts]
     lines = [parts[0]]
     for part in parts[1:]:
         if len(lines[-1]) + 4 + len(part) <= width:
@@ -177,7 +187,7 @@ def joined(parts: Sequence[str], width: int) -> list[str]:
 
 def paragraph(text: str, *, indent: str, limit: int | None) -> str:
     """Returns text wrapped to `limit`, each line indented; unwrapped where there is no limit."""
-    text = " ".join(text.split())
+    text = _clean(text)
     if limit is None:
         return indent + text
     return textwrap.fill(

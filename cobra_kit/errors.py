@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import errno
 
+from cobra_kit.control_characters import printable_lines
+
+_LONGEST_LINE = 10_000
+
 
 class CobraError(Exception):
     """An error that a user can understand and mend.
@@ -24,11 +28,11 @@ class CobraError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        """Returns `where: message` and, below it and indented, the hint."""
-        head = f"{self.where}: {self.message}" if self.where else str(self.message)
-        if not self.hint:
-            return head
-        return "\n".join([head, *(f"       {line}" for line in str(self.hint).splitlines())])
+        """Returns `where: message` and, below it and indented, the hint; without what a terminal would obey."""
+        lines = [f"{self.where}: {self.message}" if self.where else str(self.message)]
+        if self.hint:
+            lines += [f"       {line}" for line in str(self.hint).splitlines()]
+        return printable_lines("\n".join(lines), _LONGEST_LINE)
 
 
 class ArgumentError(CobraError, ValueError):

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from cobra_kit.errors import CobraError
+
+_IN_ITS_PLACE = {errno.ELOOP, errno.EISDIR, errno.ENXIO}
+"""What opening a lock file says where a link, a folder or a socket is."""
 
 
 @contextmanager
@@ -20,19 +26,35 @@ def locked(path: Path, waiting: Callable[[], None], *, shared: bool = False) -> 
     Yields:
         Whether the lock is held: file systems and platforms without locks yield False, and callers must then be
         content with renaming their work into place.
+
+    Raises:
+        CobraError: A link or a folder stands where the lock file should be.
+        OSError: The lock file cannot be made.
     """
     try:
         import fcntl
     except ImportError:  # not a POSIX system
         yield False
         return
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    descriptor = _opened(path)
     try:
         # Not lockf: its locks are a process's, and closing any descriptor of the file anywhere in it would drop them.
         kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         yield _acquire(descriptor, waiting, fcntl.flock, kind, fcntl.LOCK_NB)
     finally:
         os.close(descriptor)
+
+
+def _opened(path: Path) -> int:
+    try:
+        # Not through a link: a lock file that leads elsewhere would make a file there.
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    except OSError as error:
+        if error.errno in _IN_ITS_PLACE:
+            raise CobraError(
+                "something else stands in place of a lock file", where=str(path), hint="Delete it."
+            ) from error
+        raise
 
 
 def _acquire(

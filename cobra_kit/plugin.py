@@ -39,7 +39,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 hookspec = pluggy.HookspecMarker("cobra_kit")
 hookimpl = pluggy.HookimplMarker("cobra_kit")
 
-_NAME = re.compile(r"[a-z0-9]+(?:[-.][a-z0-9]+)*")
+_NAME = re.compile(r"(?=.{1,100}\Z)[a-z0-9]+(?:[-.][a-z0-9]+)*")
 _REFERENCE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import shlex
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from cobra_kit._plugins.quiet import stdout_to_stderr
 from cobra_kit._plugins.words import KIND_WORDS, one_line
 from cobra_kit.errors import NotFinishedError, PluginError
 from cobra_kit.formatting import did_you_mean, nearest
+from cobra_kit.names import install_command
 from cobra_kit.plugin import ComponentSpec, Kind
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class Component:
         unmet = self.unmet()
         if unmet:
             needs = ", ".join(f"{text} ({problem})" for text, problem in unmet.items())
-            raise PluginError(f"{self.title} needs {needs}", hint=f"pip install {' '.join(map(shlex.quote, unmet))}")
+            raise PluginError(f"{self.title} needs {needs}", hint=install_command(unmet))
 
     def _import(self, role: str, reference: str) -> Any:
         return import_reference(reference, title=f"{self.title}: cannot import {role} {reference}")

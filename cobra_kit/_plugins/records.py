@@ -14,7 +14,7 @@ from cobra_kit.plugin import DiagnosticSpec
 Status = Literal["found", "ok", "broken", "incompatible", "blocked"]
 """`found` is known from metadata only; the others are verdicts."""
 
-PLUGIN_ID = re.compile(r"[a-z0-9]+(?:[-.][a-z0-9]+)*")
+PLUGIN_ID = re.compile(r"(?=.{1,100}\Z)[a-z0-9]+(?:[-.][a-z0-9]+)*")
 """The shape of a plugin's id: as a component's name, so that `plugin/component` has one slash."""
 
 SLOW_SECONDS = 1.0

@@ -22,7 +22,7 @@ from cobra_kit._plugins.load import errors_raise, load_plugin
 from cobra_kit._plugins.records import PluginRecord
 from cobra_kit._plugins.words import KIND_WORDS
 from cobra_kit.errors import PluginError
-from cobra_kit.formatting import either
+from cobra_kit.formatting import either, printable
 from cobra_kit.plugin import Kind
 
 
@@ -167,4 +167,4 @@ def _report_failure(record: PluginRecord) -> None:
 def _warn(message: str) -> None:
     # One warning, not one per rank, where torchrun started this process.
     if os.environ.get("RANK", "0") == "0":
-        print(f"warning: {message}", file=sys.stderr)
+        print(printable(f"warning: {message}"), file=sys.stderr)

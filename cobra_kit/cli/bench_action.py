@@ -23,6 +23,7 @@ from cobra_kit.cli.bench_text import render
 from cobra_kit.cli.exit_codes import INTERRUPTED, OK
 from cobra_kit.errors import CobraError
 from cobra_kit.files import write_text
+from cobra_kit.formatting import escaped_json
 from cobra_kit.model.device import device_named
 
 PAGE = "bench.html"
@@ -101,7 +102,7 @@ def bench(arguments: BenchArguments) -> int:
     if out is not None:
         _write(result, out)
     if arguments.as_json:
-        typer.echo(json.dumps(to_plain(result), indent=2, ensure_ascii=False))
+        typer.echo(escaped_json(json.dumps(to_plain(result), indent=2, ensure_ascii=False)))
     else:
         typer.echo("\n".join(render(result, columns.width() or 80)))
     return _status(result, recipe)
@@ -121,7 +122,7 @@ def _status(result: BenchResult, recipe: str) -> int:
         )
         return INTERRUPTED
     if not result.measurements:
-        laptop = f"cobra-kit bench {recipe} --profile {LAPTOP}"
+        laptop = shlex.join(["cobra-kit", "bench", recipe, "--profile", LAPTOP])
         raise CobraError("nothing of it fits this machine", hint=f"The same architectures in small: {laptop}")
     return OK
 

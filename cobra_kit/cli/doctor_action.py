@@ -11,6 +11,7 @@ from cobra_kit import columns
 from cobra_kit.cli.doctor_text import render, to_json
 from cobra_kit.cli.exit_codes import FAILED, OK
 from cobra_kit.doctor import examine
+from cobra_kit.formatting import escaped_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,7 @@ def doctor(arguments: DoctorArguments) -> int:
         dtype=arguments.dtype,
     )
     if arguments.as_json:
-        typer.echo(json.dumps(to_json(examination), indent=2, ensure_ascii=False))
+        typer.echo(escaped_json(json.dumps(to_json(examination), indent=2, ensure_ascii=False)))
     else:
         typer.echo("\n".join(render(examination, columns.width() or 80)))
     return FAILED if examination.broken else OK

@@ -51,7 +51,9 @@ def _run(arguments: list[str]) -> int:
 
     try:
         result = app(global_options_first(arguments), prog_name=PROGRAM, standalone_mode=False)
-    except typer.Abort:
+    except typer.Abort as abort:
+        if isinstance(abort.__cause__, EOFError):  # a file that ends too early, of which typer believes a user's Ctrl-D
+            raise abort.__cause__ from None
         raise KeyboardInterrupt from None
     code = result if isinstance(result, int) else OK
     return PIPE_CLOSED if code == OK and output_is_gone() else code

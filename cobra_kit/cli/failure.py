@@ -10,6 +10,7 @@ from cobra_kit._plugins import attribute
 from cobra_kit.cli.arguments import PROGRAM, UsageError
 from cobra_kit.cli.exit_codes import FAILED, INTERNAL, USAGE
 from cobra_kit.errors import CobraError, is_out_of_memory
+from cobra_kit.formatting import printable_lines
 
 # typer.BadParameter is the public end of a family whose root, every error typer reports to the user, has no public
 # name in all supported versions of typer.
@@ -33,7 +34,7 @@ def report(error: Exception, *, debug: bool) -> int:
     named = attribute(error, foreign=True)
     text, code = _text_and_code(error if named is None else named)
     typer.secho("error: ", fg=typer.colors.RED, bold=True, nl=False, err=True)
-    typer.echo(text, err=True)
+    typer.echo(printable_lines(text), err=True)
     return code
 
 

@@ -11,6 +11,7 @@ import typer
 from cobra_kit import columns
 from cobra_kit.estimate.hardware import check_names
 from cobra_kit.events import Event, Message
+from cobra_kit.formatting import escaped_json, printable_lines
 from cobra_kit.recipe import load_recipe
 from cobra_kit.study.plan.study_plan import make_plan
 
@@ -50,11 +51,11 @@ def plan(arguments: PlanArguments) -> None:
         report=_progress,
     )
     if arguments.as_json:
-        typer.echo(json.dumps(to_json(predicted, names, price), indent=2, ensure_ascii=False))
+        typer.echo(escaped_json(json.dumps(to_json(predicted, names, price), indent=2, ensure_ascii=False)))
     else:
         typer.echo("\n".join(render(predicted, names, price, columns.width() or 80)))
 
 
 def _progress(event: Event, /) -> None:
     if isinstance(event, Message) and sys.stderr.isatty():
-        typer.echo(event.text, err=True)
+        typer.echo(printable_lines(event.text), err=True)

@@ -15,6 +15,7 @@ from cobra_kit.cli.options import JsonOption, show_help
 from cobra_kit.cli.plugins_list import list_components, list_metadata, list_problems
 from cobra_kit.cli.plugins_show import show_component, show_plugin
 from cobra_kit.errors import PluginError
+from cobra_kit.formatting import escaped_json
 from cobra_kit.plugin import Kind
 
 app = typer.Typer(help="Installed plugins and their components.", rich_markup_mode=None)
@@ -48,7 +49,7 @@ def list_plugins(
         raise UsageError(f"--kind cannot stand beside {other}, which lists plugins, not components")
     registry = metadata_registry() if no_load else default_registry()
     if as_json:
-        typer.echo(json.dumps(_as_json(registry, kind.kind if kind else None, broken=broken), indent=2))
+        typer.echo(escaped_json(json.dumps(_as_json(registry, kind.kind if kind else None, broken=broken), indent=2)))
         return
     limit = columns.width()
     if broken:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
@@ -13,6 +12,7 @@ from cobra_kit import columns
 from cobra_kit._plugins import Component, PluginRecord
 from cobra_kit._plugins.words import KIND_WORDS
 from cobra_kit.errors import PluginError
+from cobra_kit.names import install_command
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -68,7 +68,7 @@ def _requires(component: Component) -> str:
         return "nothing more"
     unmet = component.unmet()
     parts = [f"{text} ({unmet.get(text, 'met')})" for text in component.spec.requires]
-    remedy = f"; pip install {' '.join(map(shlex.quote, unmet))}" if unmet else ""
+    remedy = f"; {install_command(unmet)}" if unmet else ""
     return ", ".join(parts) + remedy
 
 

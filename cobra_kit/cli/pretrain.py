@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cobra_kit.cli.options import SetOption
+from cobra_kit.formatting import printable_lines
 
 if TYPE_CHECKING:
     from cobra_kit.events import Event
@@ -52,6 +53,6 @@ def _print(event: Event) -> None:
     from cobra_kit.events import Message, StepDone
 
     if isinstance(event, Message):
-        typer.echo(event.text, err=True)
+        typer.echo(printable_lines(event.text), err=True)
     elif isinstance(event, StepDone) and event.step < event.steps:
         typer.echo(f"{event.step / event.steps:>4.0%}  {event.seconds_left:,.0f} s left", err=True)

@@ -12,6 +12,7 @@ import typer
 
 from cobra_kit.cli.progress_rows import DONE, WAITING, WORKING, ProgressRow, ProgressRows
 from cobra_kit.events import Event, Message, Progress, Reporter, StageDone, StageStarted, StepDone
+from cobra_kit.formatting import printable, printable_lines
 from cobra_kit.study.execution.events import RunDone
 from cobra_kit.study.plan.study_plan import StudyPlan
 
@@ -74,8 +75,8 @@ def draw(study_rows: ProgressRows, console: Console) -> RenderableType:
         bar = ProgressBar(total=1.0, completed=row.share, width=widths[2]) if row.state == WORKING else Text()
         bar_cell = bar if row.total and widths[2] else Text()
         grid.add_row(
-            Text(row.label, style=_STYLES[row.state][0]),
-            Text(row.facts, style=_STYLES[row.state][1]),
+            Text(printable(row.label), style=_STYLES[row.state][0]),
+            Text(printable(row.facts), style=_STYLES[row.state][1]),
             bar_cell,
             row.left,
         )
@@ -135,7 +136,7 @@ class PlainProgress:
 
 def line(row: ProgressRow) -> str:
     """Returns a row as one line of text."""
-    return f"{row.label}: " + "  ".join(filter(None, (row.facts, row.left)))
+    return printable(f"{row.label}: " + "  ".join(filter(None, (row.facts, row.left))))
 
 
 def print_message(event: Event, /) -> None:
@@ -150,4 +151,4 @@ def print_styled(message: Message, console: Console) -> None:
 
 
 def _message_text(message: Message) -> str:
-    return f"{message.level}: {message.text}" if message.level == "warning" else message.text
+    return printable_lines(f"{message.level}: {message.text}" if message.level == "warning" else message.text)

@@ -13,6 +13,7 @@ from cobra_kit.cli import recipes_text
 from cobra_kit.cli.recipes_derived import DerivedSizes, derived_sizes
 from cobra_kit.data.sources import source_settings
 from cobra_kit.errors import CobraError, RecipeError
+from cobra_kit.formatting import escaped_json
 from cobra_kit.recipe import (
     RecipeProblems,
     ResolvedProfile,
@@ -166,7 +167,7 @@ def _difference_json(difference: SettingDifference) -> dict[str, Any]:
 
 
 def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    typer.echo(escaped_json(json.dumps(value, indent=2, ensure_ascii=False)))
 
 
 def _print(lines: Sequence[str]) -> None:

@@ -11,7 +11,8 @@ from cobra_kit.cli.report_format import Format
 from cobra_kit.cli.tables import WIDTH, print_table
 from cobra_kit.errors import CobraError
 from cobra_kit.events import Event, Message
-from cobra_kit.files import write_text
+from cobra_kit.files import write_bytes, write_text
+from cobra_kit.formatting import printable, printable_lines
 from cobra_kit.report import AblationTable, render_csv, render_latex, render_markdown, render_text, table_to_json
 from cobra_kit.report.html import render_page
 from cobra_kit.study.reading.report import StudyState, report_view, study_state
@@ -32,8 +33,10 @@ def report(path: Path, *, form: Format, out: Path | None) -> None:
         CobraError: There is no study, its files are damaged, or a format needs a table and no run is finished.
     """
     state = study_state(path)
+    for remark in state.study.remarks:
+        typer.echo(f"note  {remark}", err=True)
     for line in state.missing:
-        typer.echo(f"missing  {line}", err=True)
+        typer.echo(printable(f"missing  {line}"), err=True)
     if form is Format.html:
         _page(state, out or state.study.folder.report)
     else:
@@ -43,8 +46,9 @@ def report(path: Path, *, form: Format, out: Path | None) -> None:
 def _page(state: StudyState, out: Path) -> None:
     if state.table is not None:
         print_table(state.table)
-    write_text(out, render_page(report_view(state, _print_message)))
-    typer.echo(f"\nreport  {out} ({out.stat().st_size / 1e6:.1f} MB, one file)", err=True)
+    page = render_page(report_view(state, _print_message)).encode()
+    write_bytes(out, page)
+    typer.echo(f"\nreport  {out} ({len(page) / 1e6:.1f} MB, one file)", err=True)
 
 
 def _text(state: StudyState, form: Format, out: Path | None) -> None:
@@ -64,4 +68,4 @@ def _text(state: StudyState, form: Format, out: Path | None) -> None:
 
 def _print_message(event: Event, /) -> None:
     if isinstance(event, Message):
-        typer.echo(event.text, err=True)
+        typer.echo(printable_lines(event.text), err=True)

@@ -13,6 +13,7 @@ from cobra_kit import columns
 from cobra_kit.cli.progress import progress
 from cobra_kit.cli.run_action import heading
 from cobra_kit.cli.tables import WIDTH, terminal_width
+from cobra_kit.formatting import escaped_json
 from cobra_kit.reproduce import Cell, ReproducedRow, Reproduction, reproduction, run_missing
 from cobra_kit.reproduce.needs import benchmark_name
 from cobra_kit.study.execution.run_study import run_plan
@@ -27,7 +28,7 @@ def reproduce(name: str, *, studies: Path, run: bool, as_json: bool) -> None:
             typer.echo(f"{attempt.recipe}: {attempt.why_not or 'run'}", err=True)
         reproduced = reproduction(name, studies)
     if as_json:
-        typer.echo(json.dumps(_plain(reproduced), indent=2, ensure_ascii=False))
+        typer.echo(escaped_json(json.dumps(_plain(reproduced), indent=2, ensure_ascii=False)))
     else:
         typer.echo("\n".join(_lines(reproduced, columns.width() or WIDTH)))
 

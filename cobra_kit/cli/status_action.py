@@ -11,14 +11,18 @@ import typer
 
 from cobra_kit.cli.status_text import status_lines
 from cobra_kit.columns import width
+from cobra_kit.formatting import escaped_json
 from cobra_kit.study.reading.status import study_status
+from cobra_kit.study.reading.stored_study import read_study
 
 
 def status(study: Path, *, storage: str | None, as_json: bool) -> None:
     """Prints how far a study is."""
     progress = study_status(study, storage)
+    for remark in read_study(study).remarks:
+        typer.echo(f"note  {remark}", err=True)
     if as_json:
-        typer.echo(json.dumps(asdict(progress), ensure_ascii=False, indent=2))
+        typer.echo(escaped_json(json.dumps(asdict(progress), ensure_ascii=False, indent=2)))
         return
     lines = status_lines(progress, width())
     if not sys.stdout.isatty():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cobra_kit.columns import blocks, cut, cut_rows, wrap
-from cobra_kit.formatting import duration
+from cobra_kit.formatting import duration, printable
 from cobra_kit.study.reading.status import COMPLETE, FAILED, RUNNING, STATES, WAITING, StudyStatus, TrialStatus
 
 Line = tuple[str, str]
@@ -14,6 +14,7 @@ _STYLES = {RUNNING: "bold", COMPLETE: "green", FAILED: "red", "pruned": "yellow"
 _ROOM_FOR_SETTINGS = 124
 _LONGEST_OUTCOME, _LONGEST_HOST = 50, 16
 _OUTCOME = 2
+_LONGEST_LINE, _LONGEST_CELL = 1000, 300
 
 
 def status_lines(status: StudyStatus, width: int | None) -> list[Line]:
@@ -82,7 +83,7 @@ def _head(status: StudyStatus, width: int | None) -> list[Line]:
         if not best.name.startswith(str(best.params.get("arm", "\0"))):
             text += f"  ({settings(best)})"
         lines.append((text, "green"))
-    return [(cut(text, width), style) for text, style in lines]
+    return [(cut(printable(text, _LONGEST_LINE), width), style) for text, style in lines]
 
 
 def _table(status: StudyStatus, trials: Sequence[TrialStatus], width: int | None, *, live: bool = False) -> list[Line]:
@@ -117,7 +118,8 @@ def _cells(status: StudyStatus, trial: TrialStatus, *, live: bool) -> list[str]:
     if not time and trial.seconds is not None:
         time = duration(trial.seconds)
     grid = set(trial.params) <= {"arm", "seed"}
-    return [trial.name, trial.state, text, time, "" if grid else settings(trial)]
+    cells = [trial.name, trial.state, text, time, "" if grid else settings(trial)]
+    return [printable(cell, _LONGEST_CELL) for cell in cells]
 
 
 def _short(path: str) -> str:

@@ -2,6 +2,9 @@
 
 What is printed while a study runs is news, and no news is no reason to lose a trial. What could not be written to
 standard output is told by the exit code.
+
+Whatever is printed, by us, a library or a plugin, a terminal obeys no more of it than what draws: names that strangers
+wrote are cleaned where they are printed, and this is the net below.
 """
 
 from __future__ import annotations
@@ -9,11 +12,34 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import sys
 from typing import Any
 
+from cobra_kit.formatting import printable_lines
+
 _GONE = {errno.EPIPE, errno.EIO, errno.ENXIO}
 """What writing says once nobody reads: a closed pipe, a terminal that is gone."""
+
+
+_DRAWING = re.compile("(\x1b\\[(?:[0-9;]*[mAK]|\\?25[hl]))|\r(?!\n)")
+"""What our displays and other programs draw with: colours, one line up, an erased line, the cursor, and its return."""
+
+
+class _Text(io.TextIOWrapper):
+    """Text without control characters and escape sequences, but for those that draw."""
+
+    def write(self, text: str, /) -> int:
+        """Writes what may be printed, and returns how long the text was."""
+        if text.isprintable():
+            super().write(text)
+            return len(text)
+        end = 0
+        for match in _DRAWING.finditer(text):
+            super().write(printable_lines(text[end : match.start()]) + match.group())
+            end = match.end()
+        super().write(printable_lines(text[end:]))
+        return len(text)
 
 
 class _Output(io.FileIO):
@@ -65,7 +91,7 @@ def output_is_gone() -> bool:
 
 def _lasting(stream: io.TextIOWrapper, *, news: bool) -> io.TextIOWrapper:
     stream.flush()
-    return io.TextIOWrapper(
+    return _Text(
         io.BufferedWriter(_Output(stream.fileno(), news=news)),
         encoding=stream.encoding,
         errors="replace",  # a terminal without UTF-8 gets a `?`, not an error

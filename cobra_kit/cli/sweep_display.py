@@ -13,6 +13,7 @@ import typer
 from cobra_kit.cli.progress import print_message, print_styled
 from cobra_kit.cli.status_text import Line, live_lines, outcome, overview
 from cobra_kit.events import Event, Message
+from cobra_kit.formatting import printable
 from cobra_kit.study.reading.status import RUNNING, WAITING, StudyStatus
 
 if TYPE_CHECKING:
@@ -68,9 +69,8 @@ class PlainDisplay:
             self._printed.add(number)
             trial = ended[number]
             count = f"{len(self._printed)} of {len(status.trials)}"
-            typer.echo(
-                "  ".join(filter(None, (f"{trial.name}: {trial.state}", outcome(status, trial), count))), err=True
-            )
+            parts = (f"{trial.name}: {trial.state}", outcome(status, trial), count)
+            typer.echo(printable("  ".join(filter(None, parts))), err=True)
             self._last = time.monotonic()
         if time.monotonic() - self._last >= _LINE_SECONDS:
             typer.echo(overview(status), err=True)

@@ -19,6 +19,9 @@ from cobra_kit.hashing import source_fingerprint
 from cobra_kit.interfaces import TokenShape
 from cobra_kit.model import VisionLanguageModel
 
+_MOST_TOKENS = 1 << 24
+"""Tokens of an image, far above any encoder's: what a damaged record says is not believed."""
+
 
 def preparation_identity(model: VisionLanguageModel, source: DataSource, image_ids: Sequence[str]) -> dict[str, Any]:
     """Returns what prepared images depend on: the encoder's component, its code and config, and the data.
@@ -66,10 +69,17 @@ def shape_to_json(shape: TokenShape) -> list[Any]:
     return [shape.num_tokens, shape.grid]
 
 
+NO_SHAPE = (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError)
+"""What reading shapes out of a damaged record raises."""
+
+
 def shape_from_json(plain: list[Any]) -> TokenShape:
-    """Returns what `shape_to_json` wrote; ValueError or TypeError for anything else."""
+    """Returns what `shape_to_json` wrote; one of `NO_SHAPE` for anything else."""
     num_tokens, grid = plain
-    return TokenShape(int(num_tokens), None if grid is None else (int(grid[0]), int(grid[1])))
+    sizes = [num_tokens] if grid is None else [num_tokens, *grid]
+    if not all(type(size) is int and 0 < size <= _MOST_TOKENS for size in sizes):
+        raise ValueError(f"{plain} is no shape of tokens")
+    return TokenShape(num_tokens, None if grid is None else (grid[0], grid[1]))
 
 
 def weights_digest(module: nn.Module, without: Collection[str] = ()) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from cobra_kit.estimate.datasets import BY_SETTING
 from cobra_kit.files import expanded
 from cobra_kit.interfaces import Backbone, Component
 from cobra_kit.model import VisionLanguageModel
+from cobra_kit.names import download_command, install_command
 from cobra_kit.paper import COLUMN_LABELS, column_label, paper_table
 from cobra_kit.recipe import Recipe, ResolvedRecipe
 from cobra_kit.recipe.parts import ResolvedPart
@@ -40,7 +40,7 @@ class Missing:
 def missing_packages(resolved: ResolvedRecipe) -> list[Missing]:
     """Returns the Python packages that components ask for and that are not installed."""
     return [
-        Missing(f"package {requirement} for {part.component.qualified}: {state}", (f"pip install {requirement!r}",))
+        Missing(f"package {requirement} for {part.component.qualified}: {state}", (install_command([requirement]),))
         for part in resolved.parts.values()
         for requirement, state in part.component.unmet().items()
     ]
@@ -107,12 +107,10 @@ def missing_weights(model: VisionLanguageModel, resolved: ResolvedRecipe) -> lis
 
 def _command(request: HubRequest) -> str:
     """Returns the command that fetches what is wanted."""
-    words = ["hf", "download", request.repository]
-    if request.revision is not None:
-        words += ["--revision", request.revision]
+    words = [] if request.revision is None else ["--revision", request.revision]
     for pattern in request.patterns:
         words += ["--include", pattern]
-    return shlex.join(words)
+    return download_command(request.repository, *words)
 
 
 def _weights_requests(part: ResolvedPart, module: Component) -> list[HubRequest]:

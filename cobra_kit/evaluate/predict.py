@@ -17,8 +17,9 @@ from cobra_kit.arguments import renamed_arguments
 from cobra_kit.data.images import Images
 from cobra_kit.data.rows import Benchmark, Question
 from cobra_kit.errors import CobraError
+from cobra_kit.evaluate.answers import read_answers
 from cobra_kit.events import Progress, Reporter, silent
-from cobra_kit.files import append_json_lines, read_json_lines
+from cobra_kit.files import append_json_lines
 from cobra_kit.model import VisionLanguageModel
 from cobra_kit.model.decoding import AS_KEPT, Precision, evaluating, first_token_probabilities, generate_ids
 from cobra_kit.text.choices import first_answer_ids
@@ -79,7 +80,7 @@ def predict(
     questions = benchmark.questions
     asked = [(question, (shown or {}).get(question.image, question.image)) for question in questions]
     file.parent.mkdir(parents=True, exist_ok=True)
-    lines = read_json_lines(file)
+    lines = read_answers(file)
     _check_same(lines, asked, file, computed)
     report(Progress(task=benchmark.name, done=len(lines), total=len(asked), unit="questions"))
     with evaluating(model):
@@ -87,7 +88,7 @@ def predict(
             start = len(lines) // batch_size * batch_size
             answers = _answer_batch(model, asked[start : start + batch_size], images, max_new_tokens, precision)
             new = [{**line, **({"precision": computed} if computed else {})} for line in answers[len(lines) - start :]]
-            append_json_lines(file, new)
+            append_json_lines(file, new, checksums=True)
             lines += new
             report(Progress(task=benchmark.name, done=len(lines), total=len(asked), unit="questions"))
     return [

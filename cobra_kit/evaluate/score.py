@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from cobra_kit.data.rows import Benchmark
-from cobra_kit.errors import ArgumentError, CobraError, kind_of
+from cobra_kit.errors import ArgumentError, CobraError, DamagedFile, kind_of
 from cobra_kit.evaluate.scoring import Answered, QuestionScore, get_rule
 from cobra_kit.files import read_json_lines, write_bytes
 
@@ -156,19 +156,37 @@ def _stored(scored: QuestionScore) -> dict[str, Any]:
     return {"picture" if key == "image" else key: value for key, value in asdict(scored).items()}
 
 
-def _score_of(line: Mapping[str, Any]) -> QuestionScore:
-    return QuestionScore(**{_NOW.get(key, key): value for key, value in line.items()})
+_TEXTS = ("question_id", "image", "prediction", "answer", "group")
+_AGAIN = "Delete it and give the study's command again; what is missing is scored again."
 
 
-def read_scores(path: Path) -> list[QuestionScore]:
+def read_scores(path: Path, *, hint: str = _AGAIN) -> list[QuestionScore]:
     """Returns what `write_scores` wrote.
 
+    Args:
+        path: The file.
+        hint: What to do where it is missing or damaged.
+
     Raises:
-        CobraError: The file is missing or damaged.
+        DamagedFile: The file is missing or damaged.
+        UnreadableFile: It cannot be read now.
     """
-    if not path.is_file():
-        raise CobraError("no such scores", where=str(path), hint="Run the study again; it scores what is missing.")
+    if not path.exists():
+        raise DamagedFile(path, "no such scores", hint)
+    lines = read_json_lines(path, hint=hint)
+    return [_score_of(line, f"{path}:{number}", hint) for number, line in enumerate(lines, start=1)]
+
+
+def _score_of(line: Mapping[str, Any], where: str, hint: str) -> QuestionScore:
     try:
-        return [_score_of(line) for line in read_json_lines(path)]
+        scored = QuestionScore(**{_NOW.get(key, key): value for key, value in line.items()})
     except TypeError as error:
-        raise CobraError(f"not a file of scores: {error}", where=str(path), hint="Delete it and run again.") from error
+        raise DamagedFile(where, f"not a file of scores: {error}", hint) from error
+    numbers = (scored.score, 0.0 if scored.confidence is None else scored.confidence)
+    if not all(isinstance(getattr(scored, name), str) for name in _TEXTS) or not all(map(_is_number, numbers)):
+        raise DamagedFile(where, "not a file of scores: a text or a number is of another type", hint)
+    return scored
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

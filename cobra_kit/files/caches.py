@@ -14,7 +14,9 @@ from cobra_kit.errors import CobraError
 
 logger = logging.getLogger("cobra_kit")
 
-_LIBRARIES = {"HF_HOME": "huggingface", "TORCH_HOME": "torch", "TRITON_CACHE_DIR": "triton"}
+# Not TRITON_CACHE_DIR: what Triton keeps is code, and a study may come from anywhere; see `code_cache`.
+_LIBRARIES = {"HF_HOME": "huggingface", "TORCH_HOME": "torch"}
+_VARIABLE = "COBRA_KIT_CACHE"
 
 
 class _Fallback:
@@ -22,6 +24,8 @@ class _Fallback:
 
     folder: Path | None = None
     announced = False
+    ignored: str | None = None
+    """The value of the environment variable that was last said to be ignored."""
 
 
 def user_cache() -> Path:
@@ -42,6 +46,18 @@ def user_cache() -> Path:
         _Fallback.announced = True
         logger.warning("%s: caches are in %s", _why_elsewhere(folder), fallback)
     return fallback
+
+
+def code_cache() -> Path:
+    """Returns the folder for what is compiled here and loaded later; it need not exist, nor be safe: see `distrust`.
+
+    It is `user_cache()` as long as that is the user's own. Never a folder beneath a study: a study may come from
+    anywhere, unpacked by this user, and what lies in it would run.
+    """
+    if chosen := _chosen_cache():
+        return chosen
+    own = _own_cache()
+    return own if own is not None and can_be_written(own) else _temporary_place()
 
 
 @contextmanager
@@ -93,24 +109,39 @@ def can_be_written(folder: Path) -> bool:
 
 
 def _chosen_cache() -> Path | None:
-    """Returns `$COBRA_KIT_CACHE`; None where it is not set, or means a home that is not there."""
-    chosen = expanded(os.environ.get("COBRA_KIT_CACHE", ""))
-    return None if chosen == Path() or chosen.parts[0].startswith("~") else chosen
+    """Returns `$COBRA_KIT_CACHE`; None where it is not set, or is no absolute path: said once.
+
+    A relative path would be another folder in every working directory, and code would be loaded from wherever one is.
+    """
+    given = os.environ.get(_VARIABLE, "")
+    chosen = expanded(given)
+    if not given or chosen.is_absolute():
+        return chosen if given else None
+    if _Fallback.ignored != given:
+        _Fallback.ignored = given
+        logger.warning("%s is %r and no absolute path: it is ignored", _VARIABLE, given)
+    return None
 
 
 def _own_cache() -> Path | None:
     # A relative path would be another folder in every working directory; the XDG specification has it ignored.
     if Path(base := os.environ.get("XDG_CACHE_HOME", "")).is_absolute():
         return Path(base) / "cobra-kit"
+    if os.environ.get("HOME") == "":  # Python takes it for the root of the file system
+        return None
     home = expanded("~")  # from the password database where HOME is not set
     return home / ".cache" / "cobra-kit" if home.is_absolute() else None
 
 
+def _temporary_place() -> Path:
+    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
+    return Path(tempfile.gettempdir()) / f"cobra-kit-{user}"
+
+
 def _temporary_cache() -> Path:
     """Returns a folder that is this user's alone: what is compiled there is run."""
-    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
     try:
-        folder = Path(tempfile.gettempdir()) / f"cobra-kit-{user}"
+        folder = _temporary_place()
         folder.mkdir(mode=0o700, exist_ok=True)
         status = folder.lstat()
     except OSError as error:

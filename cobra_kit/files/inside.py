@@ -10,16 +10,17 @@ from cobra_kit.errors import DamagedFile, UnreadableFile, kind_of
 
 _LONGEST_NAME, _LONGEST_PATH = 255, 1024
 _SHOWN = 60
-_HINT = "Somebody edited it, or it comes from elsewhere: nothing outside {folder} was read or written."
+_HINT = "Name a file within {folder}; nothing outside it was read or written."
 
 
-def inside(folder: Path, name: Any, source: Path) -> Path:
+def inside(folder: Path, name: Any, source: Path, *, hint: str | None = None) -> Path:
     """Returns the path of a file within a folder, by a name that stands in some file.
 
     Args:
         folder: Where the name starts; the folder itself may be a link.
         name: As it was read, of any type; parts are separated by `/`.
         source: The file that names it, for the error.
+        hint: What to do about it; None: to name another.
 
     Raises:
         DamagedFile: The name is no text, is empty, absolute, too long, holds `..` or control characters, or leads out
@@ -32,7 +33,7 @@ def inside(folder: Path, name: Any, source: Path) -> Path:
     if problem is None:
         return path
     shown = repr(name[:_SHOWN]) if isinstance(name, str) else kind_of(name)
-    raise DamagedFile(source, f"names {shown} as a file, which {problem}", _HINT.format(folder=folder))
+    raise DamagedFile(source, f"names {shown} as a file, which {problem}", hint or _HINT.format(folder=folder))
 
 
 def leaves(folder: Path, path: Path) -> bool:

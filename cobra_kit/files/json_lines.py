@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cobra_kit.errors import CobraError, DamagedFile, UnreadableFile
+from cobra_kit.files.checksums import CHECKSUM, has_checksum, with_checksum
 from cobra_kit.files.reading import as_mapping, parse_json, read_small
 from cobra_kit.files.writing import json_bytes, kind_of_place
 
@@ -39,7 +40,14 @@ def read_json_lines(path: Path, *, hint: str = _HINT) -> list[dict[str, Any]]:
         content = read_small(path, LINES_BYTES, hint=hint)
     except FileNotFoundError:
         return []
-    return [_mapping(line, f"{path}:{number}", hint) for number, line in enumerate(_whole_lines(content), start=1)]
+    lines, are_checked = [], False
+    for number, line in enumerate(_whole_lines(content), start=1):
+        mapping, is_checked = _mapping(line, f"{path}:{number}", hint)
+        if are_checked and not is_checked:  # an older version wrote none, but nobody stops writing them
+            raise DamagedFile(f"{path}:{number}", "has no checksum, and the line before it has one", hint)
+        lines.append(mapping)
+        are_checked = is_checked
+    return lines
 
 
 def newest_json_lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -53,18 +61,24 @@ def newest_json_lines(path: Path) -> Iterator[dict[str, Any]]:
         return
     for line in reversed(_whole_lines(content)):
         try:
-            yield _mapping(line, path, None)
+            yield _mapping(line, path, None)[0]
         except DamagedFile:
             continue
 
 
-def append_json_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
+def append_json_lines(path: Path, lines: Iterable[Mapping[str, Any]], *, checksums: bool = False) -> None:
     """Adds lines in one write and flushes them to the disk; what a killed process left of a last line goes first.
+
+    Args:
+        path: The file; it is made where there is none.
+        lines: What is added.
+        checksums: Whether each line carries a checksum, which reading checks and leaves out.
 
     Raises:
         CobraError: The file cannot be written, or is a link or no regular file; what was there before stays.
     """
-    content = b"".join(json_bytes(line) + b"\n" for line in lines)
+    plain = map(json_bytes, lines)
+    content = b"".join((with_checksum(line) if checksums else line) + b"\n" for line in plain)
     if not content:
         return
     try:
@@ -156,5 +170,13 @@ def _whole_lines(content: bytes) -> list[bytes]:
     return content[: content.rfind(b"\n") + 1].splitlines()
 
 
-def _mapping(line: bytes, where: Path | str, hint: str | None) -> dict[str, Any]:
-    return as_mapping(parse_json(line, where, nan=True, hint=hint), where, hint=hint)
+def _mapping(line: bytes, where: Path | str, hint: str | None) -> tuple[dict[str, Any], bool]:
+    """Returns a line's mapping without its checksum, and whether it had one."""
+    try:
+        is_checked = has_checksum(line)
+    except ValueError as error:
+        raise DamagedFile(where, str(error), hint) from error
+    mapping = as_mapping(parse_json(line, where, nan=True, hint=hint), where, hint=hint)
+    if is_checked:
+        del mapping[CHECKSUM]
+    return mapping, is_checked

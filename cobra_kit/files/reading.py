@@ -28,7 +28,8 @@ DEPTH = 100
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)', re.DOTALL)
 _NO_BRACKET = re.compile(r"[^\[\]{}]+")
-_LEAST_INTEGER, _MOST_INTEGER, _MOST_DIGITS = -(2**63), 2**64, 20
+_DENSEST = 1000  # no file system packs text that well; a hole has nothing
+_MOST_DIGITS = 100  # transformers writes integers of 31; Python refuses more than 4,300 with an error of its own
 
 
 def read_small(path: Path, limit_bytes: int = SMALL_BYTES, *, hint: str | None = None) -> bytes:
@@ -45,11 +46,12 @@ def read_small(path: Path, limit_bytes: int = SMALL_BYTES, *, hint: str | None =
         UnreadableFile: It cannot be read now, which says nothing about what is in it.
     """
     try:
-        _check_regular(os.stat(path), path, hint)  # before it is opened: opening a device or a pipe has effects
+        refuse_irregular(os.stat(path), path, hint)  # before it is opened: opening a device or a pipe has effects
         descriptor = os.open(path, _FLAGS)
         with open(descriptor, "rb") as file:
             status = os.fstat(descriptor)
-            _check_regular(status, path, hint)
+            refuse_irregular(status, path, hint)
+            _refuse_hole(status, path, hint)
             content = b"" if status.st_size > limit_bytes else file.read(limit_bytes + 1)
     except FileNotFoundError:
         raise
@@ -151,7 +153,7 @@ def parse_json(
         DamagedFile: It is not JSON, nested too deeply, or holds a number that nobody wrote.
     """
     text = decode_utf8(content, where, hint=hint) if isinstance(content, bytes) else content
-    if _deeper(text, depth):
+    if nested_deeper(text, depth):
         raise DamagedFile(where, f"nested more than {depth} levels deep", hint)
     try:
         return (_WITH_NAN if nan else _FINITE).decode(text)
@@ -178,9 +180,20 @@ def damage_as(kind: type[CobraError], hint: str | None = None) -> Iterator[None]
         raise kind(error.message, where=error.where, hint=own) from error
 
 
-def _check_regular(status: os.stat_result, path: Path, hint: str | None) -> None:
+def refuse_irregular(status: os.stat_result, path: Path, hint: str | None = None) -> None:
+    """Refuses what is no regular file.
+
+    Raises:
+        DamagedFile: It is a folder, a pipe, a device.
+    """
     if not stat.S_ISREG(status.st_mode):
         raise DamagedFile(path, f"is {kind_of_place(status.st_mode)}, not a file", hint)
+
+
+def _refuse_hole(status: os.stat_result, path: Path, hint: str | None) -> None:
+    written = getattr(status, "st_blocks", status.st_size) * 512
+    if status.st_size > SMALL_BYTES and written * _DENSEST < status.st_size:
+        raise DamagedFile(path, f"holds {status.st_size:,} bytes, of which next to none were ever written", hint)
 
 
 def _unreadable_hint(error: BaseException) -> str:
@@ -189,7 +202,7 @@ def _unreadable_hint(error: BaseException) -> str:
     return "The file itself may be well: leave it, and see to it that this user may read it."
 
 
-def _deeper(text: str, depth: int) -> bool:
+def nested_deeper(text: str, depth: int) -> bool:
     """Returns whether brackets are nested deeper than that; in time that grows with the text alone, without parsing."""
     if text.count("[") + text.count("{") <= depth:
         return False
@@ -206,9 +219,9 @@ def _deeper(text: str, depth: int) -> bool:
 
 
 def _integer(digits: str) -> int:
-    if len(digits) > _MOST_DIGITS or not _LEAST_INTEGER <= (number := int(digits)) < _MOST_INTEGER:
+    if len(digits) > _MOST_DIGITS:
         raise ValueError(f"the number {digits[:20]}... has too many digits")
-    return number
+    return int(digits)
 
 
 def _finite_number(digits: str) -> float:

@@ -10,13 +10,14 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from cobra_kit.errors import CobraError
 
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
+_KEPT_OF_A_NAME = 48  # of 255 bytes: a temporary file is called as its place, and something more
 _DEVICES = ("/dev", "/proc")
 _STREAMS = ("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/self/fd/")
 
@@ -42,7 +43,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
             yield temporary
         return
     # Not tempfile: its files are readable by their owner only, and a study folder is often shared.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    temporary = path.with_name(f".{path.name[:_KEPT_OF_A_NAME]}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         temporary.touch(exist_ok=False)
         mode = temporary.stat().st_mode
@@ -54,7 +55,8 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         raise CobraError(f"cannot write: {error}", where=str(path), hint=_hint(error, path)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # such as a name that was too long to be made
+            temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
@@ -165,4 +167,6 @@ def _hint(error: OSError, path: Path) -> str:
         return f"Make room on the disk of {path.parent}; what was at {path.name} before is untouched."
     if error.errno == errno.ENOENT:
         return f"Create the folder {path.parent} first."
+    if error.errno == errno.ENAMETOOLONG:
+        return "Choose a shorter name."
     return f"Check that {path.parent} is a folder you may write to."

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 
 from cobra_kit import __version__
-from cobra_kit.files import user_cache, write_json
+from cobra_kit.errors import UnreadableFile
+from cobra_kit.files import read_mapping, user_cache, write_json
 from cobra_kit.forecast.plans import RunPlan
 from cobra_kit.machine import cores, processor
 
@@ -74,11 +76,8 @@ class MachineSpeed:
 def known_speed(run: RunPlan) -> MachineSpeed | None:
     """Returns this machine's speed on runs like this one; None where it was not measured, or the file is damaged."""
     try:
-        plain = json.loads(_file(run).read_text(encoding="utf-8"))
-        stages = {name: StageSpeed(**speed) for name, speed in plain.pop("stages").items()}
-        benchmarks = {name: Answering(**speed) for name, speed in plain.pop("benchmarks").items()}
-        return MachineSpeed(**plain, stages=stages, benchmarks=benchmarks)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return TypeAdapter(MachineSpeed).validate_python(read_mapping(_file(run)))
+    except (OSError, UnreadableFile, ValidationError):
         return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from cobra_kit._plugins import Registry, default_registry
 from cobra_kit.arguments import text, texts
 from cobra_kit.errors import RecipeError
 from cobra_kit.formatting import suggest
+from cobra_kit.names import name_problem
 from cobra_kit.recipe.check import check_structure, format_node
 from cobra_kit.recipe.locate import RecipeSource, find_recipe
 from cobra_kit.recipe.merge import merge
@@ -116,6 +118,10 @@ def _profiles(tree: Node) -> dict[str, Node]:
     for name, changes in node.value.items():
         if not isinstance(changes.value, dict | None):
             raise problem(tree, ("profiles", name), f"expected what the profile changes, found {format_node(changes)}")
+        if (wrong := "begins with a -" if name.startswith("-") else name_problem(name)) is not None:
+            raise problem(
+                tree, ("profiles", name), f"a profile's name names a folder, and this one {wrong}", "rename the profile"
+            )
         for key in ("extends", "profiles"):
             if key in changes.entries():
                 raise problem(
@@ -130,7 +136,9 @@ def _choose_profile(tree: Node, profiles: dict[str, Node], profile: str | None) 
         if not profiles or DEFAULT_PROFILE in profiles:
             return DEFAULT_PROFILE if profiles else None
         names = ", ".join(profiles)
-        raise problem(tree, ("profiles",), f"choose a profile: {names}", f"--profile {next(iter(profiles))}")
+        raise problem(
+            tree, ("profiles",), f"choose a profile: {names}", f"--profile {shlex.quote(next(iter(profiles)))}"
+        )
     if profile in profiles:
         return profile
     raise problem(tree, ("profiles",), f"no profile named {profile!r}", suggest(profile, profiles, what="profiles"))

@@ -9,12 +9,15 @@ from importlib.resources.abc import Traversable
 from pathlib import Path, PurePosixPath
 
 from cobra_kit._plugins import Registry, default_registry
-from cobra_kit.errors import ArgumentError, RecipeError, kind_of
-from cobra_kit.files import expanded
+from cobra_kit.errors import ArgumentError, DamagedFile, RecipeError, UnreadableFile, kind_of
+from cobra_kit.files import decode_utf8, expanded, read_utf8
 from cobra_kit.formatting import did_you_mean, nearest, suggest
 from cobra_kit.recipe.not_built import NOT_BUILT
 
 _ENDINGS = (".yaml", ".yml")
+RECIPE_BYTES = 1 << 19
+"""The most that a recipe holds, some fifteen thousand lines: reading a text of this form takes a while."""
+
 _PRETRAINING = "towers/"
 
 
@@ -49,11 +52,12 @@ class RecipeSource:
             RecipeError: It cannot be read, or is not UTF-8.
         """
         try:
-            return self.file.read_bytes().decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise RecipeError(
-                f"not UTF-8: byte {error.start} is {error.object[error.start]:#04x}", where=self.display
-            ) from error
+            if isinstance(self.file, Path):
+                return read_utf8(self.file, RECIPE_BYTES)
+            return decode_utf8(self.file.read_bytes(), self.display)
+        except UnreadableFile as error:
+            hint = None if isinstance(error, DamagedFile) else error.hint
+            raise RecipeError(error.message, where=self.display, hint=hint) from error
         except OSError as error:
             raise RecipeError(f"cannot be read: {error.strerror or error}", where=self.display) from error
 

@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 from cobra_kit._plugins import Registry, default_registry
 from cobra_kit.arguments import instance
 from cobra_kit.errors import RecipeError
+from cobra_kit.names import install_command
 from cobra_kit.plugin import KINDS, Kind
 from cobra_kit.recipe.parts import ResolvedPart, resolve_part
 from cobra_kit.recipe.problems import problem, raise_problems
@@ -99,6 +100,6 @@ def _unmet_requirements(recipe: Recipe) -> list[RecipeError]:
         if not installed or not requirement.specifier.contains(installed, prereleases=True):
             there = f"{installed} is installed" if installed else "it is not installed"
             problems.append(
-                problem(recipe.tree, ("requires", index), f"needs {text}, but {there}", f"pip install {text!r}")
+                problem(recipe.tree, ("requires", index), f"needs {text}, but {there}", install_command([text]))
             )
     return problems

@@ -13,6 +13,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import ConfigDict, Field, PrivateAttr, field_validator
 
 from cobra_kit.errors import first_line
+from cobra_kit.names import ARM_PATTERN, LONGEST_NAME
 from cobra_kit.plugin import Kind
 from cobra_kit.recipe.sections import DataSection, EvaluateSection, Section, TrainSection
 from cobra_kit.recipe.sweep import SweepSection
@@ -22,8 +23,8 @@ ARM_SECTIONS = ("model", "data", "train", "evaluate")
 ARM_KEYS = {"evaluate": ("precision",)}
 """Of a section that arms may differ in, the keys they may; the questions, above all, are the same for all."""
 
-_ARM = r"^[A-Za-z0-9][A-Za-z0-9_+-]*$"  # an arm names a folder and a key of --set
-ArmName = Annotated[str, Field(pattern=_ARM)]
+ArmName = Annotated[str, Field(pattern=ARM_PATTERN, max_length=LONGEST_NAME)]
+Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # what torch takes; it stands in a folder's name
 
 
 class Part(Section):
@@ -79,7 +80,7 @@ class Ablation(Section):
     """The arm that the others are compared with."""
     arms: dict[ArmName, dict[str, Any] | None] = Field(min_length=2)
     """Per arm what it changes, written like the recipe itself; `{}` changes nothing."""
-    seeds: list[int] = Field(default=[7], min_length=1)
+    seeds: list[Seed] = Field(default=[7], min_length=1)
     """Every arm is trained once per seed."""
     not_meaningful: dict[ArmName, Annotated[str, Field(min_length=1)]] = Field(default={})
     """Arms that would say nothing here, with the reason: they are not run, and tables say why."""
@@ -118,7 +119,7 @@ class Recipe(Section):
     """What the recipe is for."""
     requires: list[str] = Field(default=[])
     """Python distributions that must be installed, as PEP 508 requirements, such as `cobra-kit-resampler>=1.2`."""
-    seed: int = 7
+    seed: Seed = 7
     """Seed of a single model's random numbers; an ablation has seeds of its own."""
     model: ModelSection
     """The parts the model is composed from."""

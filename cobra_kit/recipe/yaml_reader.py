@@ -13,9 +13,11 @@ from typing import Any, NoReturn
 import yaml
 
 from cobra_kit.errors import RecipeError, first_line
+from cobra_kit.files import nested_deeper
 from cobra_kit.recipe.tree import Node, Origin, Plain, Scalar
 
 MAX_NODES = 50_000  # far above any recipe; stops texts whose aliases expand without end
+MAX_DEPTH = 300  # likewise
 
 _TAG = "tag:yaml.org,2002:"
 _NULL = re.compile(r"(?:~|null|Null|NULL|)\Z")
@@ -63,6 +65,8 @@ def parse_yaml(text: str, source: str) -> Node:
     Raises:
         RecipeError: It is not valid YAML, holds more than plain data, or a key twice.
     """
+    if nested_deeper(text, MAX_DEPTH):  # PyYAML takes its time before it gives up
+        raise RecipeError("nested too deeply", where=source)
     loader: _Loader | None = None
     try:
         loader = _Loader(text)

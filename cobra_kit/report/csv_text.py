@@ -6,6 +6,7 @@ import csv
 import io
 
 from cobra_kit.arguments import instance
+from cobra_kit.formatting import printable_lines
 from cobra_kit.paper import paper_column
 from cobra_kit.report.table import AblationTable, TableRow
 
@@ -18,7 +19,7 @@ COLUMNS = (
     "choice_mass",
 )
 # What spreadsheets run when a file is opened: OWASP's list for CSV injection.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 _Cell = str | float | int | None
 
@@ -99,7 +100,9 @@ def _paper(table: AblationTable, row: TableRow, arm: str) -> dict[str, _Cell]:
 
 
 def _plain(cell: _Cell) -> str | float | int:
-    """Text that a spreadsheet would take for a formula gets an apostrophe in front."""
-    if cell is None:
-        return ""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+    """Text that a spreadsheet would take for a formula gets an apostrophe in front; what a terminal obeys goes."""
+    if not isinstance(cell, str):
+        return "" if cell is None else cell
+    text = printable_lines(cell)
+    # Some programs drop blanks before they look, and read the wide forms as the usual ones.
+    return f"'{text}" if cell.startswith(_FORMULA) or text.lstrip().startswith(_FORMULA) else text

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from cobra_kit.arguments import instance
+from cobra_kit.formatting import printable
 from cobra_kit.report import grid
 from cobra_kit.report.footnotes import footnotes
 from cobra_kit.report.layout import cost_cells
@@ -33,7 +34,6 @@ _SPECIAL = {
     "…": r"\dots{}",
 }
 _ANY = re.compile("[" + re.escape("".join(_SPECIAL)) + "]")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
 def render_latex(table: AblationTable) -> str:
@@ -62,8 +62,8 @@ def render_latex(table: AblationTable) -> str:
 
 
 def escape(text: str) -> str:
-    """Returns text as LaTeX that prints it; control characters become blanks."""
-    return _ANY.sub(lambda match: _SPECIAL[match.group()], _CONTROL.sub(" ", text))
+    """Returns text as LaTeX that prints it, on one line and without control characters."""
+    return _ANY.sub(lambda match: _SPECIAL[match.group()], printable(text))
 
 
 def _cells(table: AblationTable, row: TableRow) -> list[str]:

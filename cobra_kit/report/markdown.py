@@ -6,13 +6,12 @@ import re
 from collections.abc import Sequence
 
 from cobra_kit.arguments import instance
+from cobra_kit.formatting import printable
 from cobra_kit.paper import column_label
 from cobra_kit.report import grid
 from cobra_kit.report.footnotes import footnotes
 from cobra_kit.report.layout import PARTS
 from cobra_kit.report.table import AblationTable, PaperNote
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 def render_markdown(table: AblationTable) -> str:
@@ -115,7 +114,7 @@ class _Code(str):
 
 
 def _code(text: str) -> str:
-    plain = _CONTROL.sub(" ", text).replace("`", "'").replace("|", "\\|")
+    plain = printable(text).replace("`", "'").replace("|", "\\|")
     return _Code(f"`{plain}`")
 
 
@@ -133,7 +132,7 @@ def _escape(text: str) -> str:
     """Returns text that Markdown shows as it is; underscores and brackets only where they would mean something."""
     if isinstance(text, _Code):
         return text
-    text = _CONTROL.sub(" ", text).replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;")
+    text = printable(text).replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;")
     text = re.sub(r"([|*`~])", r"\\\1", text)
     text = re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", text)
     return re.sub(r"\](?=[(\[:])", r"\\]", text)

@@ -15,8 +15,12 @@ from markupsafe import Markup
 
 from cobra_kit.errors import ArgumentError
 
-# What HTML has no way to write (control characters, half of a surrogate pair) is shown as a replacement character.
-_UNWRITABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+# What HTML has no way to write (control characters, half of a surrogate pair), and what would turn the reading order or
+# hide in a name, is shown as a replacement character.
+_UNWRITABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    "\ufff9-\ufffb\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff\U000e0000-\U000e007f]"
+)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*\Z")
 
 Attribute = str | float | bool | None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cobra_kit import columns
 from cobra_kit.arguments import instance, whole_number
+from cobra_kit.formatting import printable_lines
 from cobra_kit.report.footnotes import footnotes, paper_lines
 from cobra_kit.report.layout import controls, parts, scores
 from cobra_kit.report.table import AblationTable
@@ -30,7 +31,7 @@ def render_text(table: AblationTable, width: int = 80) -> str:
         _notes(table, width),
         _paper(paper_lines(table), width),
     ]
-    return "\n\n".join("\n".join(block) for block in blocks if block)
+    return printable_lines("\n\n".join("\n".join(block) for block in blocks if block))
 
 
 def styled_text(table: AblationTable, width: int = 80) -> Text:
@@ -43,7 +44,7 @@ def styled_text(table: AblationTable, width: int = 80) -> Text:
     text.highlight_regex(r"-\d+\.\d \[[^\]]*\]\s+\*", "red")
     text.highlight_regex(r"\+\d+\.\d \[[^\]]*\]\s+\*", "green")
     text.highlight_regex(r"\btie\b", "dim")
-    text.stylize("dim", plain.index("\n".join(_notes(table, width))))
+    text.stylize("dim", plain.index(printable_lines("\n".join(_notes(table, width)))))
     return text
 
 

@@ -12,6 +12,7 @@ from typing import Protocol
 
 MANIFEST, RECIPE, LOCK_FILE = "manifest.json", "recipe.yaml", "lock.json"
 SCORES, TRAINING, METRICS = "scores.json", "training.json", "metrics.jsonl"
+PREDICTIONS = "predictions"
 TABLE_JSON, TABLE_MARKDOWN, REPORT, FEATURES = "table.json", "table.md", "report.html", "features"
 FINAL_LOCK = ".final.lock"
 

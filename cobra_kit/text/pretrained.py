@@ -7,7 +7,6 @@ kept in its cache, so a data worker finds them without a network.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from cobra_kit.arguments import file_path
 from cobra_kit.errors import TextError, WeightsError
+from cobra_kit.files import damage_as, read_mapping
+from cobra_kit.names import download_command
 from cobra_kit.text.tokenizer import END_OF_TEXT, BpeTokenizer
 
 if TYPE_CHECKING:  # interfaces imports torch
@@ -127,7 +128,8 @@ def _from_hub(repository: str, weights: str, where: str) -> Path:
         raise TextError(
             f"no tokenizer: {beside}{error.message}",
             where=where,
-            hint=f"Without the hub: fetch it elsewhere (hf download {repository} {TOKENIZER_FILE} --local-dir {name}), "
+            hint="Without the hub: fetch it elsewhere "
+            f"({download_command(repository, TOKENIZER_FILE, '--local-dir', name)}), "
             f"copy it here and name it in the recipe (tokenizer: PATH/{TOKENIZER_FILE}), or put it beside the weights; "
             "or set HF_HOME to a cache that has it.",
         ) from error
@@ -140,11 +142,10 @@ def _declared_eos(folder: Path) -> str:
     """Returns the end-of-text token that the files beside a tokenizer declare."""
     for name in _SPECIAL_TOKENS:
         try:
-            declared = json.loads((folder / name).read_text(encoding="utf-8")).get("eos_token")
+            with damage_as(TextError, "Fetch the file again."):
+                declared = read_mapping(folder / name).get("eos_token")
         except FileNotFoundError:
             continue
-        except (OSError, ValueError, AttributeError) as error:
-            raise TextError(f"cannot be read: {error}", where=str(folder / name)) from error
         if isinstance(declared, dict):
             declared = declared.get("content")
         if isinstance(declared, str):

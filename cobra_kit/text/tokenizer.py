@@ -13,7 +13,8 @@ from pathlib import Path
 import tokenizers
 
 from cobra_kit.arguments import file_path, text
-from cobra_kit.errors import ArgumentError, TextError
+from cobra_kit.errors import ArgumentError, TextError, UnreadableFile
+from cobra_kit.files import read_utf8
 
 END_OF_TEXT = "<|endoftext|>"
 """The text of the one special token: bos = eos = pad = unk, id 0 (PAPER.md 1.7)."""
@@ -21,6 +22,9 @@ END_OF_TEXT = "<|endoftext|>"
 SMALL_TOKENIZER_FILE = "small_tokenizer.json"
 """The name of the packaged tokenizer, beside this module."""
 
+
+DEFINITION_BYTES = 1 << 28
+"""The most that a `tokenizer.json` holds; those of a quarter million ids take 34 MB."""
 
 _BYTE = re.compile("<0x..>")
 """How a vocabulary with byte fallback writes the id of a single byte."""
@@ -44,7 +48,9 @@ class BpeTokenizer:
     def __init__(self, definition: str, eos_token: str = END_OF_TEXT, *, where: str | None = None) -> None:
         try:
             self._tokenizer = tokenizers.Tokenizer.from_str(definition)
-        except Exception as error:  # the Rust library raises plain Exception
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # the Rust library raises plain Exception, and its panics are no Exception
             raise TextError(
                 f"this is not a tokenizer definition: {error}",
                 where=where,
@@ -80,9 +86,13 @@ class BpeTokenizer:
         """
         path = file_path(path, "path")
         try:
-            definition = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            definition = read_utf8(path, DEFINITION_BYTES, hint="Fetch or build the file again.")
+        except OSError as error:
             raise TextError(f"the tokenizer file cannot be read: {error}", where=str(path)) from error
+        except UnreadableFile as error:
+            raise TextError(
+                f"the tokenizer file cannot be read: {error.message}", where=error.where, hint=error.hint
+            ) from error
         return cls(definition, eos_token, where=str(path))
 
     @property

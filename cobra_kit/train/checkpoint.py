@@ -18,6 +18,7 @@ from torch import Tensor
 
 from cobra_kit.errors import CobraError, TrainingError, WeightsError
 from cobra_kit.events import Message, Reporter, silent
+from cobra_kit.files import as_mapping, damage_as, parse_json
 from cobra_kit.weights import load_metadata, load_tensors, save_tensors
 from cobra_kit.weights.reading import DamagedWeightsError
 
@@ -141,7 +142,10 @@ def _read(path: Path) -> Checkpoint:
     tensors, metadata = load_tensors(path), load_metadata(path)
     if metadata.get(_CHECKSUM) != _checksum(tensors):
         raise DamagedWeightsError("its checksum is wrong", where=str(path))
-    return Checkpoint(path, tensors, json.loads(metadata[_STATE]))
+    if _STATE not in metadata:
+        raise DamagedWeightsError("it holds weights, and nothing of where training stood", where=str(path))
+    with damage_as(DamagedWeightsError):
+        return Checkpoint(path, tensors, as_mapping(parse_json(metadata[_STATE], path), path))
 
 
 def _checksum(tensors: Mapping[str, Tensor]) -> str:

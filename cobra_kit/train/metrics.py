@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cobra_kit.errors import TrainingError
-from cobra_kit.files import append_whole, write_text
+from cobra_kit.errors import DamagedFile, TrainingError
+from cobra_kit.files import append_whole, damage_as, parse_json, read_small, write_text
+from cobra_kit.files.checksums import has_checksum, with_checksum
+from cobra_kit.files.json_lines import LINES_BYTES
 
 
 class Metrics:
@@ -27,9 +29,12 @@ class Metrics:
         Args:
             stages: Per stage the step up to which lines stay; stages that are missing, or at 0, lose all of theirs.
         """
-        if not self._path.exists():
+        try:
+            with damage_as(TrainingError, "Delete it; the curves of earlier steps are lost, and training goes on."):
+                content = read_small(self._path, LINES_BYTES)
+        except FileNotFoundError:
             return
-        lines = self._path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+        lines = content.decode("utf-8", errors="replace").splitlines(keepends=True)
         kept = [line for line in lines if _belongs(line, stages)]
         if kept != lines:
             write_text(self._path, "".join(kept))
@@ -40,9 +45,9 @@ class Metrics:
         Raises:
             TrainingError: The file cannot be written.
         """
-        line = json.dumps(values, allow_nan=False) + "\n"
+        line = with_checksum(json.dumps(values, allow_nan=False).encode()) + b"\n"
         try:
-            append_whole(self._path, line.encode(), sync=False)  # a step must not wait for the disk
+            append_whole(self._path, line, sync=False)  # a step must not wait for the disk
         except OSError as error:
             raise TrainingError(
                 f"metrics cannot be written: {error}",
@@ -53,9 +58,10 @@ class Metrics:
 
 def _belongs(line: str, stages: Mapping[str, int]) -> bool:
     try:
-        entry = json.loads(line)
+        has_checksum(line.rstrip("\r\n").encode())
+        entry = parse_json(line, "a line")
         last = stages.get(entry["stage"], 0)
         # A stage without a step begins anew, its first line, of step 0, included.
         return line.endswith("\n") and last > 0 and int(entry["step"]) <= last
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (DamagedFile, ValueError, KeyError, TypeError, OverflowError):
         return False

@@ -16,7 +16,7 @@ from cobra_kit.data.features import FeatureCache
 from cobra_kit.data.images import Images, LiveImages, NoImages
 from cobra_kit.data.prepared import RowForm, TrainingSet
 from cobra_kit.data.rows import DataSource, TrainingRow, with_image_names
-from cobra_kit.errors import ArgumentError, TrainingError
+from cobra_kit.errors import ArgumentError, TrainingError, first_line
 from cobra_kit.events import Reporter, silent
 from cobra_kit.model import VisionLanguageModel
 from cobra_kit.recipe.diff import differences
@@ -205,6 +205,16 @@ class _Run:
         if checkpoint is None:
             self._metrics.rewind({})
             return None
+        try:
+            return self._go_on(checkpoint)
+        except _NO_STATE as error:
+            raise TrainingError(
+                f"the checkpoint is damaged ({type(error).__name__}: {first_line(error)})",
+                where=str(checkpoint.path),
+                hint="Delete it and give the same command again: training goes on from the one before it.",
+            ) from error
+
+    def _go_on(self, checkpoint: Checkpoint) -> LoopState | None:
         self._check_identity(checkpoint)
         self._take(checkpoint)
         self.results = [StageResult(**result) for result in checkpoint.state["results"]]
@@ -228,6 +238,10 @@ class _Run:
                 where=str(checkpoint.path.parent),
                 hint="Use the settings they were made with, another folder, or delete this one to start over.",
             )
+
+
+_NO_STATE = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RuntimeError)
+"""What a checkpoint raises whose parts do not belong together, although each is whole."""
 
 
 def _name(stage: Stage, step: int) -> str:

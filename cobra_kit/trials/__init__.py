@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cobra_kit.trials.lease import HeartbeatConfig, LeaseLostError
-from cobra_kit.trials.queue import ERROR, INFEASIBLE, NAME, REASON, LeasedTrial, TrialQueue, TrialSpec
+from cobra_kit.trials.queue import ERROR, INFEASIBLE, NAME, REASON, LeasedTrial, TrialQueue, TrialSpec, trial_name
 from cobra_kit.trials.storage import open_storage
 from cobra_kit.trials.storage_error import StorageError, redact_url
 from cobra_kit.trials.worker import Infeasible, Objective, Outcome, work
@@ -24,5 +24,6 @@ __all__ = [
     "TrialQueue",
     "open_storage",
     "redact_url",
+    "trial_name",
     "work",
 ]

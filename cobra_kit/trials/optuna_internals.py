@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from cobra_kit.errors import CobraError
+
 if TYPE_CHECKING:
     from optuna import Study, Trial
-    from optuna.storages import BaseStorage
+    from optuna.storages import BaseStorage, JournalStorage
+    from optuna.storages.journal import BaseJournalBackend
     from optuna.trial import FrozenTrial
 
 READ_IN: Final = "5.0"
@@ -59,9 +62,43 @@ def is_ended_elsewhere(error: ValueError) -> bool:
     return "Cannot tell" in str(error)
 
 
-def journal_lines(logs: Iterable[Mapping[str, Any]]) -> bytes:
-    """Returns entries of a journal as Optuna's file backend writes them, one per line."""
-    return "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode()
+def journal_lines(logs: Iterable[Mapping[str, Any]]) -> list[bytes]:
+    """Returns entries of a journal as Optuna's file backend writes them, one per line, without the line ends.
+
+    It passes over keys that it does not know.
+    """
+    return [json.dumps(log, separators=(",", ":")).encode() for log in logs]
+
+
+def checked_journal(backend: BaseJournalBackend, damaged: Callable[[Exception], Exception]) -> JournalStorage:
+    """Returns Optuna's storage over a journal, with one error for entries that it cannot replay.
+
+    What an entry of this very process raises is an answer, such as that a trial has ended already, and is raised as it
+    is.
+
+    Args:
+        backend: The journal; its `last_worker` names whose entry was handed out last.
+        damaged: Makes the error from what Optuna raised.
+    """
+    from optuna.storages import JournalStorage
+
+    class CheckedJournal(JournalStorage):
+        _broken: Exception | None = None
+
+        def _sync_with_backend(self) -> None:
+            if self._broken is not None:  # Optuna would go on behind the entry
+                raise self._broken
+            try:
+                super()._sync_with_backend()
+            except CobraError:
+                raise
+            except Exception as error:
+                if getattr(backend, "last_worker", None) == self._replay_result.worker_id:
+                    raise
+                self._broken = damaged(error)
+                raise self._broken from error
+
+    return CheckedJournal(backend)
 
 
 @contextmanager

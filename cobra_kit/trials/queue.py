@@ -15,8 +15,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cobra_kit.errors import CobraError
+from cobra_kit.errors import CobraError, kind_of
 from cobra_kit.locks import locked
+from cobra_kit.names import is_run_name
 from cobra_kit.trials.failures import FAILURES, read_failures
 from cobra_kit.trials.lease import (
     LEASE,
@@ -28,6 +29,7 @@ from cobra_kit.trials.lease import (
     read_lease,
 )
 from cobra_kit.trials.optuna_internals import begun_trial, fixed_params, is_ended_elsewhere, storage_of, trial_id_of
+from cobra_kit.trials.storage_error import StorageError
 from cobra_kit.trials.worker_id import this_process
 
 if TYPE_CHECKING:
@@ -59,6 +61,31 @@ class TrialSpec:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
+def trial_name(trial: FrozenTrial | Trial, folder: Path | None = None, key: str = NAME) -> str:
+    """Returns the name of a trial as its storage has it: anybody may have written there, and it names a folder.
+
+    Args:
+        trial: Optuna's.
+        folder: The study's, for the error.
+        key: Which of its attributes: `NAME`, or the one that names its run.
+
+    Raises:
+        StorageError: It is none that a trial may have.
+    """
+    name = trial.user_attrs[key]
+    if not is_run_name(name):
+        shown = ascii(name[:60]) if isinstance(name, str) else kind_of(name)
+        raise StorageError(
+            f"trial {trial.number} is recorded under the name {shown}, and none of ours is called so",
+            where=None if folder is None else str(folder),
+            hint=(
+                "Somebody else wrote it. Delete the study's trials.journal, or name another --storage: what is trained "
+                "and scored stays and is recorded again by `cobra-kit run` or `cobra-kit sweep`."
+            ),
+        )
+    return str(name)
+
+
 class LeasedTrial:
     """A trial that this worker works on.
 
@@ -78,8 +105,12 @@ class LeasedTrial:
 
     @property
     def name(self) -> str:
-        """Returns the name under which it was recorded."""
-        return str(self.trial.user_attrs[NAME])
+        """Returns the name under which it was recorded.
+
+        Raises:
+            StorageError: It is none that a trial may have.
+        """
+        return trial_name(self.trial)
 
     def check(self) -> None:
         """Raises `LeaseLostError` if the trial is another worker's; cheap enough for every step."""
@@ -134,7 +165,7 @@ class TrialQueue:
             trials = self.trials()
             busy = any(trial.state == self._states.RUNNING for trial in trials)
             counted = [trial for trial in trials if trial.state != self._states.FAIL or busy or not retry_failed]
-            recorded = {str(trial.user_attrs[NAME]) for trial in counted}
+            recorded = {trial_name(trial, self._folder) for trial in counted}
             for spec in specs:
                 if spec.name in recorded:
                     continue
@@ -184,7 +215,7 @@ class TrialQueue:
         self._first = {}
         for trial in trials:
             if trial.state != self._states.FAIL:
-                self._first.setdefault(str(trial.user_attrs[NAME]), trial.number)
+                self._first.setdefault(trial_name(trial, self._folder), trial.number)
 
     def requeue_stale(self) -> list[int]:
         """Puts trials whose workers have gone silent back to waiting, and returns their numbers.
@@ -213,7 +244,7 @@ class TrialQueue:
         # Our own lease first: from here on the others see a living worker there, and wait.
         epoch = record.epoch + 1 if record else 1
         self._storage.set_trial_user_attr(trial_id, LEASE, asdict(LeaseRecord(self._owner, epoch, 0)))
-        failures = read_failures(trial.user_attrs).with_another(self._progress_of(str(trial.user_attrs[NAME])))
+        failures = read_failures(trial.user_attrs).with_another(self._progress_of(trial_name(trial, self._folder)))
         self._storage.set_trial_user_attr(trial_id, FAILURES, asdict(failures))
         if failures.too_many:
             error = failures.error_text(record.owner if record else "unknown", self._failure_hint)

@@ -26,13 +26,12 @@ def open_storage(url: str | None, folder: Path) -> BaseStorage:
         StorageError: It cannot be opened.
     """
     import optuna
-    from optuna.storages import JournalStorage
 
     optuna.logging.set_verbosity(logging.WARNING)
     if url is None:
-        from cobra_kit.trials.journal import journal_backend
+        from cobra_kit.trials.journal import journal_storage
 
-        return JournalStorage(journal_backend(folder / JOURNAL))
+        return journal_storage(folder / JOURNAL)
     if url.startswith("sqlite"):
         raise StorageError(
             "SQLite is not kept by many workers at once",

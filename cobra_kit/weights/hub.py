@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from cobra_kit.errors import WeightsError
+from cobra_kit.names import download_command
 from cobra_kit.weights.listing import listed
 
 
@@ -160,7 +161,8 @@ def _remedy(error: Exception, repository: str) -> str:
 def _without_hub(repository: str) -> str:
     name = repository.rpartition("/")[2]
     return (
-        f"Without the hub: fetch it elsewhere (hf download {repository} --local-dir {name}), copy the folder here and "
+        f"Without the hub: fetch it elsewhere ({download_command(repository, '--local-dir', name)}), copy the folder "
+        "here and "
         f"name it in the recipe (weights: PATH/{name}); or set HF_HOME to a cache that has it."
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cobra_kit.files import distrust
 from cobra_kit.plugin import Diagnosis
 from cobra_kit_mamba.compilers import ISA_SWITCH, BuildError, Compiler, find_compilers, wanted_isa
 from cobra_kit_mamba.native_build import c_sources, cache_folder, library_keys
@@ -25,6 +26,10 @@ def native_kernels() -> Iterator[Diagnosis]:
 
 def _libraries(compiler: Compiler | None) -> Diagnosis:
     folder = cache_folder()
+    if (problem := distrust(folder)) is not None:
+        return Diagnosis(
+            "compiled kernels", f"{folder} is not used, each process compiles: {problem.reason}", problem.remedy
+        )
     names = [path.name for path in folder.glob("*.so")] if folder.is_dir() else []
     keys = () if compiler is None else tuple(library_keys(c_sources(), compiler).values())
     own = [name for name in names if name.startswith(keys)] if keys else []

@@ -2,8 +2,9 @@
 
 A library's name is `<key>-<digest>.so`. The key covers the source, the flags, the compiler and the processor, so
 another machine's library is never taken; the digest is the file's own SHA-256, so a damaged one is never loaded
-(loading a truncated library may kill the process). A library is built in a folder of its own, tried in a child
-process, and renamed into place.
+(loading a truncated library may kill the process). Anybody can compute both, so a library is only loaded where nobody
+but this user and root could have put it. It is built in a folder of its own, tried in a child process, and renamed into
+place.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import hashlib
 import logging
 import os
 import platform
+import stat
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -21,7 +23,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TypeVar
 
-from cobra_kit.files import user_cache
+from cobra_kit.files import Distrust, code_cache, distrust, make_private
 from cobra_kit.processes import run_command
 from cobra_kit_mamba.compilers import (
     INSTRUCTION_SETS,
@@ -64,13 +66,14 @@ class Built:
 
 def cache_folder() -> Path:
     """Returns the folder of compiled kernels; it need not exist."""
-    return user_cache() / "mamba"
+    return code_cache() / "mamba"
 
 
 def with_library(use: Callable[[Path], T]) -> tuple[T, Built]:
     """Calls `use` with the path of the compiled library and returns its result and how the library was made.
 
-    Where the cache cannot be written, the library is compiled for this process only, and a line is logged.
+    Where the cache cannot be written, or others can write in it, the library is compiled for this process only, and a
+    line is logged.
 
     Raises:
         BuildError: There is no compiler, none that makes a library that runs, or nowhere to put one.
@@ -79,14 +82,16 @@ def with_library(use: Callable[[Path], T]) -> tuple[T, Built]:
     wanted_isa()
     sources, compilers = c_sources(), list(find_compilers())
     keys = [library_keys(sources, compiler) for compiler in compilers]
+    folder = Path(os.path.realpath(cache_folder()))  # what is looked at is what is loaded: a link may change meanwhile
+    distrusted = distrust(folder)
     for compiler, named in zip(compilers, keys, strict=True):
-        for flags, key in named.items():
-            if path := _cached(cache_folder(), key):
+        for flags, key in named.items() if distrusted is None else ():
+            if path := _cached(folder, key):
                 return use(path), Built(compiler, flags)
     problems = []
     for compiler, named in zip(compilers, keys, strict=True):
         try:
-            return _build(sources, compiler, named, use)
+            return _build(sources, compiler, named, use, folder, distrusted)
         except BuildError as error:
             problems.append(error)
     raise problems[0]  # of the compiler that is meant before the others
@@ -111,9 +116,12 @@ def c_sources() -> dict[str, bytes]:
 
 
 def _cached(folder: Path, key: str) -> Path | None:
-    """Returns a whole library of this key, if there is one."""
+    """Returns a whole library of this key that nobody else could have put there, if there is one."""
     for path in sorted(folder.glob(f"{key}-*.so")):
         try:
+            if (problem := _distrust_file(path)) is not None:
+                logger.warning("the cached kernel %s is not loaded (%s) and is built again", path, problem)
+                continue
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
         except OSError:
             continue  # another process or user took it away
@@ -123,41 +131,59 @@ def _cached(folder: Path, key: str) -> Path | None:
     return None
 
 
+def _distrust_file(path: Path) -> str | None:
+    status = path.lstat()
+    if not stat.S_ISREG(status.st_mode):
+        return "it is no regular file"
+    problem = distrust(path)
+    return None if problem is None else problem.reason
+
+
 def _build(
-    sources: Mapping[str, bytes], compiler: Compiler, keys: Mapping[Flags, str], use: Callable[[Path], T]
+    sources: Mapping[str, bytes],
+    compiler: Compiler,
+    keys: Mapping[Flags, str],
+    use: Callable[[Path], T],
+    folder: Path,
+    distrusted: Distrust | None,
 ) -> tuple[T, Built]:
-    """Compiles into the cache, or where that cannot be written into a folder of this process."""
-    folder = cache_folder()
-    try:
-        path, flags = _build_in_cache(sources, compiler, keys, folder)
-    except OSError as error:
-        reason = error.strerror or str(error)
+    """Compiles into the cache, or where that cannot be written or trusted into a folder of this process."""
+    if distrusted is not None:
+        verdict, reason, remedy = "is not used", distrusted.reason, distrusted.remedy
     else:
-        return use(path), Built(compiler, flags)
+        try:
+            path, flags = _build_in_cache(sources, compiler, keys, folder)
+        except OSError as error:
+            verdict, reason = "cannot be written", error.strerror or str(error)
+            remedy = "set COBRA_KIT_CACHE to a folder that can be"
+        else:
+            return use(path), Built(compiler, flags)
     with contextlib.ExitStack() as stack:
         try:
             private = tempfile.TemporaryDirectory(prefix="cobra-kit-", ignore_cleanup_errors=True)
-            path, flags = _compile(sources, compiler, Path(stack.enter_context(private)))
+            place = Path(os.path.realpath(stack.enter_context(private)))
+            if (problem := distrust(place)) is not None:
+                raise BuildError(
+                    f"there is nowhere to compile: {folder}: {reason}; elsewhere: {problem.reason}",
+                    "set TMPDIR to a folder of your own",
+                )
+            path, flags = _compile(sources, compiler, place)
         except OSError as error:
             nowhere = f"there is nowhere to compile: {folder}: {reason}; elsewhere: {error.strerror or error}"
             remedy = "set COBRA_KIT_CACHE to a folder that can be written, with 1 MB to spare"
             raise BuildError(nowhere, remedy) from error
         used = use(path)  # loaded, a library needs its file no longer
-    logger.warning(
-        "the kernel cache %s cannot be written (%s): compiling for this process only; "
-        "set COBRA_KIT_CACHE to a folder that can be",
-        folder,
-        reason,
-    )
+    logger.warning("the kernel cache %s %s (%s): compiling for this process only; %s", folder, verdict, reason, remedy)
     return used, Built(compiler, flags)
 
 
 def _build_in_cache(
     sources: Mapping[str, bytes], compiler: Compiler, keys: Mapping[Flags, str], folder: Path
 ) -> tuple[Path, Flags]:
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private(folder)
     with tempfile.TemporaryDirectory(prefix=".build-", dir=folder, ignore_cleanup_errors=True) as work:
         path, flags = _compile(sources, compiler, Path(work))
+        path.chmod(0o755)  # whatever the umask allows
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         return path.replace(folder / f"{keys[flags]}-{digest}.so"), flags
 

@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cobra_kit_mamba.triton_cache import secure_triton_cache
+
 _SCAN_MODULE = "mamba_ssm.ops.selective_scan_interface"
 _DUAL_CHUNK = 256
 """Tokens per chunk, as mamba_ssm's Mamba-2 has it."""
@@ -183,6 +185,7 @@ def _find(module: str, name: str, extension: str | None, package: str) -> Peer:
         if extension is not None:
             importlib.import_module(extension)
         function = getattr(importlib.import_module(module), name)
+        secure_triton_cache()
     except ModuleNotFoundError as error:
         top = package.split(".")[0]
         if error.name == top or (error.name == extension and not _installed(top)):

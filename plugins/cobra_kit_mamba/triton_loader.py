@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import torch
 
+from cobra_kit_mamba.triton_cache import secure_triton_cache
+
 logger = logging.getLogger("cobra_kit.mamba")
 
 
@@ -56,6 +58,7 @@ def _load(device: torch.device) -> Loaded:
         )
     if device.type == "cpu" and not interpreted():
         return Loaded(False, "Triton was imported before TRITON_INTERPRET was set", "set it before Python starts")
+    secure_triton_cache()
     problem = _check_apart(device)
     if problem is not None:
         return _without(*problem)

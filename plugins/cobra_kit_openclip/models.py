@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from cobra_kit.errors import RecipeError, UnreadableFile
-from cobra_kit.files import expanded, read_mapping
+from cobra_kit.files import expanded, read_json
 from cobra_kit_openclip.config import OpenClipConfig
 
 if TYPE_CHECKING:
@@ -112,18 +112,35 @@ def _built_in(model: str, component: str) -> tuple[dict[str, Any], dict[str, Any
 def _from_file(path: Path, component: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Returns `model_cfg` and `preprocess_cfg` of a file; open_clip's own files have the first alone, bare."""
     try:
-        content = read_mapping(path, nan=True)
+        content = read_json(path)
         settings = content.get("model_cfg", content)
-        return {"embed_dim": settings["embed_dim"], **settings, "vision_cfg": settings["vision_cfg"]}, content.get(
-            "preprocess_cfg", {}
-        )
-    except (OSError, UnreadableFile, KeyError, AttributeError, TypeError) as error:
+        prepared = content.get("preprocess_cfg", {})
+        _check_types(settings, prepared)
+        return {"embed_dim": settings["embed_dim"], **settings, "vision_cfg": settings["vision_cfg"]}, prepared
+    except (OSError, UnreadableFile, KeyError, AttributeError, TypeError, ValueError) as error:
         reason = error.message if isinstance(error, UnreadableFile) else f"{type(error).__name__}: {error}"
         raise RecipeError(
             f"{path} is no model config of open_clip: {reason}",
             where=f"{component}: model",
             hint="It is a JSON file with embed_dim and vision_cfg, as in open_clip/model_configs.",
         ) from error
+
+
+def _check_types(settings: Any, prepared: Any) -> None:
+    """Raises a TypeError or ValueError where a file's settings are not of the types that open_clip's have."""
+    vision = settings["vision_cfg"]
+    if not all(isinstance(part, dict) for part in (settings, prepared, vision)):
+        raise TypeError("model_cfg, vision_cfg and preprocess_cfg must be mappings")
+    size = vision.get("image_size", 224)
+    sizes = size if isinstance(size, list) else [size, size]
+    if len(sizes) != 2 or not all(type(value) is int and 0 < value < 1 << 16 for value in sizes):
+        raise ValueError(f"image_size {size!r} is no size of an image")
+    if type(settings["embed_dim"]) is not int:
+        raise TypeError("embed_dim must be a whole number")
+    for name in ("mean", "std"):
+        values = prepared.get(name, [0.5] * 3)
+        if not isinstance(values, list) or not all(type(value) in (int, float) for value in values):
+            raise TypeError(f"{name} must be a list of numbers")
 
 
 def _published(model: str, pretrained: str | None, component: str) -> dict[str, Any]:

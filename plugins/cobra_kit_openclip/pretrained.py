@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 from torch import Tensor, nn
 
-from cobra_kit.errors import UnreadableFile, WeightsError
-from cobra_kit.files import expanded, read_mapping
+from cobra_kit.errors import WeightsError
+from cobra_kit.files import damage_as, expanded, read_json
 from cobra_kit.interfaces import PretrainedFile
 from cobra_kit.weights import hub_file, load_into, load_tensors
 from cobra_kit_openclip.config import OpenClipConfig
@@ -69,12 +69,12 @@ def check_declared(config: OpenClipConfig, path: Path) -> None:
     if not file.is_file():
         return
     try:
-        content = read_mapping(file, nan=True)
+        with damage_as(WeightsError, "Fetch the file again."):
+            content = read_json(file)
         model = content.get("model_cfg", content)
         declared = {**content.get("preprocess_cfg", {}), "quick_gelu": model.get("quick_gelu", False)}
-    except (UnreadableFile, AttributeError, TypeError) as error:
-        reason = error.message.removeprefix("cannot be read: ") if isinstance(error, UnreadableFile) else error
-        raise WeightsError(f"cannot be read: {reason}", where=str(file), hint="Fetch the file again.") from error
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise WeightsError(f"cannot be read: {error}", where=str(file), hint="Fetch the file again.") from error
     described = describe(config)
     compared = ["mean", "std", "interpolation"]
     compared += [] if "timm_model_name" in described.vision else ["quick_gelu"]

@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cobra_kit.errors import PluginError, UnreadableFile, WeightsError
-from cobra_kit.files import expanded, read_json
+from cobra_kit.errors import PluginError, WeightsError
+from cobra_kit.files import damage_as, expanded, read_json
 from cobra_kit_transformer.hf_config import DecoderConfig, HfConfig
 
 if TYPE_CHECKING:
@@ -150,15 +150,14 @@ def _base_settings(config: DecoderConfig) -> dict[str, Any]:
 
 def _read_config(file: Path) -> dict[str, Any]:
     try:
-        settings = read_json(file, nan=True)  # transformers writes infinity, which is no JSON
+        with damage_as(WeightsError, "Fetch the file again."):
+            settings = read_json(file, nan=True)
     except OSError as error:
         raise WeightsError(
             f"no config.json can be read: {error.strerror or error}",
             where=str(file),
             hint="A model's folder has it beside the weights; the name of a hub repository is owner/name.",
         ) from error
-    except UnreadableFile as error:
-        raise WeightsError(error.message, where=str(file), hint="Fetch the file again.") from error
     if not isinstance(settings, dict) or not isinstance(settings.get("model_type"), str):
         raise WeightsError("says no model_type", where=str(file), hint="It must be a config.json of transformers.")
     return settings

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from cobra_kit.errors import TextError, UnreadableFile
-from cobra_kit.files import expanded, read_json
+from cobra_kit.errors import TextError
+from cobra_kit.files import damage_as, expanded, read_json, read_mapping
 from cobra_kit.interfaces import TextCodec
 from cobra_kit.text.pretrained import TOKENIZER_FILE, find_tokenizer, read_tokenizer
 from cobra_kit.text.templates import make_template
-from cobra_kit.text.tokenizer import small_tokenizer
+from cobra_kit.text.tokenizer import DEFINITION_BYTES, small_tokenizer
 from cobra_kit_transformer.architecture import model_folder, source_of, transformers_config
 from cobra_kit_transformer.hf_config import SMALL_TOKENIZER, DecoderConfig, HfConfig
 
@@ -85,11 +84,8 @@ def _marks(config: DecoderConfig, about: Path) -> tuple[str, str | None]:
 
 def _declared_begin(file: Path) -> str:
     """Returns the token that `tokenizer_config.json` puts before every text, or nothing."""
-    try:
-        about = read_json(file, nan=True) if file.is_file() else {}
-    except UnreadableFile as error:
-        reason = error.message.removeprefix("cannot be read: ")
-        raise TextError(f"cannot be read: {reason}", where=str(file), hint="Fetch the file again.") from error
+    with damage_as(TextError, "Fetch the file again."):
+        about = read_json(file) if file.is_file() else {}
     token = about.get("bos_token") if isinstance(about, dict) and about.get("add_bos_token") else ""
     if isinstance(token, dict):
         token = token.get("content")
@@ -98,7 +94,8 @@ def _declared_begin(file: Path) -> str:
 
 def _writes_blanks(file: Path) -> bool:
     """Returns whether a blank comes out before a text that has none: `Prepend` or `Metaspace`, LLaMA's forms."""
-    definition = json.loads(file.read_text(encoding="utf-8"))
+    with damage_as(TextError, "Fetch the file again."):
+        definition = read_mapping(file, DEFINITION_BYTES)
     steps = [step for key in ("normalizer", "pre_tokenizer") for step in _steps(definition.get(key))]
     return any(
         step.get("type") == "Prepend" or (step.get("type") == "Metaspace" and step.get("prepend_scheme") != "never")
@@ -110,4 +107,4 @@ def _steps(step: Any) -> list[dict[str, Any]]:
     if not isinstance(step, dict):
         return []
     inner = step.get("normalizers") or step.get("pretokenizers") or []
-    return [step, *(below for nested in inner for below in _steps(nested))]
+    return [step, *(below for nested in inner for below in _steps(nested))] if isinstance(inner, list) else [step]

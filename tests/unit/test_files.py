@@ -257,3 +257,10 @@ def test_a_link_is_replaced_and_what_it_leads_to_stays(tmp_path: Path) -> None:
     assert (tmp_path / "diary").read_text() == "dear diary"
     assert (tmp_path / "report.html").read_text() == "page"
     assert not (tmp_path / "report.html").is_symlink()
+
+
+def test_names_are_as_long_as_the_file_system_has_them(tmp_path: Path) -> None:
+    write_text(tmp_path / ("a" * 255), "x")
+    with pytest.raises(CobraError, match=r"cannot write: .*File name too long[\s\S]*Choose a shorter name"):
+        write_text(tmp_path / ("a" * 256), "x")
+    assert os.listdir(tmp_path) == ["a" * 255]

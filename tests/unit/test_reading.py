@@ -76,9 +76,8 @@ def test_a_damaged_text_is_a_value_or_an_error(value: Any, data: st.DataObject) 
         (b"NaN", "NaN is no number of JSON"),
         (b"[-Infinity]", "-Infinity is no number of JSON"),
         (b"[1e999]", "the number 1e999 is not finite"),
-        (b"9" * 30, "has too many digits"),
+        (b"9" * 101, "has too many digits"),
         (b"9" * 5000, "has too many digits"),
-        (b"-9223372036854775809", "has too many digits"),
         (b"[" * 101 + b"]" * 101, "nested more than 100 levels deep"),
         (b"[" * 1_000_000, "nested more than 100 levels deep"),
         (b'{"a":' * 1_000_000 + b"1" + b"}" * 1_000_000, "nested more than 100 levels deep"),
@@ -103,7 +102,7 @@ def test_what_is_no_json_is_refused(tmp_path: Path, content: bytes, words: str) 
         (json.dumps(["[" * 5000, '"[' * 5000, "\\" * 51]).encode(), None),
         (json.dumps([{"a": [1]}] * 5000).encode(), [{"a": [1]}] * 5000),
         (b'"\\udce9"', "\udce9"),
-        (b"18446744073709551615", 2**64 - 1),
+        (b"1000000000000000019884624838656", 1000000000000000019884624838656),
     ],
 )
 def test_what_is_json_is_read(content: bytes, value: object) -> None:
@@ -157,8 +156,11 @@ def test_a_sparse_giant_is_refused_unread(tmp_path: Path) -> None:
     file = tmp_path / "a.json"
     with file.open("wb") as opened:
         opened.truncate(1 << 40)
-    with pytest.raises(DamagedFile, match="holds 1,099,511,627,776 bytes, more than the 16,777,216"):
-        read_small(file)
+    with pytest.raises(DamagedFile, match="holds 1,099,511,627,776 bytes, of which next to none were ever written"):
+        read_small(file, 1 << 50)
+    file.write_bytes(b"x" * 101)
+    with pytest.raises(DamagedFile, match="holds 101 bytes, more than the 100 that such a file may have"):
+        read_small(file, 100)
 
 
 def test_a_link_in_a_circle_and_an_impossible_name_are_no_damage(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from cobra_kit.data.scenes.benchmark_prompts import Benchmark
 from cobra_kit.data.scenes.cache import cache_key
+from cobra_kit.data.scenes.damage import as_slices, damage_named
 from cobra_kit.data.scenes.digests import WorldFiles
 from cobra_kit.data.scenes.generation import MANIFEST, Progress, generate, identity, is_whole
 from cobra_kit.data.scenes.held_out import BENCHMARKS
@@ -120,8 +121,13 @@ class SceneDataset:
         Raises:
             CobraError: The split is empty.
         """
-        lines = self._files.text(self._split(split) / SCENES_FILE).splitlines()
-        return [Scene.from_json(json.loads(line)) for line in lines]
+        path = self._split(split) / SCENES_FILE
+        lines = self._files.text(path).splitlines()
+        with damage_named(path, self.folder):
+            scenes = [Scene.from_json(json.loads(line)) for line in lines]
+            if len(scenes) != self.params.size(split):
+                raise ValueError(f"it holds {len(scenes)} scenes of {self.params.size(split)} images")
+            return scenes
 
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
@@ -136,8 +142,7 @@ class SceneDataset:
     @cached_property
     def turn_slices(self) -> dict[str, list[str]]:
         """Per row id the slice ("color/1") of each of its question turns."""
-        slices: dict[str, list[str]] = self._files.json(self._split("train") / SLICES_FILE)
-        return slices
+        return self._slices("train")
 
     def benchmark(self, split: Split, name: Benchmark) -> dict[str, Path]:
         """Returns the official files of a benchmark: {"questions": path}, for vqav2 also "annotations".
@@ -172,8 +177,7 @@ class SceneDataset:
         Raises:
             CobraError: The split is empty.
         """
-        slices: dict[Benchmark, list[str]] = self._files.json(self._split(split) / SLICES_FILE)
-        return slices
+        return self._slices(split)
 
     def export_png(self, folder: Path) -> int:
         """Writes every image as a PNG file under its name; returns how many.
@@ -194,6 +198,11 @@ class SceneDataset:
     def splits(self) -> tuple[Split, ...]:
         """The splits that have images."""
         return tuple(split for split in ("train", "val", "test", "towers") if self.params.size(split))
+
+    def _slices(self, split: Split) -> dict[Any, list[str]]:
+        path = self._split(split) / SLICES_FILE
+        with damage_named(path, self.folder):
+            return as_slices(self._files.json(path))
 
     def _opened(self, split: Split) -> tuple[NDArray[np.uint8], SectionCheck]:
         if split not in self._pixels:

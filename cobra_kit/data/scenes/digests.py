@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cobra_kit.data.scenes.damage import damaged_world
 from cobra_kit.data.scenes.images import IMAGES_FILE, open_images
 from cobra_kit.data.sections import SectionCheck, SectionWriter
 from cobra_kit.errors import DamagedFile, DataError
@@ -46,6 +47,8 @@ class WorldFiles:
     def __init__(self, folder: Path, manifest: Mapping[str, Any]) -> None:
         self._folder = folder
         self._digests: Mapping[str, Any] | None = manifest.get(FILES)
+        if not isinstance(self._digests, Mapping | None):
+            raise TypeError("its manifest names no files")
 
     def text(self, path: Path) -> str:
         """Returns the text of a file.
@@ -110,8 +113,4 @@ class WorldFiles:
         return digest
 
     def _damaged(self, path: Path, reason: str) -> DataError:
-        return DataError(
-            f"the drawn world is damaged: {reason}",
-            where=str(path),
-            hint=f"Delete the folder {self._folder}; it is drawn again when the same command is given.",
-        )
+        return damaged_world(path, self._folder, reason)

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 from cobra_kit.data.scenes.annotators import agreement
 from cobra_kit.data.scenes.benchmark_prompts import Benchmark, prompt, reply
+from cobra_kit.data.scenes.damage import damage_named
 from cobra_kit.data.scenes.dataset import SceneDataset
 from cobra_kit.data.scenes.held_out import BENCHMARKS
 from cobra_kit.data.scenes.vocabulary import IMAGE, Split
@@ -118,27 +119,30 @@ def _bounds(benchmark: Benchmark, asked: Sequence[_Asked], oracle: TextOracle) -
 
 def _asked(dataset: SceneDataset, split: Split, benchmark: Benchmark) -> list[_Asked]:
     texts = dataset.benchmark_texts(split, benchmark)
+    slices = dataset.question_slices(split)
+    with damage_named(dataset.benchmark(split, benchmark)["questions"], dataset.folder):
+        return [
+            _Asked(prompt(benchmark, question, dataset.params.prompts), name, *scoring)
+            for (question, scoring), name in zip(_scored(texts, benchmark), slices[benchmark], strict=True)
+        ]
+
+
+def _scored(texts: Mapping[str, str], benchmark: Benchmark) -> list[tuple[str, _Scoring]]:
+    """Returns the questions of a benchmark's files, and how an answer is scored."""
     text = texts["questions"]
-    slices = dataset.question_slices(split)[benchmark]
     if benchmark == "vqav2":
         annotations = json.loads(texts["annotations"])["annotations"]
         votes = [[item["answer"] for item in row["answers"]] for row in annotations]
         rows = [(row["question"], answers) for row, answers in zip(json.loads(text)["questions"], votes, strict=True)]
-        scored = [(question, _votes(benchmark, answers)) for question, answers in rows]
-    elif benchmark == "textvqa":
-        scored = [(row["question"], _votes(benchmark, row["answers"])) for row in json.loads(text)["data"]]
-    elif benchmark == "refcoco":
-        scored = [(row["sents"], _hits(row["bbox"])) for row in json.loads(text)]
-    elif benchmark == "vsr":
-        lines = [json.loads(line) for line in text.splitlines()]
-        scored = [(row["caption"], _equals(benchmark, "true" if row["label"] else "false")) for row in lines]
-    else:
-        lines = [json.loads(line) for line in text.splitlines()]
-        scored = [(row["text"], _equals(benchmark, row["label"])) for row in lines]
-    return [
-        _Asked(prompt(benchmark, question, dataset.params.prompts), name, *scoring)
-        for (question, scoring), name in zip(scored, slices, strict=True)
-    ]
+        return [(question, _votes(benchmark, answers)) for question, answers in rows]
+    if benchmark == "textvqa":
+        return [(row["question"], _votes(benchmark, row["answers"])) for row in json.loads(text)["data"]]
+    if benchmark == "refcoco":
+        return [(row["sents"], _hits(row["bbox"])) for row in json.loads(text)]
+    lines = [json.loads(line) for line in text.splitlines()]
+    if benchmark == "vsr":
+        return [(row["caption"], _equals(benchmark, "true" if row["label"] else "false")) for row in lines]
+    return [(row["text"], _equals(benchmark, row["label"])) for row in lines]
 
 
 _Scoring = tuple[Callable[[str], float], tuple[str, ...]]

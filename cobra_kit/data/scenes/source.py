@@ -20,12 +20,14 @@ from cobra_kit.data.scenes.benchmark_prompts import Benchmark as Form
 from cobra_kit.data.scenes.benchmark_prompts import prompt, reply
 from cobra_kit.data.scenes.cache import cache_key
 from cobra_kit.data.scenes.captions import caption
+from cobra_kit.data.scenes.damage import damage_named
 from cobra_kit.data.scenes.dataset import SceneDataset, scenes_dataset
 from cobra_kit.data.scenes.names import image_name
 from cobra_kit.data.scenes.oracle import ScoreBounds, reach
 from cobra_kit.data.scenes.params import SceneParams
 from cobra_kit.data.scenes.texts import conversations, passages
 from cobra_kit.data.scenes.vocabulary import IMAGE
+from cobra_kit.data.scenes.write import ROWS_FILE, SCENES_FILE
 from cobra_kit.errors import DataError
 from cobra_kit.events import Message, Progress, Reporter, silent
 from cobra_kit.text.llava import parse_llava_row
@@ -112,16 +114,17 @@ class ScenesSource(FormerNames):
         parsed = (parse_llava_row(row) for row in self.dataset.rows)
         most = self.dataset.params.turns_per_row
         slices = self.dataset.turn_slices
-        return tuple(
-            TrainingRow(
-                f"{row.id}/{start}" if start else row.id,
-                row.images,
-                row.turns[start : start + most],
-                tuple(_kind(name) for name in slices[row.id][start : start + most]),
+        with damage_named(self.dataset.folder / "train" / ROWS_FILE, self.dataset.folder):
+            return tuple(
+                TrainingRow(
+                    f"{row.id}/{start}" if start else row.id,
+                    row.images,
+                    row.turns[start : start + most],
+                    tuple(_kind(name) for name in slices[row.id][start : start + most]),
+                )
+                for row in parsed
+                for start in range(0, len(row.turns), most)
             )
-            for row in parsed
-            for start in range(0, len(row.turns), most)
-        )
 
     @cached_property
     def caption_rows(self) -> Sequence[TrainingRow]:
@@ -132,7 +135,8 @@ class ScenesSource(FormerNames):
             for index, scene in enumerate(self.dataset.scenes("train"))
             if scene.objects or scene.text is not None
         )
-        return tuple(TrainingRow(f"{name}/caption", (name,), (("", text),)) for name, text in captioned)
+        with damage_named(self.dataset.folder / "train" / SCENES_FILE, self.dataset.folder):
+            return tuple(TrainingRow(f"{name}/caption", (name,), (("", text),)) for name, text in captioned)
 
     def text_rows(self, form: TextForm) -> Sequence[TrainingRow]:
         """Returns passages or conversations about scenes of which there is no image, as many as training images.
@@ -192,11 +196,12 @@ class ScenesSource(FormerNames):
 
     def _items(self, split: HeldOutSplit, form: Form, group: str, choices: tuple[str, ...]) -> Iterator[_Item]:
         texts = self.dataset.benchmark_texts(split, form)
-        slices = self.dataset.question_slices(split)[form]
-        for (number, image, text, annotation), part in zip(_READERS[form](texts, split), slices, strict=True):
-            wording = prompt(form, text, self.dataset.params.prompts)
-            question = Question(f"{group}/{number}" if group else str(number), image, wording, choices)
-            yield _Item(question, annotation, group, part)
+        slices = self.dataset.question_slices(split)
+        with damage_named(self.dataset.benchmark(split, form)["questions"], self.dataset.folder):
+            for (number, image, text, annotation), part in zip(_READERS[form](texts, split), slices[form], strict=True):
+                wording = prompt(form, text, self.dataset.params.prompts)
+                question = Question(f"{group}/{number}" if group else str(number), image, wording, choices)
+                yield _Item(question, annotation, group, part)
 
     def _bounds(self, split: HeldOutSplit, ability: _Ability, items: Sequence[_Item]) -> tuple[float, float] | None:
         """Returns floor and ceiling, 0 to 1: the mean over groups where the rule has them, else over questions."""

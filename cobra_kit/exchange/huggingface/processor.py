@@ -14,12 +14,13 @@ from transformers import BatchFeature
 from cobra_kit.errors import CobraError
 from cobra_kit.exchange.huggingface.locate import local_folder
 from cobra_kit.exchange.huggingface.options import OF_THE_LOADER, refuse, unlike
-from cobra_kit.files import atomic_write
+from cobra_kit.files import atomic_write, read_small
 from cobra_kit.interfaces import Tokenizer
 from cobra_kit.model import Processor, processor_of
 from cobra_kit.model.batch import PreparedRow
 from cobra_kit.model.checkpoint import resolved_here
 from cobra_kit.model.prompts import ImageInput, images_of, prompt_rows
+from cobra_kit.text.tokenizer import DEFINITION_BYTES
 
 _FILES = (
     "recipe.yaml",
@@ -55,7 +56,7 @@ class CobraKitProcessor:
         asked = {name for name, value in options.items() if value is not None}
         refuse(asked - OF_THE_LOADER, "from_pretrained", "The recipe in the folder says how images and text are read.")
         folder = local_folder(name_or_path, revision)
-        files = {name: (folder / name).read_bytes() for name in _FILES if (folder / name).is_file()}
+        files = {name: read_small(folder / name, DEFINITION_BYTES) for name in _FILES if (folder / name).is_file()}
         return cls(processor_of(resolved_here(folder)), files)
 
     def save_pretrained(self, save_directory: str | os.PathLike[str], **options: Any) -> None:
@@ -73,7 +74,7 @@ class CobraKitProcessor:
             )
         folder = Path(save_directory)
         there = {name: folder / name for name in self._files if (folder / name).is_file()}
-        differing = [name for name, file in there.items() if file.read_bytes() != self._files[name]]
+        differing = [name for name, file in there.items() if read_small(file, DEFINITION_BYTES) != self._files[name]]
         if differing:
             raise CobraError(
                 f"the folder holds another model's {', '.join(differing)}",

@@ -12,7 +12,7 @@ from cobra_kit.study.execution.open_folder import note_facts
 from cobra_kit.study.plan.study_plan import RunPlan, StudyPlan
 from cobra_kit.study.search.repeats import is_repeat
 from cobra_kit.study.search.search_plan import REFERENCE, SearchPlan
-from cobra_kit.trials import NAME
+from cobra_kit.trials import trial_name
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -81,7 +81,7 @@ def score_winners(
 
 def _run(search: SearchPlan, trial: FrozenTrial) -> RunPlan:
     values: dict[str, Scalar] = {path: trial.params[path] for path in search.sweep.space if path in trial.params}
-    return search.run(str(trial.user_attrs[NAME]), values)
+    return search.run(trial_name(trial), values)
 
 
 def _names(search: SearchPlan) -> list[str]:

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from cobra_kit.errors import CobraError
+from cobra_kit.errors import CobraError, UnreadableFile
 from cobra_kit.events import Message, Reporter, silent
+from cobra_kit.files import read_mapping
 from cobra_kit.locks import locked
 
 LOCK = ".lock"
@@ -51,14 +52,17 @@ _UNLOCKED = "this file system has no locks: see to it yourself that no other pro
 def _sign(path: Path) -> None:
     who = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now().isoformat(timespec="seconds")}
     try:
-        path.write_text(json.dumps(who), encoding="utf-8")
+        # Through no link: the name of the holder is all that a lock file ever holds.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
+        with open(os.open(path, flags, 0o666), "w", encoding="utf-8") as file:
+            json.dump(who, file)
     except OSError:
         return  # a full disk: the lock holds without a name on it
 
 
 def _holder(path: Path) -> str:
     try:
-        who = json.loads(path.read_text(encoding="utf-8"))
+        who = read_mapping(path)
         return f"process {who['pid']} on {who['host']}, since {who['since']}"
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, UnreadableFile, KeyError):
         return "it has not said which"

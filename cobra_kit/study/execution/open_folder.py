@@ -6,14 +6,25 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cobra_kit import __version__
-from cobra_kit.errors import CobraError
+from cobra_kit.errors import CobraError, DamagedFile
 from cobra_kit.events import Message, Reporter, silent
-from cobra_kit.files import caches_beneath, contents, write_json, write_text
+from cobra_kit.files import (
+    bytes_digest,
+    caches_beneath,
+    contents,
+    is_sealed,
+    json_bytes,
+    refuse_links_out,
+    write_bytes,
+    write_json,
+    write_sealed_json,
+)
 from cobra_kit.locks import locked
 from cobra_kit.recipe import SettingDifference, differences
 from cobra_kit.recipe.diff import MISSING
@@ -29,7 +40,7 @@ from cobra_kit.study.folder import (
     TABLE_MARKDOWN,
     StudyFolder,
 )
-from cobra_kit.study.reading.stored_files import read_study_manifest
+from cobra_kit.study.reading.stored_files import check_study_file, read_study_manifest
 from cobra_kit.trials.queue import TRIALS_LOCK
 from cobra_kit.trials.storage import JOURNAL
 
@@ -72,8 +83,8 @@ def open_study(
         report: Told what a user should know.
 
     Raises:
-        CobraError: Another process holds the folder, it belongs to another recipe, holds other things, or cannot be
-            written.
+        CobraError: Another process holds the folder, it belongs to another recipe, holds other things or links that
+            lead out of it, or cannot be written.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -82,6 +93,7 @@ def open_study(
             f"cannot make the study folder: {error.strerror or error}", where=str(path), hint="Choose one with --out."
         ) from error
     _refuse_strangers(path)
+    refuse_links_out(path, 2)
     with held(path, report, shared=shared):
         with locked(path / _SETUP_LOCK, lambda: None):
             if fresh:
@@ -91,6 +103,7 @@ def open_study(
                 _describe(path, plan)
             else:
                 check_identity(str(path), manifest["identity"], plan.identity())
+                _mend(path, plan, manifest, report)
         with caches_beneath(path / _CACHE) as remark:
             if remark is not None:
                 report(Message(text=remark, level="warning"))
@@ -100,7 +113,9 @@ def open_study(
 def _refuse_strangers(path: Path) -> None:
     """A folder that holds something and no study is somebody's: nothing is written there, and nothing deleted."""
     inside = [name for name in contents(path) if name not in _LOCKS and not name.endswith(".tmp")]
-    if inside and MANIFEST not in inside and not set(inside) <= set(_OURS):
+    # A study whose manifest was deleted since it was damaged is still one.
+    known = MANIFEST in inside or {RECIPE, LOCK_FILE, "runs"} <= set(inside)
+    if inside and not known and not set(inside) <= set(_OURS):
         raise CobraError(
             f"the folder holds other things ({', '.join(inside[:3])}) and no study",
             where=str(path),
@@ -119,9 +134,10 @@ def _clear(path: Path) -> None:
 
 
 def _describe(path: Path, plan: Plan) -> None:
-    write_text(path / RECIPE, plan.resolved.to_yaml())
-    write_json(path / LOCK_FILE, plan.lock())
-    write_json(
+    texts = _texts(plan)
+    for name, content in texts.items():
+        write_bytes(path / name, content)
+    write_sealed_json(
         path / MANIFEST,
         {
             "form": _FORM,
@@ -133,8 +149,29 @@ def _describe(path: Path, plan: Plan) -> None:
             "cobra_kit": __version__,
             "created": datetime.now().astimezone().isoformat(timespec="seconds"),
             "identity": plan.identity(),
+            "files": {name: asdict(bytes_digest(content)) for name, content in texts.items()},
         },
     )
+
+
+def _texts(plan: Plan) -> dict[str, bytes]:
+    """Returns the files that say what a study is beside its manifest, by name."""
+    recipe = plan.resolved.to_yaml().encode("utf-8")
+    return {RECIPE: recipe, LOCK_FILE: json_bytes(plan.lock(), indent=2) + b"\n"}
+
+
+def _mend(path: Path, plan: Plan, manifest: dict[str, Any], report: Reporter) -> None:
+    """Writes those files anew that are missing or damaged: the plan says what stood in them."""
+    texts, mended = _texts(plan), {}
+    for name in texts:
+        try:
+            check_study_file(path, name, manifest)
+        except DamagedFile as error:
+            report(Message(text=f"{path / name}: {error.message}; it is written anew", level="warning"))
+            write_bytes(path / name, texts[name])
+            mended[name] = asdict(bytes_digest(texts[name]))
+    if mended and is_sealed(manifest):
+        write_sealed_json(path / MANIFEST, {**manifest, "files": {**manifest.get("files", {}), **mended}})
 
 
 def note_facts(folder: StudyFolder, **facts: Any) -> None:
@@ -142,7 +179,9 @@ def note_facts(folder: StudyFolder, **facts: Any) -> None:
     manifest = read_study_manifest(folder.path)
     assert manifest is not None  # open_study wrote it
     if any(manifest.get(key) != value for key, value in facts.items()):
-        write_json(folder.path / MANIFEST, {**manifest, **facts})
+        # One without a digest stays without: other files of that study have none either, and readers say so.
+        write = write_sealed_json if is_sealed(manifest) else write_json
+        write(folder.path / MANIFEST, {**manifest, **facts})
 
 
 def check_identity(where: str, known: dict[str, Any], wanted: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import Any
 from cobra_kit.data.keys import short_hash
 from cobra_kit.data.rejects import Rejects
 from cobra_kit.data.rows import DataSource
-from cobra_kit.errors import DataError
-from cobra_kit.files import write_json
+from cobra_kit.errors import DamagedFile, DataError
+from cobra_kit.files import read_sealed_json, write_sealed_json
 from cobra_kit.machine import session
 from cobra_kit.study.execution.shared_stages import SharedStage
 from cobra_kit.study.folder import MANIFEST
@@ -59,7 +58,7 @@ def begin_session(folder: Path, run: RunPlan, fingerprint: str, features: Path, 
         "sessions": [],
     }
     manifest["sessions"].append(session(device))
-    write_json(path, manifest)
+    write_sealed_json(path, manifest)
 
 
 def _hold_to_study(features: Path, run: RunPlan, fingerprint: str) -> None:
@@ -69,11 +68,14 @@ def _hold_to_study(features: Path, run: RunPlan, fingerprint: str) -> None:
     """
     settings = run.resolved.plain()["data"]
     file = features / f".data-{short_hash({'data': settings})}.json"
+    hint = "Delete it and give the study's command again: it is written anew."
     try:
-        first = json.loads(file.read_text(encoding="utf-8"))["fingerprint"]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):  # the first run of the study, or a damaged file
+        first = read_sealed_json(file, hint=hint).get("fingerprint")
+        if not isinstance(first, str):
+            raise DamagedFile(file, "names no data", hint)
+    except FileNotFoundError:  # the first run of the study
         features.mkdir(parents=True, exist_ok=True)
-        write_json(file, {"fingerprint": fingerprint, "data": settings})
+        write_sealed_json(file, {"fingerprint": fingerprint, "data": settings})
         return
     if first != fingerprint:
         raise DataError(
@@ -91,7 +93,7 @@ def note_shared_stages(folder: Path, stages: Sequence[SharedStage]) -> None:
     manifest = read_run_manifest(folder)
     assert manifest is not None  # begin_session wrote it
     manifest["shared_stages"] = {stage.result.stage: {"key": stage.key, "made_by": stage.made_by} for stage in stages}
-    write_json(folder / MANIFEST, manifest)
+    write_sealed_json(folder / MANIFEST, manifest)
 
 
 def note_rows(folder: Path, source: DataSource, stages: Sequence[StageResult]) -> None:
@@ -115,4 +117,4 @@ def note_rows(folder: Path, source: DataSource, stages: Sequence[StageResult]) -
         plain = asdict(stage)
         rows[f"train.{stage.stage}"] = {key: plain[key] for key in _ROWS}
     manifest["rows"] = rows
-    write_json(folder / MANIFEST, manifest)
+    write_sealed_json(folder / MANIFEST, manifest)

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cobra_kit.arguments import file_path
-from cobra_kit.errors import CobraError
+from cobra_kit.errors import CobraError, RecipeError
 from cobra_kit.evaluate.control import CONTROLS
 from cobra_kit.events import Reporter, silent
+from cobra_kit.names import name_problem
 from cobra_kit.recipe import Recipe, load_recipe
 from cobra_kit.report import AblationTable
 from cobra_kit.study.execution.devices import AUTO
@@ -67,8 +68,20 @@ def run(
 
 
 def study_path(plan: Plan, out: str | Path | None = None) -> Path:
-    """Returns the folder of a study: `out`, or `studies/<recipe>-<profile>`."""
-    return file_path(out, "out") if out is not None else STUDIES / plan.name
+    """Returns the folder of a study: `out`, or `studies/<recipe>-<profile>`.
+
+    Raises:
+        RecipeError: The recipe's name makes no folder's name.
+    """
+    if out is not None:
+        return file_path(out, "out")
+    if (wrong := name_problem(plan.name)) is not None:
+        raise RecipeError(
+            f"the recipe's name names the study's folder, and this one {wrong}",
+            where=str(plan.recipe.tree.origin.source),
+            hint="Rename the recipe's file, or name a folder with --out.",
+        )
+    return STUDIES / plan.name
 
 
 def run_plan(

@@ -16,18 +16,19 @@ from cobra_kit.evaluate.questions import check_questions
 from cobra_kit.evaluate.score import BenchmarkScore, score
 from cobra_kit.evaluate.validation import Validator
 from cobra_kit.events import Event, Message, Progress, Reporter, for_arm
+from cobra_kit.files import refuse_links_out
 from cobra_kit.model import VisionLanguageModel, compose
 from cobra_kit.model.decoding import Precision
 from cobra_kit.model.seeding import derive_seed
 from cobra_kit.recipe.sections import ValidationSection
 from cobra_kit.study.execution.events import RunDone, RunStarted
+from cobra_kit.study.execution.mending import Mending
 from cobra_kit.study.execution.run_manifest import begin_session, note_rows, note_shared_stages
 from cobra_kit.study.execution.shared_stages import SharedStage, shared_stages
 from cobra_kit.study.execution.study_cache import StudyCache, readable
 from cobra_kit.study.execution.write_results import write_results, write_training
 from cobra_kit.study.plan.study_plan import RunPlan, no_validation
-from cobra_kit.study.reading.loading import load
-from cobra_kit.study.reading.stored_files import SPLIT, Training, condition, is_scored, read_training
+from cobra_kit.study.reading.stored_files import SPLIT, Training, condition, read_run_manifest
 from cobra_kit.train import STAGES, RunSettings, TrainIntervals, TrainResult, Validate, check_cut_shares, train_run
 from cobra_kit.train.memory import peak_bytes, reset_peak
 
@@ -90,26 +91,27 @@ class _TrialRun:
         self._folder = cache.folder.run(run)
 
     def do_missing(self, control: str | None) -> None:
-        """Trains, asks and scores what is not trained, asked and scored."""
+        """Trains, asks and scores what is not trained, asked and scored; what is damaged counts as not done."""
         run, cache, folder = self._run, self._cache, self._folder
-        missing = [asked for asked in dict.fromkeys((None, control)) if not self._is_scored(asked)]
-        training = read_training(folder)
-        if missing or training is None:
+        mending = Mending(run, folder, self._report)
+        training = mending.training()
+        missing = mending.unscored(control, self._split)
+        begun = read_run_manifest(folder) is not None
+        if missing or training is None or not begun:
+            refuse_links_out(folder, 3)
             folder.mkdir(parents=True, exist_ok=True)
             self._report(RunStarted(folder=str(folder)))
             self._check_data()
             begin_session(folder, run, cache.source(run).fingerprint, cache.folder.features, cache.device)
-            if training is None:
+            model = mending.model(cache.device) if missing and training is not None else None
+            if model is None and (missing or training is None):
                 model, training = self._train()
-            else:
-                model = load(folder, device=cache.device)
-            precision = apply_precision(model, run.evaluate.precision)
-            for asked in missing:
-                self._evaluate(model, precision, asked)
+            if model is not None:
+                precision = apply_precision(model, run.evaluate.precision)
+                for asked in missing:
+                    self._evaluate(model, precision, asked)
+        assert training is not None  # read, or trained just now
         self._report(RunDone(seconds=training.seconds, worked=bool(missing)))
-
-    def _is_scored(self, control: str | None) -> bool:
-        return is_scored(self._folder, condition(control, self._split))
 
     def _check_data(self) -> None:
         """Whatever is wrong with the data shows before minutes of training, not behind them."""

@@ -10,7 +10,6 @@ STUDY/shared/stages/<key>/{stage.json, metrics.jsonl, checkpoints/}
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 from collections import Counter
@@ -22,9 +21,9 @@ from typing import Any
 from cobra_kit.data.cuts import MAX_CUT_SHARE
 from cobra_kit.data.keys import short_hash
 from cobra_kit.data.rows import DataSource
-from cobra_kit.errors import CobraError
+from cobra_kit.errors import CobraError, DamagedFile
 from cobra_kit.events import Message, Reporter
-from cobra_kit.files import write_json
+from cobra_kit.files import read_sealed_json, refuse_links_out, write_sealed_json
 from cobra_kit.locks import locked
 from cobra_kit.model import VisionLanguageModel
 from cobra_kit.recipe.sections import TrainSection
@@ -135,6 +134,7 @@ def shared_stages(
         def waiting(stage: str = prefix.stage) -> None:
             report(Message(text=f"{stage}: another process is training it for this study; waiting"))
 
+        refuse_links_out(place, 3)
         try:
             place.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -160,7 +160,9 @@ def shared_stages(
             )
             if made_by is None:
                 made_by = run.name
-                write_json(here / DESCRIPTION, {"stage": prefix.stage, "made_by": made_by, "identity": prefix.identity})
+                write_sealed_json(
+                    here / DESCRIPTION, {"stage": prefix.stage, "made_by": made_by, "identity": prefix.identity}
+                )
             else:
                 report(Message(text=f"{prefix.stage}: trained once for this study, by {made_by}"))
         finished.append(SharedStage(here.name, made_by, result.stages[-1]))
@@ -169,12 +171,11 @@ def shared_stages(
 
 def _maker(place: Path) -> str | None:
     """Returns which run finished a stage, or None while nobody has."""
-    file = place / DESCRIPTION
-    if not file.exists():
-        return None
+    hint = "Delete it and give the study's command again: it is written anew, and the trained stage is kept."
     try:
-        return str(json.loads(file.read_text(encoding="utf-8"))["made_by"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CobraError(
-            f"damaged: {error}", where=str(file), hint="Delete its folder; the stage is trained again."
-        ) from error
+        made_by = read_sealed_json(place / DESCRIPTION, hint=hint).get("made_by")
+    except FileNotFoundError:
+        return None
+    if not isinstance(made_by, str):
+        raise DamagedFile(place / DESCRIPTION, "damaged: it does not say which run made it", hint)
+    return made_by

@@ -14,6 +14,7 @@ from cobra_kit.errors import DataError
 from cobra_kit.evaluate.validation import with_questions
 from cobra_kit.events import Message, Reporter
 from cobra_kit.model import VisionLanguageModel
+from cobra_kit.names import name_problem
 from cobra_kit.study.execution.shared_stages import shared_keys, stage_prefixes
 from cobra_kit.study.folder import StudyFolder
 from cobra_kit.study.plan.study_plan import RunPlan, unknown_benchmark
@@ -79,6 +80,13 @@ class StudyCache:
         _check_names(run, wanted or (), offered)
         if not offered or wanted == []:
             return {}
+        for name in offered:
+            if (wrong := name_problem(name)) is not None:
+                raise DataError(
+                    f"a benchmark's name names a file, and {name[:60]!r} {wrong}",
+                    where=f"data {run.resolved.recipe.data.source}" if run.resolved.recipe.data else None,
+                    hint="Whoever made the data source must rename the benchmark.",
+                )
         chosen = {name: offered[name] for name in wanted or offered}
         empty = [name for name, benchmark in chosen.items() if not benchmark.questions]
         if len(empty) == len(chosen) or (wanted and empty):

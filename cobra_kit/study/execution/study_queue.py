@@ -13,10 +13,12 @@ from cobra_kit.locks import locked
 from cobra_kit.study.execution.open_folder import check_identity, note_facts
 from cobra_kit.study.execution.trial_sources import Trials
 from cobra_kit.study.folder import StudyFolder
-from cobra_kit.study.trial_attributes import STUDY_NAME
+from cobra_kit.study.trial_attributes import STUDY_NAME, TEXTS
 from cobra_kit.trials import HeartbeatConfig, TrialQueue, open_storage, redact_url
 from cobra_kit.trials.optuna_internals import storage_of, suppress_experimental_warnings
 from cobra_kit.trials.queue import TRIALS_LOCK
+from cobra_kit.trials.records import DATABASE_HINT, JOURNAL_HINT, check_records
+from cobra_kit.trials.storage import JOURNAL
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -74,6 +76,8 @@ def open_queue(trials: Trials, folder: StudyFolder, options: WorkerOptions, *, r
             # Through JSON, as the storage gives it back: a tuple is a list there.
             study.set_user_attr(_IDENTITY, json.loads(json.dumps(trials.plan.identity())))
             study.set_metric_names(trials.metrics)
+        hint = DATABASE_HINT if options.storage else JOURNAL_HINT
+        check_records(study, where if options.storage else str(folder.path / JOURNAL), hint, TEXTS)
         note_facts(folder, storage=redact_url(options.storage) if options.storage else None)
     queue = TrialQueue(
         study,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 from cobra_kit.errors import CobraError, RecipeError
 from cobra_kit.events import Reporter, for_arm
+from cobra_kit.names import path_word
 from cobra_kit.recipe.sweep import Direction
 from cobra_kit.study.plan.study_plan import RunPlan, StudyPlan
 from cobra_kit.study.search import GRID, grid, make_pruner, make_sampler, suggest
@@ -15,7 +17,7 @@ from cobra_kit.study.search.agree import check_objectives, remarks
 from cobra_kit.study.search.pruning import PER_QUESTION
 from cobra_kit.study.search.search_plan import SearchPlan
 from cobra_kit.study.trial_attributes import NOT_EVALUATED, REPEATS, RUN
-from cobra_kit.trials import NAME, Infeasible, LeasedTrial, TrialSpec
+from cobra_kit.trials import NAME, Infeasible, LeasedTrial, TrialSpec, trial_name
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -110,16 +112,16 @@ class GridTrials:
 
         folder = cache.folder
         names = {
-            str(trial.user_attrs.get(NAME))
+            trial_name(trial, folder.path)
             for trial in study.get_trials(deepcopy=False)
-            if trial.state.name == "COMPLETE"
+            if trial.state.name == "COMPLETE" and NAME in trial.user_attrs
         }
         complete = [run for run in self._study.runs if run.name in names]
         if not complete:
             raise CobraError(
                 "every trial failed",
                 where=str(folder.path),
-                hint=f"cobra-kit status {folder.path} shows why.",
+                hint=f"{shlex.join(['cobra-kit', 'status', path_word(folder.path)])} shows why.",
             )
         for run in complete:
             # Recorded as finished, and all the same this folder may lack it: the storage is shared with a machine that
@@ -200,7 +202,7 @@ class SearchTrials:
         held.trial.set_user_attr(RUN, run.name)
         check_feasible(run, sweep.limits)
         if (earlier := finished_before(held.trial)) is not None:
-            held.trial.set_user_attr(REPEATS, str(earlier.user_attrs[NAME]))
+            held.trial.set_user_attr(REPEATS, trial_name(earlier))
             return list(earlier.values)
         pruning = None
         validation = run.evaluate.validation

@@ -9,8 +9,10 @@ import torch
 
 from cobra_kit.arguments import file_path
 from cobra_kit.errors import CobraError
+from cobra_kit.files import check_file, inside
 from cobra_kit.model.checkpoint import WEIGHTS
-from cobra_kit.study.folder import MANIFEST
+from cobra_kit.study.folder import MANIFEST, TRAINING
+from cobra_kit.study.reading.stored_files import AGAIN, saved_files
 
 if TYPE_CHECKING:
     from cobra_kit.model import VisionLanguageModel
@@ -34,6 +36,8 @@ def load(
     folder = file_path(run_dir, "run_dir")
     if not (folder / WEIGHTS).is_file():
         raise CobraError("no trained model here", where=str(folder), hint=_hint(folder))
+    for name, digest in saved_files(folder).items():
+        check_file(inside(folder, name, folder / TRAINING), digest, AGAIN)
     return VisionLanguageModel.from_pretrained(folder, device=device, dtype=dtype)
 
 
@@ -41,6 +45,8 @@ def _hint(folder: Path) -> str:
     runs = sorted(path.parent for path in folder.glob(f"runs/*/{WEIGHTS}"))
     if runs:
         return f"This is a study. Its runs: {', '.join(str(run) for run in runs)}"
+    if (folder / TRAINING).is_file():
+        return AGAIN
     if (folder / MANIFEST).is_file():
-        return "Its training is not finished. `cobra-kit run` with the same recipe goes on."
+        return "Its training is not finished. Give the study's command again: it goes on."
     return "A run's folder is studies/NAME/runs/ARM-sSEED."

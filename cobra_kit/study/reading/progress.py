@@ -5,8 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from cobra_kit.errors import UnreadableFile
 from cobra_kit.report.view import RunState, RunView, StageCurve
-from cobra_kit.study.reading.stored_files import SPLIT, is_scored, read_metrics, read_training
+from cobra_kit.study.folder import METRICS
+from cobra_kit.study.reading.stored_files import (
+    SPLIT,
+    damaged_metrics,
+    is_scored,
+    read_metrics,
+    read_run_manifest,
+    read_training,
+)
 from cobra_kit.study.reading.stored_study import StoredRun, StoredStudy
 
 
@@ -18,6 +27,14 @@ def run_views(study: StoredStudy) -> tuple[RunView, ...]:
 def missing(study: StoredStudy, finished: StoredStudy | None, runs: tuple[RunView, ...]) -> tuple[str, ...]:
     """Returns what is not done, for a report that is made before the end."""
     lines = [f"{run.name}: {_state(run)}" for run in runs if run.state != "finished"]
+    for run in study.runs:
+        try:
+            read_run_manifest(study.folder.run(run))
+        except UnreadableFile as error:
+            lines.append(f"{error.where}: {error.message}")
+        if damaged := damaged_metrics(study.folder.run(run)):
+            file = study.folder.run(run) / METRICS
+            lines.append(f"{file}: damaged lines ({damaged}), which the curves leave out")
     if finished is None:
         return (*lines, "no run is finished, so there is no table yet")
     left_out = [arm for arm in study.arms if arm not in finished.arms]

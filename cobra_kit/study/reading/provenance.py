@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cobra_kit.errors import CobraError
+from cobra_kit.names import is_pinned_package, is_word, path_word
 from cobra_kit.recipe import differences, load_recipe
 from cobra_kit.report.view import Command, Document
 from cobra_kit.study.folder import MANIFEST, RECIPE
@@ -47,12 +48,15 @@ def facts(study: StoredStudy) -> tuple[tuple[str, str], ...]:
 
 def commands(study: StoredStudy) -> tuple[Command, ...]:
     """Returns how to run a study again, exactly, and how to draw its report."""
-    path = str(study.path)
+    path = path_word(study.path)
     listed = []
-    packages = {_requirements(session) for manifest in study.run_manifests for session in manifest.get("sessions", ())}
-    if len(packages) == 1 and (wanted := packages.pop()):
-        listed.append(Command(purpose="The same versions of what it computes with:", line=f"pip install {wanted}"))
-    if (changed := _changed(study)) == 0:
+    sessions = [session for manifest in study.run_manifests for session in manifest.get("sessions", ())]
+    if len({_requirements(session) for session in sessions}) == 1 and (install := _install(sessions[0])):
+        listed.append(Command(purpose="The same versions of what it computes with:", line=install))
+    # Its name is what somebody wrote: nothing is looked for under it that is no name of a recipe.
+    named = is_word(study.name) and (not study.profile or is_word(study.profile))
+    changed = _changed(study) if named else None
+    if changed == 0:
         line = shlex.join(["cobra-kit", "run", study.name, *_profile(study), "--out", path])
         listed.append(
             Command(
@@ -91,6 +95,14 @@ def _profile(study: StoredStudy) -> list[str]:
 def _lock(study: StoredStudy) -> dict[str, str]:
     lock = study.identity.get("lock", {})
     return {str(name): str(origin) for name, origin in lock.items()} if isinstance(lock, dict) else {}
+
+
+def _install(session: Mapping[str, Any]) -> str | None:
+    """Returns the command that installs a session's packages; None where it would be more than that."""
+    packages = session.get("packages") or {}
+    if not packages or not all(is_pinned_package(name, version) for name, version in packages.items()):
+        return None
+    return shlex.join(["pip", "install", *(f"{name}=={version}" for name, version in packages.items())])
 
 
 def _requirements(session: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from cobra_kit.events import Reporter, silent
+from cobra_kit.events import Message, Reporter, silent
 from cobra_kit.report import AblationTable
 from cobra_kit.report.view import DisagreementExample, ReportView
 from cobra_kit.study.reading.disagreements import disagreements
@@ -58,13 +58,17 @@ def report_view(state: StudyState, report: Reporter = silent) -> ReportView:
         images = ReportImages(study, StoredRun(table.reference, table.seeds[0]), report)
         examples = disagreements(study, table, images)
         images_missing = images.missing
+    missing_trials: list[str] = []
+    sweep = sweep_view(study, missing_trials.append)
+    for reason in missing_trials:
+        report(Message(text=f"missing  the trials: {reason}", level="warning"))
     return ReportView(
         title=_title(study, table),
         description=str(study.recipe.get("description") or ""),
         table=table,
         runs=run_views(study),
-        sweep=sweep_view(study),
-        missing=state.missing,
+        sweep=sweep,
+        missing=(*state.missing, *(f"the trials: {reason}" for reason in missing_trials)),
         disagreements=examples,
         images_missing=images_missing,
         facts=facts(study),

@@ -8,12 +8,20 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from cobra_kit.errors import CobraError
-from cobra_kit.evaluate.score import mean_choice_mass, read_scores
-from cobra_kit.files import read_json_lines
+from cobra_kit.evaluate.answers import read_probabilities
+from cobra_kit.evaluate.score import mean_choice_mass
+from cobra_kit.files import inside
 from cobra_kit.report import AblationTable, ArmResult, BenchmarkInfo, build_table
 from cobra_kit.statistics import QuestionScore
-from cobra_kit.study.folder import StudyFolder
-from cobra_kit.study.reading.stored_files import SPLIT, Training, read_summary, read_training
+from cobra_kit.study.folder import PREDICTIONS, SCORES, StudyFolder
+from cobra_kit.study.reading.stored_files import (
+    AGAIN,
+    SPLIT,
+    Training,
+    read_benchmark_scores,
+    read_summary,
+    read_training,
+)
 
 if TYPE_CHECKING:
     from cobra_kit.study.plan.study_plan import StudyPlan
@@ -28,7 +36,7 @@ def read_summaries(run_folder: Path, what: str) -> dict[str, float]:
     """
     benchmarks = read_summary(run_folder).get(what)
     if benchmarks is None:
-        raise CobraError(f"{what} is not scored", where=str(run_folder))
+        raise CobraError(f"{what} is not scored", where=str(run_folder), hint=AGAIN)
     main = {name: next(iter(entry["summary"].values())) for name, entry in benchmarks.items()}
     return {name: float(value) for name, value in main.items() if value is not None}
 
@@ -36,7 +44,7 @@ def read_summaries(run_folder: Path, what: str) -> dict[str, float]:
 def run_scores(run_folder: Path) -> dict[str, list[QuestionScore]]:
     """Returns a finished run's scored test questions by benchmark."""
     listed = read_summary(run_folder).get(SPLIT, {})
-    return {name: read_scores(run_folder / entry["file"]) for name, entry in listed.items()}
+    return {name: read_benchmark_scores(run_folder, entry) for name, entry in listed.items()}
 
 
 def study_table(plan: StudyPlan | StoredStudy, folder: StudyFolder) -> AblationTable:
@@ -83,7 +91,7 @@ def _arm(
                 if what == "val":
                     continue  # selects, and is never reported
                 into = scores if what == SPLIT else control
-                into.setdefault(name, {})[run.seed] = read_scores(place / entry["file"])
+                into.setdefault(name, {})[run.seed] = read_benchmark_scores(place, entry)
                 if (mass := _choice_mass(place, what, name, entry)) is not None:
                     masses = choice_mass if what == SPLIT else control_choice_mass
                     masses.setdefault(name, {})[run.seed] = mass
@@ -122,5 +130,5 @@ def _choice_mass(run_folder: Path, what: str, name: str, entry: Mapping[str, Any
     if "choice_mass" in entry:
         mass: float | None = entry["choice_mass"]
         return mass
-    lines = read_json_lines(run_folder / "predictions" / what / f"{name}.jsonl")
-    return mean_choice_mass([line.get("probabilities") for line in lines])
+    file = inside(run_folder, f"{PREDICTIONS}/{what}/{name}.jsonl", run_folder / SCORES, hint=AGAIN)
+    return mean_choice_mass(read_probabilities(file))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from cobra_kit.errors import CobraError
@@ -21,21 +22,23 @@ _PER_QUESTION = "wilcoxon"
 """A pruner that looks at single questions: what is reported to it is no curve."""
 
 
-def sweep_view(study: StoredStudy) -> SweepView | None:
+def sweep_view(study: StoredStudy, unreachable: Callable[[str], None] = lambda reason: None) -> SweepView | None:
     """Returns a search's trials and what they say about its parameters.
 
     Args:
         study: The study.
+        unreachable: Told why the trials of a search cannot be read.
 
     Returns:
-        None if the study is no search, or if its trials cannot be reached from here.
+        None if the study is no search, or if its trials cannot be read from here.
     """
     section: dict[str, Any] | None = study.recipe.get("sweep")
     if not section:
         return None
     try:
         recorded = stored_trials(study)
-    except CobraError:
+    except CobraError as error:
+        unreachable(" ".join(str(error).split()))
         return None
     objectives = tuple(
         Objective(name=name, direction="maximize" if direction.name == "MAXIMIZE" else "minimize")

@@ -13,9 +13,10 @@ from cobra_kit.errors import CobraError
 from cobra_kit.recipe.sweep import COSTS
 from cobra_kit.study.reading.stored_files import read_metrics
 from cobra_kit.study.reading.stored_study import StoredStudy, read_study
-from cobra_kit.study.trial_attributes import NOT_EVALUATED, REPEATS, RUN, STUDY_NAME
-from cobra_kit.trials import ERROR, INFEASIBLE, NAME, REASON, open_storage
+from cobra_kit.study.trial_attributes import NOT_EVALUATED, REPEATS, RUN, STUDY_NAME, TEXTS
+from cobra_kit.trials import ERROR, INFEASIBLE, NAME, REASON, open_storage, redact_url, trial_name
 from cobra_kit.trials.lease import read_lease
+from cobra_kit.trials.records import DATABASE_HINT, JOURNAL_HINT, check_records
 from cobra_kit.trials.storage import JOURNAL
 from cobra_kit.trials.storage_error import HIDDEN
 
@@ -150,9 +151,12 @@ def stored_trials(stored: StoredStudy, storage: str | None = None) -> Study:
     name = stored.trials_name if storage else STUDY_NAME
     try:
         sampler = optuna.samplers.RandomSampler()  # never asked
-        return optuna.load_study(study_name=name, storage=open_storage(storage, folder), sampler=sampler)
+        study = optuna.load_study(study_name=name, storage=open_storage(storage, folder), sampler=sampler)
     except KeyError as error:
         raise _no_trials(folder, noted) from error
+    where = redact_url(storage) if storage else str(folder / JOURNAL)
+    check_records(study, where, DATABASE_HINT if storage else JOURNAL_HINT, TEXTS)
+    return study
 
 
 def read_status(study: Study, folder: Path, name: str) -> StudyStatus:
@@ -163,7 +167,8 @@ def read_status(study: Study, folder: Path, name: str) -> StudyStatus:
         folder: Its folder.
         name: Its name.
     """
-    latest = {trial.user_attrs[NAME]: trial for trial in study.get_trials(deepcopy=False) if NAME in trial.user_attrs}
+    ours = [trial for trial in study.get_trials(deepcopy=False) if NAME in trial.user_attrs]
+    latest = {trial_name(trial, folder): trial for trial in ours}
     trials = [_status(trial, folder) for trial in sorted(latest.values(), key=lambda trial: trial.number)]
     return StudyStatus(
         study=name,
@@ -189,10 +194,11 @@ def state_of(trial: FrozenTrial) -> State:
 
 
 def _status(trial: FrozenTrial, folder: Path) -> TrialStatus:
-    name, state = str(trial.user_attrs[NAME]), state_of(trial)
+    name, state = trial_name(trial, folder), state_of(trial)
     running = state == RUNNING
     lease = read_lease(trial.user_attrs) if running else None
-    line = _last_step(folder / "runs" / str(trial.user_attrs.get(RUN, name))) if running else {}
+    run = trial_name(trial, folder, RUN) if RUN in trial.user_attrs else name
+    line = _last_step(folder / "runs" / run) if running else {}
     step, steps, seconds = line.get("step"), line.get("steps"), line.get("seconds")
     end = trial.datetime_complete or (datetime.now() if running else None)
     return TrialStatus(

@@ -5,18 +5,41 @@ What is not there yet is None, or empty; what is damaged raises. Whoever writes 
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from cobra_kit.data.rows import HeldOutSplit
-from cobra_kit.errors import CobraError, DataError
-from cobra_kit.files import newest_json_lines
-from cobra_kit.study.folder import MANIFEST, METRICS, SCORES, TRAINING
+from cobra_kit.errors import DamagedFile, UnreadableFile
+from cobra_kit.evaluate.score import read_scores
+from cobra_kit.files import (
+    FileDigest,
+    check_file,
+    inside,
+    newest_json_lines,
+    read_sealed_json,
+    read_small,
+    without_seal,
+)
+from cobra_kit.files.json_lines import LINES_BYTES
+from cobra_kit.statistics import QuestionScore
+from cobra_kit.study.folder import MANIFEST, METRICS, RECIPE, SCORES, TRAINING
+from cobra_kit.study.reading.stored_forms import (
+    Form,
+    MetricForm,
+    RunManifestForm,
+    StudyManifestForm,
+    SummaryForm,
+    TrainingForm,
+    check_form,
+)
 
 SPLIT: HeldOutSplit = "test"
 """What a table is made of; `val` selects, and is never reported."""
+AGAIN = "Give the study's command again: it makes anew what is missing or damaged, and keeps the rest."
+"""What to do about a damaged file that can be made from others."""
+STUDY_HINT = "Delete it and give the study's command again: it is written anew, and what the runs have done is kept."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,65 +82,104 @@ def read_study_manifest(path: Path) -> dict[str, Any] | None:
     """Returns what describes the study in a folder, or None if there is none.
 
     Raises:
-        CobraError: It is damaged.
+        UnreadableFile: It is damaged, or cannot be read now.
     """
+    return _read(path / MANIFEST, StudyManifestForm, "what describes the study is damaged", STUDY_HINT)
+
+
+def check_study_file(path: Path, name: str, manifest: Mapping[str, Any]) -> None:
+    """Checks a file of a study's folder against the digest that its manifest has of it; older ones have none.
+
+    Raises:
+        DamagedFile: The file is missing, or not what was written.
+    """
+    what = "recipe" if name == RECIPE else "lock"
+    plain = manifest.get("files", {}).get(name)
+    if not (path / name).exists():
+        raise DamagedFile(path / name, f"the study's {what} is missing", AGAIN)
+    if plain is None:
+        return
     try:
-        manifest = _read_json(path / MANIFEST)
-        if manifest is not None:
-            _ = manifest["study"], manifest["profile"]
-            manifest["identity"] = dict(manifest["identity"])
-    except _DAMAGED as error:
-        raise damaged_study(path, error) from error
-    return manifest
+        check_file(path / name, FileDigest.from_plain(plain, path / MANIFEST, hint=STUDY_HINT), AGAIN)
+    except DamagedFile as error:
+        raise DamagedFile(path / name, f"the study's {what} is damaged ({error.message})", AGAIN) from error
 
 
-def damaged_study(path: Path, error: Exception) -> CobraError:
-    """Returns the error about a study whose description cannot be read."""
-    reason = " ".join(str(error).split())
-    return CobraError(
-        f"what describes the study is damaged ({type(error).__name__}: {reason})",
-        where=str(path),
-        hint="`cobra-kit run` with the same recipe and --fresh starts it over.",
-    )
+def damaged_recipe(file: Path, reason: str) -> DamagedFile:
+    """Returns the error about a study whose recipe cannot be read."""
+    return DamagedFile(file, f"the study's recipe is damaged ({' '.join(reason.split())})", AGAIN)
 
 
 def read_run_manifest(run_folder: Path) -> dict[str, Any] | None:
     """Returns what a run's numbers depend on, or None if it is not begun.
 
     Raises:
-        DataError: It is damaged.
+        DamagedFile: It is damaged.
     """
-    path = run_folder / MANIFEST
-    try:
-        manifest = _read_json(path)
-        if manifest is not None:
-            _ = manifest["data"], manifest["sessions"]
-    except _DAMAGED as error:
-        raise DataError(
-            f"the run's manifest is damaged ({error})",
-            where=str(path),
-            hint="Delete the run's folder; it is run again.",
-        ) from error
-    return manifest
+    hint = "Delete it and give the study's command again: it is written anew, and the rest of the run is kept."
+    return _read(run_folder / MANIFEST, RunManifestForm, "the run's manifest is damaged", hint)
 
 
 def read_summary(run_folder: Path) -> dict[str, Any]:
     """Returns a run's scores by condition and benchmark; empty while nothing is scored.
 
     Raises:
-        CobraError: They are damaged.
+        DamagedFile: They are damaged.
     """
-    return _read_result(run_folder / SCORES) or {}
+    return without_seal(_read(run_folder / SCORES, SummaryForm, "the scores are damaged", AGAIN) or {})
+
+
+def read_benchmark_scores(run_folder: Path, entry: Mapping[str, Any]) -> list[QuestionScore]:
+    """Returns the scores of a benchmark's questions.
+
+    Args:
+        run_folder: The run's folder.
+        entry: What `read_summary` says about the benchmark.
+
+    Raises:
+        DamagedFile: They are missing or damaged.
+    """
+    path = check_benchmark_scores(run_folder, entry)
+    scores = read_scores(path, hint=AGAIN)
+    expected = entry.get("questions")
+    if expected is not None and len(scores) != expected:
+        raise DamagedFile(path, f"holds {len(scores):,} scores, {expected:,} were written", AGAIN)
+    return scores
+
+
+def check_benchmark_scores(run_folder: Path, entry: Mapping[str, Any]) -> Path:
+    """Returns the file of a benchmark's scores; it holds what was written, as far as there is a digest of it.
+
+    Raises:
+        DamagedFile: It is missing or damaged, or its name leads out of the run's folder.
+    """
+    path = inside(run_folder, entry["file"], run_folder / SCORES, hint=AGAIN)
+    if not path.exists():
+        raise DamagedFile(path, "no such scores", AGAIN)
+    if entry.get("digest") is not None:
+        check_file(path, FileDigest.from_plain(entry["digest"], run_folder / SCORES, hint=AGAIN), AGAIN)
+    return path
 
 
 def read_training(run_folder: Path) -> Training | None:
     """Returns what training took, or None if it is not finished.
 
     Raises:
-        CobraError: The file is damaged.
+        DamagedFile: The file is damaged.
     """
-    figures = _read_result(run_folder / TRAINING)
-    return None if figures is None else Training(**figures)
+    figures = _read(run_folder / TRAINING, TrainingForm, "what training took is damaged", AGAIN)
+    return None if figures is None else Training(**{name: figures[name] for name in _FIGURES if name in figures})
+
+
+def saved_files(run_folder: Path) -> dict[str, FileDigest]:
+    """Returns the digests of the small files of a trained model that `read_training` tells of; older runs have none.
+
+    Raises:
+        DamagedFile: The file is damaged.
+    """
+    figures = _read(run_folder / TRAINING, TrainingForm, "what training took is damaged", AGAIN) or {}
+    listed = figures.get("files") or {}
+    return {name: FileDigest.from_plain(plain, run_folder / TRAINING, hint=AGAIN) for name, plain in listed.items()}
 
 
 def is_scored(run_folder: Path, what: str) -> bool:
@@ -136,28 +198,38 @@ def read_metrics(run_folder: Path, last: int = 0) -> list[dict[str, Any]]:
     for entry in newest_json_lines(run_folder / METRICS):
         if last and len(entries) == last:
             break
-        try:
-            _ = entry["stage"], int(entry["step"])
-        except (ValueError, KeyError, TypeError):
-            continue
-        entries.append(entry)
+        if _is_logged(entry):
+            entries.append(entry)
     return entries[::-1]
 
 
-_DAMAGED = (OSError, ValueError, KeyError, TypeError, RecursionError)
-
-
-def _read_json(path: Path) -> dict[str, Any] | None:
-    if not path.exists():
-        return None
-    content = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(content, dict):
-        raise TypeError("not a mapping")
-    return content
-
-
-def _read_result(path: Path) -> dict[str, Any] | None:
+def damaged_metrics(run_folder: Path) -> int:
+    """Returns how many lines of a run's log `read_metrics` leaves out, since they are not as they were written."""
     try:
-        return _read_json(path)
-    except _DAMAGED as error:
-        raise CobraError(f"damaged: {error}", where=str(path), hint="Delete it and run again.") from error
+        written = read_small(run_folder / METRICS, LINES_BYTES).count(b"\n")
+    except (OSError, UnreadableFile):
+        return 0
+    return max(0, written - len(read_metrics(run_folder)))
+
+
+def _is_logged(entry: Mapping[str, Any]) -> bool:
+    try:
+        check_form(MetricForm, entry, METRICS)
+    except DamagedFile:
+        return False
+    return True
+
+
+_FIGURES = frozenset(field.name for field in fields(Training))
+
+
+def _read(path: Path, form: type[Form], problem: str, hint: str) -> dict[str, Any] | None:
+    """Returns the mapping that a file holds, its seal included, or None where there is no file."""
+    try:
+        content = read_sealed_json(path, hint=hint)
+        check_form(form, without_seal(content), path, hint=hint)
+    except FileNotFoundError:
+        return None
+    except DamagedFile as error:
+        raise DamagedFile(path, f"{problem} ({error.message})", hint) from error
+    return content

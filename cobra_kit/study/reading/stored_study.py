@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from cobra_kit.arguments import text
-from cobra_kit.errors import CobraError
+from cobra_kit.errors import CobraError, DamagedFile, RecipeError, kind_of
+from cobra_kit.files import is_sealed, read_utf8
 from cobra_kit.formatting import did_you_mean, nearest
+from cobra_kit.recipe.locate import RECIPE_BYTES
+from cobra_kit.recipe.yaml_reader import parse_yaml
 from cobra_kit.report import PaperReference
 from cobra_kit.study.folder import MANIFEST, RECIPE, StudyFolder
 from cobra_kit.study.plan.study_plan import run_name
-from cobra_kit.study.reading.stored_files import SPLIT, damaged_study, is_scored, read_run_manifest, read_study_manifest
+from cobra_kit.study.reading.stored_files import (
+    AGAIN,
+    SPLIT,
+    STUDY_HINT,
+    check_study_file,
+    damaged_recipe,
+    is_scored,
+    read_run_manifest,
+    read_study_manifest,
+)
+from cobra_kit.study.reading.stored_forms import MOST_RUNS, RecipeForm, check_form
+
+_NO_DIGESTS = "the study was written before files carried digests: damage to its files may go unnoticed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +96,14 @@ class StoredStudy:
     def run_manifests(self) -> Iterator[Mapping[str, Any]]:
         """Yields what the numbers of its runs depend on, of those that are begun."""
         for run in self.runs:
-            with suppress(CobraError):  # damaged: `run` says so
+            with suppress(CobraError):  # damaged: `missing` of `progress` says so
                 if (manifest := read_run_manifest(self.folder.run(run))) is not None:
                     yield manifest
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Returns what whoever reads it should know."""
+        return () if is_sealed(self.manifest) else (_NO_DIGESTS,)
 
     @property
     def factor(self) -> str:
@@ -135,25 +153,59 @@ def read_study(path: Path) -> StoredStudy:
     Raises:
         CobraError: There is none, or what describes it is damaged.
     """
-    manifest = read_study_manifest(path) if (path / RECIPE).is_file() else None
+    manifest = _manifest(path)
     if manifest is None:
         raise CobraError("no study here", where=str(path), hint=_hint(path))
+    if len(manifest["arms"]) * len(manifest["seeds"]) > MOST_RUNS or manifest["reference"] not in manifest["arms"]:
+        raise DamagedFile(path / MANIFEST, "what describes the study is damaged (its arms or seeds)", STUDY_HINT)
+    check_study_file(path, RECIPE, manifest)
+    recipe_text = _recipe_text(path / RECIPE)
+    return StoredStudy(
+        path=path,
+        name=manifest["study"],
+        profile=manifest["profile"] or "",
+        arms=tuple(manifest["arms"]),
+        reference=manifest["reference"],
+        seeds=tuple(manifest["seeds"]),
+        manifest=manifest,
+        recipe=_recipe(recipe_text, path / RECIPE),
+        recipe_text=recipe_text,
+    )
+
+
+def _manifest(path: Path) -> dict[str, Any] | None:
+    """Returns what describes the study in a folder; None where there is none, or a run, or somebody else's file."""
+    if _is_run(path):
+        return None
     try:
-        recipe_text = (path / RECIPE).read_text(encoding="utf-8")
-        recipe = yaml.safe_load(recipe_text)
-        return StoredStudy(
-            path=path,
-            name=str(manifest["study"]),
-            profile=text(manifest["profile"] or "", "profile"),
-            arms=tuple(manifest["arms"]),
-            reference=text(manifest["reference"], "reference"),
-            seeds=tuple(manifest["seeds"]),
-            manifest=manifest,
-            recipe=dict(recipe),
-            recipe_text=recipe_text,
-        )
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, yaml.YAMLError) as error:
-        raise damaged_study(path, error) from error
+        return read_study_manifest(path)
+    except DamagedFile:
+        if os.path.lexists(path / RECIPE):
+            raise
+        return None
+
+
+def _is_run(path: Path) -> bool:
+    return path.parent.name == "runs" and os.path.isfile(path.parent.parent / MANIFEST)
+
+
+def _recipe_text(file: Path) -> str:
+    try:
+        return read_utf8(file, RECIPE_BYTES, hint=AGAIN)
+    except DamagedFile as error:
+        raise damaged_recipe(file, error.message) from error
+
+
+def _recipe(text: str, file: Path) -> dict[str, Any]:
+    """Returns the recipe as plain data, as far as it is read without its plugins."""
+    try:
+        value = parse_yaml(text, str(file)).plain()
+        if not isinstance(value, dict):
+            raise DamagedFile(file, f"it is {kind_of(value)}")
+        check_form(RecipeForm, value, file)
+    except (RecipeError, DamagedFile) as error:
+        raise damaged_recipe(file, error.message) from error
+    return dict(value)
 
 
 def list_studies(root: Path) -> list[StoredStudy]:
@@ -168,11 +220,11 @@ def list_studies(root: Path) -> list[StoredStudy]:
 
 
 def _hint(path: Path) -> str:
-    if (path.parent.parent / MANIFEST).is_file():
+    if _is_run(path):
         return f"This is a run. Its study is {path.parent.parent}"
-    root = path if path.is_dir() else path.parent
-    near = [str(study.path) for study in list_studies(root)] if root.is_dir() else []
-    if near and path.is_dir():
+    root = path if os.path.isdir(path) else path.parent
+    near = [str(study.path) for study in list_studies(root)] if os.path.isdir(root) else []
+    if near and os.path.isdir(path):
         return f"Studies in it: {', '.join(near[:8])}"
     close = did_you_mean(nearest(str(path), near, most=1))
     return close or "`cobra-kit run` makes studies in studies/RECIPE-PROFILE."

@@ -49,7 +49,10 @@ class ResumeFile:
             )
         load_into(self._module, tensors, source=str(self._path), prefix=_WEIGHTS)
         moments = {n.removeprefix(_OPTIMISER): tensor for n, tensor in tensors.items() if n.startswith(_OPTIMISER)}
-        return LoopState(StageProgress(step=int(header["step"])), optimiser=moments)
+        step = header.get("step", "")
+        if not (step.isascii() and step.isdecimal()):
+            raise WeightsError("does not say at which step it stands", where=str(self._path), hint="Remove the file.")
+        return LoopState(StageProgress(step=int(step)), optimiser=moments)
 
     def save(self, state: LoopState) -> None:
         """Writes the file."""

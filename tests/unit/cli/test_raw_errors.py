@@ -70,3 +70,16 @@ def test_a_study_file_that_is_nested_too_deeply(name: str, tmp_path: Path, capsy
     text = capsys.readouterr().err
     assert "what describes the study is damaged" in text
     assert str(tmp_path) in text
+
+
+def test_a_file_that_ends_too_early_is_no_ctrl_c(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ends(*_: object, **__: object) -> None:
+        raise EOFError("no data left in file")
+
+    monkeypatch.setattr("cobra_kit.cli.status_action.study_status", ends)
+    assert main(["status", str(tmp_path)]) == 70
+    text = capsys.readouterr().err
+    assert "no data left in file" in text
+    assert "interrupted" not in text

@@ -81,3 +81,21 @@ def test_a_run_whose_reader_has_gone_ends_as_it_would(tmp_path: Path) -> None:
     os.close(stream)
     assert (tmp_path / "done").exists()
     assert process.returncode == 0  # nothing of the result was lost: there was none
+
+
+HOSTILE = """
+import sys
+from cobra_kit.cli.streams import prepare_streams
+prepare_streams()
+for stream in (sys.stdout, sys.stderr):
+    print("a\\x1b]52;c;ZXZpbA==\\x07b\\x9b2Jc\\u202ed\\x1b[2J ", end="", file=stream)
+    print("\\x1b[31mred\\x1b[0m 10 %\\r\\x1b[1A\\x1b[2K\\x08", file=stream)
+    stream.write("é\\n\\tplain\\n")
+"""
+
+
+def test_a_terminal_obeys_only_what_draws() -> None:
+    done = subprocess.run([sys.executable, "-X", "utf8", "-c", HOSTILE], capture_output=True, timeout=60, check=True)
+    shown = "abcd \x1b[31mred\x1b[0m 10 %\r\x1b[1A\x1b[2K\né\n\tplain\n"
+    assert done.stdout.decode() == shown
+    assert done.stderr.decode() == shown

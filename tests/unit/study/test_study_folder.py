@@ -112,7 +112,10 @@ def test_a_damaged_manifest_is_told(plan: StudyPlan, tmp_path: Path) -> None:
     with open_study(tmp_path / "study", plan):
         (tmp_path / "study" / "manifest.json").write_text("{")
     with (
-        pytest.raises(CobraError, match=r"describes the study is damaged[\s\S]*--fresh"),
+        pytest.raises(
+            CobraError,
+            match=r"manifest.json: what describes the study is damaged[\s\S]*Delete it and give",
+        ),
         open_study(tmp_path / "study", plan),
     ):
         pass
@@ -149,3 +152,33 @@ def test_a_second_process_is_told_who_holds_it_and_harms_nothing(
         if process.is_alive():  # a killed waiter never wakes, and set() would wait for it
             done.set()
         process.join(60)
+
+
+@pytest.mark.parametrize("name", [".lock", "runs", "shared", "features", "runs/mlp-s7", "trials.log"])
+def test_a_link_that_leads_out_is_refused_before_anything_is_written(
+    plan: StudyPlan, tmp_path: Path, name: str
+) -> None:
+    study, home = tmp_path / "study", tmp_path / "home"
+    with open_study(study, plan):
+        pass
+    home.mkdir()
+    (home / ".bashrc").write_text("mine")
+    link = study / name
+    link.parent.mkdir(exist_ok=True)
+    link.unlink(missing_ok=True)
+    link.symlink_to(home / ".bashrc" if name in (".lock", "trials.log") else home)
+    with pytest.raises(CobraError, match=f"{name}: is a link that leads out of .*study"), open_study(study, plan):
+        pass
+    assert os.listdir(home) == [".bashrc"]
+    assert (home / ".bashrc").read_text() == "mine"
+    link.unlink()
+    with open_study(study, plan):
+        pass
+
+
+def test_a_study_whose_folder_is_a_link_opens(plan: StudyPlan, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "study").symlink_to("disk")
+    with open_study(tmp_path / "study", plan):
+        pass
+    assert (tmp_path / "disk" / "manifest.json").exists()

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import miniature
 import pytest
-from fake_study import HOSTILE, write_study
+from fake_study import HOSTILE, without_digests, write_study
 from PIL import Image
 
 from cobra_kit.errors import CobraError
+from cobra_kit.files import without_seal
 from cobra_kit.recipe import load_recipe
 from cobra_kit.report import ReportView, table_to_json
 from cobra_kit.report.html import render_page
@@ -150,7 +151,7 @@ def test_other_data_than_the_runs_gives_no_wrong_images(study: Path) -> None:
 
 
 def test_plugins_that_are_gone_do_not_matter(study: Path) -> None:
-    recipe = study / "recipe.yaml"
+    recipe = without_digests(study) / "recipe.yaml"
     recipe.write_text(recipe.read_text(encoding="utf-8").replace("siglip/tiny", "gone/tiny"), encoding="utf-8")
     view = view_of(study)
     assert view.images_missing == ""
@@ -158,7 +159,7 @@ def test_plugins_that_are_gone_do_not_matter(study: Path) -> None:
 
 
 def test_data_that_are_gone_leave_all_but_the_images(study: Path) -> None:
-    recipe = study / "recipe.yaml"
+    recipe = without_digests(study) / "recipe.yaml"
     recipe.write_text(recipe.read_text(encoding="utf-8").replace("source: scenes", "source: gone"), encoding="utf-8")
     view = view_of(study)
     assert "no data source named 'gone'" in view.images_missing
@@ -178,8 +179,9 @@ def test_hostile_answers_reach_the_page_as_text(tmp_path: Path) -> None:
     [
         (lambda path: shutil.rmtree(path / "runs") or (path / "manifest.json").unlink(), "no study here"),
         (lambda path: (path / "manifest.json").write_text("{"), "what describes the study is damaged"),
-        (lambda path: (path / "manifest.json").write_text('{"study": "x"}'), "KeyError: 'profile'"),
-        (lambda path: (path / "recipe.yaml").write_text("a: [1"), "what describes the study is damaged"),
+        (lambda path: (path / "manifest.json").write_text('{"study": "x"}'), "profile: field required"),
+        (lambda path: (path / "recipe.yaml").write_text("a: [1"), "the study's recipe is damaged"),
+        (lambda path: (path / "recipe.yaml").unlink(), "the study's recipe is missing"),
         (lambda path: (path / "runs/mlp-s7/scores.json").write_text("{"), "damaged"),
         (lambda path: (path / "runs/mlp-s7/scores/test/count.jsonl").unlink(), "no such scores"),
     ],
@@ -221,3 +223,64 @@ def test_the_example_of_the_docs(whole: Path, tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     exec(example.replace("studies/ablation_projector-laptop", str(whole)), {})
     assert "<h2>Results</h2>" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_no_name_in_the_scores_leads_out_of_the_run(study: Path, tmp_path: Path) -> None:
+    diary = tmp_path / "diary"
+    diary.write_text("dear diary, without an end")
+    file = study / "runs" / "mlp-s7" / "scores.json"
+    scores = json.loads(file.read_text())
+    for name in (str(diary), "../../../diary", "scores/diary"):
+        scores["test"]["count"]["file"] = name
+        file.write_text(json.dumps(without_seal(scores)))
+        (study / "runs" / "mlp-s7" / "scores" / "diary").unlink(missing_ok=True)
+        (study / "runs" / "mlp-s7" / "scores" / "diary").symlink_to(diary)
+        with pytest.raises(CobraError, match=r"scores\.json: names '.*' as a file, which (is not|leaves|leads)"):
+            study_state(study)
+    assert diary.read_text() == "dear diary, without an end"
+
+
+def test_reading_a_study_changes_no_byte(study: Path) -> None:
+    without_digests(study)  # with them, torn scores are damaged scores
+    for file in study.rglob("*.jsonl"):
+        file.write_bytes(file.read_bytes() + b'{"torn')
+    before = {file: file.read_bytes() for file in study.rglob("*") if file.is_file()}
+    view_of(study)
+    assert {file: file.read_bytes() for file in study.rglob("*") if file.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("manifest.json", {"arms": ["../../x"]}, r"manifest\.json: .* \(arms\.0: string should match"),
+        ("manifest.json", {"arms": ["a" * 400]}, r"manifest\.json: .* \(arms\.0: string should have at most 200"),
+        ("manifest.json", {"arms": "mlp"}, r"manifest\.json: .* \(arms: input should be a valid list"),
+        ("manifest.json", {"seeds": [1.5]}, r"manifest\.json: .* \(seeds\.0: input should be a valid integer"),
+        ("manifest.json", {"seeds": list(range(600_000))}, r"manifest\.json: .* \(its arms or seeds"),
+        ("manifest.json", {"reference": "x"}, r"manifest\.json: .* \(its arms or seeds"),
+        ("runs/mlp-s7/manifest.json", {"sessions": 3}, None),
+        (
+            "runs/mlp-s7/training.json",
+            {"seconds": "x"},
+            r"training\.json: .* \(seconds: input should be a valid number",
+        ),
+        ("runs/mlp-s7/training.json", {"tokens": -1}, r"training\.json: .* \(tokens: input should be greater"),
+        ("runs/mlp-s7/scores.json", {"test": []}, r"scores\.json: .* \(test: input should be a valid dictionary"),
+        ("runs/mlp-s7/scores.json", {"test": {"count": {}}}, r"scores\.json: .* \(test\.count\.rule: field required"),
+    ],
+)
+def test_values_of_other_types_are_named(study: Path, name: str, change: dict[str, object], message: str) -> None:
+    file = study / name
+    file.write_text(json.dumps(without_seal({**json.loads(file.read_text()), **change})))
+    if message is None:
+        view_of(study)  # the page stands without it
+        return
+    with pytest.raises(CobraError, match=message):
+        view_of(study)
+
+
+def test_missing_questions_are_noticed(study: Path) -> None:
+    file = study / "runs" / "mlp-s7" / "scores" / "test" / "count.jsonl"
+    file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:-2]))
+    with pytest.raises(CobraError, match=r"count\.jsonl: holds \d+ "):
+        study_state(study)

@@ -16,8 +16,9 @@ import pytest
 import yaml
 
 import cobra_kit
-from cobra_kit.errors import CobraError, DataError
+from cobra_kit.errors import CobraError, DamagedFile, DataError
 from cobra_kit.events import Event, StepDone
+from cobra_kit.files import read_sealed_json, without_seal, write_sealed_json
 from cobra_kit.report import AblationTable, table_from_json
 from cobra_kit.study.execution.events import RunDone
 
@@ -44,7 +45,7 @@ def test_the_table_has_every_benchmark_with_floor_and_control(finished: Finished
 def test_every_question_has_one_answer_and_one_score(finished: Finished) -> None:
     _, study, _ = finished
     run = study / "runs" / "mlp-s7"
-    scores = json.loads((run / "scores.json").read_text())
+    scores = without_seal(read_sealed_json(run / "scores.json"))
     assert set(scores) == {"test", "test-shuffled-images"}
     for condition, benchmarks in scores.items():
         for name, entry in benchmarks.items():
@@ -157,11 +158,14 @@ def test_an_arm_on_other_data_than_those_of_the_study_is_refused(finished: Finis
     shutil.copytree(study, copy)
     shutil.rmtree(copy / "runs" / "linear-s7")  # the arm that had not begun when the data changed
     [file] = (copy / "features").glob(".data-*.json")
-    file.write_text(json.dumps({**json.loads(file.read_text()), "fingerprint": "0123"}))
+    write_sealed_json(file, {**json.loads(file.read_text()), "fingerprint": "0123"})
     with pytest.raises(DataError, match=r"the data are not those this study began with \(0123 then.*\n.*--fresh"):
         cobra_kit.run(recipe, out=copy)
     assert not (copy / "runs" / "linear-s7" / "manifest.json").exists()
-    file.write_text("{")  # damaged: the runs' own manifests still hold each of them
+    file.write_text("{")
+    with pytest.raises(DamagedFile, match=r"\.data-\w+\.json: [\s\S]*Delete it and give the study's command again"):
+        cobra_kit.run(recipe, out=copy)
+    file.unlink()  # the runs' own manifests still hold each of them
     cobra_kit.run(recipe, out=copy)
 
 
@@ -172,7 +176,7 @@ def test_other_data_than_the_run_began_with_are_refused(finished: Finished, tmp_
     run = copy / "runs" / "mlp-s7"
     (run / "scores.json").unlink()
     manifest = json.loads((run / "manifest.json").read_text())
-    (run / "manifest.json").write_text(json.dumps({**manifest, "data": "0123"}))
+    write_sealed_json(run / "manifest.json", {**manifest, "data": "0123"})
     with pytest.raises(DataError, match=r"the data are not those this run began with \(0123 then"):
         cobra_kit.run(recipe, out=copy)
 

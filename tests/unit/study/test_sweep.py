@@ -13,6 +13,7 @@ import pytest
 
 import cobra_kit
 from cobra_kit.errors import CobraError, RecipeError
+from cobra_kit.files import without_seal
 from cobra_kit.recipe import load_recipe
 from cobra_kit.report import AblationTable
 from cobra_kit.study.execution.study_queue import WorkerOptions
@@ -42,7 +43,7 @@ def states(status: StudyStatus) -> dict[str, int]:
 def scored(study: Path) -> dict[str, set[str]]:
     """Returns which splits each run was asked."""
     files = sorted(study.glob("runs/*/scores.json"))
-    return {file.parent.name: set(json.loads(file.read_text())) for file in files}
+    return {file.parent.name: set(without_seal(json.loads(file.read_text()))) for file in files}
 
 
 def test_a_search_selects_on_validation_and_tests_the_winner_and_the_reference_once(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_the_methods_that_the_cache_calls_are_there() -> None:
 def test_a_journal_line_is_optuna_s_own(tmp_path: Path) -> None:
     logs = [{"op_code": 0, "worker_id": "w", "study_name": "é"}, {"op_code": 4, "user_attr": {"a": [1, None]}}]
     JournalFileBackend(str(tmp_path / "journal")).append_logs(logs)
-    assert (tmp_path / "journal").read_bytes() == journal_lines(logs)
+    assert (tmp_path / "journal").read_bytes().splitlines() == journal_lines(logs)
 
 
 def test_a_recorded_trial_goes_on_with_its_fixed_parameters_and_ends_once() -> None:
