@@ -237,7 +237,7 @@ def test_folder_without_settings_and_one_with_damaged_ones(tmp_path: Path) -> No
     with pytest.raises(WeightsError, match=r"the folder has no config.json(.|\n)*name the file with the weights"):
         model.load_pretrained()
     (tmp_path / "config.json").write_text('{"d_model": ')
-    with pytest.raises(WeightsError, match=r"config.json: (.|\n)*Fetch the file again"):
+    with pytest.raises(WeightsError, match=r"config.json: cannot be read: (.|\n)*Fetch the file again"):
         model.load_pretrained()
 
 
@@ -352,7 +352,7 @@ def test_loading_takes_no_second_copy_of_the_model(tmp_path: Path) -> None:
 )
 def test_a_config_that_somebody_built(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "config.json").write_bytes(content)
-    with pytest.raises(WeightsError, match=r"config\.json: (.|\n)*Fetch the file again"):
+    with pytest.raises(WeightsError, match=r"config\.json: cannot be read: (.|\n)*Fetch the file again"):
         pretrained._read_config(tmp_path)
 
 
