@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, cast
 from torch import Tensor
 
 from cobra_kit.arguments import file_path
-from cobra_kit.errors import WeightsError
+from cobra_kit.errors import UnreadableFile, WeightsError
 from cobra_kit.exchange.formats import FORMATS, Format, find_format, referenced
 from cobra_kit.exchange.names import renamed_once, unwrapped
 from cobra_kit.exchange.output import check_output, whole_folder
 from cobra_kit.exchange.parts import PROJECTOR_KEYS, check_description
 from cobra_kit.exchange.published import RecipeModel, tensors_of
-from cobra_kit.files import damage_as, read_json, write_json
+from cobra_kit.files import read_json, write_json
 from cobra_kit.formatting import printable
 from cobra_kit.model import VisionLanguageModel, compose
 from cobra_kit.weights import check_memory, load_into
@@ -143,10 +143,11 @@ def _exists(path: Path) -> bool:
 
 def _read_config(path: Path) -> dict[str, Any]:
     try:
-        with damage_as(WeightsError, "Fetch the file again."):
-            says = read_json(path, nan=True)  # NaN and infinity are no JSON, but transformers writes them
-    except OSError as error:
-        raise WeightsError(f"cannot be read: {error}", where=str(path), hint="Fetch the file again.") from error
+        says = read_json(path, nan=True)  # NaN and infinity are no JSON, but transformers writes them
+    except (OSError, UnreadableFile) as error:
+        reason = error.message if isinstance(error, UnreadableFile) else str(error)
+        reason = reason.removeprefix("cannot be read: ")
+        raise WeightsError(f"cannot be read: {reason}", where=str(path), hint="Fetch the file again.") from error
     return says if isinstance(says, dict) else {}
 
 
