@@ -12,8 +12,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from cobra_kit.errors import WeightsError
-from cobra_kit.files import damage_as, read_mapping
+from cobra_kit.errors import UnreadableFile, WeightsError
+from cobra_kit.files import read_json
 from cobra_kit.interfaces import PretrainedFile
 from cobra_kit.weights import hub_folder, load_into, load_tensors
 from cobra_kit_mamba.config import MambaFamilyConfig
@@ -80,11 +80,16 @@ def _path(config: MambaFamilyConfig) -> Path:
 def _read_config(folder: Path) -> Mapping[str, Any]:
     file = folder / "config.json"
     try:
-        with damage_as(WeightsError, "Fetch the file again."):
-            return read_mapping(file, nan=True)
+        read = read_json(file, nan=True)  # transformers writes infinity, which is no JSON
     except FileNotFoundError as error:
         raise WeightsError(
             "the folder has no config.json, so nothing says what its weights are",
             where=str(folder),
             hint="Give the folder as it was published, or name the file with the weights instead of the folder.",
         ) from error
+    except UnreadableFile as error:
+        reason = error.message.removeprefix("cannot be read: ")
+        raise WeightsError(f"cannot be read: {reason}", where=str(file), hint="Fetch the file again.") from error
+    if not isinstance(read, dict):
+        raise WeightsError(f"holds no settings but a {type(read).__name__}", where=str(file))
+    return read

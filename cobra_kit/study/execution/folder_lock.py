@@ -14,7 +14,7 @@ from cobra_kit.errors import CobraError, UnreadableFile
 from cobra_kit.events import Message, Reporter, silent
 from cobra_kit.files import read_mapping
 from cobra_kit.locks import locked
-from cobra_kit.study.folder import HOLDER as LOCK
+from cobra_kit.study.folder import HOLDER
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def held(folder: Path, report: Reporter = silent, *, shared: bool = False) -> It
     Raises:
         CobraError: Another process holds it, or somebody shares it who wants it alone; says which one.
     """
-    path = folder / LOCK
+    path = folder / HOLDER
 
     def refuse() -> None:
         raise CobraError(

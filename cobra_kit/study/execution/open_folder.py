@@ -28,10 +28,11 @@ from cobra_kit.files import (
 from cobra_kit.locks import locked
 from cobra_kit.recipe import SettingDifference, differences
 from cobra_kit.recipe.diff import MISSING
-from cobra_kit.study.execution.folder_lock import LOCK, held
+from cobra_kit.study.execution.folder_lock import held
 from cobra_kit.study.folder import (
     FEATURES,
     FINAL_LOCK,
+    HOLDER,
     LOCK_FILE,
     MANIFEST,
     RECIPE,
@@ -66,7 +67,7 @@ _OURS = (
 )
 _SHOWN = 8
 _SETUP_LOCK = ".setup.lock"
-_LOCKS = (LOCK, _SETUP_LOCK, TRIALS_LOCK, FINAL_LOCK)
+_LOCKS = (HOLDER, _SETUP_LOCK, TRIALS_LOCK, FINAL_LOCK)
 
 
 @contextmanager

@@ -345,3 +345,17 @@ def test_loading_takes_no_second_copy_of_the_model(tmp_path: Path) -> None:
         grown, largest, copies = map(int, line.split())
         assert copies == len(tensors)
         assert grown <= largest, line  # kilobytes; the largest tensor has a sixth of them all
+
+
+@pytest.mark.parametrize(
+    "content", [b"[" * 100_000, b"\0" * 99, b"\xff\xfe", b"", b'{"d_model": 1' + b"0" * 9999 + b"}"]
+)
+def test_a_config_that_somebody_built(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "config.json").write_bytes(content)
+    with pytest.raises(WeightsError, match=r"config\.json: cannot be read: (.|\n)*Fetch the file again"):
+        pretrained._read_config(tmp_path)
+
+
+def test_a_config_with_infinity_as_transformers_writes_it(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"time_step_limit": [0.0, Infinity]}')
+    assert pretrained._read_config(tmp_path)

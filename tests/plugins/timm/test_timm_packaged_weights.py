@@ -17,7 +17,7 @@ from cobra_kit.errors import WeightsError
 from cobra_kit.interfaces import VisionEncoder
 from cobra_kit.train.encoders.probe import probe_tokens
 from cobra_kit.train.encoders.scene_instances import SceneInstances, things_of
-from cobra_kit.weights import load_metadata
+from cobra_kit.weights import load_metadata, load_tensors
 from cobra_kit_timm import pretrained, sources
 from cobra_kit_timm.config import (
     DinoSiglipTinyConfig,
@@ -49,6 +49,16 @@ def test_a_file_is_small_and_has_a_card(name: str) -> None:
     for part in ("Objective", "Data", "Cost", "Probes", "Licence", f"cobra-kit pretrain towers/{name}_tiny"):
         assert part in card
     assert f"{file.stat().st_size:,} bytes" in card
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_39_flipped_bytes_are_noticed(name: str, tmp_path: Path) -> None:
+    content = bytearray((pretrained.PACKAGED / f"{name}_tiny.safetensors").read_bytes())
+    for i in range(39):
+        content[-1000 - 12_000 * i] ^= 1
+    (tmp_path / "tiny.safetensors").write_bytes(content)
+    with pytest.raises(WeightsError, match=r"tiny\.safetensors: the checkpoint is .* damaged .*digest differs"):
+        load_tensors(tmp_path / "tiny.safetensors")
 
 
 @torch.no_grad()
