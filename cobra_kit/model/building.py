@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor
 from torch.nn import Module
-from torch.nn.parameter import is_lazy
 
 from cobra_kit._plugins import attributed, call_component, contained, place_of
 from cobra_kit.errors import PluginError, ShapeError, kind_of
