@@ -168,6 +168,9 @@ _HARD_EXITS: dict[str, Callable[..., Any]] = {"_exit": os._exit, "abort": os.abo
 @contextlib.contextmanager
 def _no_hard_exit() -> Iterator[None]:
     """Turns `os._exit` and `os.abort` into an exception, in this process; in a child they are what they were."""
+    if threading.current_thread() is not threading.main_thread():  # it may never come back to put them back
+        yield
+        return
     process, before = os.getpid(), {name: getattr(os, name) for name in _HARD_EXITS}
 
     def refused(name: str) -> Callable[..., None]:
