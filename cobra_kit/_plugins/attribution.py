@@ -16,12 +16,12 @@ from types import FrameType, TracebackType
 from typing import ParamSpec, TypeVar, cast
 
 from cobra_kit._plugins.component import INTERFACES, Component
-from cobra_kit._plugins.contain import in_signal_handler
+from cobra_kit._plugins.contain import ProcessEnded, in_signal_handler
 from cobra_kit._plugins.quiet import PrintsToStderr
 from cobra_kit._plugins.registry import default_registry
 from cobra_kit._plugins.watch import begin, end
 from cobra_kit._plugins.words import message_of, one_line
-from cobra_kit.errors import ArgumentError, CobraError, PluginError, is_out_of_memory
+from cobra_kit.errors import ArgumentError, CobraError, PluginError, is_out_of_memory, text_of
 from cobra_kit.plugin import Kind
 
 Parameters = ParamSpec("Parameters")
@@ -184,9 +184,9 @@ def _passes(error: BaseException, *, own: bool) -> bool:
     cls = type(error)  # not isinstance, which asks the exception itself
     if issubclass(cls, ArgumentError):
         return False  # whoever called with a wrong argument may be a plugin
-    if issubclass(cls, CobraError) or is_out_of_memory(error):
+    if is_out_of_memory(error) or (issubclass(cls, CobraError) and text_of(error)):
         return True
-    if own:
+    if own or issubclass(cls, ProcessEnded | CobraError):
         return False
     if issubclass(cls, KeyboardInterrupt | BrokenPipeError | GeneratorExit):
         return True

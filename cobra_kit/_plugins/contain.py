@@ -18,6 +18,7 @@ from typing import Any
 from cobra_kit._plugins.quiet import stdout_to_stderr
 from cobra_kit._plugins.randomness import own_randomness
 from cobra_kit._plugins.watch import say, watched_import
+from cobra_kit.formatting import printable
 
 WITHOUT = "Ctrl-C ends it; --no-plugins goes without"
 """What helps where the import of a plugin takes long."""
@@ -167,6 +168,9 @@ _HARD_EXITS: dict[str, Callable[..., Any]] = {"_exit": os._exit, "abort": os.abo
 @contextlib.contextmanager
 def _no_hard_exit() -> Iterator[None]:
     """Turns `os._exit` and `os.abort` into an exception, in this process; in a child they are what they were."""
+    if threading.current_thread() is not threading.main_thread():  # it may never come back to put them back
+        yield
+        return
     process, before = os.getpid(), {name: getattr(os, name) for name in _HARD_EXITS}
 
     def refused(name: str) -> Callable[..., None]:
@@ -184,6 +188,25 @@ def _no_hard_exit() -> Iterator[None]:
     finally:
         for name, function in before.items():
             setattr(os, name, function)
+
+
+def announce_hard_exits() -> None:
+    """Makes this process say who ends it past Python, and never with a success; for processes that are ours alone.
+
+    While a part trains or answers, the call cannot be refused without a price for every step.
+    """
+    process = os.getpid()
+
+    def leave(status: int = 0) -> None:
+        caller = sys._getframe(1)
+        name = str(caller.f_globals.get("__name__", ""))
+        if os.getpid() == process and not name.startswith("cobra_kit."):
+            where = f"{caller.f_code.co_filename}:{caller.f_lineno}"
+            say(f"error: {printable(where)}: this line ended the process, by os._exit({status})")
+            status = status or 1
+        _HARD_EXITS["_exit"](status)
+
+    os._exit = leave  # type: ignore[assignment]
 
 
 def _working_folder() -> str | None:

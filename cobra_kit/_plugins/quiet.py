@@ -93,6 +93,10 @@ class _Switch:
 
 @contextlib.contextmanager
 def _descriptor_to_stderr() -> Iterator[None]:
+    """Redirects the file descriptor, for all threads; only the main one may, since another may never come back."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     with _LOCK:
         if not _state.descriptors:
             _state.saved = _save_descriptors()

@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _prepare_threads()
     try:
         with terminations_raised() as received:
-            code = _guarded(lambda: _run(typed), debug="--debug" in typed)
+            code = _guarded(lambda: _run(typed, alone=arguments is None), debug="--debug" in typed)
     finally:
         end_of_output()
     # Typer has one code for whatever interrupts a command.
@@ -68,13 +68,16 @@ def _prepare_threads() -> None:
         os.environ["GOMP_SPINCOUNT"] = "1000"
 
 
-def _run(arguments: list[str]) -> int:
+def _run(arguments: list[str], *, alone: bool) -> int:
     import typer
 
+    from cobra_kit._plugins import announce_hard_exits
     from cobra_kit.cli.app import app
     from cobra_kit.cli.arguments import PROGRAM, global_options_first
     from cobra_kit.cli.streams import output_is_gone
 
+    if alone:
+        announce_hard_exits()
     try:
         result = app(global_options_first(arguments), prog_name=PROGRAM, standalone_mode=False)
     except typer.Abort as abort:

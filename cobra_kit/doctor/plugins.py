@@ -7,9 +7,9 @@ from itertools import islice
 from queue import Empty, SimpleQueue
 from threading import Thread
 
-from cobra_kit._plugins import PluginRecord, Registry, own_randomness
+from cobra_kit._plugins import PluginRecord, Registry, contained, own_randomness
 from cobra_kit._plugins.component import import_reference
-from cobra_kit._plugins.quiet import PrintsToStderr, stdout_to_stderr
+from cobra_kit._plugins.quiet import PrintsToStderr
 from cobra_kit._plugins.watch import begin, end
 from cobra_kit._plugins.words import message_of
 from cobra_kit.errors import PluginError, kind_of
@@ -61,7 +61,7 @@ def _called(record: PluginRecord, spec: DiagnosticSpec) -> list[Diagnosis]:
     thread = Thread(target=ask, name=f"diagnostic {record.plugin}/{spec.name}", daemon=True)
     number = begin(lambda: f"diagnostic {spec.name!r} of plugin {record.label}", hint=f"at most {DIAGNOSTIC_SECONDS} s")
     try:
-        with stdout_to_stderr():
+        with contained(0):
             thread.start()
             return answers.get(timeout=DIAGNOSTIC_SECONDS)
     except Empty:

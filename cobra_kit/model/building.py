@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
+from torch import Tensor
+from torch.nn import Module
 
 from cobra_kit._plugins import attributed, call_component, contained, place_of
 from cobra_kit.errors import PluginError, ShapeError, kind_of
@@ -140,7 +143,9 @@ def _shapes(part: ResolvedPart, **dimensions: Any) -> Component:
     with attributed((part.component,)), contained(derive_seed(0, part.component.kind)):
         with shapes_only():
             module = call_component(part.component, cls, part.config, **dimensions)
-        return _checked(module, cls, part.component)
+        checked = _checked(module, cls, part.component)
+        call_component(part.component, partial(_members, checked))
+        return checked
 
 
 def _checked(module: object, cls: type[Component], component: RegisteredComponent) -> Component:
@@ -160,6 +165,21 @@ def _checked(module: object, cls: type[Component], component: RegisteredComponen
                 hint=f"Set self.{name} in __init__; its author can mend it.",
             )
     return module
+
+
+def _members(module: Component) -> None:
+    """Looks at what torch keeps of a module, where a class may have methods of its own that give something else."""
+    for members, wanted in (
+        (module.named_modules(), Module),
+        (module.named_parameters(), Tensor),
+        (module.named_buffers(), Tensor),
+        (((str(name), value) for name, value in enumerate(module.parameters())), Tensor),
+    ):
+        for name, value in members:
+            if not isinstance(name, str) or not isinstance(value, wanted):
+                raise TypeError(
+                    f"{name!r} of {type(module).__qualname__} is {kind_of(value)}, expected a {wanted.__name__}"
+                )
 
 
 def _encoder_sizes(part: ResolvedPart) -> EncoderSizes:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from cobra_kit._plugins import attributed
 from cobra_kit.arguments import text, whole_number
 from cobra_kit.errors import CobraError
 from cobra_kit.model.building import allocate_parts, build_parts
@@ -56,13 +57,14 @@ def compose(
     if seed is not None:
         seed = whole_number(seed, "seed", at_least=0)
     resolved = _resolved(recipe, arm=arm, profile=profile, overrides=overrides)
-    modules = build_parts(resolved)
-    if device.type != "meta":
-        dtypes = part_dtypes(resolved.recipe, device, dtype, encoder_dtype)
-        allocate_parts(modules, resolved, device, dtypes, seed=seed, pretrained=pretrained)
-    model = VisionLanguageModel.of_parts(resolved, modules)
-    if device.type != "meta":
-        _ = model.processor  # a missing tokenizer is an error now, not at the first batch
+    with attributed(part.component for part in resolved.parts.values()):
+        modules = build_parts(resolved)
+        if device.type != "meta":
+            dtypes = part_dtypes(resolved.recipe, device, dtype, encoder_dtype)
+            allocate_parts(modules, resolved, device, dtypes, seed=seed, pretrained=pretrained)
+        model = VisionLanguageModel.of_parts(resolved, modules)
+        if device.type != "meta":
+            _ = model.processor  # a missing tokenizer is an error now, not at the first batch
     return model
 
 

@@ -62,7 +62,7 @@ def _spoil(module: nn.Module) -> None:
             tensor.view(torch.uint8).zero_()
 
 
-def _check_allocated(module: nn.Module, component: RegisteredComponent) -> None:
+def _check_allocated(module: Component, component: RegisteredComponent) -> None:
     names = [name for name, tensor in _tensors(module) if tensor.is_meta]
     if names:
         raise _left_out(module, component, names, "has no memory", "to_empty must give every tensor memory.")
@@ -78,7 +78,7 @@ def _check_allocated(module: nn.Module, component: RegisteredComponent) -> None:
         )
 
 
-def _check_filled(module: nn.Module, component: RegisteredComponent) -> None:
+def _check_filled(module: Component, component: RegisteredComponent) -> None:
     names = [name for name, tensor in _tensors(module) if _is_spoilt(tensor)]
     if names:
         raise _left_out(
@@ -91,7 +91,7 @@ def _check_filled(module: nn.Module, component: RegisteredComponent) -> None:
 
 
 def _left_out(
-    module: nn.Module, component: RegisteredComponent, names: list[str], problem: str, hint: str
+    module: Component, component: RegisteredComponent, names: list[str], problem: str, hint: str
 ) -> PluginError:
     shown = ", ".join(names[:_MOST_NAMED])
     more = f" and {plural(len(names) - _MOST_NAMED, 'other')}" if len(names) > _MOST_NAMED else ""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
-from cobra_kit._plugins import place_of
+from cobra_kit._plugins import call_component, place_of
 from cobra_kit.errors import PluginError, kind_of
 
 if TYPE_CHECKING:
@@ -32,7 +33,12 @@ class PartSummary:
 def summarise(model: MultimodalModule) -> tuple[PartSummary, ...]:
     """Returns one summary per part, in the order data flows."""
     return tuple(
-        PartSummary(kind, model.components[kind], *count_parameters(module), _unused(module))
+        PartSummary(
+            kind,
+            model.components[kind],
+            *count_parameters(module),
+            call_component(model.component(kind), partial(_unused, module)),
+        )
         for kind, module in model.parts().items()
     )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self, cast
 import torch
 from torch import Tensor
 
+from cobra_kit._plugins import attributed, call_component
 from cobra_kit.arguments import file_path, text, texts, whole_number
 from cobra_kit.errors import ArgumentError
 from cobra_kit.interfaces import Backbone, Component, FusionScheme, Projector, TokenShape, VisionEncoder
@@ -26,10 +27,12 @@ from cobra_kit.model.decoding import (
 from cobra_kit.model.decoding.streaming import stream_text
 from cobra_kit.model.multimodal_module import Composition, MultimodalModule
 from cobra_kit.model.prompts import ImageInput, prompt_batches
+from cobra_kit.model.returned import expect
 from cobra_kit.model.summary import render_summary, summarise
 from cobra_kit.text.choices import first_answer_ids
 
 if TYPE_CHECKING:
+    from cobra_kit._plugins import Component as RegisteredComponent
     from cobra_kit.plugin import Kind
     from cobra_kit.recipe import ResolvedRecipe
 
@@ -93,12 +96,12 @@ class VisionLanguageModel(MultimodalModule):
         max_new_tokens = whole_number(max_new_tokens, "max_new_tokens", at_least=1, at_most=MOST_NEW_TOKENS)
         eos = self.processor.codec.tokenizer.eos_id
         answers: list[str] = []
-        with evaluating(self):
+        with attributed(self._components()), evaluating(self):
             for batch in prompt_batches(self.processor, images, questions, batch_size):
                 numbers = range(len(answers), len(answers) + batch.num_rows)
                 settings = DecodeSettings(max_new_tokens, [eos], sampling, rows=numbers)
                 rows = generate_ids(self, batch.to(self.device), settings)
-                answers += [self.processor.codec.tokenizer.decode(ids).strip() for ids in rows]
+                answers += [self._text_of(ids).strip() for ids in rows]
         return answers[0] if isinstance(questions, str) else answers
 
     def stream(
@@ -137,7 +140,7 @@ class VisionLanguageModel(MultimodalModule):
         pieces = stream_text(self, batch.to(self.device), max_new_tokens=max_new_tokens, sampling=sampling)
         while True:
             # Entered per piece: between two of them the caller may train, or drop the stream.
-            with evaluating(self):
+            with attributed(self._components()), evaluating(self):
                 piece = next(pieces, None)
             if piece is None:
                 return
@@ -165,7 +168,7 @@ class VisionLanguageModel(MultimodalModule):
         """
         answers = texts(answers, "answers", example='["Yes", "No"]')
         first_answer_ids(answers, self.processor.codec)
-        with evaluating(self):
+        with attributed(self._components()), evaluating(self):
             rows = [
                 first_token_probabilities(self, batch.to(self.device), answers)
                 for batch in prompt_batches(self.processor, images, questions, batch_size)
@@ -175,9 +178,11 @@ class VisionLanguageModel(MultimodalModule):
     def image_tokens(self) -> TokenShape:
         """Returns the tokens of one image of the largest size, after the projector."""
         parts = self._require_recipe().parts
-        encoder = cast("type[VisionEncoder]", parts["vision_encoder"].component.load_class())
-        projector = cast("type[Projector]", parts["projector"].component.load_class())
-        return projector.output_shape(parts["projector"].config, encoder.max_shape(parts["vision_encoder"].config))
+        seen, projected = parts["vision_encoder"], parts["projector"]
+        encoder = cast("type[VisionEncoder]", seen.component.load_class())
+        projector = cast("type[Projector]", projected.component.load_class())
+        largest = call_component(seen.component, encoder.max_shape, seen.config)
+        return call_component(projected.component, projector.output_shape, projected.config, largest)
 
     def summary(self) -> str:
         """Returns a printout of the parts: component, frozen or trainable, parameters."""
@@ -203,6 +208,15 @@ class VisionLanguageModel(MultimodalModule):
             PluginError: A component is not installed.
         """
         return checkpoint.from_pretrained(file_path(folder, "folder"), cls.of_parts, device=device, dtype=dtype)
+
+    def _text_of(self, ids: Sequence[int]) -> str:
+        decode = self.processor.codec.tokenizer.decode
+        component = self.component("backbone")
+        title = "the tokenizer" if component is None else component.title
+        return expect(call_component(component, decode, ids), str, decode, title)
+
+    def _components(self) -> list[RegisteredComponent]:
+        return [] if self.recipe is None else [part.component for part in self.recipe.parts.values()]
 
     def _require_recipe(self) -> ResolvedRecipe:
         if self.recipe is None:

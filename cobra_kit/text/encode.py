@@ -178,13 +178,17 @@ def _encoded(segment: TemplateSegment, tokenizer: Tokenizer) -> tuple[list[int],
     if isinstance(encoded, tuple) and len(encoded) == 2:
         ids, offsets = encoded
         fits = isinstance(ids, list) and isinstance(offsets, list) and len(ids) == len(offsets)
-        if fits and all(type(token) is int and token >= 0 for token in ids):
+        if fits and all(type(token) is int and token >= 0 for token in ids) and all(map(_is_span, offsets)):
             return ids, offsets
     raise TextError(
         f"encode_with_offsets of {type(tokenizer).__module__}.{type(tokenizer).__qualname__} returned "
         f"{kind_of(encoded)}, expected a list of ids and as many (start, end)",
         hint="That breaks the contract in cobra_kit.interfaces.Tokenizer; its author can mend it.",
     )
+
+
+def _is_span(value: object) -> bool:
+    return isinstance(value, tuple | list) and len(value) == 2 and type(value[0]) is type(value[1]) is int
 
 
 def _text_start(text: str, start: int, end: int) -> int:

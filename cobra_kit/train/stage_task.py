@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
-
 from cobra_kit.data.prepared import TrainingSet
 from cobra_kit.data.sampler import LengthGroupedSampler, SamplerState
 from cobra_kit.errors import TrainingError
@@ -20,6 +18,7 @@ from cobra_kit.recipe.sweep import MEAN
 from cobra_kit.train.metrics import Metrics
 from cobra_kit.train.mixed_precision import product_dtype
 from cobra_kit.train.optimiser import decay_groups
+from cobra_kit.train.random_state import seed_everything
 from cobra_kit.train.results import StageResult
 from cobra_kit.train.stage_progress import StageProgress
 from cobra_kit.train.stages import Stage, set_stage
@@ -76,7 +75,7 @@ class StageTask(TrainingTask):
         self.parameters = [named[name] for names in decay_groups(model) for name in names]
         self._products = product_dtype(setup.settings.precision, model.device)
         # Each stage seeds anew, so that one goes the same way whether an earlier one ran in this process or elsewhere.
-        torch.manual_seed(derive_seed(setup.seed, self.name, "layers"))
+        seed_everything(derive_seed(setup.seed, self.name, "layers"))
         self._sets = (
             {"rows": setup.rows} if setup.first_rows is None else {"rows": setup.rows, "first": setup.first_rows}
         )

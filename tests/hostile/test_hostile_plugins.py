@@ -164,6 +164,16 @@ def test_a_plugin_that_hangs_is_named(name: str, tmp_path: Path) -> None:
     assert f"{name}.py" in ended.err
 
 
+def test_ending_the_process_in_a_part_is_told_and_no_success(tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    late = "\nimport os\nToyEncoder.max_shape = classmethod(lambda cls, config: os._exit(0))\n"
+    (tmp_path / "here" / "toy_plugin.py").write_text(TOY.read_text() + late)
+    (tmp_path / "here" / "recipe.yaml").write_text(RECIPE)
+    ended = run_hostile(tmp_path / "here", "--plugin", "toy_plugin.py", "recipes", "validate", "recipe.yaml")
+    assert ended.status == 1
+    assert re.search(r"toy_plugin\.py:\d+: this line ended the process, by os\._exit\(0\)", ended.err)
+
+
 def test_a_crash_names_the_plugins_file(tmp_path: Path) -> None:
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "crashes.py").write_text("import ctypes; ctypes.string_at(0)")
@@ -236,6 +246,7 @@ DIAGNOSTICS = {
     "hangs": ("import time; time.sleep(1000)", "has not answered for 1 s"),
     "interrupts": ("raise KeyboardInterrupt", "failed: KeyboardInterrupt"),
     "exits": ("exit(0)", "failed: it called exit(0)"),
+    "hard_exit": ("import os; os._exit(0)", "failed: it called os._exit(0)"),
     "endless": ("while True: yield Diagnosis('a', 'b')", "more than 100 diagnoses, or never ends"),
     "no_text": ("yield Diagnosis(None, 5)", "a Diagnosis whose what is None"),
 }
@@ -257,3 +268,17 @@ def test_a_diagnostic_does_not_stop_the_doctor(
     named = plugins.diagnoses(_plugins.default_registry())
     assert [(item.plugin, item.diagnosis.what, item.diagnosis.broken) for item in named] == [("ailing", "look", True)]
     assert DIAGNOSTICS[name][1] in named[0].diagnosis.found
+
+
+def test_a_diagnostic_whose_import_hangs_leaves_the_doctor_its_output(tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "stuck_part.py").write_text("import time; time.sleep(1000)")
+    (tmp_path / "here" / "stuck.py").write_text(
+        "from cobra_kit.plugin import DiagnosticSpec, hookimpl\n"
+        "@hookimpl\ndef cobra_diagnostics():\n    yield DiagnosticSpec(name='look', target='stuck_part:look')\n"
+    )
+    plugin = ("--plugin", "stuck.py", "doctor", "--backbone", "transformer/tiny")
+    ended = run_hostile(tmp_path / "here", *plugin, environment={"PYTHONPATH": "."})
+    assert ended.status == 1
+    assert "stuck_part:look of plugin stuck (stuck.py)" in ended.err
+    assert "stuck_part:look has not answered for 10 s, and is left alone" in " ".join(ended.out.split())
