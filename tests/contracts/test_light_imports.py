@@ -15,8 +15,8 @@ REPORT = (
 )
 
 
-def modules_after(code: str, cwd: Path) -> set[str]:
-    process = run_python("-c", f"{code}\n{REPORT}", cwd=cwd)
+def modules_after(code: str, cwd: Path, **environment: str) -> set[str]:
+    process = run_python("-c", f"{code}\n{REPORT}", cwd=cwd, **environment)
     assert process.returncode == 0, process.stderr
     return set(json.loads(process.stderr.splitlines()[-1]))
 
@@ -46,13 +46,13 @@ def test_nothing_heavy_is_imported(code: str, tmp_path: Path) -> None:
 VALIDATE = "from cobra_kit.cli import main; assert main(['recipes', 'validate', 'cobra_tiny']) == 0"
 
 
-def test_a_look_at_a_recipe_builds_no_large_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_look_at_a_recipe_builds_no_large_library(tmp_path: Path) -> None:
     """The first one imports torch alone, the next ones not even that: `recipes validate` answers within seconds."""
-    monkeypatch.setenv("COBRA_KIT_CACHE", str(tmp_path / "cache"))
-    first = modules_after(VALIDATE, tmp_path)
+    cache = str(tmp_path / "cache")
+    first = modules_after(VALIDATE, tmp_path, COBRA_KIT_CACHE=cache)
     assert "torch" in first
     assert first & HEAVY <= {"torch", "numpy", "tokenizers", "safetensors"}
-    assert modules_after(VALIDATE, tmp_path) & HEAVY <= {"numpy"}
+    assert modules_after(VALIDATE, tmp_path, COBRA_KIT_CACHE=cache) & HEAVY <= {"numpy"}
 
 
 def test_no_plugin_module_is_imported_for_help(tmp_path: Path) -> None:
