@@ -13,7 +13,9 @@ from pathlib import Path
 from cobra_kit.errors import CobraError
 from cobra_kit.events import Message, Reporter, silent
 from cobra_kit.locks import locked
-from cobra_kit.study.folder import HOLDER as LOCK
+from cobra_kit.study.folder import HOLDER
+
+LOCK = HOLDER
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -125,7 +126,7 @@ class GridTrials:
             raise CobraError(
                 "every trial failed",
                 where=str(folder.path),
-                hint=f"cobra-kit status {folder.path} shows why.",
+                hint=f"{shlex.join(['cobra-kit', 'status', str(folder.path)])} shows why.",
             )
         for run in complete:
             # Recorded as finished, and all the same this folder may lack it: the storage is shared with a machine that
