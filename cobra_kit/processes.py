@@ -168,11 +168,16 @@ def end_with_parent() -> None:
 
         ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
 
+    if hasattr(signal, "SIGALRM"):
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)  # it may have been ignored by whoever started us
+
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(_LOOK_SECONDS)
+        if hasattr(signal, "setitimer"):
+            # The system's own clock: once Python has begun to take itself down, which takes seconds on a busy machine,
+            # no thread of it runs any more.
+            signal.setitimer(signal.ITIMER_REAL, _SAVE_SECONDS)
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(_SAVE_SECONDS)
-        os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
 
     threading.Thread(target=watch, name="parent", daemon=True).start()
