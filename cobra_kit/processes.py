@@ -18,7 +18,9 @@ ENDED_BY: Final = tuple(number for name in ("SIGTERM", "SIGHUP") if (number := g
 """The signals that ask a process to end, beside Ctrl-C; systems that are not POSIX lack some."""
 _PARENT: Final = "COBRA_KIT_PARENT"
 _SET_PARENT_DEATH_SIGNAL: Final = 1  # prctl's PR_SET_PDEATHSIG
-_ECHO_SECONDS, _LOOK_SECONDS, _SAVE_SECONDS = 2.0, 0.1, 0.8
+ECHO_SECONDS: Final = 2.0
+"""After a first signal that ends a process, how long more of them are taken for the same one."""
+_LOOK_SECONDS, _SAVE_SECONDS = 0.1, 0.8
 
 
 def run_command(command: Sequence[str], seconds: float) -> subprocess.CompletedProcess[str]:
@@ -130,7 +132,7 @@ def terminations_raised() -> Iterator[Sequence[int]]:
         nonlocal begun
         now = time.monotonic()
         # A terminal that closes tells its processes twice: the second time must not come into the saving.
-        echo = bool(received) and now - begun < _ECHO_SECONDS
+        echo = bool(received) and now - begun < ECHO_SECONDS
         begun = begun if received else now
         received.append(number)
         if not echo:
@@ -166,11 +168,16 @@ def end_with_parent() -> None:
 
         ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
 
+    if hasattr(signal, "SIGALRM"):
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)  # it may have been ignored by whoever started us
+
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(_LOOK_SECONDS)
+        if hasattr(signal, "setitimer"):
+            # The system's own clock: once Python has begun to take itself down, which takes seconds on a busy machine,
+            # no thread of it runs any more.
+            signal.setitimer(signal.ITIMER_REAL, _SAVE_SECONDS)
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(_SAVE_SECONDS)
-        os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
 
     threading.Thread(target=watch, name="parent", daemon=True).start()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from cobra_kit.processes import ENDED_BY
+from cobra_kit.processes import ECHO_SECONDS, ENDED_BY
 
 _SIGNALS = (signal.SIGINT, *ENDED_BY)
 
@@ -28,8 +29,9 @@ class Interrupt:
 def postponed_interrupts() -> Iterator[Interrupt]:
     """Notes Ctrl-C, SIGTERM and SIGHUP for the length of a block, and lets them act after it.
 
-    A second one acts at once; one that is ignored (`nohup`) stays ignored. In a thread other than the main one signals
-    are nobody's business, and nothing is noted.
+    A second Ctrl-C acts at once, another signal after two seconds: terminals and supervisors send theirs twice. One
+    that is ignored (`nohup`) stays ignored. In a thread other than the main one signals are nobody's business, and
+    nothing is noted.
     """
     interrupt = Interrupt()
     if threading.current_thread() is not threading.main_thread():
@@ -37,10 +39,15 @@ def postponed_interrupts() -> Iterator[Interrupt]:
         return
     handlers: dict[int, Any] = {number: signal.getsignal(number) for number in _SIGNALS}
     before = {number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN}
+    first = 0.0
 
     def note(number: int, frame: FrameType | None) -> None:
-        interrupt.number = number
-        _restore(before)
+        nonlocal first
+        if interrupt.number is None:
+            interrupt.number, first = number, time.monotonic()
+        elif number == signal.SIGINT or time.monotonic() - first >= ECHO_SECONDS:
+            _restore(before)
+            signal.raise_signal(number)
 
     for number in before:
         signal.signal(number, note)

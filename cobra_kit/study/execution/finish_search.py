@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from cobra_kit.errors import CobraError
@@ -65,7 +66,7 @@ def score_winners(
         raise CobraError(
             "no trial was finished, so there is nothing to compare",
             where=str(folder.path),
-            hint="cobra-kit status STUDY shows why each one ended.",
+            hint=f"{shlex.join(['cobra-kit', 'status', str(folder.path)])} shows why each one ended.",
         )
     runs = [search.reference_run, *(_run(search, trial) for trial in best)]
     for trial, run in zip(best, runs[1:], strict=True):

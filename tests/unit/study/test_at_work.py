@@ -119,22 +119,12 @@ def test_a_study_that_ends_in_a_folder_that_is_gone_did_not_end_well(tmp_path: P
     (tmp_path / MANIFEST).write_text("{}")
     with folder_faults(tmp_path) as watch:
         watch.opened = True
-
-    def fail() -> None:
-        with folder_faults(tmp_path) as watch:
-            watch.opened = True
-            raise CobraError("elsewhere")
-
-    with pytest.raises(CobraError, match="elsewhere"):
-        fail()
+    with pytest.raises(CobraError, match="elsewhere"), folder_faults(tmp_path):
+        raise CobraError("elsewhere")
 
 
 def test_a_study_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.access", lambda path, mode: False)
-
-    def fail() -> None:
-        with folder_faults(tmp_path):
-            raise CobraError("a trial cannot be recorded") from OSError(30, "Read-only file system")
-
-    with pytest.raises(CobraError, match=r"the study cannot be written: Read-only file system\n"):
-        fail()
+    wanted = r"the study cannot be written: Read-only file system\n"
+    with pytest.raises(CobraError, match=wanted), folder_faults(tmp_path):
+        raise CobraError("a trial cannot be recorded") from OSError(30, "Read-only file system")

@@ -131,7 +131,7 @@ def test_a_study_that_has_only_begun_has_a_page_and_no_table(study: Path) -> Non
         file.write('{"stage": "finetune", "st')  # in the middle of a line
     state = study_state(study)
     assert state.table is None
-    assert state.missing[0] == "mlp-s7: in training, step 20"
+    assert state.missing[0].startswith("mlp-s7: stopped at step 20: nobody works on it;")
     assert "no run is finished, so there is no table yet" in state.missing
     assert "Loss in finetune" in render_page(report_view(state))
 
