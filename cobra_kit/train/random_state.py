@@ -22,11 +22,11 @@ def seed_everything(seed: int) -> None:
 
 def random_state(device: torch.device) -> dict[str, Tensor]:
     """Returns the state of the generators that layers on `device` draw from, and of Python's and NumPy's."""
-    _, keys, position, *_ = np.random.get_state(legacy=True)
+    _, keys, position = np.random.get_state(legacy=True)[:3]
     state = {
         "cpu": torch.get_rng_state(),
         "python": torch.from_numpy(np.array(random.getstate()[1], dtype=np.int64)),
-        "numpy": torch.from_numpy(np.append(keys.astype(np.int64), position)),
+        "numpy": torch.from_numpy(np.append(np.asarray(keys, dtype=np.int64), position)),
     }
     if device.type == "cuda":
         state["cuda"] = torch.cuda.get_rng_state(device)
@@ -40,6 +40,6 @@ def load_random_state(state: Mapping[str, Tensor]) -> None:
         random.setstate((_VERSION, tuple(state["python"].tolist()), None))
     if "numpy" in state:
         *keys, position = state["numpy"].tolist()
-        np.random.set_state(("MT19937", np.array(keys, dtype=np.uint32), position))
+        np.random.set_state(("MT19937", np.array(keys, dtype=np.uint32), position, 0, 0.0))
     if "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"])
