@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +23,8 @@ def seed_everything(seed: int) -> None:
 
 def random_state(device: torch.device) -> dict[str, Tensor]:
     """Returns the state of the generators that layers on `device` draw from, and of Python's and NumPy's."""
-    _, keys, position = np.random.get_state(legacy=True)[:3]
+    drawn: Any = np.random.get_state(legacy=True)  # a tuple or a mapping, say its types; here a tuple
+    _, keys, position, *_ = drawn
     state = {
         "cpu": torch.get_rng_state(),
         "python": torch.from_numpy(np.array(random.getstate()[1], dtype=np.int64)),
