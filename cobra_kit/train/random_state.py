@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,12 +23,17 @@ def seed_everything(seed: int) -> None:
 
 def random_state(device: torch.device) -> dict[str, Tensor]:
     """Returns the state of the generators that layers on `device` draw from, and of Python's and NumPy's."""
-    drawn: Any = np.random.get_state(legacy=True)  # a tuple or a mapping, say its types; here a tuple
-    _, keys, position, *_ = drawn
+    whole = np.random.get_state(legacy=False)
+    generator, spare = whole["state"], random.getstate()[2]
     state = {
         "cpu": torch.get_rng_state(),
         "python": torch.from_numpy(np.array(random.getstate()[1], dtype=np.int64)),
-        "numpy": torch.from_numpy(np.append(np.asarray(keys, dtype=np.int64), position)),
+        "numpy": torch.from_numpy(np.append(generator["key"].astype(np.int64), generator["pos"])),
+        # Both draw normal numbers in pairs and keep the second: NaN where there is none.
+        "spares": torch.tensor(
+            [math.nan if spare is None else spare, whole["gauss"] if whole["has_gauss"] else math.nan],
+            dtype=torch.float64,
+        ),
     }
     if device.type == "cuda":
         state["cuda"] = torch.cuda.get_rng_state(device)
@@ -38,10 +43,21 @@ def random_state(device: torch.device) -> dict[str, Tensor]:
 def load_random_state(state: Mapping[str, Tensor]) -> None:
     """Puts back what `random_state` returned; the device is the current one."""
     torch.set_rng_state(state["cpu"])
+    spares = state.get("spares", torch.full((2,), math.nan, dtype=torch.float64))
     if "python" in state:  # checkpoints of 0.1 hold torch's alone
-        random.setstate((_VERSION, tuple(state["python"].tolist()), None))
+        spare = float(spares[0])
+        random.setstate((_VERSION, tuple(state["python"].tolist()), None if math.isnan(spare) else spare))
     if "numpy" in state:
         *keys, position = state["numpy"].tolist()
-        np.random.set_state(("MT19937", np.array(keys, dtype=np.uint32), position, 0, 0.0))
+        spare = float(spares[1])
+        has_gauss = not math.isnan(spare)
+        np.random.set_state(
+            {
+                "bit_generator": "MT19937",
+                "state": {"key": np.array(keys, dtype=np.uint32), "pos": position},
+                "has_gauss": int(has_gauss),
+                "gauss": spare if has_gauss else 0.0,
+            }
+        )
     if "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"])
