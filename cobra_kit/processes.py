@@ -80,7 +80,10 @@ def start_in_background(
 
 
 def send_signal(process: subprocess.Popen[bytes], number: int) -> None:
-    """Sends a signal to a process that may have ended."""
+    """Sends a signal to a process that may have ended; where there is no such signal, the process is ended."""
+    if sys.platform == "win32":  # it knows neither Ctrl-C for one process alone nor SIGKILL
+        process.terminate()
+        return
     with contextlib.suppress(ProcessLookupError):
         process.send_signal(number)
 

@@ -79,7 +79,7 @@ def _run(arguments: list[str], *, alone: bool) -> int:
     if alone:
         announce_hard_exits()
     try:
-        result = app(global_options_first(arguments), prog_name=PROGRAM, standalone_mode=False)
+        result = app(global_options_first(arguments), prog_name=PROGRAM, standalone_mode=False, obj=alone)
     except typer.Abort as abort:
         if isinstance(abort.__cause__, EOFError):  # a file that ends too early, of which typer believes a user's Ctrl-D
             raise abort.__cause__ from None

@@ -24,6 +24,20 @@ _LESS_MEMORY = f"{_INDENT}take fewer or shorter rows at once, a smaller model or
 _FOR_MORE = f"{_INDENT}run again with --debug for the traceback"
 
 
+class ToldFailure(Exception):
+    """The error of a worker, which told it as it would have been told here.
+
+    Args:
+        text: What the user sees of it.
+        code: The exit code that belongs to it.
+        trace: The worker's traceback.
+    """
+
+    def __init__(self, text: str, code: int, trace: str) -> None:
+        super().__init__(text)
+        self.text, self.code, self.trace = str(text), int(code), str(trace)
+
+
 def report(error: BaseException, *, debug: bool) -> int:
     """Prints an error to stderr and returns the exit code that belongs to it.
 
@@ -33,15 +47,23 @@ def report(error: BaseException, *, debug: bool) -> int:
     """
     if debug:
         try:
-            typer.echo(redact_urls_in("".join(traceback.format_exception(error))), err=True, nl=False)
+            trace = error.trace if isinstance(error, ToldFailure) else "".join(traceback.format_exception(error))
+            typer.echo(redact_urls_in(trace), err=True, nl=False)
         except BaseException:  # a plugin's exception, whose text raises
             traceback.print_tb(error.__traceback__)
-    named = attribute(error, foreign=True)
-    text, code = _text_and_code(error if named is None else named)
+    text, code = text_and_code(error)
     typer.secho("error: ", fg=typer.colors.RED, bold=True, nl=False, err=True)
     # What was typed wrongly is quoted, and may be a storage's URL; shortened by `printable` it would be none any more.
     typer.echo(printable_lines(redact_urls_in(text)), err=True)
     return code
+
+
+def text_and_code(error: BaseException) -> tuple[str, int]:
+    """Returns what the user is told of an error, and its exit code; what a plugin did wrong is told as its fault."""
+    if isinstance(error, ToldFailure):
+        return error.text, error.code
+    named = attribute(error, foreign=True)
+    return _text_and_code(error if named is None else named)
 
 
 def _text_and_code(error: BaseException) -> tuple[str, int]:

@@ -28,25 +28,40 @@ def run(
         str | None,
         typer.Option("--control", metavar="NAME", help="Ask with wrong pictures too: shuffled-images."),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            min=1,
+            max=512,
+            metavar="N",
+            help="Processes that train side by side; on the CPU one per core unless given.",
+        ),
+    ] = None,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
+    worker: Annotated[int | None, typer.Option("--worker", hidden=True, help="Internal: one of several.")] = None,
 ) -> None:
     """Train and evaluate every arm and seed of a recipe, and print the table.
 
-    The same command goes on after an interruption, and repeats nothing.
+    The same command goes on after an interruption, and repeats nothing. On the CPU every run is trained by one thread,
+    and as many side by side as there are cores: the table is the same with any number of them.
     """
     from cobra_kit.cli import run_action
 
-    run_action.run(
-        run_action.RunArguments(
-            recipe=recipe,
-            profile=profile,
-            changes=tuple(changes or ()),
-            out=out,
-            control=control,
-            device=device,
-            as_json=as_json,
-            before=global_words(context.find_root().params),
-        ),
-        fresh=fresh,
+    root = context.find_root()
+    arguments = run_action.RunArguments(
+        recipe=recipe,
+        profile=profile,
+        changes=tuple(changes or ()),
+        out=out,
+        control=control,
+        workers=workers,
+        device=device,
+        as_json=as_json,
+        before=global_words(root.params),
     )
+    if worker is None:
+        run_action.run(arguments, fresh=fresh, by_itself=root.obj is True)
+    else:
+        run_action.work_for_run(arguments)

@@ -11,7 +11,9 @@ import typer
 
 from cobra_kit.cli.allocator import keep_freed_memory
 from cobra_kit.cli.arguments import PROGRAM, how_to_go_on, option_words
+from cobra_kit.cli.event_relay import EventRelay
 from cobra_kit.cli.progress import progress
+from cobra_kit.cli.run_workers import RunWorkers, work_as_one
 from cobra_kit.cli.tables import print_table, terminal_width
 from cobra_kit.columns import joined, paragraph
 from cobra_kit.recipe import load_recipe
@@ -32,6 +34,7 @@ class RunArguments:
         changes: `a.b=c` settings.
         out: The study's folder.
         control: Questions that are asked with wrong images too.
+        workers: How many; None: as many as there are cores.
         device: Where models are.
         as_json: Print JSON.
         before: Options before the command, such as `--plugin FILE`.
@@ -43,6 +46,7 @@ class RunArguments:
     out: Path | None
     control: str | None
     device: str
+    workers: int | None = None
     as_json: bool = False
     before: tuple[str, ...] = ()
 
@@ -50,22 +54,38 @@ class RunArguments:
         """Returns the arguments of the command that goes on with the study."""
         device = None if self.device == "auto" else self.device
         options = option_words(
-            profile=self.profile, set=self.changes, out=self.out, control=self.control, device=device, json=self.as_json
+            profile=self.profile,
+            set=self.changes,
+            out=self.out,
+            control=self.control,
+            workers=self.workers,
+            device=device,
+            json=self.as_json,
         )
         return [*self.before, "run", self.recipe, *options]
 
+    def worker_words(self) -> list[str]:
+        """Returns the arguments of a worker's command, but for its number."""
+        return replace(self, workers=None, as_json=False).words()
 
-def run(arguments: RunArguments, *, fresh: bool) -> None:
-    """Runs a study and prints its table."""
-    keep_freed_memory()  # before torch has allocated anything
-    plan = make_plan(load_recipe(arguments.recipe, profile=arguments.profile, overrides=arguments.changes))
-    path = study_path(plan, arguments.out)
+
+def run(arguments: RunArguments, *, fresh: bool, by_itself: bool) -> None:
+    """Runs a study and prints its table.
+
+    Args:
+        arguments: What was typed.
+        fresh: Delete the study that is there and start over.
+        by_itself: Whether workers are started unasked.
+    """
+    plan, path = _prepare(arguments)
     control, device = arguments.control, arguments.device
     for line in heading(plan, path, terminal_width(sys.stderr.isatty())):
         typer.echo(line, err=True)
     try:
         with progress(plan) as report:
-            table = run_plan(plan, path, fresh=fresh, control=control, device=device, report=report)
+            relay = EventRelay(report)
+            work = RunWorkers(arguments.worker_words(), relay, arguments.workers, by_itself).work
+            table = run_plan(plan, path, fresh=fresh, control=control, device=device, report=relay.own, work=work)
     except KeyboardInterrupt as stop:
         typer.echo(how_to_go_on(stop, path, arguments.words()), err=True)
         raise
@@ -80,6 +100,18 @@ def run(arguments: RunArguments, *, fresh: bool) -> None:
         proposed = shlex.join([PROGRAM, *replace(arguments, control="shuffled-images").words()])
     for line in _closing(path, proposed):
         typer.echo(line, err=True)
+
+
+def work_for_run(arguments: RunArguments) -> None:
+    """Does runs of a study for the `run` that started this process."""
+    plan, path = _prepare(arguments)
+    work_as_one(plan, path, control=arguments.control, device=arguments.device)
+
+
+def _prepare(arguments: RunArguments) -> tuple[StudyPlan, Path]:
+    keep_freed_memory()  # before torch has allocated anything
+    plan = make_plan(load_recipe(arguments.recipe, profile=arguments.profile, overrides=arguments.changes))
+    return plan, study_path(plan, arguments.out)
 
 
 def heading(plan: StudyPlan, path: Path, width: int) -> list[str]:

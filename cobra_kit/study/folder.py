@@ -18,6 +18,9 @@ FINAL_LOCK = ".final.lock"
 HOLDER = ".lock"
 """Held by whoever works in the folder, with that process's name in it."""
 
+WORKERS_LOCK = ".workers.lock"
+"""Shared by the workers of a `run`, which holds the folder for them; a folder is emptied only once they are gone."""
+
 
 class Named(Protocol):
     """A run, as far as its files go."""

@@ -257,6 +257,10 @@ class TrialQueue:
         """Returns whether every trial has ended."""
         return all(trial.state.is_finished() for trial in self.trials())
 
+    def open_names(self) -> set[str]:
+        """Returns the names of the trials that have not ended."""
+        return {trial_name(trial, self._folder) for trial in self.trials() if not trial.state.is_finished()}
+
     def complete(self, leased: LeasedTrial, values: Sequence[float]) -> None:
         """Ends a trial with its objective values.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Literal
 
 from cobra_kit.errors import CobraError
@@ -46,6 +47,45 @@ def worker_environment(worker: int, workers: int, device: str) -> dict[str, str]
         visible = _visible_gpus(os.environ)
         variables[_VISIBLE] = visible[worker % len(visible)]
     return variables
+
+
+def threads_of_run() -> int:
+    """Returns how many threads train and ask a run of `cobra-kit run` on the CPU: one, or what `OMP_NUM_THREADS` says.
+
+    Threads share out sums, and so change the last bits of a result. One, whatever the number of cores and of workers,
+    gives the same table on a small machine and a large one; and runs side by side use the cores better than threads of
+    one run, which wait for each other at every operation.
+    """
+    return _asked_threads() or 1
+
+
+def side_by_side_environment(number: int, workers: int, device: str) -> dict[str, str]:
+    """Returns the environment variables of one of a `run`'s workers.
+
+    Args:
+        number: Which one, from 0.
+        workers: How many there are.
+        device: `cpu` or `cuda`.
+    """
+    if device == CPU:
+        return {"OMP_NUM_THREADS": str(threads_of_run())}
+    return worker_environment(number, workers, device)
+
+
+@contextmanager
+def run_threads(device: str) -> Iterator[None]:
+    """Gives torch the threads of one run for the length of a block; on a GPU it keeps those it has."""
+    if device != CPU:
+        yield
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads_of_run())
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _asked_threads() -> int | None:

@@ -14,7 +14,7 @@ from cobra_kit.errors import CobraError, UnreadableFile
 from cobra_kit.events import Message, Reporter, silent
 from cobra_kit.files import read_mapping
 from cobra_kit.locks import locked
-from cobra_kit.study.folder import HOLDER
+from cobra_kit.study.folder import HOLDER, WORKERS_LOCK
 
 
 @contextmanager
@@ -42,6 +42,24 @@ def held(folder: Path, report: Reporter = silent, *, shared: bool = False) -> It
         if not is_held:
             report(Message(text=_UNLOCKED, level="warning"))
         _sign(path)
+        yield
+
+
+@contextmanager
+def held_for_worker(folder: Path) -> Iterator[None]:
+    """Notes for the length of a block that a worker is in the folder, which the process that started it holds."""
+    with locked(folder / WORKERS_LOCK, lambda: None, shared=True):
+        yield
+
+
+@contextmanager
+def without_workers(folder: Path, report: Reporter = silent) -> Iterator[None]:
+    """Waits for the workers of a `run` that was killed, which end within seconds, and keeps others out for a block."""
+
+    def waiting() -> None:
+        report(Message(text="waiting until the workers of an earlier run have stopped"))
+
+    with locked(folder / WORKERS_LOCK, waiting):
         yield
 
 

@@ -28,7 +28,7 @@ from cobra_kit.files import (
 from cobra_kit.locks import locked
 from cobra_kit.recipe import SettingDifference, differences
 from cobra_kit.recipe.diff import MISSING
-from cobra_kit.study.execution.folder_lock import held
+from cobra_kit.study.execution.folder_lock import held, held_for_worker, without_workers
 from cobra_kit.study.folder import (
     FEATURES,
     FINAL_LOCK,
@@ -39,6 +39,7 @@ from cobra_kit.study.folder import (
     REPORT,
     TABLE_JSON,
     TABLE_MARKDOWN,
+    WORKERS_LOCK,
     StudyFolder,
 )
 from cobra_kit.study.reading.stored_files import check_study_file, read_study_manifest
@@ -67,12 +68,18 @@ _OURS = (
 )
 _SHOWN = 8
 _SETUP_LOCK = ".setup.lock"
-_LOCKS = (HOLDER, _SETUP_LOCK, TRIALS_LOCK, FINAL_LOCK)
+_LOCKS = (HOLDER, _SETUP_LOCK, TRIALS_LOCK, FINAL_LOCK, WORKERS_LOCK)
 
 
 @contextmanager
 def open_study(
-    path: Path, plan: Plan, *, fresh: bool = False, shared: bool = False, report: Reporter = silent
+    path: Path,
+    plan: Plan,
+    *,
+    fresh: bool = False,
+    shared: bool = False,
+    worker: bool = False,
+    report: Reporter = silent,
 ) -> Iterator[StudyFolder]:
     """Holds the folder of a study for the length of a block; makes it on first use.
 
@@ -81,6 +88,7 @@ def open_study(
         plan: What is to be kept there.
         fresh: Start over: everything that a study keeps there is deleted first.
         shared: Together with other processes of the same study.
+        worker: For a process that holds the folder and has started this one.
         report: Told what a user should know.
 
     Raises:
@@ -95,10 +103,11 @@ def open_study(
         ) from error
     _refuse_strangers(path)
     refuse_links_out(path, 2)
-    with held(path, report, shared=shared):
+    with held_for_worker(path) if worker else held(path, report, shared=shared):
         with locked(path / _SETUP_LOCK, lambda: None):
             if fresh:
-                _clear(path)
+                with without_workers(path, report):
+                    _clear(path)
             manifest = read_study_manifest(path)
             if manifest is None:
                 _describe(path, plan)

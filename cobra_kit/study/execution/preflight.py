@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from cobra_kit._plugins import attributed
@@ -48,12 +48,25 @@ def check_any(runs: Iterable[RunPlan], cache: StudyCache) -> None:
         raise first
 
 
-def _check(run: RunPlan, cache: StudyCache) -> None:
+def needed_memory(run: RunPlan, device: str) -> int:
+    """Returns the bytes that weights, gradients and moments of a run take, without a single row."""
+    return _needed(run, _parameters(run), device)
+
+
+def _parameters(run: RunPlan) -> dict[str, int]:
     model = compose(run.resolved, device="meta")
+    return {kind: count_parameters(module)[0] for kind, module in model.parts().items()}
+
+
+def _needed(run: RunPlan, counts: Mapping[str, int], device: str) -> int:
     trained = {kind for stage in run.train.stages() for kind in STAGES[stage].trains}
-    counts = {kind: count_parameters(module)[0] for kind, module in model.parts().items()}
-    resting = _WEIGHT if cache.device == "cpu" else _HALF
-    needed = sum(count * (_TRAINED if kind in trained else resting) for kind, count in counts.items())
+    resting = _WEIGHT if device == "cpu" else _HALF
+    return sum(count * (_TRAINED if kind in trained else resting) for kind, count in counts.items())
+
+
+def _check(run: RunPlan, cache: StudyCache) -> None:
+    counts = _parameters(run)
+    needed = _needed(run, counts, cache.device)
     memory = memory_bytes() if cache.device == "cpu" else max((gpu.memory for gpu in gpus()), default=None)
     if memory is not None and needed > memory:
         what = "this machine" if cache.device == "cpu" else "the GPU"

@@ -1,8 +1,8 @@
-"""Runs a study: every run of its plan, one after the other, then the table. It is a sweep over a grid, alone."""
+"""Runs a study: every run of its plan, then the table. It is a sweep over a grid, alone in its folder."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +13,9 @@ from cobra_kit.events import Reporter, silent
 from cobra_kit.names import name_problem
 from cobra_kit.recipe import Recipe, load_recipe
 from cobra_kit.report import AblationTable
-from cobra_kit.study.execution.devices import AUTO
+from cobra_kit.study.execution.devices import AUTO, run_threads
 from cobra_kit.study.execution.study_queue import WorkerOptions
-from cobra_kit.study.execution.study_session import open_session
+from cobra_kit.study.execution.study_session import StudySession, open_session
 from cobra_kit.study.execution.trial_sources import GridTrials, Plan
 from cobra_kit.study.plan.study_plan import StudyPlan, make_plan
 
@@ -39,7 +39,9 @@ def run(
 ) -> AblationTable:
     """Trains and evaluates every arm and seed of a recipe and returns the table.
 
-    Called again after an interruption, or a kill, it does what is missing and repeats nothing.
+    Called again after an interruption, or a kill, it does what is missing and repeats nothing. On the CPU it works in
+    this process and with one thread, unless `OMP_NUM_THREADS` asks for more, so that the table depends on no number of
+    cores; `cobra-kit run` makes the same table with several processes.
 
     Args:
         recipe: A file, a packaged name, or a loaded recipe.
@@ -93,11 +95,26 @@ def run_plan(
     device: str = AUTO,
     report: Reporter = silent,
     pace: TrainIntervals | None = None,
+    work: Callable[[StudySession], object] = StudySession.work,
 ) -> AblationTable:
-    """Does what is missing of a plan and returns the table; see `run`."""
+    """Does what is missing of a plan and returns the table; see `run`.
+
+    Args:
+        plan: What is to be done.
+        path: The study's folder.
+        fresh: As for `run`.
+        control: As for `run`.
+        device: As for `run`.
+        report: As for `run`.
+        pace: As for `run`.
+        work: Does the runs that are left; one after the other, unless the command line brings workers.
+    """
     if control is not None and control not in CONTROLS:
         raise CobraError(f"no control named {control!r}", hint=f"Controls: {', '.join(CONTROLS)}")
     trials, options = GridTrials(plan, control), WorkerOptions(fail_fast=True, device=device)
-    with open_session(trials, path, options, alone=True, fresh=fresh, report=report, pace=pace) as session:
-        session.work()
+    with (
+        open_session(trials, path, options, alone=True, fresh=fresh, report=report, pace=pace) as session,
+        run_threads(session.device),
+    ):
+        work(session)
         return session.table()

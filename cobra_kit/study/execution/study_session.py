@@ -10,7 +10,7 @@ with open_session(trials_of(recipe), path, WorkerOptions()) as session:
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -30,8 +30,8 @@ from cobra_kit.study.execution.open_folder import open_study
 from cobra_kit.study.execution.study_queue import WorkerOptions, forget, note_journal, open_queue
 from cobra_kit.study.execution.trial_sources import GridTrials, SearchTrials, Trials, guarded
 from cobra_kit.study.folder import StudyFolder
-from cobra_kit.study.plan.study_plan import make_plan
-from cobra_kit.study.reading.status import StudyStatus, read_status
+from cobra_kit.study.plan.study_plan import RunPlan, make_plan
+from cobra_kit.study.reading.status import FAILED, StudyStatus, read_status
 from cobra_kit.study.search import GRID
 from cobra_kit.study.search.search_plan import make_search_plan
 from cobra_kit.trials import LeasedTrial, Outcome, TrialQueue, work
@@ -85,6 +85,7 @@ def open_session(
     options: WorkerOptions,
     *,
     alone: bool = False,
+    worker: bool = False,
     fresh: bool = False,
     retry_failed: bool = True,
     report: Reporter = silent,
@@ -96,7 +97,8 @@ def open_session(
         trials: What is to be done.
         path: Its folder.
         options: How to work.
-        alone: Let nobody else work in the folder.
+        alone: Let nobody else work in the folder, but for workers of its own.
+        worker: Work for the process that started this one, which holds the folder alone.
         fresh: Delete what is there and start over; nobody else may work on it.
         retry_failed: Try what failed anew, unless somebody is at work.
         report: Told about progress.
@@ -110,7 +112,9 @@ def open_session(
         if fresh and not alone:
             with open_study(path, trials.plan, fresh=True, report=report):
                 forget(trials, options, path)
-        with open_study(path, trials.plan, fresh=fresh and alone, shared=not alone, report=report) as folder:
+        with open_study(
+            path, trials.plan, fresh=fresh and alone, shared=not alone, worker=worker, report=report
+        ) as folder:
             watch.opened = True
             # Torch may come in only now: a wrong recipe or a folder in use is told at once.
             options = replace(options, device=choose_device(options.device))
@@ -150,6 +154,25 @@ class StudySession:
         """Returns whether every trial has ended."""
         return self._queue.is_finished()
 
+    @property
+    def device(self) -> str:
+        """Returns where models are: `cpu` or `cuda`."""
+        return self._options.device
+
+    def runs_left(self) -> list[RunPlan]:
+        """Returns the runs of an ablation whose trials have not ended; none of a search, whose runs nobody knows."""
+        names = self._queue.open_names()
+        return [run for run in self._trials.known_runs or () if run.name in names]
+
+    def note_done(self, names: Iterable[str]) -> None:
+        """Notes that workers of this process have done some runs, so that the table's maker need not look again."""
+        if isinstance(self._trials, GridTrials):
+            self._trials.note_done(names)
+
+    def failed(self) -> list[tuple[str, str]]:
+        """Returns the names of the trials that failed, and why."""
+        return [(trial.name, trial.note) for trial in self.status().trials if trial.state == FAILED]
+
     def status(self) -> StudyStatus:
         """Returns how far the study is."""
         return read_status(self._queue.study, self.folder.path, self._trials.plan.name)
@@ -161,7 +184,7 @@ class StudySession:
             CobraError: No trial could be done, the storage is out of reach, or a trial failed (`options.fail_fast`).
             KeyboardInterrupt: Ctrl-C; everything that was done is kept.
         """
-        self._check_ahead()
+        self.check_ahead()
         cache, timeout = self._cache, self._options.timeout
 
         def objective(held: LeasedTrial) -> Sequence[float]:
@@ -177,8 +200,11 @@ class StudySession:
         deadline = None if timeout is None else time.monotonic() + timeout
         return work(self._queue, objective, report=self._report, fail_fast=self._options.fail_fast, deadline=deadline)
 
-    def _check_ahead(self) -> None:
-        """Raises what would make every trial fail; nothing is checked where none is left."""
+    def check_ahead(self) -> None:
+        """Raises what would make every trial fail; nothing is checked where none is left.
+
+        The data are open from then on.
+        """
         if self.is_finished:
             return
         from cobra_kit.study.execution.preflight import check_any

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -43,7 +43,7 @@ class GridTrials:
         self._study, self._control = study, control
         self._runs = {run.name: run for run in study.runs}
         self._done: set[str] = set()
-        """Names of the runs that this process has done."""
+        """Names of the runs that this process or its workers have done."""
 
     @property
     def plan(self) -> StudyPlan:
@@ -96,6 +96,10 @@ class GridTrials:
             held.trial.set_user_attr(NOT_EVALUATED, True)
             return [0.0]
         return [fmean(scores.values())]
+
+    def note_done(self, names: Iterable[str]) -> None:
+        """Notes runs that were done for this process, as if by it."""
+        self._done.update(names)
 
     def untried(self, folder: StudyFolder) -> Sequence[RunPlan]:
         """Returns the runs that are not trained: of which at least one must be possible."""
