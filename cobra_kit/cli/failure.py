@@ -33,7 +33,7 @@ class ToldFailure(Exception):
         trace: The worker's traceback.
     """
 
-    def __init__(self, text: str, code: int, trace: str) -> None:
+    def __init__(self, text: str, code: int, trace: str = "") -> None:
         super().__init__(text)
         self.text, self.code, self.trace = str(text), int(code), str(trace)
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from cobra_kit._plugins import attribute
 from cobra_kit.cli.event_relay import EventRelay, EventWriter
+from cobra_kit.cli.exit_codes import FAILED
+from cobra_kit.cli.failure import ToldFailure
 from cobra_kit.cli.progress import progress
 from cobra_kit.errors import CobraError
 from cobra_kit.events import Event, Message
@@ -24,6 +26,7 @@ from cobra_kit.study.execution.trial_sources import GridTrials
 from cobra_kit.study.plan.study_plan import StudyPlan
 
 _LOOK_SECONDS = 0.1
+_INDENT, _LOGS = " " * len("error: "), "The workers' own words are in"
 
 
 @dataclass(slots=True)
@@ -70,7 +73,7 @@ class RunWorkers:
         return min(self.asked, left)
 
     def _together(self, session: StudySession, workers: int) -> None:
-        from cobra_kit.trials.worker_pool import Workers, raise_failures, working
+        from cobra_kit.trials.worker_pool import Workers, working
 
         logs = session.folder.workers
         stem = f"{socket.gethostname()}-{os.getpid()}"
@@ -95,9 +98,9 @@ class RunWorkers:
             for file in self._files:
                 file.unlink(missing_ok=True)
         session.note_done(self.relay.done)
-        if pool.failures and self.relay.failure is not None:
-            raise self.relay.failure
-        raise_failures(pool.failures, logs)
+        if pool.failures:
+            # One that was killed, or left past Python, could not tell its error.
+            raise self.relay.failure or ToldFailure(f"{pool.failures[0]}\n{_INDENT}{_LOGS} {logs}", FAILED)
         if lost := session.failed():
             name, reason = lost[0]
             raise CobraError(f"{name}: {reason}", where=str(session.folder.path))

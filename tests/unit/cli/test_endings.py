@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import miniature
 import pytest
+from child_commands import at_work, is_alive, start, until
 
 from cobra_kit.cli.exit_codes import TRIALS_FAILED
-from cobra_kit.errors import CobraError
-from cobra_kit.study.reading.status import TrialStatus, study_status
+from cobra_kit.study.reading.status import study_status
 
 LONG = miniature.RECIPE.replace("steps: 20", "steps: 100000")
 
@@ -25,31 +20,6 @@ LONG = miniature.RECIPE.replace("steps: 20", "steps: 100000")
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("COBRA_KIT_CACHE", str(tmp_path / "cache"))
     return tmp_path
-
-
-def start(*words: str) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-m", "cobra_kit", *words], stderr=subprocess.PIPE, text=True)
-
-
-def until(condition: Callable[[], object], seconds: float = 200) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
-def at_work(out: Path) -> list[TrialStatus]:
-    try:
-        return [trial for trial in study_status(out).trials if trial.worker]
-    except CobraError:
-        return []
-
-
-def is_alive(pid: int) -> bool:
-    with contextlib.suppress(ProcessLookupError, FileNotFoundError):
-        os.kill(pid, 0)
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    return False
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
