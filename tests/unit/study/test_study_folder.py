@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
@@ -182,3 +184,29 @@ def test_a_study_whose_folder_is_a_link_opens(plan: StudyPlan, tmp_path: Path) -
     with open_study(tmp_path / "study", plan):
         pass
     assert (tmp_path / "disk" / "manifest.json").exists()
+
+
+def test_a_folder_is_emptied_only_once_the_workers_of_a_killed_run_are_gone(plan: StudyPlan, tmp_path: Path) -> None:
+    study, told = tmp_path / "study", []
+    with open_study(study, plan), open_study(study, plan, worker=True), open_study(study, plan, worker=True):
+        pass  # the one that holds the folder, and those that work for it
+    began, may_end = threading.Event(), threading.Event()
+
+    def work() -> None:
+        with open_study(study, plan, worker=True):
+            began.set()
+            assert may_end.wait(60)
+            assert (study / "recipe.yaml").is_file()
+
+    def report(event: Any, /) -> None:
+        told.append(event.text)
+        may_end.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(work)
+        assert began.wait(60)
+        with open_study(study, plan, report=report):  # whoever goes on need not wait
+            assert not working.done()
+        with open_study(study, plan, fresh=True, report=report):
+            working.result()
+    assert told == ["waiting until the workers of an earlier run have stopped"]
