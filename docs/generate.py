@@ -197,6 +197,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "help recipes": lambda: command_help("recipes"),
     "help report": lambda: command_help("report"),
     "help reproduce": lambda: command_help("reproduce"),
+    "help run": lambda: command_help("run"),
     "help sweep": lambda: command_help("sweep"),
     "rooms": room_table,
     "plugin packages": plugin_table,
