@@ -26,7 +26,7 @@ from cobra_kit.study.execution.trial_sources import GridTrials
 from cobra_kit.study.plan.study_plan import StudyPlan
 
 _LOOK_SECONDS = 0.1
-_INDENT, _LOGS = " " * len("error: "), "The workers' own words are in"
+_ADVICE = "\n       The workers' own words are in {}. With --workers 1 there is one process, which takes less memory."
 
 
 @dataclass(slots=True)
@@ -65,12 +65,12 @@ class RunWorkers:
     def _count(self, session: StudySession) -> int:
         if self.asked is None:
             return suggested_workers(session) if self.by_itself else 1
-        left = max(1, len(session.runs_left()))
-        if self.asked > left:
+        left = len(session.runs_left())
+        if self.asked > left > 0:
             runs = "1 run is left" if left == 1 else f"{left} runs are left"
             text = f"--workers {self.asked}, but {runs}: {left} will work"
             self.relay.own(Message(text=text, level="warning"))
-        return min(self.asked, left)
+        return max(1, min(self.asked, left))
 
     def _together(self, session: StudySession, workers: int) -> None:
         from cobra_kit.trials.worker_pool import Workers, working
@@ -100,10 +100,11 @@ class RunWorkers:
         session.note_done(self.relay.done)
         if pool.failures:
             # One that was killed, or left past Python, could not tell its error.
-            raise self.relay.failure or ToldFailure(f"{pool.failures[0]}\n{_INDENT}{_LOGS} {logs}", FAILED)
+            raise self.relay.failure or ToldFailure(pool.failures[0] + _ADVICE.format(logs), FAILED)
         if lost := session.failed():
             name, reason = lost[0]
-            raise CobraError(f"{name}: {reason}", where=str(session.folder.path))
+            message, _, hint = reason.partition("\nhint: ")
+            raise CobraError(f"{name}: {message}", where=str(session.folder.path), hint=hint or None)
 
 
 def work_as_one(plan: StudyPlan, path: Path, *, control: str | None, device: str) -> None:
