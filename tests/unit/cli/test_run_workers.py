@@ -19,7 +19,7 @@ from cobra_kit.cli import main
 from cobra_kit.study.reading.status import study_status
 
 FOUR = miniature.ABLATION.replace("  reference: mlp", "  seeds: [1, 2]\n  reference: mlp")
-LONG = FOUR.replace("steps: 20", "steps: 300")
+LONG = miniature.ABLATION.replace("steps: 20", "steps: 300")
 PLUGIN = """
 import torch
 from cobra_kit.config import ComponentConfig
@@ -146,7 +146,7 @@ def test_what_is_interrupted_is_saved_and_goes_on_the_other_way(work: Path, numb
     ]
     assert not any(map(is_alive, workers))
     states = [trial.state for trial in study_status(out).trials]
-    assert states == ["waiting"] * 4, "given back"
+    assert states == ["waiting"] * 2, "given back"
     assert len(list(out.glob("runs/*/checkpoints/*"))) >= 2, "saved"
     if number == signal.SIGINT:
         calm = work / "calm"
@@ -212,7 +212,7 @@ def test_a_plugins_fault_is_told_as_its_own(work: Path, raised: str, status: int
 
 
 def test_workers_of_a_killed_run_end_and_fresh_waits_for_them(work: Path) -> None:
-    recipe, out = miniature.write(work, FOUR.replace("steps: 20", "steps: 100000")), work / "study"
+    recipe, out = miniature.write(work, miniature.ABLATION.replace("steps: 20", "steps: 100000")), work / "study"
     process = start("run", str(recipe), "--out", str(out), "--workers", "2")
     until(lambda: len(at_work(out)) == 2)
     workers = [int(trial.worker.rpartition(":")[2]) for trial in at_work(out)]
@@ -221,7 +221,7 @@ def test_workers_of_a_killed_run_end_and_fresh_waits_for_them(work: Path) -> Non
         refused = finish(command, str(recipe), "--out", str(out), status=1)
         assert f"another process is working on this study: process {process.pid} on " in refused
     process.kill()
-    short = ["--set", "train.finetune.steps=2", "--set", "ablation.seeds=[1]", "--workers", "1"]
+    short = ["--set", "train.finetune.steps=2", "--workers", "1"]
     printed = finish("run", str(recipe), "--out", str(out), "--fresh", *short)
     assert not any(map(is_alive, workers))
     assert "linear: trained in" in printed
