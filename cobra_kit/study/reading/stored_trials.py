@@ -66,7 +66,7 @@ def stored_trials(
             hint = "Give the URL that the sweep was given."
             raise CobraError(f"no study is named {name} there", where=redact_url(storage), hint=hint) from error
         hint = "cobra-kit run or sweep records them."
-        raise CobraError("the study has no trials yet", where=str(stored.path), hint=hint) from error
+        raise CobraError("the study has no trials yet", where=str(stored.path / JOURNAL), hint=hint) from error
     where = redact_url(storage) if storage else str(stored.path / JOURNAL)
     check_records(study, where, DATABASE_HINT if storage else JOURNAL_HINT, TEXTS)
     return study
