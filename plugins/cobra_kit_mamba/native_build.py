@@ -52,8 +52,8 @@ class Built:
     """How a library was made.
 
     Args:
-        compiler: By which compiler.
-        flags: With which flags.
+        compiler: The compiler that made it.
+        flags: The flags that it was compiled with.
     """
 
     compiler: Compiler

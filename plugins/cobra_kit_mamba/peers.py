@@ -54,7 +54,7 @@ class Peer:
     Args:
         function: The function, or None.
         obstacle: Why there is none.
-        remedy: What would help.
+        remedy: The action that would help.
     """
 
     function: Callable[..., Any] | None
@@ -169,7 +169,7 @@ def peer_dual(
     initial_state: Tensor | None,
     starts: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
-    """Returns outputs and last state, as `ssd.state_space_dual` does, by mamba_ssm's kernels."""
+    """Returns outputs `[b s h p]` and last state `[b h p n]` as `ssd.state_space_dual` does, by mamba_ssm's kernels."""
     function = dual_function().function
     assert function is not None
     y, last = function(

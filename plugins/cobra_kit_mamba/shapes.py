@@ -18,7 +18,7 @@ def check_shapes(
     Args:
         what: Whose they are, for the message.
         first: The name of the tensor that the device is of.
-        device: Where all must be.
+        device: The device that all must be on.
         expected: By name the tensor, or None where it is left out, and its shape.
 
     Raises:

@@ -25,7 +25,7 @@ class Description:
 
     Args:
         embed_dim: Channels of open_clip's pooled output.
-        vision: Its `vision_cfg`.
+        vision: The model's `vision_cfg` as open_clip has it.
         quick_gelu: Whether blocks take x * sigmoid(1.702 x) for GELU; timm's towers never do.
         mean: Mean of red, green and blue, pixels in 0..1.
         std: Standard deviation of red, green and blue.

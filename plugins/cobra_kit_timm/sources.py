@@ -45,7 +45,7 @@ def pretrained_files(config: EncoderConfig, *families: Family) -> tuple[Pretrain
     """Returns what `one_file` or `two_files` would find, without fetching it; of alternatives the preferred one.
 
     Args:
-        config: Of the encoder.
+        config: The encoder's settings.
         *families: Those of its towers, in order.
     """
     if config.weights == "none" or (config.weights == "hub" and _is_tiny(config)):

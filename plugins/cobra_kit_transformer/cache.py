@@ -19,7 +19,7 @@ class StateLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers has no 
 
     Args:
         keys: `[b heads max_length head_dim]`, written in place; `values` likewise.
-        values: See `keys`.
+        values: Values of the same shape, written in place too.
         slots: Which of them this pass writes and reads.
     """
 
@@ -57,7 +57,7 @@ class StateCache(Cache):  # type: ignore[misc]  # as above
     """What transformers' decoders take for their cache, for one pass: made anew each time, over the same tensors.
 
     Args:
-        slots: Those of the pass.
+        slots: The slots that the pass writes and reads.
     """
 
     def __init__(self, slots: Slots) -> None:

@@ -32,7 +32,7 @@ class CausalBackbone(DecoderBackbone):
 
         Args:
             model: A causal language model of transformers, a `PreTrainedModel`.
-            where: What messages call it.
+            where: The name that messages have for it.
 
         Raises:
             PluginError: A part is missing, or is not of the kind that a backbone can use.

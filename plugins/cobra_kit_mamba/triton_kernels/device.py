@@ -29,7 +29,7 @@ def multiprocessors(device: torch.device) -> int:
 
 
 def as_bytes(starts: Tensor | None) -> Tensor | None:
-    """Returns where segments start as dense bytes: a kernel reads no single bits."""
+    """Returns where segments start, `[b s]`, as dense bytes: a kernel reads no single bits."""
     if starts is None:
         return None
     return (starts if starts.dtype == torch.bool else starts.ne(0)).contiguous().view(torch.uint8)
