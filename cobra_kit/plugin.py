@@ -125,7 +125,7 @@ def plain_spec(spec: Any, cls: type[SpecT]) -> SpecT:
     of that reaches the host.
 
     Raises:
-        ArgumentError: It is malformed.
+        ArgumentError: What was declared is malformed.
     """
     values = {field.name: _plain(getattr(spec, field.name)) for field in fields(cls)}  # type: ignore[arg-type]
     return cls(**values)

@@ -32,11 +32,11 @@ class Measurement:
     """One model at one size.
 
     Args:
-        subject: The model.
-        dtype: Of its weights.
+        subject: Name of the model.
+        dtype: Floating-point type of its weights.
         batch: Rows decoded together.
-        text_tokens: Of each prompt.
-        visual_tokens: Of each prompt.
+        text_tokens: Text tokens of each prompt.
+        visual_tokens: Visual tokens of each prompt.
         encoded: Whether an image was encoded and projected in the time to the first token.
         context: Tokens of each prompt, all kinds.
         new_tokens: Tokens decoded after it, the first included.
@@ -96,18 +96,18 @@ class BenchResult:
     """Everything that one bench found.
 
     Args:
-        recipe: What it was asked of.
+        recipe: The recipe that was measured.
         profile: The recipe's profile.
-        settings: What was asked.
+        settings: What was asked to be measured.
         device: Where it ran, such as `cpu`.
-        components: Per subject its parts by kind.
+        components: The parts of each subject, by kind.
         kernels: Per subject and dtype (`mamba, float32`) the kernels of its backbone.
         tokenizers: Subjects whose tokenizer was not here, so that a stand-in made the prompts.
-        bandwidth: Of the device's memory.
+        bandwidth: Bandwidth of the device's memory.
         cache: Bytes of the processor's largest cache, where it ran on one and the system says so.
         measurements: In the order of the subjects.
         crossovers: By setting and pair of subjects, as `curves.crossovers` names them.
-        not_run: What was left out.
+        not_run: What was left out, and why.
         paper: Per subject (tokens per second, seconds) that the paper prints, where it has the system.
         memory_how: How the peak memory was measured.
         side_by_side: Whether all subjects were measured in turns; else one after another.

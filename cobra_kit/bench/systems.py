@@ -44,7 +44,7 @@ class Systems:
     Args:
         table: The published table.
         profile: At which size they are measured.
-        subjects: Those that recipes have.
+        subjects: The systems that recipes can build.
         not_run: Those that none has, and why.
     """
 
@@ -68,7 +68,7 @@ def systems_of(name: str, profile: str | None = None, overrides: Sequence[str] =
     """Returns the systems of `paper.table3`.
 
     Args:
-        name: The table.
+        name: The table's name, such as `paper.table3`.
         profile: `paper`, their own sizes, unless given; `laptop`: their architectures in small.
         overrides: Settings of every recipe, as `--set` takes them.
 

@@ -21,7 +21,7 @@ class Spread:
         median: The middle one.
         low: The lower quartile.
         high: The upper quartile.
-        count: How many there were.
+        count: How many measurements there were.
     """
 
     median: float
@@ -84,7 +84,7 @@ def rounds(
     """Runs every case once per round, so that a disturbance of the machine meets all of them alike.
 
     Args:
-        cases: Per name what measures once.
+        cases: By name, the function that measures once.
         warmup: Rounds that do not count: they compile, capture and fill caches.
         repeats: Rounds that count.
         report: Called with (rounds done, rounds in all).

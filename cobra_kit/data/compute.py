@@ -64,7 +64,7 @@ def compute(
 
     Args:
         model: Its encoder is used, as a frozen one.
-        source: Of the images.
+        source: The source of the images.
         image_ids: Names of the images, as the source has them.
         place: The folder to be.
         identity: What the features depend on, for the header.

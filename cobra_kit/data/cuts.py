@@ -106,7 +106,7 @@ def check_long_rows(rows: Sequence[TrainingRow], codec: TextCodec, most: float, 
     For before anything is trained. Rows that cannot be too long are not tokenised, and where none is, no row else.
 
     Args:
-        rows: Of the stage.
+        rows: The rows of the stage.
         codec: Tokenizer, template and the longest text.
         most: The share that may be lost.
         stage: The stage's name.

@@ -119,7 +119,7 @@ class FeatureCache:
         Args:
             model: Its encoder computes them, in eval mode and without gradients.
             source: Where the images come from.
-            image_ids: Which images.
+            image_ids: Names of the images, as the source has them.
             folder: Where caches are kept; it is made.
             report: Told about the work.
             batch_size: Images encoded together.

@@ -62,7 +62,7 @@ def check_unreadable(rejects: Rejects, file: Path, *, finished: bool) -> None:
 
     Args:
         rejects: The images that could not be read so far.
-        file: Where the list goes.
+        file: The file that the list is written to.
         finished: Whether all images have been looked at.
 
     Raises:

@@ -34,8 +34,8 @@ class LengthGroupedSampler:
     Args:
         lengths: Tokens per row.
         batch_size: Rows per batch; the last batch of an epoch may have fewer.
-        seed: Of the order. With the same lengths and seed the order is the same on every machine.
-        state: Where to go on.
+        seed: Seed of the order. With the same lengths and seed the order is the same on every machine.
+        state: The state of an earlier sampler, to go on from there; None: the beginning.
     """
 
     def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, state: SamplerState | None = None) -> None:

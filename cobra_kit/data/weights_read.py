@@ -105,8 +105,8 @@ def poisoned(module: nn.Module, names: Collection[str]) -> Iterator[None]:
     """Fills some weights with NaN for the length of a block, in place, and puts their values back.
 
     Args:
-        module: Whose weights.
-        names: Which, as in `state_dict`; of floating-point types.
+        module: The module that the weights belong to.
+        names: Names as in `state_dict`, of weights with floating-point types.
     """
     state = module.state_dict()
     chosen = [state[name] for name in names]

@@ -14,7 +14,7 @@ class CacheFolder:
     """What the cache folder is like.
 
     Args:
-        folder: Where it is.
+        folder: Path of the cache folder.
         size: Bytes in it; 0 where it does not exist yet.
         problem: Why it cannot be written, or None.
     """

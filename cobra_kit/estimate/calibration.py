@@ -23,8 +23,8 @@ class PublishedRun:
     Args:
         rows: Training rows (the code's merged file is named for 1,231 thousand).
         epochs: Passes over them.
-        hours: Of wall clock.
-        devices: Accelerators.
+        hours: Hours of wall clock.
+        devices: How many accelerators were used.
         peak_flops: Of one of them, dense bfloat16.
         image_tokens: Visual tokens per row.
     """
@@ -82,7 +82,7 @@ def vit_flops(*, width: int, hidden: int, blocks: int, tokens: int, prefix: int,
         width: Channels of a token.
         hidden: Hidden channels of a block's MLP.
         blocks: Blocks that run.
-        tokens: Patches.
+        tokens: Patches of the image.
         prefix: Further tokens in front of them.
         patch: Side of a patch in pixels.
     """

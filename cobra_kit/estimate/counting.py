@@ -26,9 +26,9 @@ class RowShape:
     """The shape of one training row.
 
     Args:
-        text_tokens: Its text tokens.
-        supervised: Those of them that carry loss.
-        images: Its images.
+        text_tokens: How many text tokens it has.
+        supervised: How many of them carry loss.
+        images: How many images it has.
     """
 
     text_tokens: int
@@ -41,8 +41,8 @@ class PartCount:
     """Parameters of one part.
 
     Args:
-        component: Its qualified name.
-        total: All of them, tied ones once.
+        component: Qualified name of the component.
+        total: All of its parameters, tied ones once.
         unused: Those that no output depends on: blocks and heads behind the features that are taken.
         unused_heads: Those of them that belong to no numbered block.
     """
@@ -58,9 +58,9 @@ class ModelCount:
     """The sizes of a composed model.
 
     Args:
-        parts: By kind.
-        image_tokens: Of one image of the largest size, after the projector.
-        encoder_tokens: The same before it.
+        parts: Sizes of each part, by kind.
+        image_tokens: Tokens of one image of the largest size, after the projector.
+        encoder_tokens: Tokens of that image before the projector.
         encoder_width: Channels of such a token.
     """
 
@@ -101,7 +101,7 @@ class PassCount:
         activations: Bytes kept for the backward pass.
         activations_checkpointed: The same where blocks keep their inputs only.
         trainable: Parameters that get a gradient.
-        frozen: The others.
+        frozen: Parameters that get no gradient.
         largest_block: Parameters of the largest repeated unit that is trained.
         outside_blocks: Trained parameters that belong to no repeated unit.
         approximate: Why the figures are an approximation; None where they were counted.
@@ -171,8 +171,8 @@ def count_pass(
     approximated by two FLOPs per parameter and token forward and twice that backward; its activations are unknown.
 
     Args:
-        model: On the meta device; its dtype and what it trains are changed.
-        resolved: What it was composed from.
+        model: The model, on the meta device; its dtype and what it trains are changed.
+        resolved: The recipe that it was composed from.
         trains: The kinds of part that learn.
         row: The shape of every row.
         rows: Rows per micro-batch.

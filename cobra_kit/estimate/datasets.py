@@ -14,8 +14,8 @@ class Download(NamedTuple):
     """One thing to fetch.
 
     Attributes:
-        what: What it is.
-        link: Where it is.
+        what: What is fetched, in words.
+        link: The page or file to fetch it from.
     """
 
     what: str

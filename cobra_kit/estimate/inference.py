@@ -64,11 +64,11 @@ def inference_need(
 
     Args:
         resolved: What the model is composed from.
-        device: Where it would run.
+        device: The device that it would run on.
         dtype: Floating-point type of its weights.
         rows: Rows that are answered together.
-        text_tokens: Of each prompt.
-        new_tokens: Of each answer.
+        text_tokens: Text tokens of each prompt.
+        new_tokens: Tokens of each answer.
         extra_tokens: Visual tokens of each row beside the image's own.
 
     Raises:

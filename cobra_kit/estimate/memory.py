@@ -30,9 +30,9 @@ class Footprint:
     Args:
         sharding: One of `SHARDINGS`.
         checkpointed: Whether blocks keep their inputs only and are computed again in the backward pass.
-        weights: With the copies that computing needs.
-        gradients: Of what is trained.
-        optimiser: AdamW's moments.
+        weights: The weights, with the copies that computing needs.
+        gradients: The gradients of what is trained.
+        optimiser: The two moments that AdamW keeps.
         activations: Kept for the backward pass; None where they could not be counted.
     """
 

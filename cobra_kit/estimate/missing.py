@@ -82,8 +82,8 @@ def missing_weights(model: VisionLanguageModel, resolved: ResolvedRecipe) -> lis
     Nothing is fetched and nothing is loaded: a component says which files its weights come from.
 
     Args:
-        model: On the meta device.
-        resolved: What it was composed from.
+        model: The model, on the meta device.
+        resolved: The recipe that it was composed from.
     """
     missing: list[Missing] = []
     wanted: dict[HubRequest, str] = {}

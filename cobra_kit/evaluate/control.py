@@ -22,7 +22,7 @@ def shuffled_images(images: Iterable[str], seed: int) -> dict[str, str]:
 
     Args:
         images: Names; repeated ones count once.
-        seed: Of the cycle.
+        seed: Seed of the cycle.
 
     Raises:
         CobraError: There is one image only.

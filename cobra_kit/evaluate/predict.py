@@ -38,7 +38,7 @@ class Prediction:
     """What the model said.
 
     Args:
-        question_id: Of which question.
+        question_id: Id of the question.
         image: The image it was shown; in a control not the one the question is about.
         text: The generated answer, or the most probable choice.
         probabilities: Of each choice at the first token; None for a generated answer.
@@ -71,7 +71,7 @@ def predict(
 
     Args:
         model: A trained model; it answers in eval mode.
-        benchmark: The questions.
+        benchmark: The questions to ask.
         images: Where the images, or their features, come from.
         file: Where the answers are kept, a line each; its folder is made.
         shown: Per image the one to show instead (a control); None: each question's own.

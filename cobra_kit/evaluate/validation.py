@@ -20,10 +20,10 @@ class Validator:
     """Accuracy on a fixed part of the validation benchmarks.
 
     Args:
-        benchmarks: Of the validation split.
-        images: Their images.
+        benchmarks: The benchmarks of the validation split.
+        images: The images, or their features, that those show.
         questions: How many to ask in all, shared evenly among the benchmarks.
-        seed: Decides which.
+        seed: Seed by which the questions are drawn.
         max_new_tokens: Most tokens of a generated answer.
         batch_size: Questions answered together.
     """

@@ -59,7 +59,7 @@ def check_description(given: Mapping[str, Any], recipe: ResolvedRecipe, *, keys:
 
     Args:
         given: The section `model` of its `config.json`; keys that it lacks are not compared.
-        recipe: The recipe.
+        recipe: The recipe that it is compared with.
         keys: Which keys must agree; none: all that both have.
         where: The file, for the message.
 

@@ -67,7 +67,7 @@ def make_private(folder: Path) -> None:
     """Makes a folder, and those above it that are missing, for this user alone, whatever the umask.
 
     Raises:
-        OSError: It cannot be made.
+        OSError: The folder cannot be made.
     """
     if folder.is_dir():
         return

@@ -25,8 +25,8 @@ class StageSpeed:
     """Seconds per optimiser step of a stage.
 
     Args:
-        first: While its curriculum lasts.
-        rest: Afterwards.
+        first: Seconds while its curriculum lasts.
+        rest: Seconds after the curriculum.
         tokenising: Seconds per training row, once.
     """
 
@@ -40,8 +40,8 @@ class Answering:
     """How long questions of one benchmark take.
 
     Args:
-        questions: Of the sample's test split.
-        seconds: Per question.
+        questions: How many questions the sample's test split has.
+        seconds: Seconds per question.
     """
 
     questions: int
@@ -53,14 +53,14 @@ class MachineSpeed:
     """What was measured.
 
     Args:
-        measured: When, ISO 8601.
+        measured: The time of measuring, ISO 8601.
         load: The machine's load average then; above its number of cores others were using it.
         starting: Seconds until a new process has imported what a run needs; 0 where that could not be tried.
         composing: Seconds until the model stands.
         drawing: Seconds per image.
         features: Seconds per image; 0 where the encoder is trained.
-        stages: By name.
-        benchmarks: By name.
+        stages: The speed of each stage, by its name.
+        benchmarks: The speed of answering each benchmark, by its name.
     """
 
     measured: str

@@ -21,8 +21,8 @@ class KernelGroup:
 
     Args:
         layers: Their common name, numbers as ranges: `backbone.layers.0-47.mixer scan`.
-        count: How many they are.
-        kernel: The kernel.
+        count: How many layers they are.
+        kernel: Name of the kernel.
         reason: Why this one.
         remedy: What would make it faster, or None.
     """
@@ -40,7 +40,7 @@ def kernels_on(backbone: Backbone, device: torch.device, dtype: torch.dtype | No
     Args:
         backbone: On any device. Its parameters are replaced by tensors on `device`, without gaps, that all share one
             piece of memory, as large as the largest of them; nothing is written there.
-        device: Where it would run.
+        device: The device that it would run on.
         dtype: Floating-point type of its weights, but for those it lists as `never_quantise`; None: as they are.
 
     Raises:

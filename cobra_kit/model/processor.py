@@ -206,9 +206,9 @@ class _PartCall:
 
     Args:
         component: Whose method it is, or None.
-        method: What is called.
+        method: The function that is called.
         wanted: The type that it returns.
-        bound: Its first arguments.
+        bound: The first arguments of the function.
     """
 
     component: Component | None

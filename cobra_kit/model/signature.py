@@ -44,12 +44,12 @@ def signature_of(model: nn.Module) -> Signature:
 
 
 def composed_tensors(model: nn.Module, composed: Signature, kinds: Collection[str] | None = None) -> dict[str, Tensor]:
-    """Returns the tensors of a model that is still made of what it was composed of.
+    """Returns the tensors, of any shape, of a model that is still made of what it was composed of.
 
     Args:
         model: The model; what torch.compile, FSDP and activation checkpointing wrap is seen through.
         composed: Its signature when it was composed.
-        kinds: Of which parts; None: of all.
+        kinds: The parts whose tensors are wanted; None: all.
 
     Raises:
         WeightsError: Something was replaced, added or removed; the message names it.

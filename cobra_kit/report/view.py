@@ -33,11 +33,11 @@ class RunView:
 
     Args:
         name: Its folder, such as `mlp-s7`.
-        arm: Its arm.
-        seed: Its seed.
+        arm: Name of its arm.
+        seed: Its training seed.
         state: How far it is; `trained` lacks scores; `stopped` was begun, and nobody works on it.
         step: The last step that was logged.
-        curves: By stage, in order.
+        curves: The curves of each stage, in order.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Reply:
     """What an arm said to a question.
 
     Args:
-        arm: The arm.
+        arm: Name of the arm.
         text: What the scoring rule compared.
         score: 0 (wrong) to 1 (right).
     """
@@ -88,7 +88,7 @@ class DisagreementQuestion:
         question_id: Within its benchmark.
         group: The part of the benchmark it belongs to; may be empty.
         prompt: What both were asked; empty where the data cannot be opened.
-        truth: The answer.
+        truth: The right answer, as the benchmark gives it.
         replies: The reference's and the other arm's.
         image: None where the data cannot be opened.
     """
@@ -106,13 +106,13 @@ class DisagreementExample:
     """Questions of one benchmark on which two arms disagree: one is right, the other wrong.
 
     Args:
-        benchmark: The benchmark.
-        reference: One arm.
-        other: The other.
+        benchmark: Name of the benchmark.
+        reference: Name of the reference arm.
+        other: Name of the other arm.
         seed: The training seed of both runs.
         questions: How many questions both answered.
         won: On how many the other is right and the reference wrong.
-        lost: The reverse.
+        lost: On how many the reference is right and the other wrong.
         sample: Some of both, the same ones each time.
     """
 
@@ -131,7 +131,7 @@ class Command:
     """A line to type.
 
     Args:
-        purpose: What it does.
+        purpose: What the command does.
         line: The line, quoted for a shell.
     """
 
@@ -145,7 +145,7 @@ class Document:
 
     Args:
         name: The file's name.
-        text: Its content.
+        text: The file's whole content.
     """
 
     name: str

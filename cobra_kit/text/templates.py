@@ -229,7 +229,7 @@ def check_turns(turns: object, where: str | None = None) -> None:
     """Checks that turns are pairs of texts: a text alone would be taken apart letter by letter.
 
     Args:
-        turns: What was given.
+        turns: What the caller gave.
         where: Which row it is, for errors.
 
     Raises:

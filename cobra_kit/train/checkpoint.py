@@ -66,7 +66,7 @@ class Checkpoints:
 
         Args:
             name: Later checkpoints have later names, in the order of text.
-            tensors: Tensors by name.
+            tensors: Tensors of any shape by name.
             state: Anything that JSON has.
             keep: Name of an older one that stays too.
 

@@ -22,7 +22,7 @@ def training_identity(
         components: Qualified name per kind.
         parts: The resolved parts; empty for a model that was built by hand.
         data: Fingerprint of the data source.
-        section: The stages.
+        section: The stages of training.
         seed: Of weights, order and random layers.
     """
     involved = frozenset().union(*(STAGES[name].involves for name in section.stages()))

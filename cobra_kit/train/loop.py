@@ -55,7 +55,7 @@ class TrainingLoop:
         resume: Where an earlier process stopped; the weights are loaded already.
 
     Attributes:
-        progress: What is done so far.
+        progress: How far the stage is.
     """
 
     def __init__(

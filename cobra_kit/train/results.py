@@ -10,14 +10,14 @@ class StageResult:
     """One finished stage. JSON-able by `asdict`.
 
     Args:
-        stage: Its name.
-        steps: Optimiser steps.
+        stage: Name of the stage.
+        steps: How many optimiser steps it took.
         rows: Training rows, without those left out.
         rejected_rows: Rows that were left out.
         loss: Mean per supervised token over the last logged stretch of steps.
         seconds: Spent in steps, over all processes; validation and saving are not counted.
         tokens: Real tokens that went through the model, padding not counted.
-        padded_tokens: The same with padding.
+        padded_tokens: Tokens that went through it with padding.
         selected_step: The step whose weights were kept by validation; None: the last step's, unasked.
         cut_rows: Rows of which the backbone's longest text cut a part, those left out for it included.
         cut_tokens: Text tokens that were cut from them.
@@ -57,7 +57,7 @@ class TrainResult:
     """A finished training run.
 
     Args:
-        stages: Its stages, in order.
+        stages: The result of each stage, in order.
         resumed_at: `stage/step` where this process took over; None if it did everything.
     """
 

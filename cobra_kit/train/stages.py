@@ -13,10 +13,10 @@ from cobra_kit.recipe.sections import StageSection
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One stage.
+    """One stage of training.
 
     Args:
-        name: Its key in recipes.
+        name: The key that recipes have for it.
         trains: The parts that learn; the others are frozen and in eval mode.
         captions: Whether it learns bare text (first answers) instead of conversations.
         text: Whether its rows have no images.
@@ -66,9 +66,9 @@ def check_cut_shares(source: DataSource, processor: Processor, stages: Mapping[s
     """Raises a `DataError` if some stage would lose more of its supervised tokens than it may; trains nothing.
 
     Args:
-        source: The rows.
+        source: The source of the rows.
         processor: Of the model to be trained.
-        stages: Their settings by name.
+        stages: The settings of each stage, by its name.
         most: The share that a stage may lose which says nothing about it itself.
     """
     for name, settings in stages.items():

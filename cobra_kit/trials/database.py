@@ -120,7 +120,7 @@ def open_database(url: str, *, reading: bool = False, report: Reporter = silent)
     """Returns the storage in a database, whose tables are made on first use.
 
     Args:
-        url: Of the database.
+        url: URL of the database.
         reading: Only look: nothing is made there, and it is waited for some seconds only.
         report: Told that it is waited for.
 

@@ -17,7 +17,7 @@ class WorkerFailures:
 
     Args:
         in_a_row: How many, since it last got further.
-        furthest: How far it ever was.
+        furthest: The furthest that it ever was.
     """
 
     in_a_row: int = 0

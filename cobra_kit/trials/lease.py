@@ -65,13 +65,13 @@ def read_lease(attributes: Mapping[str, Any]) -> LeaseRecord | None:
 
 
 class Lease:
-    """Held by one worker while it works on a trial; as a context manager it beats in the background.
+    """A lease that one worker holds while it works on a trial; as a context manager it beats in the background.
 
     Args:
-        storage: The study's.
+        storage: The storage of the study.
         trial_id: The trial's number in the storage.
         record: The first beat.
-        heartbeat: How often to beat.
+        heartbeat: How often to beat, and when a silent lease has run out.
     """
 
     def __init__(self, storage: BaseStorage, trial_id: int, record: LeaseRecord, heartbeat: HeartbeatConfig) -> None:

@@ -24,7 +24,7 @@ def check_records(study: Study, where: str, hint: str, texts: tuple[str, ...]) -
     """Checks that every trial has what its state asks for, and that what we keep with it is ours.
 
     Args:
-        study: The trials.
+        study: The study whose trials are checked.
         where: The file or database, for the error.
         hint: What to do about a damaged one.
         texts: The attributes that are texts where they are there.

@@ -27,7 +27,7 @@ def open_storage(url: str | None, folder: Path, *, reading: bool = False, report
         report: Told that a database is waited for.
 
     Raises:
-        StorageError: It cannot be opened.
+        StorageError: The storage cannot be opened.
     """
     import optuna
 

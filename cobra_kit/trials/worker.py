@@ -54,7 +54,7 @@ def work(
 
     Args:
         queue: The study's trials.
-        objective: What a trial is.
+        objective: Called with each trial; it does the trial's work.
         report: Told about failures and takeovers.
         fail_fast: Stop at the first trial that goes wrong, and raise its error.
         deadline: `time.monotonic()` after which no further trial is begun.

@@ -15,9 +15,9 @@ class WorkerId:
     """A process, named so that it cannot be mistaken for a later one.
 
     Args:
-        host: Its machine.
+        host: Name of its machine.
         boot: Which run of that machine; empty where the system does not tell.
-        pid: Its number.
+        pid: Process id on that machine.
         started: When it started, in the system's ticks; 0 where the system does not tell.
         token: Tells workers of one process apart.
     """

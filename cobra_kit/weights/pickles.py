@@ -114,7 +114,7 @@ class DescriptionReader(pickle._Unpickler):
     the file asks for. It knows the operations that torch's reader of tensors alone knows.
 
     Args:
-        reader: The file.
+        reader: The file to read, open in binary.
     """
 
     stack: list[Any]  # of the class above, which is not typed to its end

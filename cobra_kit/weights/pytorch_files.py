@@ -35,7 +35,7 @@ class PyTorchDescription:
     """What a PyTorch file says that it holds.
 
     Args:
-        path: The file.
+        path: The file that is described.
         tensors: By the key at its top that they are below.
         is_zip: Whether it is a zip archive, which torch can map.
         records: Of a zip archive, per storage where it starts and how large it is; a checksum of 0 is none.
@@ -69,7 +69,7 @@ def describe(path: Path) -> PyTorchDescription:
         OversizedError: It describes more than it has, or would take far more memory than its tensors do.
         UnpicklingError: It is no file of tensors alone.
         BadZipFile: It begins as a zip archive, and is none or a damaged one.
-        OSError: It cannot be read.
+        OSError: The file cannot be read.
     """
     with path.open("rb") as file:
         if file.read(len(_ZIP)) == _ZIP:

@@ -28,7 +28,7 @@ def split_sections(tree: Mapping[Any, Any], *, where: str) -> tuple[dict[str, Te
     Where a section of `WEIGHTS` is there, only that one holds weights; else all but the state of a training does.
 
     Args:
-        tree: What the file holds.
+        tree: What the file holds: mappings with tensors of any shape.
         where: The file, for messages.
 
     Raises:

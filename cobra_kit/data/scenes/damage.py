@@ -17,7 +17,7 @@ def damage_named(path: Path, folder: Path) -> Iterator[None]:
     """Raises what a file of another form raises where it is used as an error that names it and says what to do.
 
     Args:
-        path: What was read.
+        path: The file that was read.
         folder: The world's folder.
 
     Raises:

@@ -36,7 +36,7 @@ class DenseTargets:
 
     @property
     def objectness(self) -> NDArray[np.bool_]:
-        """`[64 64]`: whether a pixel belongs to anything."""
+        """Returns, `[64 64]`, whether each pixel belongs to anything."""
         return self.instances > 0
 
     def shape_map(self) -> NDArray[np.int64]:

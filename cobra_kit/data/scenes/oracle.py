@@ -31,7 +31,7 @@ class ScoreBounds:
     """Bounds of one benchmark or slice, in per cent.
 
     Args:
-        questions: How many there are.
+        questions: How many questions it has.
         floor: The text-only oracle's score.
         ceiling: The best possible score.
     """

@@ -1,4 +1,4 @@
-"""VSR: is the statement about the image true?"""
+"""VSR, whose statements about an image are true or false."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class CobraKitModel(PartAccessors, PreTrainedModel, GenerationMixin):  # type: i
     """What `AutoModel` returns for an exported folder.
 
     Args:
-        config: From the folder's `config.json`.
+        config: What the folder's `config.json` says.
         model: The composed model.
     """
 
@@ -82,10 +82,10 @@ class CobraKitModel(PartAccessors, PreTrainedModel, GenerationMixin):  # type: i
         Args:
             name_or_path: The folder, or a hub repository with its files.
             config: Already read from it; None: read it.
-            dtype: Of the weights; None or `auto`: as they were saved.
+            dtype: Floating-point type of the weights; None or `auto`: as they were saved.
             torch_dtype: An older name of `dtype`.
             device_map: One device for everything; None: the CPU; `auto`: the GPU if there is one.
-            revision: Of the hub repository.
+            revision: Branch, tag or commit of the hub repository.
             options: Those that say how transformers finds the files; others are refused.
 
         Raises:
@@ -117,8 +117,8 @@ class CobraKitModel(PartAccessors, PreTrainedModel, GenerationMixin):  # type: i
             save_directory: The folder; other files in it stay.
             is_main_process: False writes nothing, so that of many processes one writes.
             state_dict: Weights to write in place of the model's own, in the wrapper's names or the file's; whole.
-            push_to_hub: Refused.
-            max_shard_size: Of one file; there is one, which must not be larger.
+            push_to_hub: True is refused: nothing is uploaded.
+            max_shard_size: The most bytes of one file; there is one, which must not be larger.
             options: `safe_serialization=True`, `save_peft_format` and `save_original_format` ask for nothing else than
                 what happens; others are refused by name.
 
@@ -171,7 +171,7 @@ class CobraKitModel(PartAccessors, PreTrainedModel, GenerationMixin):  # type: i
             batch: From the processor or the collator.
             labels: In place of the batch's own: `[b s]` as the logits, or `[b t]` as `input_ids`.
             input_ids: From the processor, with the batch; must be what the batch was made of.
-            attention_mask: Likewise.
+            attention_mask: From the processor, too; the same holds for it.
             num_items_in_batch: What the summed loss is divided by (Trainer: the tokens of all batches of a step).
             return_dict: False returns a tuple.
             options: `use_cache=False` and the like say what happens anyway; others are refused by name.
@@ -218,8 +218,8 @@ class CobraKitModel(PartAccessors, PreTrainedModel, GenerationMixin):  # type: i
         """Returns `[b t + n]`: the prompts' `input_ids` and behind them the greedy answers, padded with the end token.
 
         Args:
-            batch: From the processor.
-            input_ids: From the processor.
+            batch: The prompts, as the processor gives them.
+            input_ids: The ids that the processor gives with the batch.
             attention_mask: From the processor; not needed, since `batch` knows every length.
             max_new_tokens: Most tokens per answer.
             options: `do_sample=False`, `num_beams=1` and `use_cache=True` say what happens anyway; others are refused.

@@ -15,15 +15,15 @@ class Answers:
     """What `b` rows have said so far, on the device.
 
     Args:
-        rows: `b`.
+        rows: How many rows are answered, `b`.
         max_new_tokens: Most tokens per row.
         stop_ids: Ids that end an answer.
-        sampling: How tokens are chosen.
-        device: Where the buffers live.
+        sampling: How the next token is chosen from the logits.
+        device: The device that holds the buffers.
 
     Attributes:
         token: `[b]` int64, the token each row takes next; a finished row keeps its stop token.
-        finished: `[b]` bool.
+        finished: `[b]` bool, whether each row's answer has ended.
     """
 
     def __init__(

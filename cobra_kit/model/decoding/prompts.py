@@ -20,7 +20,7 @@ def new_state(model: MultimodalModule, rows: int, max_length: int, dtype: torch.
 
     Args:
         model: The composed model.
-        rows: How many.
+        rows: How many rows it has room for.
         max_length: Most tokens of a row.
         dtype: Of the embeddings that will be read; None: asked of the backbone, which calls its embedding.
     """
@@ -44,7 +44,7 @@ def read_prompts(
         sequence: Prompts, laid out for generation by `model.fuse`.
         state: Empty, with room for the longest prompt.
         precision: Where it rounds the state, prompts are read token by token, since rounding comes after every one.
-        by_call: See `calls.step`.
+        by_call: Whether each token goes through the module itself, so that hooks on it run; see `calls.step`.
     """
     lengths = torch.tensor(sequence.layout.lengths)
     device = sequence.embeddings.device

@@ -30,7 +30,7 @@ class Sampling:
     Args:
         temperature: What logits are divided by before drawing; 0: the most probable token, nothing is drawn.
         top_p: Draw among the most probable tokens whose probabilities together first reach this much, in (0, 1].
-        seed: Of the draws.
+        seed: Seed of the draws.
 
     Raises:
         CobraError: A value is outside its range.
@@ -72,7 +72,7 @@ def choose(logits: Tensor, sampling: Sampling, uniform: Tensor | None) -> Tensor
 
     Args:
         logits: Of the ids that may be chosen.
-        sampling: How.
+        sampling: Greedy, or temperature and nucleus of the draw.
         uniform: `[b]` in [0, 1), one draw per row; None where nothing is drawn.
     """
     if sampling.greedy or uniform is None:
@@ -114,7 +114,7 @@ def uniform_draws(streams: Tensor, position: Tensor) -> Tensor:
 
 
 def mix(values: Tensor) -> Tensor:
-    """Returns SplitMix64's finaliser of int64 values, bit for bit as of unsigned ones."""
+    """Returns SplitMix64's finaliser of int64 values of any shape, bit for bit as of unsigned ones."""
     first, second = (_signed(multiplier) for multiplier in _MULTIPLIERS)
     values = (values ^ _shifted(values, 30)) * first
     values = (values ^ _shifted(values, 27)) * second

@@ -76,10 +76,10 @@ def borrow(model: MultimodalModule, shape: Shape, recorder: GraphBackend, owner:
     """Returns a workspace with this shape, kept from before if there is one that nobody alive uses.
 
     Args:
-        model: Whose weights the recorded steps read.
-        shape: Of the batch.
+        model: The model whose weights the recorded steps read.
+        shape: The sizes that the batch needs.
         recorder: What records, or has recorded, its steps.
-        owner: Who uses it; it is free again when this object is gone.
+        owner: The object that uses it; it is free again when this object is gone.
     """
     weights = _addresses(model)
     with _lock:

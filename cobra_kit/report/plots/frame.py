@@ -23,7 +23,7 @@ class Figure:
     """A plot with its heading.
 
     Args:
-        title: The heading.
+        title: The heading above the plot.
         plot: From one of the plots' functions.
         caption: What a reader must know; may be empty.
     """

@@ -161,13 +161,13 @@ def check_form(form: type[Form], value: Mapping[str, Any], where: object, *, hin
     """Checks that a mapping has a form.
 
     Args:
-        form: The form.
-        value: What was read.
+        form: The class that names keys and types.
+        value: The mapping that was read.
         where: The file, for the error.
         hint: What to do about a damaged one.
 
     Raises:
-        DamagedFile: It has not; names the first key that is wrong.
+        DamagedFile: The mapping does not have the form; the message names the first key that is wrong.
     """
     try:
         form.model_validate(value)

@@ -146,7 +146,7 @@ class AttentionPool(nn.Module):
     """One learnt query per head over the tokens, then an MLP: SigLIP's pooling head, small.
 
     Args:
-        width: Channels.
+        width: Channels of a token.
         queries: Learnt queries; their answers are concatenated.
     """
 

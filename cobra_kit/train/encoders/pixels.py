@@ -22,8 +22,8 @@ class Encode:
     """Calls an encoder on images of one size.
 
     Args:
-        encoder: The encoder.
-        plan: Where its settings stand.
+        encoder: The encoder that is called.
+        plan: The plan of the pretraining, with the encoder's component and settings.
 
     Attributes:
         grid: (rows, columns) of its tokens.

@@ -21,7 +21,7 @@ class Probe:
     """What one matrix reads.
 
     Args:
-        name: What is asked for.
+        name: The question that is read off, such as `pair present`.
         accuracy: Share of right answers on images that the matrix has not seen, 0..1; balanced over yes and no
             for presence.
         chance: The share of the most frequent answer there.

@@ -117,7 +117,7 @@ class PretrainPlan:
 
     Args:
         name: The recipe's name.
-        recipe: What it says.
+        recipe: The settings of the recipe file.
         component: The encoder's component.
         config: The encoder's settings, defaults included.
     """

@@ -20,12 +20,12 @@ _WEIGHTS, _OPTIMISER = "model.", "adam."
 
 
 class ResumeFile:
-    """The file.
+    """The file that a killed pretraining run goes on from.
 
     Args:
-        path: Where the file is.
-        recipe: Another recipe's file is refused.
-        module: What is trained.
+        path: Path of the file.
+        recipe: The recipe of the run; a file of another one is refused.
+        module: The module that is trained.
     """
 
     def __init__(self, path: Path, recipe: PretrainRecipe, module: nn.Module) -> None:

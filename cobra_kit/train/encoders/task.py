@@ -29,7 +29,7 @@ class EncoderTask(TrainingTask):
     Args:
         module: `encoder` and `objective`.
         encode: Calls the encoder.
-        images: What it learns from.
+        images: The images that it learns from.
         settings: How long and how fast.
         report: Told about the terms of the loss.
 
