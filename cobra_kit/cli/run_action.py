@@ -28,12 +28,12 @@ class RunArguments:
 
     Args:
         recipe: A file or a name.
-        profile: Which profile.
-        changes: `a.b=c` settings.
+        profile: Name of the recipe's profile; None: its default.
+        changes: Settings of the form `a.b=c`.
         out: The study's folder.
         control: Questions that are asked with wrong images too.
-        device: Where models are.
-        as_json: Print JSON.
+        device: The device that models run on.
+        as_json: Whether JSON is printed instead of text.
         before: Options before the command, such as `--plugin FILE`.
     """
 

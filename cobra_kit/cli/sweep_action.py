@@ -43,14 +43,14 @@ class SweepArguments:
 
     Args:
         recipe: A file or a name.
-        profile: Which profile.
-        changes: `a.b=c` settings.
-        trials: How many in all.
+        profile: Name of the recipe's profile; None: its default.
+        changes: Settings of the form `a.b=c`.
+        trials: How many trials in all; None: as the recipe says.
         storage: URL of a database.
         out: The study's folder.
         timeout: With a unit, such as `30m`.
         fail_fast: Stop at the first trial that goes wrong.
-        device: Where models are.
+        device: The device that models run on.
         before: Options before the command, such as `--plugin FILE`.
     """
 
@@ -131,7 +131,7 @@ def seconds_of(text: str | None) -> float | None:
     """Returns a length of time in seconds: `90`, `90s`, `30m`, `1.5h`.
 
     Raises:
-        UsageError: It is none.
+        UsageError: The text is no length of time.
     """
     if text is None:
         return None

@@ -36,8 +36,8 @@ def worker_environment(worker: int, workers: int, device: str) -> dict[str, str]
     """Returns the environment variables by which the workers of a machine keep out of each other's way.
 
     Args:
-        worker: Which one, from 0.
-        workers: How many there are.
+        worker: Number of the worker, from 0.
+        workers: How many workers share the machine.
         device: `cpu`: they share the cores; `cuda`: each has one GPU, in turn where there are fewer.
     """
     threads = max(1, cores() // workers)

@@ -36,8 +36,8 @@ class Mending:
     """Looks at a run's files before it goes on.
 
     Args:
-        run: The run.
-        folder: Its folder.
+        run: The run whose files are looked at.
+        folder: Path of the run's folder.
         report: Told about every file that is not what it was.
     """
 

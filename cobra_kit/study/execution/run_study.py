@@ -44,7 +44,7 @@ def run(
     Args:
         recipe: A file, a packaged name, or a loaded recipe.
         profile: Which profile of the file; None: the recipe's default.
-        overrides: `a.b=c` settings.
+        overrides: Settings of the form `a.b=c`.
         out: The study's folder; None: `studies/<recipe>-<profile>`.
         fresh: Delete what is there and start over.
         control: `shuffled-images`: ask the same questions with wrong images too.

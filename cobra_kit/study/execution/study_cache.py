@@ -28,7 +28,7 @@ class StudyCache:
         folder: The study's folder.
         runs: All runs of the study, as far as they are known beforehand.
         report: Told about long work.
-        device: Where models are.
+        device: The device that models run on.
         more_to_come: Of a search: runs that nobody knows yet may begin as one at hand does.
     """
 

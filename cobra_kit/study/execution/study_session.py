@@ -46,8 +46,8 @@ def trials_of(recipe: Recipe, trials: int | None = None, registry: Registry | No
     """Returns the trials of a recipe: its section `sweep`, else its ablation's arms and seeds.
 
     Args:
-        recipe: The recipe.
-        trials: How many, instead of what the section says.
+        recipe: The loaded recipe.
+        trials: How many trials, instead of what the section says.
         registry: Where components come from; None: the installed plugins.
 
     Raises:
@@ -94,8 +94,8 @@ def open_session(
 
     Args:
         trials: What is to be done.
-        path: Its folder.
-        options: How to work.
+        path: The study's folder.
+        options: The storage, the device, and when to stop.
         alone: Let nobody else work in the folder.
         fresh: Delete what is there and start over; nobody else may work on it.
         retry_failed: Try what failed anew, unless somebody is at work.
@@ -126,9 +126,9 @@ class StudySession:
 
     Args:
         trials: What is to be done.
-        queue: Their records.
-        folder: Where it is kept.
-        options: How to work.
+        queue: The records of the trials.
+        folder: The study's folder, held by this process.
+        options: The storage, the device, and when to stop.
         report: Told about progress.
         pace: How often to log and save while training.
     """
