@@ -25,7 +25,8 @@ def cache(model, source, folder, **options):
     return FeatureCache.of(model, source, source.image_ids("train"), folder, **options)
 
 
-GIANT = 300_000_000_000  # tokens of 6 float16: 3.3 TiB
+LARGE, COUNT = 10_000_000, 30_000
+GIANT = LARGE * COUNT  # tokens of 6 float16: 3.3 TiB
 
 OPEN = """
 import resource, sys
@@ -46,9 +47,10 @@ def test_a_cache_larger_than_the_memory_opens(tmp_path):
         np.lib.format.write_array_header_1_0(file, description)
         file.seek(GIANT * 12, os.SEEK_CUR)
         file.write(np.arange(6, dtype=np.float16).tobytes())
-    shapes = [[GIANT, None], [1, None]]
-    header = {"identity": {}, "width": 6, "shapes": shapes, "shape_of": [0, 1], "unreadable": {}}
-    (tmp_path / "header.json").write_text(json.dumps({**header, "pictures": ["giant.png", "last.png"]}))
+    shapes = [[LARGE, None], [1, None]]
+    header = {"identity": {}, "width": 6, "shapes": shapes, "shape_of": [*[0] * COUNT, 1], "unreadable": {}}
+    names = [*(f"{number}.png" for number in range(COUNT)), "last.png"]
+    (tmp_path / "header.json").write_text(json.dumps({**header, "pictures": names}))
     done = subprocess.run([sys.executable, "-c", OPEN, str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
 
