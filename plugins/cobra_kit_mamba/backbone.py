@@ -74,7 +74,7 @@ class MambaLayers(nn.Module):
 
 
 class MambaLanguageModel(Backbone):
-    """What the two generations of Mamba share: everything around the mixer.
+    """The base of the two generations of Mamba: everything around the mixer.
 
     The embedding has more rows than the tokenizer has ids; the logits of the further ones mean nothing.
 

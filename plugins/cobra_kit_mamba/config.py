@@ -41,7 +41,7 @@ Weights = Annotated[
 
 
 class MambaFamilyConfig(ComponentConfig):
-    """What Mamba-1 and Mamba-2 share, in state-spaces' form: tied head, RMSNorm, no bias in linear layers."""
+    """The base of Mamba-1 and Mamba-2, in state-spaces' form: tied head, RMSNorm, no bias in linear layers."""
 
     hub_id: ClassVar[str | None] = None
     """The Hugging Face repository of the published weights, or None."""

@@ -18,7 +18,7 @@ from cobra_kit_mamba.operators import library
 
 
 class MixerInputs(NamedTuple):
-    """What the operator reads, in the order of its schema.
+    """The inputs of the operator, in the order of its schema.
 
     Attributes:
         xz: What `in_proj` says, `[b s 2*d]`.

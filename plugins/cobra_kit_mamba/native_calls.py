@@ -53,11 +53,11 @@ def declare(library: ctypes.CDLL) -> ctypes.CDLL:
 
 @dataclass(frozen=True, slots=True)
 class ScanInputs:
-    """What a scan reads; shapes as in `scan.selective_scan`, all float32.
+    """The inputs of a scan; shapes as in `scan.selective_scan`, all float32.
 
     Args:
         u: `[b s d]`; `dt` and `z` likewise.
-        dt: Before bias and softplus.
+        dt: Time steps before bias and softplus.
         A: Decay rates, `[d n]`.
         B: `[b s n]`; `C` likewise.
         C: What reads the state, `[b s n]`.
@@ -80,7 +80,7 @@ class ScanInputs:
 
 @dataclass(frozen=True, slots=True)
 class ScanGradients:
-    """Where a scan's backward writes gradients that are parts of wider rows; None: it makes them.
+    """Places for those gradients of a scan that are parts of wider rows; None: its backward pass makes them.
 
     Args:
         B: `[b s n]`.

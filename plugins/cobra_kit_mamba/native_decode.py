@@ -47,8 +47,8 @@ def decode_step(
     Args:
         library: The loaded C kernels.
         embeddings: The new tokens' embeddings, `[b d_model]`. All tensors are dense.
-        parameters: Of every block those of `PARAMETERS`, then the last norm's weight.
-        states: Of every block `[b d_inner 4]` and `[b d_inner d_state]`.
+        parameters: The tensors `PARAMETERS` of every block, then the last norm's weight.
+        states: Two tensors of every block, `[b d_inner 4]` and `[b d_inner d_state]`.
         lengths: `[b]` int32, tokens seen per row.
         eps: Epsilon of the norms.
         out: Written with the normed hidden states, `[b d_model]`.

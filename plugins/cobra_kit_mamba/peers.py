@@ -30,14 +30,14 @@ _CONV_WIDTH = 8
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a call wants of a kernel.
+    """The wishes of a call for its kernel.
 
     Args:
-        dtypes: Of the tensors as they are stored.
+        dtypes: Types of the tensors as they are stored.
         segments: Whether segments start within rows.
         carried: Whether a state (or past inputs) is carried in.
         state_gradient: Whether a gradient may come through the state carried out.
-        strides: Of the tokens and their width: for the convolution.
+        strides: Strides of the tokens and their width: for the convolution.
     """
 
     dtypes: tuple[torch.dtype, ...]

@@ -136,7 +136,7 @@ def selective_step(
     Args:
         state: `[b d n]`, float32 or float64; the computation takes its dtype.
         u: `[b d]`; `dt` and `z` likewise.
-        dt: Before its bias and softplus.
+        dt: Time steps before their bias and softplus.
         A: Decay rates, or their logarithm, `[d n]`.
         B: `[b n]`; `C` likewise.
         C: What reads the state, `[b n]`.

@@ -94,7 +94,7 @@ def _chunk(x: Tensor, decay: Tensor, B: Tensor, C: Tensor, state: Tensor) -> tup
         decay: Logarithms of the decays, `[b l h]`.
         B: `[b l g n]`.
         C: `[b l g n]`.
-        state: Before the chunk, `[b h p n]`.
+        state: The state before the chunk, `[b h p n]`.
     """
     rows, length, heads, width = x.shape
     groups, d_state = B.shape[2], B.shape[3]

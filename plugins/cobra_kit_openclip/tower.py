@@ -18,7 +18,7 @@ from cobra_kit_openclip.models import Description, describe
 
 @dataclass(frozen=True, slots=True)
 class Anatomy:
-    """What one kind of tower calls its parts.
+    """The names that one kind of tower has for its parts.
 
     Args:
         width: Channels of a token.

@@ -46,7 +46,7 @@ def pretrained_files(config: EncoderConfig, *families: Family) -> tuple[Pretrain
 
     Args:
         config: The encoder's settings.
-        *families: Those of its towers, in order.
+        *families: The families of its towers, in order.
     """
     if config.weights == "none" or (config.weights == "hub" and _is_tiny(config)):
         return ()

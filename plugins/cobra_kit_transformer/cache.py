@@ -31,7 +31,7 @@ class StateLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers has no 
         self.is_initialized = True
 
     def lazy_initialization(self, *_: Any) -> None:
-        """Is never asked: the tensors are there."""
+        """Raises NotImplementedError: nobody asks, since the tensors are there."""
         raise NotImplementedError
 
     def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
@@ -54,7 +54,7 @@ class StateLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers has no 
 
 
 class StateCache(Cache):  # type: ignore[misc]  # as above
-    """What transformers' decoders take for their cache, for one pass: made anew each time, over the same tensors.
+    """The cache that transformers' decoders take, for one pass: made anew each time, over the same tensors.
 
     Args:
         slots: The slots that the pass writes and reads.

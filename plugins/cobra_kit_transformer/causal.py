@@ -17,7 +17,7 @@ _BUCKET = 256
 
 
 class CausalBackbone(DecoderBackbone):
-    """What a backbone makes of a `PreTrainedModel`: its children, under their own names.
+    """A backbone made of a `PreTrainedModel`: its children, under their own names.
 
     A head that is tied to the embedding is left out.
 

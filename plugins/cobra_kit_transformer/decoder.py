@@ -19,7 +19,7 @@ from cobra_kit_transformer.slots import FirstPass, NextPass, Slots, Step
 
 @dataclass(frozen=True, slots=True)
 class CacheShape:
-    """How large the keys, and the values, of one token are: layers x heads x channels."""
+    """The size of the keys, and of the values, of one token: layers x heads x channels."""
 
     layers: int
     heads: int

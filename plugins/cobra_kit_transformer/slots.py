@@ -18,7 +18,7 @@ from cobra_kit.interfaces import DecodeState
 
 
 class Slots(ABC):
-    """Where the `s` new tokens per row of one pass go.
+    """The places where the `s` new tokens per row of one pass go.
 
     The state's tensors are written in place and keep their addresses, so that a recorded graph finds them again; no
     gradient flows through them.
