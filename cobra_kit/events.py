@@ -50,7 +50,7 @@ class StepDone(Event):
         steps: Steps of the whole stage.
         loss: Mean per supervised token, of this step.
         tokens_per_second: Real tokens, padding not counted, since the last report of speed.
-        seconds_left: Until the stage ends, at that speed.
+        seconds_left: Seconds until the stage ends, at that speed.
     """
 
     stage: str
@@ -109,7 +109,7 @@ class Message(Event):
 
 
 class Reporter(Protocol):
-    """Whoever is told about events."""
+    """A function that is told about events."""
 
     def __call__(self, event: Event, /) -> None:
         """Takes note of an event; called from the thread that does the work."""

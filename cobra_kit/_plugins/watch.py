@@ -24,7 +24,7 @@ _BLOCKED_SECONDS = 1.0
 
 @dataclass(slots=True)
 class _Waiting:
-    """What is waited for.
+    """A call that is waited for.
 
     Args:
         what: Puts it into words; called in another thread, and only where it takes long.

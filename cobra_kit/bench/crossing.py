@@ -15,7 +15,7 @@ Verdict = Literal["crosses", "always", "never"]
 
 @dataclass(frozen=True, slots=True)
 class Crossover:
-    """Where a model whose state is of constant size becomes faster than one whose state grows with the context.
+    """The context at which a model with a state of constant size becomes faster than one whose state grows.
 
     Args:
         constant: The model with the constant state.

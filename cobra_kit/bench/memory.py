@@ -22,7 +22,7 @@ _PAPER_TEXT = 64
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What one subject takes.
+    """The memory that one subject takes.
 
     Args:
         subject: Name of the subject.

@@ -105,8 +105,8 @@ class BenchResult:
         tokenizers: Subjects whose tokenizer was not here, so that a stand-in made the prompts.
         bandwidth: Bandwidth of the device's memory.
         cache: Bytes of the processor's largest cache, where it ran on one and the system says so.
-        measurements: In the order of the subjects.
-        crossovers: By setting and pair of subjects, as `curves.crossovers` names them.
+        measurements: The measurements, in the order of the subjects.
+        crossovers: The crossovers, by setting and pair of subjects as `curves.crossovers` names them.
         not_run: What was left out, and why.
         paper: Per subject (tokens per second, seconds) that the paper prints, where it has the system.
         memory_how: How the peak memory was measured.

@@ -33,7 +33,7 @@ NOT_MEASURED = "not measured"
 
 @dataclass(slots=True)
 class Gathered:
-    """What is found on the way through one or several groups of subjects."""
+    """Results that are gathered on the way through one or several groups of subjects."""
 
     components: dict[str, Mapping[str, str]] = field(default_factory=dict)
     kernels: dict[str, tuple[KernelGroup, ...]] = field(default_factory=dict)

@@ -29,7 +29,7 @@ OWN_IMAGE = "recipe"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is measured.
+    """The sizes, devices and repeats of a bench.
 
     Args:
         protocol: One of `PROTOCOLS`.

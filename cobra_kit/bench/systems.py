@@ -43,9 +43,9 @@ class Systems:
 
     Args:
         table: The published table.
-        profile: At which size they are measured.
+        profile: The profile whose sizes are measured.
         subjects: The systems that recipes can build.
-        not_run: Those that none has, and why.
+        not_run: The systems that no recipe has, and why.
     """
 
     table: PaperTable

@@ -18,7 +18,7 @@ from cobra_kit.study.plan.study_plan import make_plan
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanArguments:
-    """What was typed."""
+    """The arguments of `cobra-kit plan`, as they were typed."""
 
     recipe: str
     profile: str | None

@@ -26,7 +26,7 @@ class ProgressRow:
         done: How many units are done.
         total: How many units there are.
         figures: Loss and speed.
-        seconds_left: Until this task ends, or None.
+        seconds_left: Seconds until this task ends, or None.
         outcome: What to say when done.
     """
 

@@ -24,7 +24,7 @@ _OTHER_PROFILES = {"paper": "for the paper's scale", "laptop": "for a laptop's s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunArguments:
-    """What was typed, apart from what holds for one start only.
+    """The arguments of `cobra-kit run`, apart from what holds for one start only.
 
     Args:
         recipe: A file or a name.

@@ -39,7 +39,7 @@ _POLL_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepArguments:
-    """What was typed, apart from how many workers; joining workers are given the same.
+    """The arguments of `cobra-kit sweep`, apart from how many workers; joining workers are given the same.
 
     Args:
         recipe: A file or a name.

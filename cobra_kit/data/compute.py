@@ -36,7 +36,7 @@ class UnexpectedlyRead(Exception):
 
 @dataclass
 class _Written:
-    """What went into the file: images in order, and which of the distinct shapes each has."""
+    """The contents of the file: images in order, and which of the distinct shapes each has."""
 
     images: list[str] = field(default_factory=list)
     shape_of: list[int] = field(default_factory=list)

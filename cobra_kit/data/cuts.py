@@ -25,13 +25,13 @@ LIMIT = "model.backbone.max_text_tokens"
 
 @dataclass(slots=True)
 class CutCount:
-    """What was cut from the rows of a stage.
+    """A count of what was cut from the rows of a stage.
 
     Args:
         limit: The most text tokens of a row.
         rows: Rows of which a part was cut, those that were left out for it included.
         tokens: Text tokens cut.
-        supervised_tokens: Those of them that would have carried loss.
+        supervised_tokens: How many of them would have carried loss.
         out_of: Tokens that carry loss, in all rows, before the cut.
         first: Name of the first such row; empty without one.
     """

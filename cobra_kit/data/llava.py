@@ -32,7 +32,7 @@ _PARSED = 4
 
 
 class Params(BaseModel):
-    """Where the rows and the images are; relative paths start at the working directory."""
+    """The places of the rows and the images; relative paths start at the working directory."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 

@@ -22,7 +22,7 @@ STRETCH = 50
 
 @dataclass(frozen=True, slots=True)
 class SamplerState:
-    """Where a sampler stands: batches of this epoch already given. JSON-able by `asdict`."""
+    """The place where a sampler stands: batches of this epoch already given. JSON-able by `asdict`."""
 
     epoch: int = 0
     position: int = 0

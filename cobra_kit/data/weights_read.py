@@ -28,7 +28,7 @@ _PLAIN = (bool, int, float, str, type(None))
 
 
 class _Watched(NamedTuple):
-    """What an encoder was when it was watched, and which weights it did not read."""
+    """A note of what an encoder was when it was watched, and which weights it did not read."""
 
     build: object
     preprocess: object

@@ -11,7 +11,7 @@ from cobra_kit.files import user_cache
 
 @dataclass(frozen=True, slots=True)
 class CacheFolder:
-    """What the cache folder is like.
+    """The state of the cache folder.
 
     Args:
         folder: Path of the cache folder.

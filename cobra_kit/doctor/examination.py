@@ -35,7 +35,7 @@ _PREFIX, _STORAGE = "COBRA_KIT_", "COBRA_KIT_STORAGE"
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What the doctor found on this machine.
+    """Everything that the doctor found on this machine.
 
     Args:
         versions: Per package its version, or None where it is not installed.
@@ -90,7 +90,7 @@ def examine(
         recipe: Whose backbones to ask for their kernels; None, without `backbone`: the packaged `cobra_tiny`.
         backbone: A component to ask instead, with its default settings.
         profile: Name of the recipe's profile.
-        overrides: Of the recipe, as `--set` takes them.
+        overrides: Settings of the recipe, as `--set` takes them.
         device: `auto`, `cpu`, `cuda`.
         dtype: `float32`, `bfloat16` or `float16`; None: float32.
 

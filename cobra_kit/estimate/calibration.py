@@ -25,7 +25,7 @@ class PublishedRun:
         epochs: Passes over them.
         hours: Hours of wall clock.
         devices: How many accelerators were used.
-        peak_flops: Of one of them, dense bfloat16.
+        peak_flops: Peak of one of them, dense bfloat16.
         image_tokens: Visual tokens per row.
     """
 

@@ -43,8 +43,8 @@ class PartCount:
     Args:
         component: Qualified name of the component.
         total: All of its parameters, tied ones once.
-        unused: Those that no output depends on: blocks and heads behind the features that are taken.
-        unused_heads: Those of them that belong to no numbered block.
+        unused: How many no output depends on: blocks and heads behind the features that are taken.
+        unused_heads: How many of those belong to no numbered block.
     """
 
     component: str
@@ -91,7 +91,7 @@ class ModelCount:
 
 @dataclass(frozen=True, slots=True)
 class PassCount:
-    """What one micro-batch of one stage costs.
+    """The cost of one micro-batch of one stage.
 
     Args:
         rows: Rows of the micro-batch.
@@ -176,7 +176,7 @@ def count_pass(
         trains: The kinds of part that learn.
         row: The shape of every row.
         rows: Rows per micro-batch.
-        dtype: Of weights and activations while computing; decides the bytes of activations.
+        dtype: Type of weights and activations while computing; decides the bytes of activations.
     """
     for module in model.parts().values():
         place(module, torch.device("meta"), dtype)

@@ -14,7 +14,7 @@ says nothing about such a model."""
 
 @dataclass(frozen=True, slots=True)
 class RunCost:
-    """What a training takes on some devices.
+    """The hours and the price of a training on some devices.
 
     Args:
         hours: Hours of wall clock.

@@ -25,7 +25,7 @@ class InferenceNeed:
     """Bytes that one model takes while it answers.
 
     Args:
-        weights: In the types that it runs in.
+        weights: Bytes of the weights, in the types that it runs in.
         filling: What stands beside them for a moment while the largest part is filled in float32.
         state: The decode state of all rows.
         passing: The most that a prefill holds at a time beside weights and state; None where it could not be counted.

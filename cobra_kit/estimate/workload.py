@@ -28,7 +28,7 @@ _BYTES_PER_TOKEN = 4
 
 @dataclass(frozen=True, slots=True)
 class Assumed:
-    """What the user knows better than the defaults; None where nothing was said.
+    """Figures that the user knows better than the defaults; None where nothing was said.
 
     Args:
         rows: How many training rows there are.
@@ -41,7 +41,7 @@ class Assumed:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What a stage has to do.
+    """The work that a stage has to do.
 
     Args:
         stage: Name of the stage.

@@ -35,13 +35,13 @@ from cobra_kit.text.choices import first_answer_ids
 @renamed_arguments(picture="image")
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What the model said.
+    """The model's answer to one question.
 
     Args:
         question_id: Id of the question.
         image: The image it was shown; in a control not the one the question is about.
         text: The generated answer, or the most probable choice.
-        probabilities: Of each choice at the first token; None for a generated answer.
+        probabilities: Probability of each choice at the first token; None for a generated answer.
         precision: How exactly the model was computed, in words; None: as it was trained.
         cut: Whether a generated answer was cut at the most new tokens, before the model had ended it.
     """

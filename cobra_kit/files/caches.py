@@ -20,7 +20,7 @@ _VARIABLE = "COBRA_KIT_CACHE"
 
 
 class _Fallback:
-    """Where caches go while the user's own cannot be written."""
+    """The place of caches while the user's own cannot be written."""
 
     folder: Path | None = None
     announced = False

@@ -15,7 +15,7 @@ _OWN_FOLDER = "set COBRA_KIT_CACHE to a folder of your own"
 
 @dataclass(frozen=True, slots=True)
 class Distrust:
-    """Why nothing at a place may be run.
+    """The reason why nothing at a place may be run.
 
     Args:
         reason: Which folder or file somebody else can change.

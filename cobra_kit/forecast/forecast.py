@@ -58,7 +58,7 @@ class StageForecast:
 
 @dataclass(frozen=True, slots=True)
 class ArmForecast:
-    """What one arm of a recipe will take.
+    """A forecast of what one arm of a recipe will take.
 
     Args:
         arm: Name of the arm.

@@ -37,7 +37,7 @@ class StageSpeed:
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """How long questions of one benchmark take.
+    """The time that questions of one benchmark take.
 
     Args:
         questions: How many questions the sample's test split has.
@@ -50,7 +50,7 @@ class Answering:
 
 @dataclass(frozen=True, slots=True)
 class MachineSpeed:
-    """What was measured.
+    """The measured speed of this machine on one run.
 
     Args:
         measured: The time of measuring, ISO 8601.

@@ -27,7 +27,7 @@ class RuntimeEstimate:
     """Seconds of one run on this machine.
 
     Args:
-        starting: Until the process is ready; once per study.
+        starting: Seconds until the process is ready; once per study.
         drawing: Images that are not drawn yet; once per study.
         features: Encoder features of all splits; once per encoder.
         preparing: Composing the model and tokenising the rows.

@@ -36,7 +36,7 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0
 
 
 class _State(NamedTuple):
-    """What a file is now, and the record to keep of it; None where nothing may be kept."""
+    """The state of a file now, and the record to keep of it; None where nothing may be kept."""
 
     text: str
     record: str | None

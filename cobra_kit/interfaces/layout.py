@@ -38,7 +38,7 @@ class TextRow:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where every token of one row of length s stands. Picklable, host only.
+    """The place of every token of one row of length s. Picklable, host only.
 
     Args:
         kind: Per position `TEXT`, `VISUAL` or `EXTRA`.

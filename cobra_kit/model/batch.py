@@ -18,7 +18,7 @@ LossUnit = Literal["token", "answer"]
 
 @dataclass(frozen=True, slots=True)
 class CachedFeatures:
-    """What a frozen encoder returned for one image: `values` `[n d]`. Stands in for a `PreparedImage`."""
+    """The features a frozen encoder returned for one image: `values` `[n d]`. Stands in for a `PreparedImage`."""
 
     values: Tensor
     shape: TokenShape
@@ -30,7 +30,7 @@ class PreparedRow:
 
     Args:
         text: The tokenised text.
-        images: In order of their markers, prepared or already encoded.
+        images: The images in order of their markers, prepared or already encoded.
         layout: The order in which text and visual tokens stand.
     """
 

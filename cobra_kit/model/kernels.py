@@ -38,8 +38,8 @@ def kernels_on(backbone: Backbone, device: torch.device, dtype: torch.dtype | No
     """Returns the kernels that a backbone would use on a device.
 
     Args:
-        backbone: On any device. Its parameters are replaced by tensors on `device`, without gaps, that all share one
-            piece of memory, as large as the largest of them; nothing is written there.
+        backbone: The backbone, on any device. Its parameters are replaced by tensors on `device`, without gaps, that
+            all share one piece of memory, as large as the largest of them; nothing is written there.
         device: The device that it would run on.
         dtype: Floating-point type of its weights, but for those it lists as `never_quantise`; None: as they are.
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Processor:
-    """What turns rows into batches for one composition of parts.
+    """A converter of rows into batches, for one composition of parts.
 
     Args:
         codec: The backbone's tokenizer and template.

@@ -27,7 +27,7 @@ _PACKED_ROWS = 4
 
 @dataclass(frozen=True, slots=True)
 class Quantised:
-    """What `quantise_int8_` did to a backbone.
+    """The outcome of `quantise_int8_` on a backbone.
 
     Args:
         layers: Linear layers whose weights are int8 now.

@@ -24,8 +24,8 @@ class Signature:
     """Shapes and classes of a model.
 
     Args:
-        shapes: Per tensor of its state.
-        classes: Per submodule, `module:name`.
+        shapes: The shape of each tensor of its state.
+        classes: The class of each submodule, `module:name`.
     """
 
     shapes: dict[str, tuple[int, ...]]

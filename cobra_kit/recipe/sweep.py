@@ -130,7 +130,7 @@ def _exact(value: float | None) -> Fraction:
 
 
 class ObjectiveSection(Section):
-    """What is sought: a benchmark's accuracy on the validation split, or a cost."""
+    """The goal of a search: a benchmark's accuracy on the validation split, or a cost."""
 
     metric: str
     """A benchmark of the data source, `mean` over all of them, or a cost such as `tokens_per_second`."""

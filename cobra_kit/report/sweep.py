@@ -15,7 +15,7 @@ Parameter = str | int | float | bool | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
-    """What is searched for.
+    """A quantity that is searched for.
 
     Args:
         name: Such as `presence` or `tokens per second`.
@@ -61,7 +61,7 @@ class SweepView:
 
     Args:
         objectives: What is searched for, at least one.
-        trials: In the order of their numbers.
+        trials: The trials in the order of their numbers.
         importances: Objective to parameter to importance, 0 to 1, by `importance_method`; objectives may be missing.
         importance_method: Who worked them out, such as `fANOVA`.
         sampler: Name of the sampler.

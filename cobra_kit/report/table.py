@@ -146,7 +146,7 @@ class TableRow:
 
 @dataclass(frozen=True, slots=True)
 class ArmCost:
-    """What an arm took. See `ArmResult` for the units."""
+    """The cost of an arm. See `ArmResult` for the units."""
 
     image_tokens: int | None
     parameters_trained: int | None
@@ -157,7 +157,7 @@ class ArmCost:
 
 @dataclass(frozen=True, slots=True)
 class PaperNote:
-    """What the paper found for the same factor.
+    """The paper's result for the same factor.
 
     Args:
         title: Such as `Cobra-3.5B, Table 5`.

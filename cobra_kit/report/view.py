@@ -14,7 +14,7 @@ RunState = Literal["finished", "trained", "training", "stopped", "not started"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageCurve:
-    """What a run logged in one stage.
+    """The figures that a run logged in one stage.
 
     Args:
         stage: Such as `finetune`.
@@ -67,7 +67,7 @@ class ReportImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What an arm said to a question.
+    """An arm's answer to a question.
 
     Args:
         arm: Name of the arm.
@@ -111,8 +111,8 @@ class DisagreementExample:
         other: Name of the other arm.
         seed: The training seed of both runs.
         questions: How many questions both answered.
-        won: On how many the other is right and the reference wrong.
-        lost: On how many the reference is right and the other wrong.
+        won: How many the other has right and the reference wrong.
+        lost: How many the reference has right and the other wrong.
         sample: Some of both, the same ones each time.
     """
 
@@ -162,7 +162,7 @@ class ReportView:
         table: The table of finished runs; None where no run is finished.
         runs: All runs, finished or not.
         missing: What is not done, sentences without a full stop.
-        disagreements: Per benchmark and pair of arms.
+        disagreements: The disagreements, per benchmark and pair of arms.
         images_missing: Why disputed questions have no images; empty where they have.
         facts: What the numbers depend on: (name, value).
         documents: Files to show whole.

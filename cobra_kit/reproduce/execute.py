@@ -21,7 +21,7 @@ _BYTES_PER_TRAINED = 16
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What became of a recipe that was to be run.
+    """The outcome of a recipe that was to be run.
 
     Args:
         recipe: Name of the recipe.

@@ -81,7 +81,7 @@ def add_seed_noise(
     Args:
         resampled: `[resamples seeds]`, each seed's statistic under each resample of images.
         observed: `[seeds]`, each seed's statistic on all images.
-        share: Of the images' variance, what all seeds have in common; see `images_share`.
+        share: Share of the images' variance that all seeds have in common; see `images_share`.
         rng: Draws the seeds' part.
     """
     draws, seeds = resampled.shape

@@ -30,7 +30,7 @@ _STATE, _CHECKSUM = "cobra_kit.state", "cobra_kit.crc32"
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What was saved: `tensors` by name, and `state` as JSON had it."""
+    """A saved state: `tensors` by name, and `state` as JSON had it."""
 
     path: Path
     tensors: dict[str, Tensor]

@@ -23,7 +23,7 @@ def training_identity(
         parts: The resolved parts; empty for a model that was built by hand.
         data: Fingerprint of the data source.
         section: The stages of training.
-        seed: Of weights, order and random layers.
+        seed: Seed of weights, order and random layers.
     """
     involved = frozenset().union(*(STAGES[name].involves for name in section.stages()))
     kinds = [kind for kind in KINDS if kind in involved]

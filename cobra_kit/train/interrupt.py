@@ -16,7 +16,7 @@ _SIGNALS = (signal.SIGINT, *ENDED_BY)
 
 
 class Interrupt:
-    """Whether somebody asked the process to stop, and how."""
+    """A note of whether somebody asked the process to stop, and how."""
 
     number: int | None = None
 

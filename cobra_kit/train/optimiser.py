@@ -11,7 +11,7 @@ from torch.optim import AdamW
 
 
 class OptimisationSettings(Protocol):
-    """How fast something learns: keys that the sections of recipes have."""
+    """The settings of optimisation: keys that the sections of recipes have."""
 
     @property
     def learning_rate(self) -> float:

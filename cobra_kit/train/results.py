@@ -21,7 +21,7 @@ class StageResult:
         selected_step: The step whose weights were kept by validation; None: the last step's, unasked.
         cut_rows: Rows of which the backbone's longest text cut a part, those left out for it included.
         cut_tokens: Text tokens that were cut from them.
-        cut_supervised_tokens: Those of them that would have carried loss.
+        cut_supervised_tokens: How many of those would have carried loss.
         supervised_tokens: Tokens that carry loss in one pass over the rows, before the cut.
         unused_turns: Turns of which a stage of captions learns nothing.
     """

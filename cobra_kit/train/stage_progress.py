@@ -10,7 +10,7 @@ _RECENT = 50
 
 @dataclass(slots=True)
 class StageProgress:
-    """What a stage has done so far. JSON-able by `asdict`.
+    """The progress of a stage so far. JSON-able by `asdict`.
 
     Args:
         step: How many optimiser steps are done.
@@ -21,7 +21,7 @@ class StageProgress:
         loss_count: How many losses that sum has.
         last_loss: Mean loss of the last logged stretch.
         best_accuracy: Highest mean accuracy of a look at the validation split, 0 to 1; None before the first.
-        best_step: After which step that was.
+        best_step: The step after which that was.
     """
 
     step: int = 0

@@ -30,14 +30,14 @@ Validate = Callable[[VisionLanguageModel], Mapping[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class StageSetup:
-    """What a stage trains, on what and how.
+    """A stage with its settings and the rows that it learns from.
 
     Args:
         stage: The stage to train.
         settings: Its section of the recipe.
         rows: The rows that it learns from.
         first_rows: What it begins with, by its curriculum; None without one.
-        seed: Of the order of rows and of random layers.
+        seed: Seed of the order of rows and of random layers.
     """
 
     stage: Stage

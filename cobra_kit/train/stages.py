@@ -67,7 +67,7 @@ def check_cut_shares(source: DataSource, processor: Processor, stages: Mapping[s
 
     Args:
         source: The source of the rows.
-        processor: Of the model to be trained.
+        processor: Processor of the model to be trained.
         stages: The settings of each stage, by its name.
         most: The share that a stage may lose which says nothing about it itself.
     """

@@ -18,7 +18,7 @@ _NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class StepOutcome:
-    """What a step found: mean loss per supervised token, and the gradient's norm before clipping."""
+    """The outcome of a step: mean loss per supervised token, and the gradient's norm before clipping."""
 
     loss: float
     grad_norm: float
@@ -88,7 +88,7 @@ def update(
     Args:
         module: The module that holds the parameters; it names those that are not finite.
         parameters: The parameters that learn. Not from the module: walking it costs a hundredth of a step.
-        loss: Of these gradients, a detached scalar.
+        loss: The loss of these gradients, a detached scalar.
         optimiser: The optimiser, with this step's learning rate set.
         max_grad_norm: Longer gradients are scaled down to this; None: never.
 

@@ -16,7 +16,7 @@ from cobra_kit.train.step import NotFiniteError
 
 @dataclass(frozen=True, slots=True)
 class StepWork:
-    """What a task did for one step: the loss whose gradients it has added, and the tokens that took.
+    """The work of a task for one step: the loss whose gradients it has added, and the tokens that took.
 
     Args:
         loss: A detached scalar.

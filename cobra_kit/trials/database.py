@@ -59,7 +59,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How long a database is waited for, and who is told.
+    """The time that a database is waited for, and who is told.
 
     Args:
         url: The database's, with its password; it is never shown.

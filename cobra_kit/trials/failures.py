@@ -13,7 +13,7 @@ MAX_RETRIES: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class WorkerFailures:
-    """What a trial remembers of workers that were killed or went silent.
+    """A trial's memory of workers that were killed or went silent.
 
     Args:
         in_a_row: How many, since it last got further.

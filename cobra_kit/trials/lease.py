@@ -31,12 +31,12 @@ class LeaseLostError(CobraError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeartbeatConfig:
-    """How long a silent worker is waited for.
+    """The intervals of heartbeats, and the time that a silent worker is waited for.
 
     Args:
-        beat_seconds: Between two heartbeats.
-        expire_seconds: Of silence after which a trial may be taken over. A worker that cannot reach the storage for
-            this long stops by itself.
+        beat_seconds: Seconds between two heartbeats.
+        expire_seconds: Seconds of silence after which a trial may be taken over. A worker that cannot reach the storage
+            for this long stops by itself.
     """
 
     beat_seconds: float = 10.0
@@ -45,7 +45,7 @@ class HeartbeatConfig:
 
 @dataclass(frozen=True, slots=True)
 class LeaseRecord:
-    """What a lease says.
+    """The content of a lease.
 
     Args:
         owner: Who works on the trial.

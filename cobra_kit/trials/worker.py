@@ -24,7 +24,7 @@ class Infeasible(Exception):
 
 @dataclass(slots=True)
 class Outcome:
-    """What a worker did.
+    """The result of a worker's work.
 
     Args:
         completed: Trials it ended with values.

@@ -32,13 +32,13 @@ _MOST_THREADS = 8
 
 @dataclass(frozen=True, slots=True)
 class PyTorchDescription:
-    """What a PyTorch file says that it holds.
+    """The tensors and storages that a PyTorch file says it holds.
 
     Args:
         path: The file that is described.
-        tensors: By the key at its top that they are below.
+        tensors: Tensors by the key at the file's top that they are below.
         is_zip: Whether it is a zip archive, which torch can map.
-        records: Of a zip archive, per storage where it starts and how large it is; a checksum of 0 is none.
+        records: Place and size of each storage in a zip archive; a checksum of 0 is none.
     """
 
     path: Path

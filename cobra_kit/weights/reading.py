@@ -62,7 +62,7 @@ class DamagedWeightsError(WeightsError):
 
 @dataclass(frozen=True, slots=True)
 class CheckpointTensors:
-    """What a checkpoint holds.
+    """The contents of a checkpoint.
 
     Args:
         weights: Tensors by name, on the CPU.

@@ -37,7 +37,7 @@ Params = SceneParams
 
 @dataclass(frozen=True, slots=True)
 class _Ability:
-    """Which questions of which files make a benchmark.
+    """The questions, of which files, that make a benchmark.
 
     Args:
         label: The benchmark whose form it has.

@@ -35,13 +35,13 @@ _SAVING = "It writes one model.safetensors beside the recipe, for every process'
 
 
 class CobraKitConfig(PretrainedConfig):  # type: ignore[misc]  # transformers' classes have no types here
-    """What transformers is told about an exported model; the recipe beside it describes the model."""
+    """The config that transformers reads of an exported model; the recipe beside it describes the model."""
 
     model_type = MODEL_TYPE
 
 
 class CobraKitModel(PartAccessors, PreTrainedModel, GenerationMixin):  # type: ignore[misc]  # as above
-    """What `AutoModel` returns for an exported folder.
+    """The model that `AutoModel` returns for an exported folder.
 
     Args:
         config: What the folder's `config.json` says.
@@ -86,7 +86,7 @@ class CobraKitModel(PartAccessors, PreTrainedModel, GenerationMixin):  # type: i
             torch_dtype: An older name of `dtype`.
             device_map: One device for everything; None: the CPU; `auto`: the GPU if there is one.
             revision: Branch, tag or commit of the hub repository.
-            options: Those that say how transformers finds the files; others are refused.
+            options: Options that say how transformers finds the files; others are refused.
 
         Raises:
             WeightsError: A file is missing or damaged, or the weights do not fit.
@@ -168,10 +168,10 @@ class CobraKitModel(PartAccessors, PreTrainedModel, GenerationMixin):  # type: i
         And the loss, the mean over supervised tokens, where the batch or `labels` supervise any.
 
         Args:
-            batch: From the processor or the collator.
-            labels: In place of the batch's own: `[b s]` as the logits, or `[b t]` as `input_ids`.
-            input_ids: From the processor, with the batch; must be what the batch was made of.
-            attention_mask: From the processor, too; the same holds for it.
+            batch: What the processor or the collator returned.
+            labels: Labels in place of the batch's own: `[b s]` as the logits, or `[b t]` as `input_ids`.
+            input_ids: What the processor returned with the batch; must be what the batch was made of.
+            attention_mask: What the processor returned with the batch; the same holds for it.
             num_items_in_batch: What the summed loss is divided by (Trainer: the tokens of all batches of a step).
             return_dict: False returns a tuple.
             options: `use_cache=False` and the like say what happens anyway; others are refused by name.
@@ -220,7 +220,7 @@ class CobraKitModel(PartAccessors, PreTrainedModel, GenerationMixin):  # type: i
         Args:
             batch: The prompts, as the processor gives them.
             input_ids: The ids that the processor gives with the batch.
-            attention_mask: From the processor; not needed, since `batch` knows every length.
+            attention_mask: What the processor gives with the batch; not needed, since `batch` knows every length.
             max_new_tokens: Most tokens per answer.
             options: `do_sample=False`, `num_beams=1` and `use_cache=True` say what happens anyway; others are refused.
 

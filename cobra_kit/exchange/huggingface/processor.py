@@ -33,7 +33,7 @@ _FILES = (
 
 
 class CobraKitProcessor:
-    """What `AutoProcessor` returns for an exported folder.
+    """The processor that `AutoProcessor` returns for an exported folder.
 
     Args:
         processor: The processor of the model's recipe.

@@ -12,7 +12,7 @@ from cobra_kit.model.decoding.sampling import Sampling, choose, row_streams, uni
 
 
 class Answers:
-    """What `b` rows have said so far, on the device.
+    """The answers of `b` rows as far as they are, on the device.
 
     Args:
         rows: How many rows are answered, `b`.

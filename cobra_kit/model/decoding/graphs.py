@@ -14,7 +14,7 @@ WARM_UP_STEPS = 2
 
 
 class GraphBackend(Protocol):
-    """What records steps."""
+    """The contract of what records steps."""
 
     def unavailable(self, device: torch.device) -> str | None:
         """Returns why nothing can be recorded on a device, or None if it can."""

@@ -11,7 +11,7 @@ from cobra_kit.interfaces import DecodeState
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """What is rounded while decoding, beside what the model's own dtype rounds.
+    """The rounding while decoding, beside what the model's own dtype rounds.
 
     Args:
         state: The floating-point type that the state is rounded to after every token, prompt tokens too; None: the

@@ -22,7 +22,7 @@ def new_state(model: MultimodalModule, rows: int, max_length: int, dtype: torch.
         model: The composed model.
         rows: How many rows it has room for.
         max_length: Most tokens of a row.
-        dtype: Of the embeddings that will be read; None: asked of the backbone, which calls its embedding.
+        dtype: Type of the embeddings that will be read; None: asked of the backbone, which calls its embedding.
     """
     if dtype is None:
         dtype = calls.embed(model, torch.zeros(1, dtype=torch.int64, device=model.device)).dtype

@@ -25,7 +25,7 @@ _MULTIPLIERS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How tokens are chosen.
+    """The rule by which tokens are chosen.
 
     Args:
         temperature: What logits are divided by before drawing; 0: the most probable token, nothing is drawn.
@@ -71,7 +71,7 @@ def choose(logits: Tensor, sampling: Sampling, uniform: Tensor | None) -> Tensor
     """Returns the chosen ids `[b]` of float32 logits `[b v]`, without a sync.
 
     Args:
-        logits: Of the ids that may be chosen.
+        logits: Logits of the ids that may be chosen.
         sampling: Greedy, or temperature and nucleus of the draw.
         uniform: `[b]` in [0, 1), one draw per row; None where nothing is drawn.
     """

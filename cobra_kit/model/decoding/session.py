@@ -39,7 +39,7 @@ class _NotBegunError(CobraError, RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class DecodeSettings:
-    """How a batch of prompts is answered.
+    """The settings by which a batch of prompts is answered.
 
     Args:
         max_new_tokens: Most tokens per answer.

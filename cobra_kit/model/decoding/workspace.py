@@ -33,7 +33,7 @@ ROUND_TO = 256
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What two batches must have in common to be decoded by the same recorded steps; the seed need not be."""
+    """The sizes two batches must share to be decoded by the same recorded steps; the seed need not be the same."""
 
     rows: int
     max_length: int

@@ -24,7 +24,7 @@ class Figure:
 
     Args:
         title: The heading above the plot.
-        plot: From one of the plots' functions.
+        plot: What one of the plots' functions drew.
         caption: What a reader must know; may be empty.
     """
 

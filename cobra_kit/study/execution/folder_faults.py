@@ -17,7 +17,7 @@ _UNWRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 @dataclass(slots=True)
 class FolderWatch:
-    """Whether the study was there at all; its absence means something only then."""
+    """A note of whether the study was there at all; its absence means something only then."""
 
     opened: bool = False
 

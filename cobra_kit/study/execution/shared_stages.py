@@ -73,7 +73,7 @@ def shared_keys(runs: Sequence[RunPlan], fingerprints: Mapping[str, str]) -> fro
 
     Args:
         runs: The runs of a study.
-        fingerprints: Of the data, by the name of the run.
+        fingerprints: Fingerprints of the data, by the name of the run.
     """
     counted = Counter(prefix.key for run in runs for prefix in stage_prefixes(run, fingerprints[run.name]))
     return frozenset(key for key, count in counted.items() if count > 1)
@@ -112,7 +112,7 @@ def shared_stages(
         run: The run that the model is trained for.
         model: The freshly composed model; its weights change.
         source: The data that the run is trained on.
-        keys: Of the stage prefixes that are shared.
+        keys: Keys of the stage prefixes that are shared.
         folder: Where they are kept; it is made.
         feature_folder: Where encoder features are kept.
         report: Told about training, and about stages that are taken from other runs.

@@ -29,7 +29,7 @@ class StudyCache:
         runs: All runs of the study, as far as they are known beforehand.
         report: Told about long work.
         device: The device that models run on.
-        more_to_come: Of a search: runs that nobody knows yet may begin as one at hand does.
+        more_to_come: Whether a search may add runs that nobody knows yet, which may begin as one at hand does.
     """
 
     def __init__(

@@ -37,7 +37,7 @@ _FAILURE_HINT = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerOptions:
-    """How a study is worked on.
+    """The options by which a study is worked on.
 
     Args:
         storage: URL of a database; None: a journal in the study's folder.

@@ -57,8 +57,8 @@ class TrialStatus:
         steps: How many optimiser steps that stage has.
         worker: Host and process, while it runs; of a stopped one the note names it.
         note: Why it failed, was pruned, or is infeasible; that it took over what another trial found.
-        seconds: From its begin to its end, or until now.
-        seconds_left: Of the stage at hand.
+        seconds: Seconds from its begin to its end, or until now.
+        seconds_left: Seconds until the stage at hand ends.
     """
 
     number: int

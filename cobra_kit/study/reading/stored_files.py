@@ -49,16 +49,16 @@ STUDY_HINT = "Delete it and give the study's command again: it is written anew, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """What training a run took. JSON-able by `asdict`.
+    """The steps, tokens and time that training a run took. JSON-able by `asdict`.
 
     Args:
-        seconds: In optimiser steps of the run's own stages, over all processes.
+        seconds: Seconds in optimiser steps of the run's own stages, over all processes.
         tokens: Real tokens that went through the model.
         padding_share: Share of all positions that was padding.
         parameters_trained: How many parameters some stage trained.
         image_tokens: Tokens of one image in the language model's input.
         stages: The stages' own figures; of one that other runs use too, also its key (`shared`) and which run made it.
-        shared_seconds: In stages that were trained once for this run and others.
+        shared_seconds: Seconds in stages that were trained once for this run and others.
         peak_memory_bytes: The most memory that training took in its last process; None where nobody knows.
     """
 

@@ -49,7 +49,7 @@ class StoredRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredStudy:
-    """What a study's folder says about it.
+    """A study as its folder describes it.
 
     Args:
         path: The study's folder.

@@ -40,7 +40,7 @@ class Looks:
     """The validations of a trial's last stage that a pruner is told while something can still be saved.
 
     Args:
-        steps: After which steps, before the last one.
+        steps: The steps after which it looks, before the last one.
         end: The stage's steps; None where its length is given in epochs, so that rows must be counted first.
         questions: Asked at each.
     """

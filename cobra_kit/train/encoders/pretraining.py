@@ -31,7 +31,7 @@ from cobra_kit.train.loop import TrainingLoop
 
 @dataclass(frozen=True, slots=True)
 class Pretrained:
-    """What pretraining gives.
+    """The result of pretraining.
 
     Args:
         encoder: The encoder with its weights.

@@ -18,7 +18,7 @@ _STEPS, _LEARNING_RATE, _DECAY = 300, 0.03, 1e-4
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What one matrix reads.
+    """The result of one linear probe: what one matrix reads off the tokens.
 
     Args:
         name: The question that is read off, such as `pair present`.

@@ -53,7 +53,7 @@ class TowersSection(_Section):
 
 
 class ObjectiveSection(_Section):
-    """What the encoder is to learn."""
+    """The objective of an encoder, its loss terms and their weights."""
 
     kind: Literal["contrastive", "dense"]
     """`contrastive`: what images say. `dense`: how they look."""
@@ -72,7 +72,7 @@ class ObjectiveSection(_Section):
 
 
 class PretrainSection(_Section):
-    """How long and how fast."""
+    """The length and the speed of pretraining."""
 
     steps: int = Field(ge=0)
     """Optimiser steps; 0 only probes."""
