@@ -85,6 +85,7 @@ class Checkpoints:
                 where=str(path),
                 hint=f"Make room on the disk. {safe}the same command goes on from there.",
             ) from error
+        # Only now that the new one is whole on the disk.
         for old in self.files()[:-KEPT]:
             if old.stem != keep:
                 old.unlink(missing_ok=True)

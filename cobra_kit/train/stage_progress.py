@@ -70,6 +70,7 @@ class Throughput:
 
     def rates(self) -> tuple[float, float]:
         """Returns tokens per second without and with padding."""
+        # Before the first step there are neither tokens nor seconds.
         seconds = sum(entry[2] for entry in self._recent) or 1.0
         return sum(entry[0] for entry in self._recent) / seconds, sum(entry[1] for entry in self._recent) / seconds
 

@@ -38,6 +38,7 @@ class Stage:
         return _READING if self.text else _READING | _SEEING
 
 
+# The kinds in groups: what turns images into tokens, what reads tokens, and what learns to answer.
 _SEEING, _READING = frozenset({"vision_encoder", "projector"}), frozenset({"fusion", "backbone"})
 _LANGUAGE = frozenset({"projector", "fusion", "backbone"})
 _BACKBONE = frozenset({"backbone"})
@@ -73,6 +74,7 @@ def check_cut_shares(source: DataSource, processor: Processor, stages: Mapping[s
     """
     for name, settings in stages.items():
         share = most if settings.max_cut_share is None else settings.max_cut_share
+        # Counting tokenises every row, so it is left out where nothing could be refused.
         if share < 1:
             stage = STAGES[name]
             rows = stage_rows(stage, source)
@@ -88,5 +90,6 @@ def trained_until(stages: Iterable[str], last: str) -> frozenset[str]:
 def set_stage(model: VisionLanguageModel, stage: Stage) -> None:
     """Makes the stage's parts learn: gradients and train mode for them, neither for the others."""
     model.train_only(stage.trains)
+    # Modes too, and not only gradients: a frozen part in train mode would go on dropping out at random.
     for kind, module in model.parts().items():
         module.train(kind in stage.trains)

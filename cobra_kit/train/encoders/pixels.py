@@ -46,6 +46,7 @@ class Encode:
 
     def __call__(self, pixels: NDArray[np.uint8]) -> Tensor:
         """Returns `[b n d]` of images `[b h w 3]`."""
+        # By the encoder's own preprocessing, image by image: that is what the encoder will see later.
         prepared = [self._prepare(Image.fromarray(image_pixels)) for image_pixels in pixels]
         if any(image.shape != self._shape for image in prepared):
             raise ShapeError(f"pretraining needs {self._shape} for every picture")

@@ -42,6 +42,8 @@ def probe_tokens(fit: tuple[Tensor, SceneInstances], test: tuple[Tensor, SceneIn
         test: The same of the images that they are scored on.
     """
     statistics = fit[0].flatten(0, 1)
+    # By the statistics of the fitted images alone, for the tested ones too: encoders differ in scale, and one learning
+    # rate must do for all of them.
     mean, std = statistics.mean(0), statistics.std(0) + 1e-6
     (x, things), (y, others) = ((((tokens - mean) / std), t) for tokens, t in (fit, test))
     probes = []
