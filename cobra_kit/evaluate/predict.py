@@ -92,6 +92,8 @@ def predict(
     report(Progress(task=benchmark.name, done=len(lines), total=len(asked), unit="questions"))
     with evaluating(model):
         while len(lines) < len(asked):
+            # From the start of a batch, though some of it may be answered: how a batch is cut can change the last bits
+            # of logits, and going on must give what an uninterrupted run gives.
             start = len(lines) // batch_size * batch_size
             answers = _answer_batch(model, asked[start : start + batch_size], images, max_new_tokens, precision)
             new = [{**line, **({"precision": computed} if computed else {})} for line in answers[len(lines) - start :]]

@@ -47,6 +47,7 @@ class Validator:
     def __call__(self, model: VisionLanguageModel) -> dict[str, float]:
         """Returns each benchmark's main number and their `mean`, 0 to 1."""
         accuracies = {name: self._accuracy(model, benchmark) for name, benchmark in self.benchmarks.items()}
+        # Every benchmark counts the same here, however many of its questions there are.
         return {**accuracies, MEAN: sum(accuracies.values()) / len(accuracies)}
 
     def _accuracy(self, model: VisionLanguageModel, benchmark: Benchmark) -> float:
