@@ -61,6 +61,7 @@ def _are_texts(value: Any) -> bool:
 
 def _is_lease(attributes: dict[str, Any]) -> bool:
     try:
+        # Its keys become arguments of `WorkerId`, so missing and unknown ones show as a TypeError.
         record = read_lease(attributes)
     except (TypeError, KeyError):
         return False

@@ -92,6 +92,7 @@ def _run(
         except TrialPruned as reason:
             queue.prune(leased, str(reason) or "pruned")
             outcome.pruned += 1
+        # Neither is the trial's failure: another worker has it, or nothing can be recorded now.
         except (LeaseLostError, StorageError):
             raise
         except KeyboardInterrupt:

@@ -48,9 +48,12 @@ class Answers:
     def take(self, logits: Tensor) -> None:
         """Chooses the next token of every unfinished row from float32 logits `[b v]`, in place, without a sync."""
         drawn = None if self._sampling.greedy else uniform_draws(self._streams, self._position)
+        # Noted and not raised: raising would wait for the device. The maximum is enough, for NaN comes through it, and
+        # it is infinite where no token can be chosen; a single -inf is a mask. Finished rows may read what they like.
         self._broken |= ~(torch.isfinite(logits.amax(-1)) | self.finished)
         token = torch.where(self.finished, self.token, choose(logits, self._sampling, drawn))
         self.token.copy_(token)
+        # The position is a tensor, since a recorded graph repeats these calls without Python.
         self._written.index_copy_(1, self._position, token[:, None])
         self.finished |= (token[:, None] == self._stops).any(1)
         self._counts += ~self.finished

@@ -34,6 +34,7 @@ def attached(model: MultimodalModule) -> str | None:
                 f"the hook on {name} would never run: {type(module).__name__} only holds other modules",
                 hint="Put it on a module that is called, such as the blocks in model.backbone.blocks().",
             )
+        # The walk goes on after the first reason: a hook that would never run must be refused wherever it is.
         if reason is None:
             reason = _reason(model, name, module, hooked=hooked)
     return reason

@@ -68,10 +68,12 @@ def _read_by_token(
     everyone = torch.arange(len(lengths), device=embeddings.device)
     hidden = embeddings[:, 0]
     for step in range(longest):
+        # At step 0 every state is empty already.
         begins = [row for row, length in enumerate(lengths) if step and longest - length == step]
         if begins:
             state.reset(torch.tensor(begins, device=embeddings.device))
         state.used = step
+        # A row that has not begun is fed its first token meanwhile: a step takes all rows.
         hidden = calls.step(model, embeddings[everyone, (step - late).clamp_min(0)], state, by_call=by_call)
         precision.round_state(state)
     return hidden

@@ -96,6 +96,7 @@ def borrow(model: MultimodalModule, shape: Shape, recorder: GraphBackend, owner:
         else:
             mine.remove(space)
         space.owner = ref(owner)
+        # The newest last, so that the one used longest ago goes; those recorded for other weights go at once.
         _kept[model] = [*mine, space][-KEPT:]
     return space
 
