@@ -55,7 +55,7 @@ class StageSection(Section):
     epochs: Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)] | None = None
     """Passes over the training rows; a fraction is rounded up to whole steps."""
     steps: Count | None = None
-    """Optimiser steps."""
+    """How many optimiser steps the stage takes."""
     batch_size: BatchSize = 16
     """Rows per optimiser step."""
     micro_batch_size: BatchSize | None = None
