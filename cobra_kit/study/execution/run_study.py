@@ -94,7 +94,10 @@ def run_plan(
     report: Reporter = silent,
     pace: TrainIntervals | None = None,
 ) -> AblationTable:
-    """Does what is missing of a plan and returns the table; see `run`."""
+    """Does what is missing of a plan and returns the table; see `run`.
+
+    The first failure ends it, since an ablation compares all of its arms; a sweep goes on with the other trials.
+    """
     if control is not None and control not in CONTROLS:
         raise CobraError(f"no control named {control!r}", hint=f"Controls: {', '.join(CONTROLS)}")
     trials, options = GridTrials(plan, control), WorkerOptions(fail_fast=True, device=device)

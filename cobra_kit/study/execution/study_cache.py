@@ -47,7 +47,10 @@ class StudyCache:
         self._sources: dict[str, DataSource] = {}
 
     def stage_keys(self, run: RunPlan) -> frozenset[str]:
-        """Returns the keys of the stage prefixes that a run may share with others."""
+        """Returns the keys of the stage prefixes that a run may share with others.
+
+        While a search may add runs, that is every beginning of the training, the whole of it excepted.
+        """
         if self._more_to_come:
             return frozenset(prefix.key for prefix in stage_prefixes(run, self.source(run).fingerprint)[:-1])
         return self._known_keys
