@@ -1,4 +1,4 @@
-"""What the operators `cobra_kit_mamba::*` share: the loaded C kernels, and gradients that may be absent.
+"""The base of the operators `cobra_kit_mamba::*`: the loaded C kernels, and gradients that may be absent.
 
 The families are `scan_ops`, `conv_ops`, `norm_ops` and `decode_ops`; `fused_mixer` and `fused_step` join several. Their
 kernels are those of C, for CPU and float32 only; `triton_ops` adds those for CUDA, which take any floating dtype.

@@ -1,4 +1,4 @@
-"""Which kernel a call takes, and why: `COBRA_KIT_MAMBA_KERNEL` is one of `CHOICES`, `auto` if unset.
+"""The kernel that a call takes, and why: `COBRA_KIT_MAMBA_KERNEL` is one of `CHOICES`, `auto` if unset.
 
 On a CPU `auto` takes the C kernels; on a GPU mamba_ssm's and causal_conv1d's where they are installed and can do what
 is asked, else the Triton kernels of this package. Where neither can be had it takes plain PyTorch (`chunked`).

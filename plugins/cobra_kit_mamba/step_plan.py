@@ -1,4 +1,4 @@
-"""Whether a model's decode step may be one call of C (`fused_step.py`), and with which parameters.
+"""Checks that a model's decode step may be one call of C (`fused_step.py`), and the parameters of that call.
 
 A wrapped, quantised or hooked module must be called, so such a model steps block by block. Walking through all modules
 takes a fifth of a token's time: a plan remembers what was found and where, and looks whether it stands there still.

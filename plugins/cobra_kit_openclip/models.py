@@ -1,4 +1,4 @@
-"""What open_clip knows of a model: its vision tower's settings, how it prepares images, where its weights are."""
+"""The facts open_clip has on a model: its vision tower's settings, how it prepares images, where its weights are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an encoder checks before it runs, on the host only."""
+"""The checks of an encoder before it runs, on the host only."""
 
 from __future__ import annotations
 

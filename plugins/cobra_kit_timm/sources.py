@@ -1,4 +1,4 @@
-"""Where the weights that a config names lie; those of the hub are fetched."""
+"""The places of the weights that a config names; those of the hub are fetched."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every backbone here does: transformers' decoder over embeddings, under the contract of `Backbone`."""
+"""The base of every backbone here: transformers' decoder over embeddings, under the contract of `Backbone`."""
 
 from __future__ import annotations
 

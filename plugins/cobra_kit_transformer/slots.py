@@ -1,4 +1,4 @@
-"""Which slots of a decode state a pass over new tokens writes, and which attention reads.
+"""The slots of a decode state that a pass over new tokens writes, and those that attention reads.
 
 Every row has a length of its own, so that rows of different lengths can be prefilled together, padded on the right,
 and stepped together. Attention reads the slots up to the longest row and no further, so a step costs in proportion to

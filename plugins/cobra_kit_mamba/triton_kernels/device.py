@@ -1,4 +1,4 @@
-"""Where a kernel is launched, and whether Triton interprets instead of compiling."""
+"""The device on which a kernel is launched, and whether Triton interprets instead of compiling."""
 
 from __future__ import annotations
 
