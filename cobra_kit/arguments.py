@@ -1,4 +1,4 @@
-"""What a caller gave, checked at the door of a public function: used as it is, or refused by the argument's name."""
+"""Checks of what a caller gave, at the door of a public function: used as it is, or refused by the argument's name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What long work tells whoever watches. Plain values; drawing them is the command line's business.
+"""The events that long work tells whoever watches. Plain values; drawing them is the command line's business.
 
     def report(event: Event) -> None: ...
     train_run(model, source, settings, folder, report=report)

@@ -1,4 +1,4 @@
-"""What plugin authors import to *declare* components. It never imports torch.
+"""The names plugin authors import to *declare* components. It never imports torch.
 
 A plugin is a module (or a file) with hook implementations; each returns specs. A spec names its class and its
 config as strings, so nothing heavy is imported before a recipe builds the component:

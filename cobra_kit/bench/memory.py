@@ -1,4 +1,4 @@
-"""Whether what is asked for fits this machine, and how much a model took at its peak."""
+"""Checks that what is asked for fits this machine, and the memory that a model took at its peak."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a bench found, as data; `record` writes it down."""
+"""The results of a bench, as data; `record` writes them down."""
 
 from __future__ import annotations
 

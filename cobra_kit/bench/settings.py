@@ -1,4 +1,4 @@
-"""What a bench is asked to measure, checked before anything is built."""
+"""The settings of a bench, checked before anything is built."""
 
 from __future__ import annotations
 

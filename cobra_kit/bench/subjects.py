@@ -1,4 +1,4 @@
-"""What is measured side by side: the arms of a recipe, or a recipe and another one or another backbone."""
+"""The models measured side by side: the arms of a recipe, or a recipe and another one or another backbone."""
 
 from __future__ import annotations
 

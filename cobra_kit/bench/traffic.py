@@ -1,4 +1,4 @@
-"""How many bytes one decoding step must move, whoever computes it and however well."""
+"""The bytes that one decoding step must move, whoever computes it and however well."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `cobra-kit bench` does."""
+"""The work of `cobra-kit bench`."""
 
 from __future__ import annotations
 

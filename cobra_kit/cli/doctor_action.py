@@ -1,4 +1,4 @@
-"""What `cobra-kit doctor` does."""
+"""The work of `cobra-kit doctor`."""
 
 from __future__ import annotations
 

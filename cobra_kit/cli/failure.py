@@ -1,4 +1,4 @@
-"""What the user sees of an exception."""
+"""The text and exit code by which the user sees an exception."""
 
 from __future__ import annotations
 

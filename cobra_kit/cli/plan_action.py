@@ -1,4 +1,4 @@
-"""What `cobra-kit plan` does."""
+"""The work of `cobra-kit plan`."""
 
 from __future__ import annotations
 

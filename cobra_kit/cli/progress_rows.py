@@ -1,4 +1,4 @@
-"""What is known about work in progress, as rows of text: one per run, one per piece of shared work. Draws nothing."""
+"""The state of work in progress, as rows of text: one per run, one per piece of shared work. Draws nothing."""
 
 from __future__ import annotations
 

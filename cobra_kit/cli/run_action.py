@@ -1,4 +1,4 @@
-"""What `cobra-kit run` does: says what is to come, shows progress on stderr, prints the table on stdout."""
+"""The work of `cobra-kit run`: it says what is to come, shows progress on stderr, prints the table on stdout."""
 
 from __future__ import annotations
 

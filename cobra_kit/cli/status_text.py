@@ -1,4 +1,4 @@
-"""How far a study is, as lines of text with their styles."""
+"""The state of a study, as lines of text with their styles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `cobra-kit sweep` does: works by itself, or starts workers and watches them, and prints the table."""
+"""The work of `cobra-kit sweep`: by itself, or by workers that it starts and watches; the table comes last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the backbone's longest text cuts from training rows: counted, told, and refused where it is too much.
+"""The cuts that the backbone's longest text makes in training rows: counted, told, and refused where too large.
 
 A row that is too long loses its end, and with it answers and the end of text: a model trained on many of those never
 learns to stop. So nobody is to find that out from its answers.

@@ -1,4 +1,4 @@
-"""What was left out, counted and with reasons: bad rows, unreadable images."""
+"""The rows and images that were left out, counted and with reasons: bad rows, unreadable images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every source of data gives: training rows, images by name, and benchmarks with their questions."""
+"""The contract of every source of data: training rows, images by name, and benchmarks with their questions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which rows train together: every row once per epoch, rows of like length in one batch, the same order every time.
+"""The order of training rows: each once per epoch, rows of like length in one batch, the same order every time.
 
 Rows are shuffled, cut into stretches of many batches, sorted by length within a stretch, and the batches shuffled
 again. Little of a batch is padding then, while which rows meet still changes from epoch to epoch.

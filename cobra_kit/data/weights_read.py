@@ -1,4 +1,4 @@
-"""Which weights of an encoder its features depend on, so that arms and seeds share what is equal in all of them.
+"""The weights of an encoder that its features depend on, so that arms and seeds share what is equal in all of them.
 
 Published towers bring parts that never run here: a pooling head, a last block. Where a checkpoint lacks them they hold
 random values, other ones for every seed. They are found by watching a forward on the meta device, and the finding is

@@ -1,4 +1,4 @@
-"""Which kernels the backbones of a recipe, or one backbone, would use on a device."""
+"""The kernels that the backbones of a recipe, or one backbone, would use on a device."""
 
 from __future__ import annotations
 

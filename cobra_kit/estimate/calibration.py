@@ -1,4 +1,4 @@
-"""How much of its peak an accelerator really gives: taken from the one run whose hours are published, the paper's own.
+"""The share of its peak that an accelerator really gives: from the one run with published hours, the paper's own.
 
 The facts are those of the paper (arXiv 2403.14520 v4, 3.3 and 7.1, Table 1) and of its code (h-zhao1997/cobra,
 commit 4b81082). Its FLOPs are counted by hand here, from the sizes of its parts; `tests/unit/estimate` holds them

@@ -1,4 +1,4 @@
-"""What one model is and what one training row of it costs, counted on the meta device."""
+"""The sizes of one model and the cost of one training row of it, counted on the meta device."""
 
 from __future__ import annotations
 

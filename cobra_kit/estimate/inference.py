@@ -1,4 +1,4 @@
-"""What one model must hold to answer prompts of a size, counted on the meta device before any weight is made."""
+"""The memory one model needs to answer prompts of a size, counted on the meta device before any weight is made."""
 
 from __future__ import annotations
 

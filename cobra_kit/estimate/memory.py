@@ -1,4 +1,4 @@
-"""What one device must hold while training, under each way of sharing the weights out.
+"""The memory one device needs while training, under each way of sharing the weights out.
 
 On accelerators weights, gradients and AdamW's two moments are float32 and the computing is bfloat16, as in the
 paper's run (PAPER.md 2.2); on the CPU everything is float32. A frozen encoder stands on every device in the type that

@@ -1,4 +1,4 @@
-"""What a recipe needs and this machine lacks: weights, data files, packages; each with what supplies it."""
+"""The needs of a recipe that this machine lacks: weights, data files, packages; each with what supplies it."""
 
 from __future__ import annotations
 

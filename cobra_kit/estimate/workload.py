@@ -1,4 +1,4 @@
-"""How much there is to learn: rows, their length, optimiser steps; measured on the data, or assumed and said so."""
+"""The amount of training: rows, their length, optimiser steps; measured on the data, or assumed and said so."""
 
 from __future__ import annotations
 

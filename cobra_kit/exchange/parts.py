@@ -1,4 +1,4 @@
-"""What the authors' `config.json` says of a model's parts, and what a recipe says of them. Imports no torch.
+"""The parts of a model as the authors' `config.json` names them and as a recipe does. Imports no torch.
 
 A component says itself what it is called there (`prismatic_id`; for ours, from cobra/models/materialize.py and
 cobra/conf/models.py of h-zhao1997/cobra at eb0294d, which Prismatic shares). One that has no such id goes by its own

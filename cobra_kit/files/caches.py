@@ -1,4 +1,4 @@
-"""Where caches are: the user's own folder, and what stands in for it where that cannot be written."""
+"""The places of caches: the user's own folder, and what stands in for it where that cannot be written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether somebody else could have put a file where it lies: what is loaded as code must be this user's, or root's."""
+"""Checks that nobody else could have put a file where it lies: code to be loaded must be this user's, or root's."""
 
 from __future__ import annotations
 

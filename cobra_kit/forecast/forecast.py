@@ -1,4 +1,4 @@
-"""What a recipe will take, arm by arm: sizes, FLOPs, memory, time here and elsewhere, and what is not here yet."""
+"""A forecast of a recipe, arm by arm: sizes, FLOPs, memory, time here and elsewhere, and what is not here yet."""
 
 from __future__ import annotations
 

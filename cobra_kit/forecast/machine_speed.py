@@ -1,4 +1,4 @@
-"""How fast this machine does what a run does: what `measuring` measured, kept for next time."""
+"""The speed of this machine at a run's work: what `measuring` measured, kept for next time."""
 
 from __future__ import annotations
 

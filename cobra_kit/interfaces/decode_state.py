@@ -1,4 +1,4 @@
-"""What a backbone remembers between two steps of a generation."""
+"""The memory of a backbone between two steps of a generation."""
 
 from __future__ import annotations
 

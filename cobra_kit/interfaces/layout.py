@@ -1,4 +1,4 @@
-"""Where every token of a row stands: integers on the host, collated for one gather on the device."""
+"""The place of every token in a row: integers on the host, collated for one gather on the device."""
 
 from __future__ import annotations
 

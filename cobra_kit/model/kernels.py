@@ -1,4 +1,4 @@
-"""Which kernels a backbone would use on a device, without its weights; equal layers are told once."""
+"""The kernels that a backbone would use on a device, without its weights; equal layers are told once."""
 
 from __future__ import annotations
 

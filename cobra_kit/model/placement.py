@@ -1,4 +1,4 @@
-"""Where a part's weights live, and in which floating-point type."""
+"""The device and the floating-point type of each part's weights."""
 
 from __future__ import annotations
 

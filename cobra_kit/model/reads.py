@@ -1,4 +1,4 @@
-"""Which tensors a piece of code reads, found by watching its operations."""
+"""The tensors that a piece of code reads, found by watching its operations."""
 
 from __future__ import annotations
 

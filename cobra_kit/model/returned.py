@@ -1,4 +1,4 @@
-"""What a part gave back, checked against its contract on the host: what would fail far away in our code fails here.
+"""Checks of what a part gave back, against its contract on the host: what would fail far away in our code fails here.
 
 A forward that forgets its `return` would otherwise end as an AttributeError in a line that its author never wrote.
 Types and shapes only, nothing waits for the device.

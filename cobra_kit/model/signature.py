@@ -1,4 +1,4 @@
-"""What a composed model is made of, so that saving notices what was changed by hand since.
+"""The signature of a composed model, so that saving notices what was changed by hand since.
 
 A saved model is a recipe and weights; loading composes the recipe again. A part that was replaced would come back as
 the recipe's own: with an error where names or shapes differ, and with another computation where they do not.

@@ -1,4 +1,4 @@
-"""What a table is built from: benchmarks, and the scores and costs of each arm."""
+"""The results that a table is built from: benchmarks, and the scores and costs of each arm."""
 
 from __future__ import annotations
 

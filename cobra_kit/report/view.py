@@ -1,4 +1,4 @@
-"""What a report shows beside the table, as data; whoever reads a study's files fills it in."""
+"""The contents of a report beside the table, as data; whoever reads a study's files fills it in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What finished studies have to say about a model and a benchmark."""
+"""The evidence of finished studies on a model and a benchmark."""
 
 from __future__ import annotations
 

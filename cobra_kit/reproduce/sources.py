@@ -1,4 +1,4 @@
-"""Which recipe and arm stand for a row of a published table: what the recipes themselves say."""
+"""The recipe and arm that stand for each row of a published table, as the recipes themselves say."""
 
 from __future__ import annotations
 

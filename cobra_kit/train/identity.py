@@ -1,4 +1,4 @@
-"""What a training depends on: two that agree on it end with the same weights."""
+"""The identity of a training: two that agree on it end with the same weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a killed training needs to go on, beside the weights, and how a checkpoint names it."""
+"""The state that a killed training needs to go on, beside the weights, and how a checkpoint names it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What matrix products are computed in while training. Weights, gradients, sums and states stay float32."""
+"""The type of matrix products while training. Weights, gradients, sums and states stay float32."""
 
 from __future__ import annotations
 

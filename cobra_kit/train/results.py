@@ -1,4 +1,4 @@
-"""What training leaves behind, beside the weights."""
+"""The results that training leaves behind, beside the weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each stage of training trains, and on what."""
+"""The stages of training: what each one trains, and on what."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one kind of training hands to the core (`loop`): what learns, from what, and what is written about it."""
+"""The task that a kind of training hands to the core (`loop`): what learns, from what, and what is written about it."""
 
 from __future__ import annotations
 

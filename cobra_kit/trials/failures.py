@@ -1,4 +1,4 @@
-"""How often a trial lost its worker at the same place: one that kills whoever takes it must not go round for ever."""
+"""A count of a trial's lost workers at one place: a trial that kills whoever takes it must not go round for ever."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a storage says about a study's trials, checked once when it is opened: whoever reads on relies on it."""
+"""The records of a storage on a study's trials, checked once when it is opened: whoever reads on relies on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the trials of a study are recorded: a journal in its folder, or a database by URL."""
+"""The storage of a study's trials: a journal in its folder, or a database by URL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who works on a trial, and whether that process can still be alive."""
+"""The process that works on a trial, and whether it can still be alive."""
 
 from __future__ import annotations
 

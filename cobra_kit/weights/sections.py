@@ -1,4 +1,4 @@
-"""What in a training checkpoint are weights: its sections, and what stands beside them.
+"""The sections of a training checkpoint: those that are weights, and those that stand beside them.
 
 Trainers store more than a model: an optimiser, a schedule, counters. DDP scripts write
 `{"model": .., "optimizer": ..}`, Lightning `{"state_dict": .., "optimizer_states": ..}`, DeepSpeed `{"module": ..}`.

@@ -1,7 +1,7 @@
 """Docstrings are sentences: what a tool can see of that is held here, for the whole package and its plugins.
 
-A function's first line begins with a verb in the third person and ends with a full stop, a class's is a noun phrase,
-and what an argument is stands there in words. Whether the words are true, only a reader can see.
+A function's first line begins with a verb in the third person and ends with a full stop, that of a class or a module is
+a noun phrase, and an argument is described in words. Whether the words are true, only a reader can see.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ def _first_line(node: Documented) -> Iterator[str]:
     if isinstance(node, Function) and not _is_command(node) and not _decorators(node) & {"property", "cached_property"}:
         if not re.fullmatch(r"[A-Z][a-z]+s", word):
             yield f"begins with {word!r}, not with a verb such as Returns"
-    elif isinstance(node, ast.ClassDef) and word in CLAUSE:
-        yield f"begins with {word!r}, and a class is a thing"
+    elif not isinstance(node, Function) and word in CLAUSE:
+        yield f"begins with {word!r}, and a class or a module is a thing"
 
 
 def _arguments(node: ast.ClassDef | Function) -> Iterator[str]:
@@ -135,7 +135,7 @@ OLD_STYLE = {
     "def count(rows): ...": "no docstring",
     'def count(rows):\n    """Returns the count"""': "no full stop after 'Returns the count'",
     'def count(rows):\n    """The count of rows."""': "begins with 'The', not with a verb such as Returns",
-    'class Speed:\n    """How fast it is."""': "begins with 'How', and a class is a thing",
+    'class Speed:\n    """How fast it is."""': "begins with 'How', and a class or a module is a thing",
     _counting("rows: How."): "'How.' has fewer than 3 words",
     _counting("rows: See `length`."): "fewer than 3 words",
     _counting("rows: Of the training set."): "middle of a phrase",
@@ -153,6 +153,8 @@ def test_the_old_style_is_seen(source: str) -> None:
 
 def test_a_module_has_a_docstring() -> None:
     assert violations("x = 1\n") == ["1: the module: no docstring"]
+    (problem,) = violations('"""What is measured."""\n')
+    assert problem == "1: the module: begins with 'What', and a class or a module is a thing"
 
 
 def test_the_new_style_passes() -> None:

@@ -1,4 +1,4 @@
-"""What reading a drawn world says of files that are whole and not of its form, as in worlds without digests."""
+"""The errors of reading a drawn world whose files are whole and not of its form, as in worlds without digests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How an image looks, pixel by pixel: the targets of dense pretraining."""
+"""The looks of an image, pixel by pixel: the targets of dense pretraining."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an image shows, before it is drawn: objects, at most one text, and a seed for its looks."""
+"""The content of an image before it is drawn: objects, at most one text, and a seed for its looks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a scoring rule reads and what a rule is."""
+"""The input of a scoring rule, and the rule itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What transformers' callers may ask for: done, or refused by name, never swallowed."""
+"""The options that transformers' callers may give: done, or refused by name, never swallowed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether something is attached to a backbone that its fast decoding steps would pass by.
+"""Checks for things attached to a backbone that its fast decoding steps would pass by.
 
 A backbone's own `step` may be one call of C, and a recorded graph repeats what ran when it was recorded: neither calls
 modules. Where a hook, a wrapper, an adapter or a patched `forward` is on any of them, decoding goes through `__call__`

@@ -1,4 +1,4 @@
-"""How exactly a state is kept between two tokens."""
+"""The precision in which a state is kept between two tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How likely given answers are to come first."""
+"""The probabilities that given answers come first."""
 
 from __future__ import annotations
 

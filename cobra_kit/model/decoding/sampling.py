@@ -1,4 +1,4 @@
-"""How the next token is chosen from logits: the most probable one, or drawn with noise that is a formula.
+"""The choice of the next token from logits: the most probable one, or drawn with noise that is a formula.
 
 A draw depends on the seed, the row's number and the token's position, and on nothing else: so a row draws the same
 tokens alone, in a batch, and inside a captured graph. With `mix` the finaliser of SplitMix64 (Steele, Lea and Flood,

@@ -1,4 +1,4 @@
-"""What a batch is decoded in: state, answers and recorded steps, kept per model so that they are recorded once.
+"""The workspace that decodes a batch: state, answers and recorded steps, kept per model so that they are recorded once.
 
 A recorded step holds addresses: of the state and the answers, which live here, and of the weights. So a workspace
 serves any batch of the same shape on the same weights, one at a time, and is dropped when the weights have moved.

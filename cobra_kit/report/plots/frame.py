@@ -1,4 +1,4 @@
-"""What every plot has: a drawing that scales with the page, axes, and marks in the colours of the style sheet."""
+"""The frame of every plot: a drawing that scales with the page, axes, and marks in the colours of the style sheet."""
 
 from __future__ import annotations
 

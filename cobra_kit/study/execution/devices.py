@@ -1,4 +1,4 @@
-"""Where a study's models are: the processor, or a GPU per worker."""
+"""The devices of a study's models: the processor, or a GPU per worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a study tells whoever watches, beside the events of training."""
+"""The events that a study tells whoever watches, beside those of training."""
 
 from __future__ import annotations
 

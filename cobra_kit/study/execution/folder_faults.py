@@ -1,4 +1,4 @@
-"""What is wrong with a study's folder itself, where work in it fails: it is gone, or cannot be written."""
+"""The faults of a study's folder itself, where work in it fails: it is gone, or cannot be written."""
 
 from __future__ import annotations
 

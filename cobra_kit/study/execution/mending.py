@@ -1,4 +1,4 @@
-"""What of a run is damaged or missing, and can be made from the rest: told, and then treated as not done.
+"""The mending of what is damaged or missing in a run and can be made from the rest: told, then treated as not done.
 
 Scores are made from the answers, the saved model from the last checkpoint, its small files from the plan. So a run that
 is started again needs nobody to delete a file first.

@@ -1,4 +1,4 @@
-"""What would fail for every trial is found before the first: data that are not there, parts that do not fit, memory."""
+"""Checks before the first trial of what would fail for all: data that are not there, parts that do not fit, memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run's numbers depend on beside its recipe: versions, machine, threads, data."""
+"""The facts that a run's numbers depend on beside its recipe: versions, machine, threads, data."""
 
 from __future__ import annotations
 

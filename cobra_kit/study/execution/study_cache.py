@@ -1,4 +1,4 @@
-"""What the runs of a study share: data are opened once, features of frozen encoders computed once."""
+"""The things that runs of a study share: data are opened once, features of frozen encoders computed once."""
 
 from __future__ import annotations
 

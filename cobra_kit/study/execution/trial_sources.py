@@ -1,4 +1,4 @@
-"""What a study's trials are: the cells of a grid of arms and seeds, or the points of a search."""
+"""The sources of a study's trials: the cells of a grid of arms and seeds, or the points of a search."""
 
 from __future__ import annotations
 

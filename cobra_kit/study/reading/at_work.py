@@ -1,4 +1,4 @@
-"""Whether anybody is at work on a run: what a killed worker wrote last still says that it works."""
+"""Checks that somebody is at work on a run: what a killed worker wrote last still says that it works."""
 
 from __future__ import annotations
 

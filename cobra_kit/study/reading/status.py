@@ -1,4 +1,4 @@
-"""How far a study is, from its storage and its folder; no recipe is needed, and nothing is changed."""
+"""The status of a study, from its storage and its folder; no recipe is needed, and nothing is changed."""
 
 from __future__ import annotations
 

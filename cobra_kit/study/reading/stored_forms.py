@@ -1,4 +1,4 @@
-"""What the files of a study hold, as types: whoever reads one looks here first, since anybody may have written it.
+"""The forms of a study's files, as types: whoever reads one looks here first, since anybody may have written it.
 
 Keys that a file has besides are kept: newer versions write more.
 """

@@ -1,4 +1,4 @@
-"""What a trial is worth: accuracy on the validation split, and what the model costs."""
+"""The worth of a trial: accuracy on the validation split, and what the model costs."""
 
 from __future__ import annotations
 

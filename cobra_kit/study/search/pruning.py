@@ -1,4 +1,4 @@
-"""Whether a pruner can ever stop a trial: asked of Optuna itself, with trials of which each is worse than the last."""
+"""Checks that a pruner can ever stop a trial: asked of Optuna itself, with trials that get worse one by one."""
 
 from __future__ import annotations
 

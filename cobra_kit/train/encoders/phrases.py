@@ -1,4 +1,4 @@
-"""What images say, in pieces: short phrases on single things, phrases that count, and which images they fit.
+"""The content of images in pieces: short phrases on single things, phrases that count, and which images they fit.
 
 A phrase is a pattern of attributes and its wording. It fits a thing that has all attributes that it names, so a
 phrase made for one image is known to be true or false of every other one. No torch.

@@ -1,4 +1,4 @@
-"""What a pretraining recipe may say; it is read and checked like every other recipe. No torch."""
+"""The form of a pretraining recipe; it is read and checked like every other recipe. No torch."""
 
 from __future__ import annotations
 

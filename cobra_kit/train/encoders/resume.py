@@ -1,4 +1,4 @@
-"""What a killed pretraining run needs to go on, in one file: weights, the optimiser's state, the step.
+"""The file that a killed pretraining run goes on from: weights, the optimiser's state, the step.
 
 Images and phrases of a step depend on the seed and the step alone, so nothing else has to be kept.
 """
