@@ -19,7 +19,8 @@ class PrintsToStderr:
 
     def __enter__(self) -> None:
         with _LOCK:
-            if not _state.users:
+            # A thread that hangs in a block never leaves it, and somebody may have put another stream there since.
+            if not _state.users or not isinstance(sys.stdout, _Switch):
                 _state.before = sys.stdout
                 sys.stdout = _Switch(_state.before)
             _state.users += 1

@@ -185,7 +185,7 @@ def test_end_of_text_is_what_the_files_beside_declare(tmp_path: Path, name: str,
 def test_damaged_declaration(tmp_path: Path) -> None:
     folder = folder_with_tokenizer(tmp_path)
     (folder / "tokenizer_config.json").write_text("[1")
-    with pytest.raises(TextError, match=r"tokenizer_config\.json: cannot be read"):
+    with pytest.raises(TextError, match=r"tokenizer_config\.json: line 1, column 3: not JSON"):
         read_tokenizer(folder / "tokenizer.json")
     with pytest.raises(TextError, match=r"none\.json: the tokenizer file cannot be read"):
         read_tokenizer(tmp_path / "none.json")

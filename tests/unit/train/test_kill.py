@@ -18,7 +18,7 @@ import pytest
 import torch
 from toy_recipe import RECIPE
 
-CLOCK = {"seconds", "tokens_per_second", "padded_tokens_per_second"}
+CLOCK = {"seconds", "tokens_per_second", "padded_tokens_per_second", "crc32"}
 
 
 @pytest.fixture(scope="module")
