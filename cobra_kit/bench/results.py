@@ -45,7 +45,7 @@ class Measurement:
         total: Seconds from the prepared prompt to the last token.
         graph: Whether steps ran as a captured graph.
         graph_reason: Why, or why not.
-        traffic: What a step must move.
+        traffic: The bytes that a step must move.
         share: The bandwidth that it reached, as a share of the measured one; 0 before that is known.
         peak: The most memory; None where it was not measured.
     """

@@ -27,7 +27,7 @@ class ProgressRow:
         total: How many units there are.
         figures: Loss and speed.
         seconds_left: Seconds until this task ends, or None.
-        outcome: What to say when done.
+        outcome: The text to show when it is done.
     """
 
     label: str

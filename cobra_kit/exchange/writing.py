@@ -85,7 +85,7 @@ def write_llava(model: VisionLanguageModel, folder: Path) -> list[str]:
 
 
 def write_projector(model: VisionLanguageModel, folder: Path) -> list[str]:
-    """Writes `projector.safetensors`, the projector alone under its own names."""
+    """Writes `projector.safetensors`, the projector alone under its published names."""
     header = {"component": model.components["projector"], "cobra_kit": __version__}
     tensors = tensors_of(model, PROJECTOR)
     save_tensors(folder / "projector.safetensors", _plain(tensors), metadata=header)

@@ -33,7 +33,7 @@ class StageForecast:
     """One stage of an arm.
 
     Args:
-        work: What it has to do.
+        work: The work that the stage has to do.
         device_pass: A micro-batch on one accelerator, computing in bfloat16.
         local_pass: A micro-batch on this machine's processor, in float32; None where it was not asked for.
         encoder_frozen: Whether the encoder's features are computed once.

@@ -21,7 +21,7 @@ class PaperRow:
     """One row of a published table: column name to value, None where the paper gives no number.
 
     Args:
-        name: What the row is called.
+        name: Name of the row, unique within its table.
         table: Name of its table.
         cells: The values by column, key columns included.
     """

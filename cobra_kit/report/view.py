@@ -131,7 +131,7 @@ class Command:
     """A line to type.
 
     Args:
-        purpose: What the command does.
+        purpose: What the command does, in words.
         line: The line, quoted for a shell.
     """
 
@@ -166,7 +166,7 @@ class ReportView:
         images_missing: Why disputed questions have no images; empty where they have.
         facts: What the numbers depend on: (name, value).
         documents: Files to show whole.
-        commands: How to run it again.
+        commands: The commands that run it again.
         sweep: Its trials, if the study is a sweep.
     """
 

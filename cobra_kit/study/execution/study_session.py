@@ -93,7 +93,7 @@ def open_session(
     """Opens a study for the length of a block; makes it on first use.
 
     Args:
-        trials: What is to be done.
+        trials: The trials that are to be done.
         path: The study's folder.
         options: The storage, the device, and when to stop.
         alone: Let nobody else work in the folder.
@@ -125,7 +125,7 @@ class StudySession:
     """A study that this process has opened; `open_session` makes it.
 
     Args:
-        trials: What is to be done.
+        trials: The trials that are to be done.
         queue: The records of the trials.
         folder: The study's folder, held by this process.
         options: The storage, the device, and when to stop.

@@ -49,7 +49,7 @@ STUDY_HINT = "Delete it and give the study's command again: it is written anew, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """The steps, tokens and time that training a run took. JSON-able by `asdict`.
+    """The time and the tokens that training a run took, with its stages' figures. JSON-able by `asdict`.
 
     Args:
         seconds: Seconds in optimiser steps of the run's own stages, over all processes.

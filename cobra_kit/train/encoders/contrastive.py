@@ -56,7 +56,7 @@ class Contrastive(nn.Module):
     Args:
         width: Channels of the encoder's tokens.
         things: What stands in the training images.
-        captions: What each of them says.
+        captions: A sentence on each of them.
         weights: Weight per term.
         tokens_per_image: Tokens that the region term looks at, per image.
     """

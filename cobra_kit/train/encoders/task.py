@@ -30,7 +30,7 @@ class EncoderTask(TrainingTask):
         module: `encoder` and `objective`.
         encode: Calls the encoder.
         images: The images that it learns from.
-        settings: How long and how fast.
+        settings: The length and the speed of pretraining.
         report: Told about the terms of the loss.
 
     Attributes:
