@@ -44,7 +44,7 @@ def run(
     Args:
         recipe: A file, a packaged name, or a loaded recipe.
         profile: Which profile of the file; None: the recipe's default.
-        overrides: `a.b=c` settings.
+        overrides: Settings of the form `a.b=c`.
         out: The study's folder; None: `studies/<recipe>-<profile>`.
         fresh: Delete what is there and start over.
         control: `shuffled-images`: ask the same questions with wrong images too.
@@ -94,7 +94,10 @@ def run_plan(
     report: Reporter = silent,
     pace: TrainIntervals | None = None,
 ) -> AblationTable:
-    """Does what is missing of a plan and returns the table; see `run`."""
+    """Does what is missing of a plan and returns the table; see `run`.
+
+    The first failure ends it, since an ablation compares all of its arms; a sweep goes on with the other trials.
+    """
     if control is not None and control not in CONTROLS:
         raise CobraError(f"no control named {control!r}", hint=f"Controls: {', '.join(CONTROLS)}")
     trials, options = GridTrials(plan, control), WorkerOptions(fail_fast=True, device=device)

@@ -35,7 +35,7 @@ def stored_trials(
     """Returns the trials of a study, as Optuna has them; nothing is made or changed.
 
     Args:
-        stored: The study.
+        stored: The study as its folder has it.
         storage: URL of the database that the user gave; None: the one in the environment or the one that this user
             gave for the study before, if it is the one that the folder names.
         command: Who asks, for the hint.
