@@ -1,4 +1,4 @@
-"""What a caller gave, checked at the door of a public function: used as it is, or refused by the argument's name."""
+"""Checks of what a caller gave, at the door of a public function: used as it is, or refused by the argument's name."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def whole_number(value: object, name: str, *, at_least: int | None = None, at_mo
     """Returns an integer, numpy's too; a boolean, a float and a text are none.
 
     Args:
-        value: What was given.
-        name: Of the argument.
+        value: What the caller gave.
+        name: Name of the argument, for the error.
         at_least: The least that it may be.
         at_most: The most that it may be.
 
@@ -49,7 +49,7 @@ def real_number(value: object, name: str) -> float:
     """Returns a number as a float, infinity and NaN too; a boolean and a text are none.
 
     Raises:
-        ArgumentError: It is no number.
+        ArgumentError: The value is no number.
     """
     if isinstance(value, bool) or not isinstance(value, Real):
         raise ArgumentError(f"{name} must be a number, not {kind_of(value)}")
@@ -75,7 +75,7 @@ def text(value: object, name: str) -> str:
     """Returns a text.
 
     Raises:
-        ArgumentError: It is none.
+        ArgumentError: The value is no text.
     """
     if not isinstance(value, str):
         raise ArgumentError(f"{name} must be a text, not {kind_of(value)}")
@@ -100,8 +100,8 @@ def texts(value: object, name: str, *, example: str) -> list[str]:
     """Returns texts as a list; a single text is refused, for it would be read letter by letter, and so is a set.
 
     Args:
-        value: What was given.
-        name: Of the argument.
+        value: What the caller gave.
+        name: Name of the argument, for the error.
         example: A right one, for the hint.
 
     Raises:
@@ -143,9 +143,9 @@ def instance(value: object, wanted: type[Value], name: str, *, hint: str | None 
     """Returns a value of a type.
 
     Args:
-        value: What was given.
-        wanted: The type.
-        name: Of the argument.
+        value: What the caller gave.
+        wanted: The type that it must have.
+        name: Name of the argument, for the error.
         hint: Where such a value comes from.
 
     Raises:

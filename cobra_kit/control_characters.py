@@ -31,7 +31,7 @@ def printable(text: str, limit: int | None = None) -> str:
     ends and tabs become blanks.
 
     Args:
-        text: From a file, a name or a plugin.
+        text: Text from a file, a name or a plugin.
         limit: Most characters; the end of what is longer is replaced by `…`. None for no limit.
     """
     if text.isascii() and text.isprintable():  # nearly always: tables print this of every cell
@@ -43,7 +43,7 @@ def printable_lines(text: str, limit: int | None = None) -> str:
     """Returns text of several lines in the same way; line ends and tabs stay.
 
     Args:
-        text: From a file, a name or a plugin.
+        text: Text from a file, a name or a plugin.
         limit: Most characters of a line.
     """
     lines = _cleaned(_LINE_ENDS.sub("\n", _ESCAPES.sub("", text))).split("\n")

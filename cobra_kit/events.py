@@ -1,4 +1,4 @@
-"""What long work tells whoever watches. Plain values; drawing them is the command line's business.
+"""The events that long work tells whoever watches. Plain values; drawing them is the command line's business.
 
     def report(event: Event) -> None: ...
     train_run(model, source, settings, folder, report=report)
@@ -31,7 +31,7 @@ class StageStarted(Event):
         stage: Such as `align` or `finetune`.
         steps: Optimiser steps of the whole stage.
         step: Steps that were done before, in an earlier process.
-        rows: Training rows.
+        rows: How many training rows the stage has.
     """
 
     stage: str
@@ -45,12 +45,12 @@ class StepDone(Event):
     """An optimiser step was made.
 
     Args:
-        stage: Of this stage.
+        stage: Name of the stage.
         step: Steps done, this one included.
         steps: Steps of the whole stage.
         loss: Mean per supervised token, of this step.
         tokens_per_second: Real tokens, padding not counted, since the last report of speed.
-        seconds_left: Until the stage ends, at that speed.
+        seconds_left: Seconds until the stage ends, at that speed.
     """
 
     stage: str
@@ -66,8 +66,8 @@ class StageDone(Event):
     """A stage of training is finished.
 
     Args:
-        stage: The stage.
-        steps: Its steps.
+        stage: Name of the stage.
+        steps: How many optimiser steps it took.
         loss: Mean per supervised token over the last logged steps.
         seconds: Spent on it, over all processes.
     """
@@ -84,9 +84,9 @@ class Progress(Event):
 
     Args:
         task: What is done, as a user reads it: `features of siglip/tiny`.
-        done: How many are done.
-        total: Of how many.
-        unit: What is counted: `images`.
+        done: How many units are done.
+        total: How many units there are.
+        unit: The unit that is counted, such as `images`.
     """
 
     task: str
@@ -109,7 +109,7 @@ class Message(Event):
 
 
 class Reporter(Protocol):
-    """Whoever watches."""
+    """A function that is told about events."""
 
     def __call__(self, event: Event, /) -> None:
         """Takes note of an event; called from the thread that does the work."""
@@ -117,7 +117,7 @@ class Reporter(Protocol):
 
 
 def silent(event: Event, /) -> None:
-    """The reporter that tells nobody."""
+    """Tells nobody; the reporter where none is given."""
 
 
 def for_arm(report: Reporter, arm: str) -> Reporter:

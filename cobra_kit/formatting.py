@@ -63,8 +63,8 @@ def nearest(name: str, known: Iterable[str], *, most: int = 3, cutoff: float = 0
     """Returns the known names that look most like `name`, best first, each once.
 
     Args:
-        name: What was asked for.
-        known: What there is.
+        name: The name that was asked for.
+        known: The names that exist.
         most: How many to return at most.
         cutoff: How like it they must be, from 0 to 1.
     """

@@ -26,11 +26,11 @@ _BF16_CAPABILITY = (8, 0)  # Ampere
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """One GPU.
+    """One GPU as torch sees it.
 
     Args:
         name: As the driver names it.
-        memory: Bytes.
+        memory: Bytes of memory in all.
         capability: Its compute capability, such as `9.0`.
         bfloat16: Whether it computes in bfloat16 itself.
     """

@@ -1,4 +1,4 @@
-"""What plugin authors import to *declare* components. It never imports torch.
+"""The names plugin authors import to *declare* components. It never imports torch.
 
 A plugin is a module (or a file) with hook implementations; each returns specs. A spec names its class and its
 config as strings, so nothing heavy is imported before a recipe builds the component:
@@ -125,7 +125,7 @@ def plain_spec(spec: Any, cls: type[SpecT]) -> SpecT:
     of that reaches the host.
 
     Raises:
-        ArgumentError: It is malformed.
+        ArgumentError: What was declared is malformed.
     """
     values = {field.name: _plain(getattr(spec, field.name)) for field in fields(cls)}  # type: ignore[arg-type]
     return cls(**values)

@@ -45,8 +45,8 @@ def run_python(*arguments: str, text: str = "") -> subprocess.CompletedProcess[s
     """Returns what another Python did, which imports from where this one does.
 
     Args:
-        arguments: Of the interpreter, such as `-m module`.
-        text: What it reads.
+        arguments: Arguments of the interpreter, such as `-m module`.
+        text: What it reads from its standard input.
     """
     return subprocess.run(
         [sys.executable, *arguments], input=text, capture_output=True, text=True, env=python_environment()
@@ -97,7 +97,7 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM or SIGHUP came. Whatever saves at Ctrl-C saves then, too; the exit status tells them apart.
 
     Args:
-        number: Of the signal.
+        number: Number of the signal.
     """
 
     def __init__(self, number: int) -> None:

@@ -45,9 +45,9 @@ def call_component(
 
     Args:
         component: Whose method it is; None where that is not known, and only the traceback tells.
-        method: What to call.
-        args: Its arguments.
-        kwargs: Its arguments.
+        method: The function or bound method to call.
+        args: Positional arguments of that call.
+        kwargs: Keyword arguments of that call.
 
     Raises:
         PluginError: As `attribute` gives it.
@@ -72,7 +72,7 @@ def attributed(components: Iterable[Component] = ()) -> Iterator[None]:
     For stretches in which many calls lead into components, such as a backward pass.
 
     Args:
-        components: Those in use here.
+        components: The components in use here.
 
     Raises:
         PluginError: As `attribute` gives it.
@@ -99,7 +99,7 @@ def attribute(
     plugin's own `raise KeyboardInterrupt` does not.
 
     Args:
-        error: What was raised.
+        error: The exception that was raised.
         components: Those in use, so that one class behind several names is told apart; looked at before those that
             the installed plugins declare.
         called: The method of the one component that was called, where nothing else can have raised.
@@ -178,7 +178,7 @@ def _passes(error: BaseException, *, own: bool) -> bool:
     """Returns whether an exception is nobody's mistake.
 
     Args:
-        error: What was raised.
+        error: The exception that was raised.
         own: Whether a plugin's own line raised it, in so many words.
     """
     cls = type(error)  # not isinstance, which asks the exception itself

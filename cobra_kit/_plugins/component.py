@@ -40,7 +40,7 @@ class Component:
         kind: Which of the four contracts it implements.
         plugin: The plugin's id.
         distribution: `"name version"` of the package, or the path of a one-file plugin.
-        spec: The declaration.
+        spec: What the plugin declared it with.
     """
 
     kind: Kind

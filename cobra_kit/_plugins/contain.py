@@ -28,12 +28,12 @@ _INTERRUPTED = 130
 
 
 class ProcessEnded(BaseException):
-    """What a plugin gets that ends the process past Python: the host goes on without it."""
+    """The exception a plugin gets that ends the process past Python: the host goes on without it."""
 
 
 @dataclass(slots=True)
 class Importing:
-    """What happened while a plugin was imported.
+    """A record of what happened while a plugin was imported.
 
     Args:
         interrupted: Whether somebody pressed Ctrl-C, so that a KeyboardInterrupt is the user's and not the plugin's.

@@ -22,7 +22,7 @@ def unknown_component(
         name: The name asked for, qualified or short.
         pool: The components of that kind.
         every: The components of all kinds.
-        records: All plugins.
+        records: All installed plugins, broken ones included.
     """
     message = f"no {KIND_WORDS[kind]} named {name!r}"
     near = did_you_mean(near_components(name, pool))
@@ -36,7 +36,7 @@ def unknown_name(name: str, every: Sequence[Component], records: Sequence[Plugin
     Args:
         name: The name asked for.
         every: The components of all kinds.
-        records: All plugins.
+        records: All installed plugins, broken ones included.
     """
     near = list(dict.fromkeys([*nearest(name, (record.plugin for record in records)), *near_components(name, every)]))
     hint = "  ".join(filter(None, [did_you_mean(near), "cobra-kit plugins list shows all"]))

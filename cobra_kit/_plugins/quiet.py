@@ -46,7 +46,7 @@ def stdout_to_stderr() -> Iterator[None]:
 
 
 class _State:
-    """How many blocks are open, and what was there before the first one."""
+    """The number of open blocks, and what was there before the first one."""
 
     users = 0
     before: TextIO | None = None

@@ -17,7 +17,7 @@ def own_randomness(seed: int = 0) -> Iterator[None]:
     changes no other plugin. Libraries that nobody has imported are left alone.
 
     Args:
-        seed: Where they start.
+        seed: The seed that each of the generators starts from.
     """
     numpy, torch = _loaded("numpy", "random"), _loaded("torch", "get_rng_state")
     before = (

@@ -1,4 +1,4 @@
-"""What the host remembers about one plugin."""
+"""The host's memory of one plugin."""
 
 from __future__ import annotations
 

@@ -24,15 +24,15 @@ _BLOCKED_SECONDS = 1.0
 
 @dataclass(slots=True)
 class _Waiting:
-    """What is waited for.
+    """A call that is waited for.
 
     Args:
         what: Puts it into words; called in another thread, and only where it takes long.
         limit: Seconds without a word.
-        since: When it began.
-        hint: What helps.
+        since: When the wait began, as `time.monotonic()` tells it.
+        hint: What the user can do about it.
         armed: Whether Python's own watchdog waits for it, too.
-        told: Whether it was named.
+        told: Whether the wait was reported already.
     """
 
     what: Callable[[], str]

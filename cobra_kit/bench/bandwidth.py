@@ -57,7 +57,7 @@ def measure_bandwidth(device: torch.device, *, size: int | None = None) -> Bandw
     """Returns the bandwidth of a device's memory, with the threads that torch uses now.
 
     Args:
-        device: Whose.
+        device: The device whose memory is measured.
         size: Bytes of a buffer; None: large enough for the device.
     """
     size = size or _buffer_bytes(device)

@@ -22,8 +22,8 @@ class Case:
 
     Args:
         subject: The model's name.
-        dtype: Of its weights.
-        prompt: What it reads.
+        dtype: Floating-point type of its weights.
+        prompt: The prompt that it answers.
         encoded: Whether an image goes through encoder and projector.
         new_tokens: Tokens per answer; stop tokens end none, so that every answer has as many.
         graphs: Whether steps may run as a graph.

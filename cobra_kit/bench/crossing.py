@@ -15,16 +15,16 @@ Verdict = Literal["crosses", "always", "never"]
 
 @dataclass(frozen=True, slots=True)
 class Crossover:
-    """Where a model whose state is of constant size becomes faster than one whose state grows with the context.
+    """The context at which a model with a state of constant size becomes faster than one whose state grows.
 
     Args:
         constant: The model with the constant state.
-        growing: The other one.
+        growing: The model whose state grows.
         verdict: `crosses`: at `context`; `always`: it is faster at the smallest context measured already; `never`: it
             is slower at the largest one still.
         context: Where the straight lines between measured points cross for the last time; None unless they cross.
         smallest: Smallest context that both were measured at.
-        largest: Largest one.
+        largest: Largest context that both were measured at.
     """
 
     constant: str
@@ -53,9 +53,9 @@ def crossover(constant: str, curve: Curve, growing: str, growing_curve: Curve) -
 
     Args:
         constant: Name of the model whose state is of constant size.
-        curve: Its times.
+        curve: That model's time per token at each context.
         growing: Name of the other.
-        growing_curve: Its times; contexts that only one of them has are left out.
+        growing_curve: The other's time per token; contexts that only one of them has are left out.
 
     Returns:
         None where they share fewer than two contexts: a point is no curve.

@@ -1,4 +1,4 @@
-"""Whether what is asked for fits this machine, and how much a model took at its peak."""
+"""Checks that what is asked for fits this machine, and the memory that a model took at its peak."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _PAPER_TEXT = 64
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What one subject takes.
+    """The memory that one subject takes.
 
     Args:
-        subject: Its name.
+        subject: Name of the subject.
         each: Per dtype, all of which stand side by side, the need of its hardest case; empty where it cannot be built.
         problem: Why it cannot, or None.
     """
@@ -69,8 +69,8 @@ def refuse_what_does_not_fit(all_needs: Sequence[Need], device: torch.device, *,
     """Checks that all subjects fit together: they stand side by side, so that rounds can alternate.
 
     Args:
-        all_needs: Of every subject.
-        device: Where they would run.
+        all_needs: What each subject takes.
+        device: The device that they would share.
         laptop: The command that measures the same at a small size, or None.
 
     Raises:
@@ -94,8 +94,8 @@ def least_seconds(need: Need, settings: Settings, bandwidth: float) -> float:
     """Returns how long the decoding of all rounds takes at least: the weights, once per token.
 
     Args:
-        need: Of the subject.
-        settings: How many tokens and rounds.
+        need: What the subject takes.
+        settings: The settings that say how many tokens and rounds.
         bandwidth: Bytes per second.
     """
     steps = (1 + settings.warmup + settings.repeats) * settings.new_tokens

@@ -29,7 +29,7 @@ def build(subject: Subject, *, device: torch.device, dtype: torch.dtype, weights
 
     Args:
         subject: What it is composed from.
-        device: Where it runs.
+        device: The device that its weights are put on.
         dtype: Floating-point type of its weights; parameters that a backbone lists as `never_quantise` stay float32.
         weights: `random` or `recipe`.
 

@@ -26,9 +26,9 @@ class Prompt:
 
     Args:
         model: The model; where visual tokens are given instead of an image, with a projector that lets them through.
-        batch: On the model's device.
-        text_tokens: Of each row.
-        visual_tokens: Of each row.
+        batch: The collated prompts, on the model's device.
+        text_tokens: Text tokens of each row.
+        visual_tokens: Visual tokens of each row.
     """
 
     model: VisionLanguageModel
@@ -52,8 +52,8 @@ def prompt(model: VisionLanguageModel, *, rows: int, text_tokens: int, image_tok
     """Returns equal prompts of random ids.
 
     Args:
-        model: In eval mode.
-        rows: How many.
+        model: The model that reads them, in eval mode.
+        rows: How many prompts the batch has.
         text_tokens: Text tokens of each.
         image_tokens: Visual tokens of each; 0: no image; None: an image, encoded and projected by the model.
 

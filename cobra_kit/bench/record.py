@@ -66,7 +66,7 @@ def write_record(result: BenchResult, folder: Path) -> Path:
     """Writes `bench.json` into an existing folder, whole or not at all, and returns its path.
 
     Raises:
-        CobraError: It cannot be written.
+        CobraError: The file cannot be written.
     """
     path = folder / FILE
     write_json(path, to_plain(result))

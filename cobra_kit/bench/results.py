@@ -1,4 +1,4 @@
-"""What a bench found, as data; `record` writes it down."""
+"""The results of a bench, as data; `record` writes them down."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Measurement:
     """One model at one size.
 
     Args:
-        subject: The model.
-        dtype: Of its weights.
+        subject: Name of the model.
+        dtype: Floating-point type of its weights.
         batch: Rows decoded together.
-        text_tokens: Of each prompt.
-        visual_tokens: Of each prompt.
+        text_tokens: Text tokens of each prompt.
+        visual_tokens: Visual tokens of each prompt.
         encoded: Whether an image was encoded and projected in the time to the first token.
         context: Tokens of each prompt, all kinds.
         new_tokens: Tokens decoded after it, the first included.
@@ -45,7 +45,7 @@ class Measurement:
         total: Seconds from the prepared prompt to the last token.
         graph: Whether steps ran as a captured graph.
         graph_reason: Why, or why not.
-        traffic: What a step must move.
+        traffic: The bytes that a step must move.
         share: The bandwidth that it reached, as a share of the measured one; 0 before that is known.
         peak: The most memory; None where it was not measured.
     """
@@ -96,18 +96,18 @@ class BenchResult:
     """Everything that one bench found.
 
     Args:
-        recipe: What it was asked of.
+        recipe: The recipe that was measured.
         profile: The recipe's profile.
-        settings: What was asked.
+        settings: What was asked to be measured.
         device: Where it ran, such as `cpu`.
-        components: Per subject its parts by kind.
+        components: The parts of each subject, by kind.
         kernels: Per subject and dtype (`mamba, float32`) the kernels of its backbone.
         tokenizers: Subjects whose tokenizer was not here, so that a stand-in made the prompts.
-        bandwidth: Of the device's memory.
+        bandwidth: Bandwidth of the device's memory.
         cache: Bytes of the processor's largest cache, where it ran on one and the system says so.
-        measurements: In the order of the subjects.
-        crossovers: By setting and pair of subjects, as `curves.crossovers` names them.
-        not_run: What was left out.
+        measurements: The measurements, in the order of the subjects.
+        crossovers: The crossovers, by setting and pair of subjects as `curves.crossovers` names them.
+        not_run: What was left out, and why.
         paper: Per subject (tokens per second, seconds) that the paper prints, where it has the system.
         memory_how: How the peak memory was measured.
         side_by_side: Whether all subjects were measured in turns; else one after another.

@@ -33,7 +33,7 @@ NOT_MEASURED = "not measured"
 
 @dataclass(slots=True)
 class Gathered:
-    """What is found on the way through one or several groups of subjects."""
+    """Results that are gathered on the way through one or several groups of subjects."""
 
     components: dict[str, Mapping[str, str]] = field(default_factory=dict)
     kernels: dict[str, tuple[KernelGroup, ...]] = field(default_factory=dict)
@@ -57,8 +57,8 @@ def bench(
     """Measures models side by side.
 
     Args:
-        subjects: The models.
-        settings: What to measure.
+        subjects: The models to measure.
+        settings: The sizes, devices and repeats to measure with.
         recipe: The name that results carry.
         profile: The recipe's profile.
         laptop: The command that measures the same at a small size, for the error where this does not fit.

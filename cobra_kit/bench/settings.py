@@ -1,4 +1,4 @@
-"""What a bench is asked to measure, checked before anything is built."""
+"""The settings of a bench, checked before anything is built."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OWN_IMAGE = "recipe"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is measured.
+    """The sizes, devices and repeats of a bench.
 
     Args:
         protocol: One of `PROTOCOLS`.
@@ -41,7 +41,7 @@ class Settings:
         image_tokens: Visual tokens of a prompt: a number, 0 for none, or None for the recipe's own image, encoded
             and projected. Given a number, random ones stand behind the projector, and encoder and projector rest.
         new_tokens: Tokens that are decoded after a prompt.
-        repeats: Measured rounds.
+        repeats: Rounds that are measured.
         warmup: Rounds before them that do not count.
         graphs: Whether steps run as a captured CUDA graph.
         memory: Whether the peak memory on a CPU is measured, which takes a process of its own per model.

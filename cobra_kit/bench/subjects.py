@@ -1,4 +1,4 @@
-"""What is measured side by side: the arms of a recipe, or a recipe and another one or another backbone."""
+"""The models measured side by side: the arms of a recipe, or a recipe and another one or another backbone."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from cobra_kit.recipe import Recipe, ResolvedRecipe, load_recipe, resolve, resol
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One model.
+    """One model to measure.
 
     Args:
-        name: How tables call it.
+        name: The name that tables call it by.
         resolved: What it is composed from.
     """
 
@@ -35,7 +35,7 @@ def subjects_of(
 
     Args:
         recipe: A file or a packaged name.
-        profile: Of the recipe.
+        profile: Name of the recipe's profile.
         overrides: `a.b=c` settings, as `--set` takes them.
         against: What to measure beside it: a recipe, or a backbone that replaces the recipe's own.
 

@@ -43,9 +43,9 @@ class Systems:
 
     Args:
         table: The published table.
-        profile: At which size they are measured.
-        subjects: Those that recipes have.
-        not_run: Those that none has, and why.
+        profile: The profile whose sizes are measured.
+        subjects: The systems that recipes can build.
+        not_run: The systems that no recipe has, and why.
     """
 
     table: PaperTable
@@ -68,7 +68,7 @@ def systems_of(name: str, profile: str | None = None, overrides: Sequence[str] =
     """Returns the systems of `paper.table3`.
 
     Args:
-        name: The table.
+        name: The table's name, such as `paper.table3`.
         profile: `paper`, their own sizes, unless given; `laptop`: their architectures in small.
         overrides: Settings of every recipe, as `--set` takes them.
 

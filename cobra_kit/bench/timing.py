@@ -15,13 +15,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """What is usual among repeated measurements.
+    """The median and the quartiles of repeated measurements.
 
     Args:
         median: The middle one.
         low: The lower quartile.
         high: The upper quartile.
-        count: How many there were.
+        count: How many measurements there were.
     """
 
     median: float
@@ -63,7 +63,7 @@ def wait(device: torch.device) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Rounds:
-    """What rounds gave.
+    """The measurements of all rounds.
 
     Args:
         values: Per case the measurements of the rounds that counted, in order.
@@ -84,7 +84,7 @@ def rounds(
     """Runs every case once per round, so that a disturbance of the machine meets all of them alike.
 
     Args:
-        cases: Per name what measures once.
+        cases: The function that measures each case once, by name.
         warmup: Rounds that do not count: they compile, capture and fill caches.
         repeats: Rounds that count.
         report: Called with (rounds done, rounds in all).

@@ -1,4 +1,4 @@
-"""How many bytes one decoding step must move, whoever computes it and however well."""
+"""The bytes that one decoding step must move, whoever computes it and however well."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def traffic(backbone: Backbone, *, rows: int, context: int, dtype: torch.dtype) 
         backbone: Its weights are read, and its states asked for on the meta device.
         rows: Rows of the batch.
         context: Tokens that stand before the new one, per row.
-        dtype: Of the embeddings.
+        dtype: Floating-point type of the embeddings.
     """
     short, long = (_state_bytes(backbone, rows, length, dtype) for length in (1, 2))
     growth = long - short

@@ -69,7 +69,7 @@ def how_to_go_on(stop: KeyboardInterrupt, path: Path, words: Sequence[str]) -> s
     Args:
         stop: Ctrl-C or a signal.
         path: The study's folder.
-        words: Of the command, after the program's name.
+        words: Words of the command, after the program's name.
     """
     how = f"Ended by {stop}" if isinstance(stop, Terminated) else "Interrupted"
     return f"\n{how}. What is done is kept in {path}. To go on:\n  {shlex.join([PROGRAM, *words])}"

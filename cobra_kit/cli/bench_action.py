@@ -1,4 +1,4 @@
-"""What `cobra-kit bench` does."""
+"""The work of `cobra-kit bench`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _TOKENS = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchArguments:
-    """What was typed."""
+    """The arguments of `cobra-kit bench`, as they were typed."""
 
     recipe: str
     profile: str | None

@@ -29,8 +29,8 @@ def render(result: BenchResult, width: int) -> list[str]:
     """Returns the lines.
 
     Args:
-        result: What was measured.
-        width: Columns.
+        result: The result of the bench.
+        width: Columns of the terminal.
     """
     lines = [*tables(result, width), *_crossings(result, width), *_left_out(result, width)]
     if not result.measurements:

@@ -1,4 +1,4 @@
-"""What `cobra-kit doctor` does."""
+"""The work of `cobra-kit doctor`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cobra_kit.formatting import escaped_json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoctorArguments:
-    """What was typed."""
+    """The arguments of `cobra-kit doctor`, as they were typed."""
 
     recipe: str | None
     backbone: str | None

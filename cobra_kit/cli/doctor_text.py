@@ -23,8 +23,8 @@ def render(examination: Examination, width: int) -> list[str]:
     """Returns the lines; the last one is what would make it faster.
 
     Args:
-        examination: What the doctor saw.
-        width: Columns.
+        examination: What the doctor found.
+        width: Columns of the terminal.
     """
     lines = _section(
         "versions", [(name, version or "not installed") for name, version in examination.versions.items()], width

@@ -67,7 +67,7 @@ class EventRelay:
     """Reads what workers write and shows it, beside what this process itself has to tell.
 
     Args:
-        report: The board.
+        report: The board on which everything is shown.
     """
 
     report: Reporter

@@ -1,4 +1,4 @@
-"""What the user sees of an exception."""
+"""The text and exit code by which the user sees an exception."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def report(error: BaseException, *, debug: bool) -> int:
     """Prints an error to stderr and returns the exit code that belongs to it.
 
     Args:
-        error: What was raised.
+        error: The exception that ended the command.
         debug: Whether to print the traceback first.
     """
     if debug:

@@ -1,4 +1,4 @@
-"""What `cobra-kit plan` does."""
+"""The work of `cobra-kit plan`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cobra_kit.study.plan.study_plan import make_plan
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanArguments:
-    """What was typed."""
+    """The arguments of `cobra-kit plan`, as they were typed."""
 
     recipe: str
     profile: str | None

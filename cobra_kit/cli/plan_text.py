@@ -27,10 +27,10 @@ def render(forecast: Forecast, names: Sequence[str], price: float | None, width:
     """Returns the lines of a forecast.
 
     Args:
-        forecast: What it will take.
+        forecast: What the recipe's arms will take.
         names: Hardware, as asked for.
         price: Dollars per device and hour, for all hardware; None: each one's listed price.
-        width: Columns.
+        width: Columns of the terminal.
     """
     lines = _head(forecast, width)
     for arm in forecast.arms:

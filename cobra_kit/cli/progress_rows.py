@@ -1,4 +1,4 @@
-"""What is known about work in progress, as rows of text: one per run, one per piece of shared work. Draws nothing."""
+"""The state of work in progress, as rows of text: one per run, one per piece of shared work. Draws nothing."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ WAITING, WORKING, DONE = "waiting", "working", "done"
 
 @dataclass(slots=True)
 class ProgressRow:
-    """One line.
+    """One line of the progress display.
 
     Args:
         label: The arm, or the shared work.
         state: `waiting`, `working` or `done`.
         task: What is being done, such as `finetune`.
         unit: What is counted: `step`, `questions`.
-        done: How many are done.
-        total: Of how many.
+        done: How many units are done.
+        total: How many units there are.
         figures: Loss and speed.
-        seconds_left: Until this task ends, or None.
-        outcome: What to say when done.
+        seconds_left: Seconds until this task ends, or None.
+        outcome: The text to show when it is done.
     """
 
     label: str
@@ -71,7 +71,7 @@ class ProgressRows:
     """The rows of a study.
 
     Args:
-        plan: Its runs; None: those of a search, each known when it begins.
+        plan: The plan whose runs are shown; None: those of a search, each known when it begins.
         clock: Seconds that only grow.
     """
 

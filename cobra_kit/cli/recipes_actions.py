@@ -1,4 +1,4 @@
-"""What the commands of `cobra-kit recipes` do."""
+"""The work of the commands of `cobra-kit recipes`."""
 
 from __future__ import annotations
 

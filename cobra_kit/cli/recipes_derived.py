@@ -15,7 +15,7 @@ from cobra_kit.recipe import DerivedSizes, ResolvedRecipe, remember_sizes, remem
 
 @dataclass(frozen=True, slots=True)
 class UnknownSizes:
-    """Why a model has no sizes: a part cannot be built in this version."""
+    """The reason why a model has no sizes: a part cannot be built in this version."""
 
     unknown: str
 

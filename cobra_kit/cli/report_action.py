@@ -1,4 +1,4 @@
-"""What `cobra-kit report` does."""
+"""The work of `cobra-kit report`."""
 
 from __future__ import annotations
 

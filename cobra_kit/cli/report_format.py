@@ -1,4 +1,4 @@
-"""What a report can be written as: by itself, so that `--help` need not import what writes them."""
+"""The formats of a report: by themselves, so that `--help` need not import what writes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `cobra-kit reproduce` does."""
+"""The work of `cobra-kit reproduce`."""
 
 from __future__ import annotations
 

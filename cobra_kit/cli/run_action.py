@@ -1,4 +1,4 @@
-"""What `cobra-kit run` does: says what is to come, shows progress on stderr, prints the table on stdout."""
+"""The work of `cobra-kit run`: it says what is to come, shows progress on stderr, prints the table on stdout."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _OTHER_PROFILES = {"paper": "for the paper's scale", "laptop": "for a laptop's s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunArguments:
-    """What was typed, apart from what holds for one start only.
+    """The arguments of `cobra-kit run`, apart from what holds for one start only.
 
     Args:
         recipe: A file or a name.
-        profile: Which profile.
-        changes: `a.b=c` settings.
+        profile: Name of the recipe's profile; None: its default.
+        changes: Settings of the form `a.b=c`.
         out: The study's folder.
         control: Questions that are asked with wrong images too.
-        workers: How many; None: as many as there are cores.
-        device: Where models are.
-        as_json: Print JSON.
+        workers: How many processes train; None: as many as there are cores.
+        device: The device that models run on.
+        as_json: Whether JSON is printed instead of text.
         before: Options before the command, such as `--plugin FILE`.
     """
 

@@ -1,4 +1,4 @@
-"""What `cobra-kit status` does."""
+"""The work of `cobra-kit status`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a study is, as lines of text with their styles."""
+"""The state of a study, as lines of text with their styles."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def status_lines(status: StudyStatus, width: int | None) -> list[Line]:
     """Returns everything: the overview, the best trial, and a line per trial.
 
     Args:
-        status: The study.
+        status: The status of the whole study.
         width: Most characters of a line; None for no limit.
     """
     head = [(line, style) for text, style in _head(status, None) for line in _folded(text, width)]

@@ -1,4 +1,4 @@
-"""What `--storage` means: a URL, whole or with its password hidden; and the variable that other users do not see."""
+"""The option `--storage`: a URL, whole or with its password hidden; and the variable that other users do not see."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `cobra-kit sweep` does: works by itself, or starts workers and watches them, and prints the table."""
+"""The work of `cobra-kit sweep`: by itself, or by workers that it starts and watches; the table comes last."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ _POLL_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepArguments:
-    """What was typed, apart from how many workers; joining workers are given the same.
+    """The arguments of `cobra-kit sweep`, apart from how many workers; joining workers are given the same.
 
     Args:
         recipe: A file or a name.
-        profile: Which profile.
-        changes: `a.b=c` settings.
-        trials: How many in all.
+        profile: Name of the recipe's profile; None: its default.
+        changes: Settings of the form `a.b=c`.
+        trials: How many trials in all; None: as the recipe says.
         storage: URL of a database.
         out: The study's folder.
         timeout: With a unit, such as `30m`.
         fail_fast: Stop at the first trial that goes wrong.
-        device: Where models are.
+        device: The device that models run on.
         before: Options before the command, such as `--plugin FILE`.
     """
 
@@ -131,7 +131,7 @@ def seconds_of(text: str | None) -> float | None:
     """Returns a length of time in seconds: `90`, `90s`, `30m`, `1.5h`.
 
     Raises:
-        UsageError: It is none.
+        UsageError: The text is no length of time.
     """
     if text is None:
         return None

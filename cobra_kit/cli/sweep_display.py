@@ -1,4 +1,4 @@
-"""What a `sweep` that watches its workers shows: a live display on a terminal, a line per trial elsewhere."""
+"""The display of a `sweep` that watches its workers: live on a terminal, a line per trial elsewhere."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class UnexpectedlyRead(Exception):
 
 @dataclass
 class _Written:
-    """What went into the file: images in order, and which of the distinct shapes each has."""
+    """The contents of the file: images in order, and which of the distinct shapes each has."""
 
     images: list[str] = field(default_factory=list)
     shape_of: list[int] = field(default_factory=list)
@@ -64,7 +64,7 @@ def compute(
 
     Args:
         model: Its encoder is used, as a frozen one.
-        source: Of the images.
+        source: The source of the images.
         image_ids: Names of the images, as the source has them.
         place: The folder to be.
         identity: What the features depend on, for the header.

@@ -1,4 +1,4 @@
-"""What the backbone's longest text cuts from training rows: counted, told, and refused where it is too much.
+"""The cuts that the backbone's longest text makes in training rows: counted, told, and refused where too large.
 
 A row that is too long loses its end, and with it answers and the end of text: a model trained on many of those never
 learns to stop. So nobody is to find that out from its answers.
@@ -25,13 +25,13 @@ LIMIT = "model.backbone.max_text_tokens"
 
 @dataclass(slots=True)
 class CutCount:
-    """What was cut from the rows of a stage.
+    """A count of what was cut from the rows of a stage.
 
     Args:
         limit: The most text tokens of a row.
         rows: Rows of which a part was cut, those that were left out for it included.
         tokens: Text tokens cut.
-        supervised_tokens: Those of them that would have carried loss.
+        supervised_tokens: How many of them would have carried loss.
         out_of: Tokens that carry loss, in all rows, before the cut.
         first: Name of the first such row; empty without one.
     """
@@ -106,7 +106,7 @@ def check_long_rows(rows: Sequence[TrainingRow], codec: TextCodec, most: float, 
     For before anything is trained. Rows that cannot be too long are not tokenised, and where none is, no row else.
 
     Args:
-        rows: Of the stage.
+        rows: The rows of the stage.
         codec: Tokenizer, template and the longest text.
         most: The share that may be lost.
         stage: The stage's name.

@@ -1,4 +1,4 @@
-"""What a frozen encoder says about every image, computed once and kept as float16 on disk.
+"""The features of a frozen encoder for every image, computed once and kept as float16 on disk.
 
 A cache is a folder `<key>/` with `features.npy` (`[tokens d]`, image after image) and `header.json`, which holds the
 digests of both; the features are checked section by section when they are first read (see `sections`). It is made under
@@ -119,7 +119,7 @@ class FeatureCache:
         Args:
             model: Its encoder computes them, in eval mode and without gradients.
             source: Where the images come from.
-            image_ids: Which images.
+            image_ids: Names of the images, as the source has them.
             folder: Where caches are kept; it is made.
             report: Told about the work.
             batch_size: Images encoded together.

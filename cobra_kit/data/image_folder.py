@@ -21,7 +21,7 @@ class ImageFolder:
     wherever they lead, since whoever laid out the folder laid them: data sets are often joined from several disks.
 
     Args:
-        root: The folder.
+        root: The folder that names start from.
         report: Told about the progress of hashing.
 
     Raises:

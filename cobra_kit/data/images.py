@@ -59,7 +59,7 @@ class LiveImages:
 
     Args:
         model: Whose encoder they are for.
-        source: Where they come from.
+        source: The data source that the images come from.
         image_ids: Names of the images, as the source has them.
         folder: Where the outcome of that first look is kept.
         report: Told about the first look.

@@ -23,7 +23,7 @@ def decode_rows(content: bytes, file: Path) -> list[Any]:
 
     Args:
         content: The file's bytes.
-        file: Its name, for errors.
+        file: Path of the file, for errors.
 
     Raises:
         DataError: It is of neither form; names the line.

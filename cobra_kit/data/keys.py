@@ -86,7 +86,7 @@ def weights_digest(module: nn.Module, without: Collection[str] = ()) -> str:
     """Returns a hash of parameters and persistent buffers: names, types, shapes and bytes.
 
     Args:
-        module: Whose.
+        module: The module whose tensors are hashed.
         without: Names, as in `state_dict`, of those that do not count.
     """
     digest = hashlib.sha256()

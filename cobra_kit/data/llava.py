@@ -32,7 +32,7 @@ _PARSED = 4
 
 
 class Params(BaseModel):
-    """Where the rows and the images are; relative paths start at the working directory."""
+    """The places of the rows and the images; relative paths start at the working directory."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -48,14 +48,14 @@ class LlavaSource(FormerNames):
     """Rows of a file and the images they name.
 
     Args:
-        params: Where they are.
+        params: Settings that say where file and folder are.
         report: Told how many rows were rejected, and why.
 
     Attributes:
         rows: The rows that keep to the form.
-        caption_rows: Those of the align stage.
-        rejects: The others.
-        caption_rejects: The others of the align stage.
+        caption_rows: The same of the align stage.
+        rejects: The rows that do not, and why.
+        caption_rejects: The rows of the align stage that do not, and why.
 
     Raises:
         DataError: The file or the folder is missing, is not what it should be, or holds no good row.

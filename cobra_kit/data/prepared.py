@@ -24,7 +24,7 @@ _NO_VALUES = torch.empty(0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowForm:
-    """What a stage learns of its rows.
+    """The part of its rows that a stage learns.
 
     Args:
         captions: Learn the first answer alone and leave the prompt out (a caption, or a passage of text).
@@ -46,7 +46,7 @@ class TrainingSet:
 
     Args:
         rows: The data source's rows.
-        processor: Of the model to be trained.
+        processor: Processor of the model to be trained.
         images: The images, readable ones only.
         form: What is learnt of the rows.
         report: Told about progress and about rows that are left out.

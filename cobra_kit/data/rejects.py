@@ -1,4 +1,4 @@
-"""What was left out, counted and with reasons: bad rows, unreadable images."""
+"""The rows and images that were left out, counted and with reasons: bad rows, unreadable images."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def check_unreadable(rejects: Rejects, file: Path, *, finished: bool) -> None:
 
     Args:
         rejects: The images that could not be read so far.
-        file: Where the list goes.
+        file: The file that the list is written to.
         finished: Whether all images have been looked at.
 
     Raises:

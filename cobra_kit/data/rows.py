@@ -1,4 +1,4 @@
-"""What every source of data gives: training rows, images by name, and benchmarks with their questions."""
+"""The contract of every source of data: training rows, images by name, and benchmarks with their questions."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Benchmark:
         name: Key in recipes and folders, such as `presence`.
         label: Heading of its column, such as `presence (POPE)`.
         rule: Name of the rule that scores it, such as `pope/first-token`.
-        questions: In a fixed order.
+        questions: The questions, in a fixed order.
         annotations: Per question, in that order, what the rule reads beside the prediction: people's answers, the
             true box, the group; keys are those of `evaluate.scoring.Answered`.
         groups: Per question the part of the benchmark it belongs to, such as `color/1`; empty without parts.
@@ -142,12 +142,12 @@ class FormerNames:
     image_ids: Callable[[Split], Sequence[str]]
 
     def picture(self, image_id: str) -> Image:
-        """Returns `image(image_id)`."""
+        """Returns `image(image_id)`, which has replaced it."""
         _warn_renamed("picture", "image")
         return self.image(image_id)
 
     def picture_ids(self, split: Split) -> Sequence[str]:
-        """Returns `image_ids(split)`."""
+        """Returns `image_ids(split)`, which has replaced it."""
         _warn_renamed("picture_ids", "image_ids")
         return self.image_ids(split)
 

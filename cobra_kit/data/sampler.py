@@ -1,4 +1,4 @@
-"""Which rows train together: every row once per epoch, rows of like length in one batch, the same order every time.
+"""The order of training rows: each once per epoch, rows of like length in one batch, the same order every time.
 
 Rows are shuffled, cut into stretches of many batches, sorted by length within a stretch, and the batches shuffled
 again. Little of a batch is padding then, while which rows meet still changes from epoch to epoch.
@@ -22,7 +22,7 @@ STRETCH = 50
 
 @dataclass(frozen=True, slots=True)
 class SamplerState:
-    """Where a sampler stands: batches of this epoch already given. JSON-able by `asdict`."""
+    """The place where a sampler stands: batches of this epoch already given. JSON-able by `asdict`."""
 
     epoch: int = 0
     position: int = 0
@@ -34,8 +34,8 @@ class LengthGroupedSampler:
     Args:
         lengths: Tokens per row.
         batch_size: Rows per batch; the last batch of an epoch may have fewer.
-        seed: Of the order. With the same lengths and seed the order is the same on every machine.
-        state: Where to go on.
+        seed: Seed of the order. With the same lengths and seed the order is the same on every machine.
+        state: The state of an earlier sampler, to go on from there; None: the beginning.
     """
 
     def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, state: SamplerState | None = None) -> None:

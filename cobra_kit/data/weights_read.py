@@ -1,4 +1,4 @@
-"""Which weights of an encoder its features depend on, so that arms and seeds share what is equal in all of them.
+"""The weights of an encoder that its features depend on, so that arms and seeds share what is equal in all of them.
 
 Published towers bring parts that never run here: a pooling head, a last block. Where a checkpoint lacks them they hold
 random values, other ones for every seed. They are found by watching a forward on the meta device, and the finding is
@@ -28,7 +28,7 @@ _PLAIN = (bool, int, float, str, type(None))
 
 
 class _Watched(NamedTuple):
-    """What an encoder was when it was watched, and which weights it did not read."""
+    """A note of what an encoder was when it was watched, and which weights it did not read."""
 
     build: object
     preprocess: object
@@ -105,8 +105,8 @@ def poisoned(module: nn.Module, names: Collection[str]) -> Iterator[None]:
     """Fills some weights with NaN for the length of a block, in place, and puts their values back.
 
     Args:
-        module: Whose weights.
-        names: Which, as in `state_dict`; of floating-point types.
+        module: The module that the weights belong to.
+        names: Names as in `state_dict`, of weights with floating-point types.
     """
     state = module.state_dict()
     chosen = [state[name] for name in names]

@@ -1,4 +1,4 @@
-"""What `cobra-kit doctor` finds out about this machine. Importing this package imports no torch.
+"""The findings of `cobra-kit doctor` on this machine. Importing this package imports no torch.
 
 examine(recipe, ...) -> Examination
 """

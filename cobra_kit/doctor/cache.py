@@ -11,10 +11,10 @@ from cobra_kit.files import user_cache
 
 @dataclass(frozen=True, slots=True)
 class CacheFolder:
-    """What the cache folder is like.
+    """The state of the cache folder.
 
     Args:
-        folder: Where it is.
+        folder: Path of the cache folder.
         size: Bytes in it; 0 where it does not exist yet.
         problem: Why it cannot be written, or None.
     """

@@ -35,17 +35,17 @@ _PREFIX, _STORAGE = "COBRA_KIT_", "COBRA_KIT_STORAGE"
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What was found.
+    """Everything that the doctor found on this machine.
 
     Args:
         versions: Per package its version, or None where it is not installed.
         machine: What the processor is, as (name, value).
-        gpus: The GPUs.
+        gpus: The GPUs that torch sees.
         cuda: The CUDA version that torch was built with, and the driver's; None where there is none.
         settings: Our environment variables that are set.
         cache: Where downloads, features and kernels are kept.
         diagnoses: What plugins say about what they need.
-        models: Which kernels would run.
+        models: The kernels that each backbone looked at would run.
         broken: What should work and does not.
     """
 
@@ -89,8 +89,8 @@ def examine(
     Args:
         recipe: Whose backbones to ask for their kernels; None, without `backbone`: the packaged `cobra_tiny`.
         backbone: A component to ask instead, with its default settings.
-        profile: Of the recipe.
-        overrides: Of the recipe, as `--set` takes them.
+        profile: Name of the recipe's profile.
+        overrides: Settings of the recipe, as `--set` takes them.
         device: `auto`, `cpu`, `cuda`.
         dtype: `float32`, `bfloat16` or `float16`; None: float32.
 

@@ -1,4 +1,4 @@
-"""Which kernels the backbones of a recipe, or one backbone, would use on a device."""
+"""The kernels that the backbones of a recipe, or one backbone, would use on a device."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class ModelKernels:
     """The kernels of one backbone.
 
     Args:
-        name: The component.
-        device: Where it would run.
-        dtype: Its weights' type.
+        name: Name of the component.
+        device: The device that it would run on.
+        dtype: Floating-point type of its weights.
         groups: The kernels; empty where the backbone says nothing about them.
         problem: Why it cannot say, or None.
     """

@@ -29,9 +29,9 @@ def shape_batch(
     """Returns a batch of equal rows on the meta device.
 
     Args:
-        model: On the meta device.
-        resolved: What it was composed from.
-        rows: How many.
+        model: The model, on the meta device.
+        resolved: The recipe that it was composed from.
+        rows: How many rows the batch has.
         text_tokens: Text tokens of each.
         supervised: How many of them, the last ones, carry loss.
         images: Images of each row, all of the largest size.

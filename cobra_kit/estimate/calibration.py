@@ -1,4 +1,4 @@
-"""How much of its peak an accelerator really gives: taken from the one run whose hours are published, the paper's own.
+"""The share of its peak that an accelerator really gives: from the one run with published hours, the paper's own.
 
 The facts are those of the paper (arXiv 2403.14520 v4, 3.3 and 7.1, Table 1) and of its code (h-zhao1997/cobra,
 commit 4b81082). Its FLOPs are counted by hand here, from the sizes of its parts; `tests/unit/estimate` holds them
@@ -23,9 +23,9 @@ class PublishedRun:
     Args:
         rows: Training rows (the code's merged file is named for 1,231 thousand).
         epochs: Passes over them.
-        hours: Of wall clock.
-        devices: Accelerators.
-        peak_flops: Of one of them, dense bfloat16.
+        hours: Hours of wall clock.
+        devices: How many accelerators were used.
+        peak_flops: Peak of one of them, dense bfloat16.
         image_tokens: Visual tokens per row.
     """
 
@@ -82,7 +82,7 @@ def vit_flops(*, width: int, hidden: int, blocks: int, tokens: int, prefix: int,
         width: Channels of a token.
         hidden: Hidden channels of a block's MLP.
         blocks: Blocks that run.
-        tokens: Patches.
+        tokens: Patches of the image.
         prefix: Further tokens in front of them.
         patch: Side of a patch in pixels.
     """

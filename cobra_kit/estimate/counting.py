@@ -1,4 +1,4 @@
-"""What one model is and what one training row of it costs, counted on the meta device."""
+"""The sizes of one model and the cost of one training row of it, counted on the meta device."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class RowShape:
     """The shape of one training row.
 
     Args:
-        text_tokens: Its text tokens.
-        supervised: Those of them that carry loss.
-        images: Its images.
+        text_tokens: How many text tokens it has.
+        supervised: How many of them carry loss.
+        images: How many images it has.
     """
 
     text_tokens: int
@@ -41,10 +41,10 @@ class PartCount:
     """Parameters of one part.
 
     Args:
-        component: Its qualified name.
-        total: All of them, tied ones once.
-        unused: Those that no output depends on: blocks and heads behind the features that are taken.
-        unused_heads: Those of them that belong to no numbered block.
+        component: Qualified name of the component.
+        total: All of its parameters, tied ones once.
+        unused: How many no output depends on: blocks and heads behind the features that are taken.
+        unused_heads: How many of those belong to no numbered block.
     """
 
     component: str
@@ -58,9 +58,9 @@ class ModelCount:
     """The sizes of a composed model.
 
     Args:
-        parts: By kind.
-        image_tokens: Of one image of the largest size, after the projector.
-        encoder_tokens: The same before it.
+        parts: Sizes of each part, by kind.
+        image_tokens: Tokens of one image of the largest size, after the projector.
+        encoder_tokens: Tokens of that image before the projector.
         encoder_width: Channels of such a token.
     """
 
@@ -91,7 +91,7 @@ class ModelCount:
 
 @dataclass(frozen=True, slots=True)
 class PassCount:
-    """What one micro-batch of one stage costs.
+    """The cost of one micro-batch of one stage.
 
     Args:
         rows: Rows of the micro-batch.
@@ -101,7 +101,7 @@ class PassCount:
         activations: Bytes kept for the backward pass.
         activations_checkpointed: The same where blocks keep their inputs only.
         trainable: Parameters that get a gradient.
-        frozen: The others.
+        frozen: Parameters that get no gradient.
         largest_block: Parameters of the largest repeated unit that is trained.
         outside_blocks: Trained parameters that belong to no repeated unit.
         approximate: Why the figures are an approximation; None where they were counted.
@@ -171,12 +171,12 @@ def count_pass(
     approximated by two FLOPs per parameter and token forward and twice that backward; its activations are unknown.
 
     Args:
-        model: On the meta device; its dtype and what it trains are changed.
-        resolved: What it was composed from.
+        model: The model, on the meta device; its dtype and what it trains are changed.
+        resolved: The recipe that it was composed from.
         trains: The kinds of part that learn.
         row: The shape of every row.
         rows: Rows per micro-batch.
-        dtype: Of weights and activations while computing; decides the bytes of activations.
+        dtype: Type of weights and activations while computing; decides the bytes of activations.
     """
     for module in model.parts().values():
         place(module, torch.device("meta"), dtype)

@@ -1,4 +1,4 @@
-"""Where the paper's training data come from, for who has none of them yet.
+"""The sources of the paper's training data, for who has none of them yet.
 
 Addresses: h-zhao1997/cobra, `cobra/preprocessing/download.py` and `scripts/additional-datasets` (commit eb0294d). What
 the paper trained on is their merge (PAPER.md 2.1): 665K rows of LLaVA v1.5, 220K of LVIS-Instruct4V, 343K of
@@ -14,8 +14,8 @@ class Download(NamedTuple):
     """One thing to fetch.
 
     Attributes:
-        what: What it is.
-        link: Where it is.
+        what: What is fetched, in words.
+        link: The page or file to fetch it from.
     """
 
     what: str

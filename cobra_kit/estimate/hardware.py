@@ -45,7 +45,7 @@ HARDWARE = {
         Hardware("h200", "H200", 989.4e12, 141 * 10**9, "NVIDIA H200 SXM datasheet", 6.35),
     )
 }
-"""By name."""
+"""The accelerators that have listed figures, by name."""
 
 NAMES = (*HARDWARE, CPU)
 """What `--hardware` takes."""

@@ -14,10 +14,10 @@ says nothing about such a model."""
 
 @dataclass(frozen=True, slots=True)
 class RunCost:
-    """What a training takes on some devices.
+    """The hours and the price of a training on some devices.
 
     Args:
-        hours: Of wall clock.
+        hours: Hours of wall clock.
         price: US dollars, all devices together.
     """
 
@@ -29,9 +29,9 @@ def cost(flops: float, hardware: Hardware, devices: int, *, price: float | None 
     """Returns hours and price of so much computing.
 
     Args:
-        flops: Of the whole training.
-        hardware: On what.
-        devices: On how many; what they lose to each other is in the constant, which eight gave.
+        flops: Operations of the whole training.
+        hardware: The kind of device that computes.
+        devices: How many devices compute; what they lose to each other is in the constant, which eight gave.
         price: Dollars per device and hour; None: the hardware's.
     """
     hours = flops / (devices * hardware.peak_flops * implied_utilisation()) / 3600

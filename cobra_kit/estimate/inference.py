@@ -1,4 +1,4 @@
-"""What one model must hold to answer prompts of a size, counted on the meta device before any weight is made."""
+"""The memory one model needs to answer prompts of a size, counted on the meta device before any weight is made."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class InferenceNeed:
     """Bytes that one model takes while it answers.
 
     Args:
-        weights: In the types that it runs in.
+        weights: Bytes of the weights, in the types that it runs in.
         filling: What stands beside them for a moment while the largest part is filled in float32.
         state: The decode state of all rows.
         passing: The most that a prefill holds at a time beside weights and state; None where it could not be counted.
@@ -64,11 +64,11 @@ def inference_need(
 
     Args:
         resolved: What the model is composed from.
-        device: Where it would run.
+        device: The device that it would run on.
         dtype: Floating-point type of its weights.
         rows: Rows that are answered together.
-        text_tokens: Of each prompt.
-        new_tokens: Of each answer.
+        text_tokens: Text tokens of each prompt.
+        new_tokens: Tokens of each answer.
         extra_tokens: Visual tokens of each row beside the image's own.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What one device must hold while training, under each way of sharing the weights out.
+"""The memory one device needs while training, under each way of sharing the weights out.
 
 On accelerators weights, gradients and AdamW's two moments are float32 and the computing is bfloat16, as in the
 paper's run (PAPER.md 2.2); on the CPU everything is float32. A frozen encoder stands on every device in the type that
@@ -30,9 +30,9 @@ class Footprint:
     Args:
         sharding: One of `SHARDINGS`.
         checkpointed: Whether blocks keep their inputs only and are computed again in the backward pass.
-        weights: With the copies that computing needs.
-        gradients: Of what is trained.
-        optimiser: AdamW's moments.
+        weights: The weights, with the copies that computing needs.
+        gradients: The gradients of what is trained.
+        optimiser: The two moments that AdamW keeps.
         activations: Kept for the backward pass; None where they could not be counted.
     """
 

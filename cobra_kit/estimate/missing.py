@@ -1,4 +1,4 @@
-"""What a recipe needs and this machine lacks: weights, data files, packages; each with what supplies it."""
+"""The needs of a recipe that this machine lacks: weights, data files, packages; each with what supplies it."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ def missing_weights(model: VisionLanguageModel, resolved: ResolvedRecipe) -> lis
     Nothing is fetched and nothing is loaded: a component says which files its weights come from.
 
     Args:
-        model: On the meta device.
-        resolved: What it was composed from.
+        model: The model, on the meta device.
+        resolved: The recipe that it was composed from.
     """
     missing: list[Missing] = []
     wanted: dict[HubRequest, str] = {}

@@ -22,10 +22,10 @@ class Sample:
     """Part of a data source, or all of it.
 
     Args:
-        source: The part.
+        source: The part of the data that is here.
         times: Per split how many times as many images the recipe has.
         drawing_seconds: For each image of the recipe that is still to be drawn.
-        to_draw: How many those are.
+        to_draw: How many images are still to be drawn.
         label: What the sample is, for notes.
     """
 

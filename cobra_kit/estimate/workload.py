@@ -1,4 +1,4 @@
-"""How much there is to learn: rows, their length, optimiser steps; measured on the data, or assumed and said so."""
+"""The amount of training: rows, their length, optimiser steps; measured on the data, or assumed and said so."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _BYTES_PER_TOKEN = 4
 
 @dataclass(frozen=True, slots=True)
 class Assumed:
-    """What the user knows better than the defaults; None where nothing was said.
+    """Figures that the user knows better than the defaults; None where nothing was said.
 
     Args:
-        rows: Training rows.
+        rows: How many training rows there are.
         text_tokens: Text tokens per row.
     """
 
@@ -41,15 +41,15 @@ class Assumed:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What a stage has to do.
+    """The work that a stage has to do.
 
     Args:
-        stage: Its name.
-        steps: Optimiser steps.
+        stage: Name of the stage.
+        steps: How many optimiser steps it takes.
         batch_size: Rows per step.
         micro_batch: Rows per forward pass, as the recipe has it.
-        rows: Training rows.
-        images: Training images.
+        rows: How many training rows it has.
+        image_count: How many training images it has.
         row: The mean row.
         basis: Where rows and lengths come from, as a sentence.
     """
@@ -85,9 +85,9 @@ def workload(
     """Returns what a stage has to do.
 
     Args:
-        resolved: The arm.
+        resolved: The arm that is trained.
         stage: The stage's name.
-        settings: Of the stage.
+        settings: The stage's section of the recipe.
         sample: The data, or None where they are not here.
         captions: Whether the stage learns captions.
         text_only: Whether its rows have no images.

@@ -9,6 +9,7 @@ from cobra_kit.errors import DamagedFile
 from cobra_kit.files import read_json_lines
 
 _HINT = "Delete it and give the same command again: the questions are asked again."
+# `picture` stays the key in files, though the code says image: studies of earlier versions still open.
 _TEXTS, _OTHERS = ("question_id", "picture", "text"), ("probabilities", "precision", "cut")
 
 

@@ -22,7 +22,7 @@ def shuffled_images(images: Iterable[str], seed: int) -> dict[str, str]:
 
     Args:
         images: Names; repeated ones count once.
-        seed: Of the cycle.
+        seed: Seed of the cycle.
 
     Raises:
         CobraError: There is one image only.
@@ -37,6 +37,7 @@ def shuffled_images(images: Iterable[str], seed: int) -> dict[str, str]:
     order = list(names)
     generator = random.Random(seed)
     for last in range(len(order) - 1, 0, -1):
+        # Below `last`, and never `last` itself as in a plain shuffle: an image might keep its place.
         other = generator.randrange(last)
         order[last], order[other] = order[other], order[last]
     return dict(zip(names, order, strict=True))

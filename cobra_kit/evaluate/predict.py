@@ -35,13 +35,13 @@ from cobra_kit.text.choices import first_answer_ids
 @renamed_arguments(picture="image")
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What the model said.
+    """The model's answer to one question.
 
     Args:
-        question_id: Of which question.
+        question_id: Id of the question.
         image: The image it was shown; in a control not the one the question is about.
         text: The generated answer, or the most probable choice.
-        probabilities: Of each choice at the first token; None for a generated answer.
+        probabilities: Probability of each choice at the first token; None for a generated answer.
         precision: How exactly the model was computed, in words; None: as it was trained.
         cut: Whether a generated answer was cut at the most new tokens, before the model had ended it.
     """
@@ -71,7 +71,7 @@ def predict(
 
     Args:
         model: A trained model; it answers in eval mode.
-        benchmark: The questions.
+        benchmark: The questions to ask.
         images: Where the images, or their features, come from.
         file: Where the answers are kept, a line each; its folder is made.
         shown: Per image the one to show instead (a control); None: each question's own.
@@ -92,6 +92,8 @@ def predict(
     report(Progress(task=benchmark.name, done=len(lines), total=len(asked), unit="questions"))
     with evaluating(model):
         while len(lines) < len(asked):
+            # From the start of a batch, though some of it may be answered: how a batch is cut can change the last bits
+            # of logits, and going on must give what an uninterrupted run gives.
             start = len(lines) // batch_size * batch_size
             answers = _answer_batch(model, asked[start : start + batch_size], images, max_new_tokens, precision)
             new = [{**line, **({"precision": computed} if computed else {})} for line in answers[len(lines) - start :]]

@@ -22,7 +22,7 @@ def check_questions(benchmarks: Mapping[str, Benchmark], images: Collection[str]
     be another question's, whose answer it would replace.
 
     Args:
-        benchmarks: The questions.
+        benchmarks: The benchmarks by name, with their questions.
         images: Names of the split's images.
         codec: Tokenizer, template and the longest text.
     """

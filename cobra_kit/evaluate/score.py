@@ -23,7 +23,7 @@ class BenchmarkScore:
     """A benchmark's result.
 
     Args:
-        benchmark: Its name.
+        benchmark: Name of the benchmark.
         rule: The rule that scored it.
         floor: What is reached without the image, 0 to 1.
         ceiling: The most that can be reached, 0 to 1.
@@ -164,7 +164,7 @@ def read_scores(path: Path, *, hint: str = _AGAIN) -> list[QuestionScore]:
     """Returns what `write_scores` wrote.
 
     Args:
-        path: The file.
+        path: The file that was written.
         hint: What to do where it is missing or damaged.
 
     Raises:

@@ -20,10 +20,10 @@ class Validator:
     """Accuracy on a fixed part of the validation benchmarks.
 
     Args:
-        benchmarks: Of the validation split.
-        images: Their images.
+        benchmarks: The benchmarks of the validation split.
+        images: The images, or their features, that those show.
         questions: How many to ask in all, shared evenly among the benchmarks.
-        seed: Decides which.
+        seed: Seed by which the questions are drawn.
         max_new_tokens: Most tokens of a generated answer.
         batch_size: Questions answered together.
     """
@@ -47,6 +47,7 @@ class Validator:
     def __call__(self, model: VisionLanguageModel) -> dict[str, float]:
         """Returns each benchmark's main number and their `mean`, 0 to 1."""
         accuracies = {name: self._accuracy(model, benchmark) for name, benchmark in self.benchmarks.items()}
+        # Every benchmark counts the same here, however many of its questions there are.
         return {**accuracies, MEAN: sum(accuracies.values()) / len(accuracies)}
 
     def _accuracy(self, model: VisionLanguageModel, benchmark: Benchmark) -> float:

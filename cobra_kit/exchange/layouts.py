@@ -1,4 +1,4 @@
-"""How each form of checkpoint names its tensors.
+"""The names that each form of checkpoint has for its tensors.
 
 A layout says once, for reading and writing, under which name a file has a tensor of a part. So what one writes the
 other reads. The names it starts from are the published ones (`Component.published_names`).

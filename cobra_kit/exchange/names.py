@@ -17,7 +17,7 @@ _PARTS = ("", *AUTHORS_PARTS, "model.", *(f"model.{part}" for part in AUTHORS_PA
 
 
 def unwrapped(tensors: Mapping[str, Tensor], layout: CheckpointLayout) -> dict[str, Tensor] | None:
-    """Returns a file's tensors without what a trainer put around the names that a layout knows; None: it knows none.
+    """Returns a file's tensors, of any shape, without what a trainer put around names; None: the layout knows none.
 
     That is what stands before every name (`module.` of DistributedDataParallel or DeepSpeed, `state_dict.` and the
     attribute's name of Lightning), `module.` before every name of one part, and what `plain_name` leaves out.
@@ -39,7 +39,7 @@ def unwrapped(tensors: Mapping[str, Tensor], layout: CheckpointLayout) -> dict[s
 
 
 def renamed_once(tensors: Iterable[tuple[str, str, Tensor]]) -> dict[str, Tensor]:
-    """Returns tensors under new names, from triples of old name, new name and tensor.
+    """Returns tensors of any shape under new names, from triples of old name, new name and tensor.
 
     Raises:
         WeightsError: Two different tensors would have one name.

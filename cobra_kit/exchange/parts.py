@@ -1,4 +1,4 @@
-"""What the authors' `config.json` says of a model's parts, and what a recipe says of them. Imports no torch.
+"""The parts of a model as the authors' `config.json` names them and as a recipe does. Imports no torch.
 
 A component says itself what it is called there (`prismatic_id`; for ours, from cobra/models/materialize.py and
 cobra/conf/models.py of h-zhao1997/cobra at eb0294d, which Prismatic shares). One that has no such id goes by its own
@@ -59,7 +59,7 @@ def check_description(given: Mapping[str, Any], recipe: ResolvedRecipe, *, keys:
 
     Args:
         given: The section `model` of its `config.json`; keys that it lacks are not compared.
-        recipe: The recipe.
+        recipe: The recipe that it is compared with.
         keys: Which keys must agree; none: all that both have.
         where: The file, for the message.
 

@@ -40,12 +40,12 @@ class RecipeModel(nn.Module):
 def tensors_of(
     model: VisionLanguageModel, layout: CheckpointLayout, kinds: Collection[Kind] | None = None
 ) -> dict[str, Tensor]:
-    """Returns a model's tensors by the names that a layout's files have them under.
+    """Returns a model's tensors, of any shape, by the names that a layout's files have them under.
 
     Args:
-        model: The model.
-        layout: The layout.
-        kinds: Of which parts; None: of all that the layout has.
+        model: The composed model.
+        layout: The layout whose names are used.
+        kinds: The parts whose tensors are wanted; None: all that the layout has.
 
     Raises:
         PluginError: A component's `published_names` are not one to one with its tensors.

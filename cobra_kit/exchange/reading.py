@@ -42,7 +42,7 @@ class PublishedCheckpoint:
     Args:
         file: The file with the tensors, or a folder with shards of them.
         config: The `config.json` beside or above it, or None.
-        says: What is in that file.
+        says: The contents of that config.
     """
 
     file: Path

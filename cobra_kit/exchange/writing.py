@@ -79,13 +79,13 @@ def write_prismatic(model: VisionLanguageModel, folder: Path) -> list[str]:
 
 
 def write_llava(model: VisionLanguageModel, folder: Path) -> list[str]:
-    """Writes `mm_projector.bin`."""
+    """Writes `mm_projector.bin`, the projector alone under LLaVA's names."""
     _save_pickle(folder / "mm_projector.bin", _plain(tensors_of(model, LLAVA)))
     return []
 
 
 def write_projector(model: VisionLanguageModel, folder: Path) -> list[str]:
-    """Writes `projector.safetensors`."""
+    """Writes `projector.safetensors`, the projector alone under its published names."""
     header = {"component": model.components["projector"], "cobra_kit": __version__}
     tensors = tensors_of(model, PROJECTOR)
     save_tensors(folder / "projector.safetensors", _plain(tensors), metadata=header)

@@ -1,4 +1,4 @@
-"""Where caches are: the user's own folder, and what stands in for it where that cannot be written."""
+"""The places of caches: the user's own folder, and what stands in for it where that cannot be written."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _VARIABLE = "COBRA_KIT_CACHE"
 
 
 class _Fallback:
-    """Where caches go while the user's own cannot be written."""
+    """The place of caches while the user's own cannot be written."""
 
     folder: Path | None = None
     announced = False

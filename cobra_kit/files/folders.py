@@ -82,7 +82,7 @@ def replace_folder(new: Path, path: Path) -> None:
     """Moves a finished folder to its place, and removes what was there before; that comes back if the move fails.
 
     Raises:
-        OSError: It cannot be moved.
+        OSError: The new folder cannot be moved there.
     """
     # No system replaces a folder that holds something in one step: for a moment nothing is at `path`, never a half.
     for folder in (new, *(entry for entry in new.rglob("*") if entry.is_dir())):

@@ -71,7 +71,7 @@ def append_json_lines(path: Path, lines: Iterable[Mapping[str, Any]], *, checksu
 
     Args:
         path: The file; it is made where there is none.
-        lines: What is added.
+        lines: The mappings to add, a line each.
         checksums: Whether each line carries a checksum, which reading checks and leaves out.
 
     Raises:
@@ -100,11 +100,11 @@ def append_whole(path: Path, content: bytes, *, sync: bool = True) -> None:
 
     Args:
         path: The file; it is made where there is none.
-        content: What is added.
+        content: The bytes to add.
         sync: Whether to wait until they are on the disk.
 
     Raises:
-        OSError: They cannot be written.
+        OSError: The bytes cannot be written.
         DamagedFile: The path is a link, or no regular file.
     """
     _is_there(path)

@@ -100,7 +100,7 @@ def read_json(
     """Returns the value of a JSON file; raises as `read_small` and `parse_json` do.
 
     Args:
-        path: The file.
+        path: The file to read.
         limit_bytes: Larger files are refused, unread.
         depth: How deep lists and mappings may be nested.
         nan: Whether NaN and infinity are values; only for files whose writer writes them.
@@ -121,7 +121,7 @@ def read_mapping(
     """Returns the mapping that a JSON file holds; the arguments and errors are those of `read_json`.
 
     Raises:
-        DamagedFile: It holds something else.
+        DamagedFile: The file holds something else.
     """
     return as_mapping(read_json(path, limit_bytes, depth=depth, nan=nan, hint=hint), path, hint=hint)
 
@@ -130,7 +130,7 @@ def as_mapping(value: Any, where: Path | str, *, hint: str | None = None) -> dic
     """Returns a value that was read from JSON if it is a mapping.
 
     Raises:
-        DamagedFile: It is something else.
+        DamagedFile: The value is something else.
     """
     if not isinstance(value, dict):
         raise DamagedFile(where, f"holds {kind_of(value)}, expected a mapping", hint)

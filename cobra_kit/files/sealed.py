@@ -29,8 +29,8 @@ class FileDigest:
     """The size and the digest of a file. JSON-able by `asdict`.
 
     Args:
-        bytes: Its size.
-        sha256: Of its content: `sha256:` and 64 hexadecimal digits.
+        bytes: The file's size in bytes.
+        sha256: Digest of its content: `sha256:` and 64 hexadecimal digits.
     """
 
     bytes: int
@@ -59,7 +59,7 @@ def file_digest(path: Path) -> FileDigest:
 
     Raises:
         FileNotFoundError: There is no such file.
-        UnreadableFile: It cannot be read.
+        UnreadableFile: The file cannot be read.
     """
     digest, size = hashlib.sha256(), 0
     try:
@@ -83,13 +83,13 @@ def check_file(path: Path, digest: FileDigest, remedy: str) -> None:
     """Checks that a file holds what it held when its digest was taken.
 
     Args:
-        path: The file.
-        digest: Its digest then.
+        path: The file to check.
+        digest: The digest that was taken then.
         remedy: What to do where it does not.
 
     Raises:
         DamagedFile: It is missing, or its content is another.
-        UnreadableFile: It cannot be read.
+        UnreadableFile: The file cannot be read.
     """
     try:
         size = path.stat().st_size

@@ -1,4 +1,4 @@
-"""Whether somebody else could have put a file where it lies: what is loaded as code must be this user's, or root's."""
+"""Checks that nobody else could have put a file where it lies: code to be loaded must be this user's, or root's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OWN_FOLDER = "set COBRA_KIT_CACHE to a folder of your own"
 
 @dataclass(frozen=True, slots=True)
 class Distrust:
-    """Why nothing at a place may be run.
+    """The reason why nothing at a place may be run.
 
     Args:
         reason: Which folder or file somebody else can change.
@@ -67,7 +67,7 @@ def make_private(folder: Path) -> None:
     """Makes a folder, and those above it that are missing, for this user alone, whatever the umask.
 
     Raises:
-        OSError: It cannot be made.
+        OSError: The folder cannot be made.
     """
     if folder.is_dir():
         return

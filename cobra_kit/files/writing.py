@@ -119,7 +119,7 @@ def _is_written_into(path: Path) -> bool:
     """Returns whether a place is a device or stream to write into; a file, or nothing, is replaced.
 
     Raises:
-        CobraError: It is neither.
+        CobraError: The place is a folder, or of another kind that nothing can be written to.
     """
     try:
         mode = os.stat(path).st_mode

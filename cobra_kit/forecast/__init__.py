@@ -1,1 +1,1 @@
-"""What a recipe takes before it is run: parameters, memory, and the time on this machine."""
+"""Forecasts of a recipe before it is run: parameters, memory, and the time on this machine."""

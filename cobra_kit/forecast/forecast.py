@@ -1,4 +1,4 @@
-"""What a recipe will take, arm by arm: sizes, FLOPs, memory, time here and elsewhere, and what is not here yet."""
+"""A forecast of a recipe, arm by arm: sizes, FLOPs, memory, time here and elsewhere, and what is not here yet."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class StageForecast:
     """One stage of an arm.
 
     Args:
-        work: What it has to do.
+        work: The work that the stage has to do.
         device_pass: A micro-batch on one accelerator, computing in bfloat16.
         local_pass: A micro-batch on this machine's processor, in float32; None where it was not asked for.
         encoder_frozen: Whether the encoder's features are computed once.
@@ -58,14 +58,14 @@ class StageForecast:
 
 @dataclass(frozen=True, slots=True)
 class ArmForecast:
-    """One arm.
+    """A forecast of what one arm of a recipe will take.
 
     Args:
-        arm: Its name.
+        arm: Name of the arm.
         seeds: How many times it is trained.
-        count: Its sizes; None where it cannot be built.
-        stages: In order.
-        missing: What is not here.
+        count: Sizes of the model; None where it cannot be built.
+        stages: The forecast of each stage, in order of training.
+        missing: What a run needs and this machine lacks.
         local: What it takes on this machine; None where that was not asked for or could not be measured.
         local_problem: Why it could not.
         problem: Why there is no forecast at all.
@@ -109,9 +109,9 @@ class Forecast:
     """All arms of a recipe.
 
     Args:
-        plan: What was asked about.
+        plan: The plan that was asked about.
         devices: How many accelerators share the work.
-        arms: In the recipe's order.
+        arms: The forecast of each arm, in the recipe's order.
         notes: What a reader should know about the data.
     """
 
@@ -157,11 +157,11 @@ def forecast(
     """Returns what a plan will take.
 
     Args:
-        plan: From `make_plan`.
+        plan: What `make_plan` returned.
         hardware: Names; `cpu` among them measures this machine for some seconds, unless it is known.
         devices: Accelerators that share the work.
         assumed: What the user knows about the data.
-        fresh: Measure this machine again.
+        fresh: Whether this machine is measured again.
         report: Told what takes seconds.
 
     Raises:

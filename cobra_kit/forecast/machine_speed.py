@@ -1,4 +1,4 @@
-"""How fast this machine does what a run does: what `measuring` measured, kept for next time."""
+"""The speed of this machine at a run's work: what `measuring` measured, kept for next time."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class StageSpeed:
     """Seconds per optimiser step of a stage.
 
     Args:
-        first: While its curriculum lasts.
-        rest: Afterwards.
+        first: Seconds while its curriculum lasts.
+        rest: Seconds after the curriculum.
         tokenising: Seconds per training row, once.
     """
 
@@ -37,11 +37,11 @@ class StageSpeed:
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """How long questions of one benchmark take.
+    """The time that questions of one benchmark take.
 
     Args:
-        questions: Of the sample's test split.
-        seconds: Per question.
+        questions: How many questions the sample's test split has.
+        seconds: Seconds per question.
     """
 
     questions: int
@@ -50,17 +50,17 @@ class Answering:
 
 @dataclass(frozen=True, slots=True)
 class MachineSpeed:
-    """What was measured.
+    """The measured speed of this machine on one run.
 
     Args:
-        measured: When, ISO 8601.
+        measured: The time of measuring, ISO 8601.
         load: The machine's load average then; above its number of cores others were using it.
         starting: Seconds until a new process has imported what a run needs; 0 where that could not be tried.
         composing: Seconds until the model stands.
         drawing: Seconds per image.
         features: Seconds per image; 0 where the encoder is trained.
-        stages: By name.
-        benchmarks: By name.
+        stages: The speed of each stage, by its name.
+        benchmarks: The speed of answering each benchmark, by its name.
     """
 
     measured: str

@@ -54,9 +54,9 @@ def speed_of(run: RunPlan, sample: Sample, *, fresh: bool = False) -> MachineSpe
     """Returns this machine's speed on a run, measured once per machine, model and settings.
 
     Args:
-        run: The run.
+        run: The run whose speed is asked for.
         sample: A sample of its data.
-        fresh: Measure again.
+        fresh: Whether to measure again what is known already.
     """
     speed = None if fresh else known_speed(run)
     if speed is None:

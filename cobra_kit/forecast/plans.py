@@ -1,4 +1,4 @@
-"""What a forecast has to know of a study: it is made before there is one, and without the code that runs it."""
+"""The facts of a study that a forecast needs: it is made before there is one, and without the code that runs it."""
 
 from __future__ import annotations
 

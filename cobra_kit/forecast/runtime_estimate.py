@@ -27,14 +27,14 @@ class RuntimeEstimate:
     """Seconds of one run on this machine.
 
     Args:
-        starting: Until the process is ready; once per study.
+        starting: Seconds until the process is ready; once per study.
         drawing: Images that are not drawn yet; once per study.
         features: Encoder features of all splits; once per encoder.
         preparing: Composing the model and tokenising the rows.
-        training: Optimiser steps.
+        training: The optimiser steps of all stages.
         validation: Looks at the validation split.
         evaluation: The test questions.
-        speed: What it was computed from.
+        speed: The measured speed that it was computed from.
     """
 
     starting: float
@@ -63,10 +63,10 @@ def runtime_estimate(
     """Returns what a run takes here; measures for some seconds where the machine's speed is not known.
 
     Args:
-        run: The run.
-        works: Its stages.
+        run: The run that is estimated.
+        works: What each of its stages has to do.
         sample: A sample of its data.
-        fresh: Measure again.
+        fresh: Whether to measure again what is known already.
     """
     speed = speed_of(run, sample, fresh=fresh)
     training = preparing = 0.0

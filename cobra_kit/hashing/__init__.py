@@ -1,4 +1,4 @@
-"""What is in files, as hashes: of many files at once, remembered between runs, and of the sources of code.
+"""Hashes of what is in files: of many files at once, remembered between runs, and of the sources of code.
 
 states = file_states(folder, names, remembered=HashCache.of(folder), report=report)
 fingerprint = source_fingerprint(module_sources("my_package.my_module"))

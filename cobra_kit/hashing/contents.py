@@ -36,7 +36,7 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0
 
 
 class _State(NamedTuple):
-    """What a file is now, and the record to keep of it; None where nothing may be kept."""
+    """The state of a file now, and the record to keep of it; None where nothing may be kept."""
 
     text: str
     record: str | None
@@ -64,12 +64,12 @@ def file_states(
     """Returns the state of some files, by name: `sha256:..` of the content, or why there is none.
 
     Args:
-        folder: Where the names start.
+        folder: The folder that names start from.
         names: Paths within the folder; one that no file system can hold has a state too.
         remembered: Hashes of earlier runs, to be used and added to; None: every file is read.
         report: Told about progress.
         task: What is done, as a user reads it.
-        unit: What is counted.
+        unit: What is counted, in the plural, as a user reads it.
 
     Raises:
         CobraError: The system has no memory or no file handles left; that is no state of a file.

@@ -24,13 +24,13 @@ _DIGEST = 64  # characters of a sha256 in hexadecimal
 
 
 class HashCache:
-    """What is known of a folder's files. See `HashCache.of`.
+    """The remembered hashes of a folder's files. See `HashCache.of`.
 
     Args:
         file: Where it is kept; a file that is missing, damaged or of another form counts as empty.
 
     Attributes:
-        records: Per name `inode-size-mtime-ctime state`.
+        records: Texts `inode-size-mtime-ctime state` by file name.
     """
 
     def __init__(self, file: Path) -> None:
@@ -47,7 +47,7 @@ class HashCache:
         """Adds records and writes the file, if anything is new; a cache that cannot be written is told about.
 
         Args:
-            records: Those of the files that were looked at.
+            records: Records of the files that were looked at.
             report: Told where nothing can be kept.
         """
         if all(self.records.get(name) == record for name, record in records.items()):

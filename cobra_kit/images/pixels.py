@@ -25,8 +25,8 @@ def to_tensor(image: Image.Image, mean: Sequence[float], std: Sequence[float]) -
 
     Args:
         image: An RGB image.
-        mean: Per channel, in 0..1.
-        std: Per channel, above 0.
+        mean: Mean of each channel, in 0..1.
+        std: Standard deviation of each channel, above 0.
 
     Raises:
         ImageError: The image is not RGB.

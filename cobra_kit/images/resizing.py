@@ -46,7 +46,7 @@ def resize(
             image covers the size, then cuts the centre out. `letterbox` pads to the size's aspect ratio (a square for
             a square), image centred, odd pixel at the right or bottom, then scales.
         fill: Colour of the letterbox's bars, see `mean_colour`; needed by `letterbox` alone.
-        interpolation: Pillow's filter.
+        interpolation: Name of Pillow's resampling filter.
 
     Raises:
         ImageError: A size below one pixel, `letterbox` without `fill`, or an image too long and thin to be prepared.

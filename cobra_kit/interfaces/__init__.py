@@ -1,4 +1,4 @@
-"""What plugin authors *implement*: the four contracts and the values that flow between them.
+"""The interfaces plugin authors *implement*: the four contracts and the values that flow between them.
 
 The one idea: a fusion scheme lays out integers on the host, the device does one gather. So samplers, the data
 check and cost estimates know every length without touching a model, and the core, never a plugin, batches, pads,

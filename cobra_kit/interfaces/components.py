@@ -19,7 +19,7 @@ from cobra_kit.interfaces.tokens import EncoderSizes, PreparedImage, TokenShape,
 
 @dataclass(frozen=True, slots=True)
 class KernelReport:
-    """Which kernel a layer would use here, why, and what would make it faster (None if nothing)."""
+    """The kernel a layer would use here, why, and what would make it faster (None if nothing)."""
 
     layer: str
     kernel: str
@@ -43,7 +43,7 @@ class PretrainedFile:
 
 
 class Component(nn.Module, ABC):
-    """What the four kinds share.
+    """The part of the contract that the four kinds share.
 
     `__init__` builds shapes only, so it works on the meta device; `reset_parameters` gives every parameter and every
     buffer a value. The core builds on meta, allocates, resets with a seed, then calls `load_pretrained`.

@@ -1,4 +1,4 @@
-"""What a backbone remembers between two steps of a generation."""
+"""The memory of a backbone between two steps of a generation."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from torch import Tensor
 
 @dataclass(slots=True)
 class DecodeState:
-    """What a backbone remembers between steps. Owned by the core, updated in place by the backbone.
+    """The memory of a backbone between steps. Owned by the core, updated in place by the backbone.
 
     The tensors keep their addresses for the whole generation, so a CUDA graph may hold them.
 
     Args:
         tensors: Named and batch-first: `conv.0`, `ssm.0` (constant size) or `k.0`, `v.0` (growing use).
         lengths: `[b]` int32 on the device: tokens seen per row.
-        used: On the host, a number that no row's length exceeds, so that a backbone whose work grows with what was
-            seen need neither look at the device nor read all of `max_length`. The core sets it before every call;
-            None: nobody does, and the backbone must not rely on it.
+        used: A number on the host that no row's length exceeds, so that a backbone whose work grows with what was seen
+            need neither look at the device nor read all of `max_length`. The core sets it before every call; None:
+            nobody does, and the backbone must not rely on it.
     """
 
     tensors: dict[str, Tensor]

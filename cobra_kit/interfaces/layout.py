@@ -1,4 +1,4 @@
-"""Where every token of a row stands: integers on the host, collated for one gather on the device."""
+"""The place of every token in a row: integers on the host, collated for one gather on the device."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class TextRow:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where every token of one row of length s stands. Picklable, host only.
+    """The place of every token of one row of length s. Picklable, host only.
 
     Args:
         kind: Per position `TEXT`, `VISUAL` or `EXTRA`.

@@ -52,7 +52,7 @@ class PromptTemplate(Protocol):
 
 @runtime_checkable
 class Tokenizer(Protocol):
-    """What the core asks of a tokenizer. Picklable.
+    """The contract of a tokenizer. Picklable.
 
     It may have a method `separates(id)` too, which says whether what stands before an id, and its own text, stay as
     they are whatever ids follow (an id that stands for one byte may not). A streamed answer comes sooner with it:

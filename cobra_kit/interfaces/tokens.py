@@ -38,11 +38,11 @@ class TokenShape:
 
 @dataclass(frozen=True, slots=True)
 class EncoderSizes:
-    """What a vision encoder comes to, known without building it.
+    """The sizes of a vision encoder, known without building it.
 
     Args:
         width: Channels of a visual token.
-        parameters: Of all its modules, tied ones counted once.
+        parameters: Parameters of all its modules, tied ones counted once.
     """
 
     width: int

@@ -18,7 +18,7 @@ LossUnit = Literal["token", "answer"]
 
 @dataclass(frozen=True, slots=True)
 class CachedFeatures:
-    """What a frozen encoder returned for one image: `values` `[n d]`. Stands in for a `PreparedImage`."""
+    """The features a frozen encoder returned for one image: `values` `[n d]`. Stands in for a `PreparedImage`."""
 
     values: Tensor
     shape: TokenShape
@@ -30,8 +30,8 @@ class PreparedRow:
 
     Args:
         text: The tokenised text.
-        images: In order of their markers, prepared or already encoded.
-        layout: Where each token stands.
+        images: The images in order of their markers, prepared or already encoded.
+        layout: The order in which text and visual tokens stand.
     """
 
     text: TextRow
@@ -128,7 +128,7 @@ def group_images(
     """Returns the images stacked by size, so that one encoder call sees one size only.
 
     Args:
-        images: The images.
+        images: The images to stack, in the order of the batch.
         output_shape: Token shape before the projector -> after it, as the layout has it; None: there is no layout.
     """
     groups: dict[object, list[int]] = {}

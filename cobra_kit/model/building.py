@@ -102,7 +102,7 @@ def allocate_parts(
     Args:
         modules: The parts, by kind.
         resolved: The recipe they were built for.
-        device: Where the weights go.
+        device: The device that the weights are put on.
         dtypes: Per kind, the floating-point type of the weights; None: as they are drawn.
         seed: Seed of random weights; None: the recipe's.
         pretrained: Whether to load the weights that components name.
@@ -125,7 +125,7 @@ def processor_of(resolved: ResolvedRecipe, codec: TextCodec | None = None) -> Pr
     """Returns the processor of a resolved recipe, without building any module.
 
     Args:
-        resolved: The recipe.
+        resolved: The recipe with its components resolved.
         codec: Tokenizer and template; None: the backbone's own.
     """
     parts = resolved.parts

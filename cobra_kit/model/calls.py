@@ -78,7 +78,7 @@ def logits(model: MultimodalModule, hidden: Tensor, *, whole: bool = False) -> T
 
     Args:
         model: The composed model.
-        hidden: Hidden states.
+        hidden: Normed hidden states `[.. d]` of the backbone.
         whole: Whether every id must have its logit, as a loss needs it; where one is chosen, some may be left out.
     """
     method = model.backbone.logits
@@ -101,8 +101,8 @@ def step(model: MultimodalModule, embeddings: Tensor, state: DecodeState, *, by_
 
     Args:
         model: The composed model.
-        embeddings: Of the tokens.
-        state: Advanced in place.
+        embeddings: Embeddings of the new tokens, `[b d]`.
+        state: What was read so far; it is advanced in place.
         by_call: Whether every module is called, since something is attached to one; see `decoding/attached.py`.
     """
     method = model.backbone.step_by_call if by_call else model.backbone.step

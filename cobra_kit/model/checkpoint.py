@@ -63,10 +63,10 @@ def save_pretrained(
     """Writes a model; each file is whole or not there at all, and the weights come last.
 
     Args:
-        model: The model.
+        model: The model to write.
         recipe: What it was composed from.
-        folder: Where to.
-        tensors: The weights, under the model's names; None: the model's own.
+        folder: The folder that is written to.
+        tensors: The weights, of the model's names and any shape; None: the model's own.
 
     Raises:
         WeightsError: The model is no longer what was composed, or a file cannot be written.
@@ -91,10 +91,10 @@ def from_pretrained(
     """Returns the model of a folder that `save_pretrained` wrote.
 
     Args:
-        folder: The folder.
+        folder: The folder that holds the model.
         of_parts: Makes the model of the recipe and its parts.
-        device: Where the weights go.
-        dtype: Of the weights; None: as they were saved.
+        device: The device that the weights are put on.
+        dtype: Floating-point type of the weights; None: as they were saved.
 
     Raises:
         WeightsError: A file is missing or damaged, or the weights do not fit.

@@ -57,7 +57,7 @@ def floating_dtype(dtype: object, name: str = "dtype") -> torch.dtype:
     """Returns a floating-point type that a caller of the library names, as torch's own object or as `bfloat16`.
 
     Raises:
-        ArgumentError: It is none.
+        ArgumentError: The object or text is no floating-point type.
     """
     wanted = getattr(torch, dtype.removeprefix("torch."), None) if isinstance(dtype, str) else dtype
     if not isinstance(wanted, torch.dtype) or not wanted.is_floating_point:

@@ -34,11 +34,11 @@ def fill(
     """Gives a part on the meta device its weights, in place.
 
     Args:
-        module: The part.
-        component: What it is, for errors.
-        generator: Of its random weights; None: torch's own.
+        module: The part to fill.
+        component: The component that it is, for errors.
+        generator: The source of its random weights; None: torch's own.
         pretrained: Whether to load the weights that it names.
-        device: Where. The contract promises the CPU only.
+        device: The device that the weights are put on. The contract promises the CPU only.
 
     Raises:
         PluginError: Its code raises, or leaves a parameter or a buffer without values.

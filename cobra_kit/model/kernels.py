@@ -1,4 +1,4 @@
-"""Which kernels a backbone would use on a device, without its weights; equal layers are told once."""
+"""The kernels that a backbone would use on a device, without its weights; equal layers are told once."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class KernelGroup:
 
     Args:
         layers: Their common name, numbers as ranges: `backbone.layers.0-47.mixer scan`.
-        count: How many they are.
-        kernel: The kernel.
+        count: How many layers they are.
+        kernel: Name of the kernel.
         reason: Why this one.
         remedy: What would make it faster, or None.
     """
@@ -38,9 +38,9 @@ def kernels_on(backbone: Backbone, device: torch.device, dtype: torch.dtype | No
     """Returns the kernels that a backbone would use on a device.
 
     Args:
-        backbone: On any device. Its parameters are replaced by tensors on `device`, without gaps, that all share one
-            piece of memory, as large as the largest of them; nothing is written there.
-        device: Where it would run.
+        backbone: The backbone, on any device. Its parameters are replaced by tensors on `device`, without gaps, that
+            all share one piece of memory, as large as the largest of them; nothing is written there.
+        device: The device that it would run on.
         dtype: Floating-point type of its weights, but for those it lists as `never_quantise`; None: as they are.
 
     Raises:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Composition:
-    """Where the parts of a model are from.
+    """The origin of a model's parts.
 
     Args:
         processor: Makes what turns rows into batches; called when first needed, so that shapes need no tokenizer.

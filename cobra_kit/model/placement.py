@@ -1,4 +1,4 @@
-"""Where a part's weights live, and in which floating-point type."""
+"""The device and the floating-point type of each part's weights."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def part_dtypes(
 
     Args:
         recipe: What is composed; its stages say whether the encoder is trained.
-        device: Where the parts run.
+        device: The device that the parts run on.
         dtype: The type that was asked for, or None.
         encoder_dtype: The type that was asked for the vision encoder, or None.
     """
@@ -52,7 +52,7 @@ def place(module: nn.Module, device: torch.device, dtype: torch.dtype | None) ->
 
     Args:
         module: A part of a model.
-        device: Where its tensors go.
+        device: The device that its tensors are moved to.
         dtype: Floating-point type; None leaves the types as they are.
     """
     if dtype is not None:

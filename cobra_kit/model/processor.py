@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Processor:
-    """What turns rows into batches for one composition of parts.
+    """A converter of rows into batches, for one composition of parts.
 
     Args:
         codec: The backbone's tokenizer and template.
@@ -206,9 +206,9 @@ class _PartCall:
 
     Args:
         component: Whose method it is, or None.
-        method: What is called.
+        method: The function that is called.
         wanted: The type that it returns.
-        bound: Its first arguments.
+        bound: The first arguments of the function.
     """
 
     component: Component | None

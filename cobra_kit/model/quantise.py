@@ -27,13 +27,13 @@ _PACKED_ROWS = 4
 
 @dataclass(frozen=True, slots=True)
 class Quantised:
-    """What `quantise_int8_` did to a backbone.
+    """The outcome of `quantise_int8_` on a backbone.
 
     Args:
         layers: Linear layers whose weights are int8 now.
         kept: Names of those that stay as they were: the backbone lists their weight, or shares it.
-        bytes_before: Of the backbone's parameters and buffers.
-        bytes_after: Likewise.
+        bytes_before: Bytes of the backbone's parameters and buffers before.
+        bytes_after: Bytes of the same afterwards.
     """
 
     layers: int
@@ -49,8 +49,8 @@ class Int8Linear(nn.Module):
         linear: The layer whose weights are taken.
 
     Attributes:
-        codes: int8 `[out in]`.
-        scales: float32 `[out]`.
+        codes: int8 `[out in]`, each weight divided by its row's scale and rounded.
+        scales: float32 `[out]`, one per row of the weights.
         bias: As it was, or None.
     """
 

@@ -1,4 +1,4 @@
-"""Which tensors a piece of code reads, found by watching its operations."""
+"""The tensors that a piece of code reads, found by watching its operations."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def storages_read(work: Callable[[], object]) -> set[int]:
 
 
 def storage_of(tensor: Tensor) -> int:
-    """Returns what tells a tensor's storage from others; one on the meta device has no address."""
+    """Returns what tells the storage of a tensor, of any shape, from others; one on the meta device has no address."""
     return int(tensor.untyped_storage()._cdata)
 
 

@@ -1,4 +1,4 @@
-"""What a part gave back, checked against its contract on the host: what would fail far away in our code fails here.
+"""Checks of what a part gave back, against its contract on the host: what would fail far away in our code fails here.
 
 A forward that forgets its `return` would otherwise end as an AttributeError in a line that its author never wrote.
 Types and shapes only, nothing waits for the device.
@@ -22,8 +22,8 @@ def expect(value: object, wanted: type[Value], method: Callable[..., object], ti
     """Returns a value of the type that a method's contract names.
 
     Args:
-        value: What the method returned.
-        wanted: The type.
+        value: What the method gave back.
+        wanted: The type that the contract names.
         method: What was called; its file and line go into the error.
         title: The component: `projector 'mlp/gelu' (cobra-kit 0.1.0)`.
 
@@ -41,10 +41,10 @@ def expect_tensor(
     """Returns a tensor of a shape.
 
     Args:
-        value: What the method returned.
+        value: What the method gave back.
         shape: The size of each axis; None: any.
-        method: What was called.
-        title: The component.
+        method: The method that was called; its file and line go into the error.
+        title: The component as messages name it; see `expect`.
         axes: The shape in the letters of the contract: `[b s d]`.
 
     Raises:
@@ -72,11 +72,11 @@ def expect_visual_tokens(
     A batch is laid out before any part runs. Tokens more or fewer than that would shift between its rows.
 
     Args:
-        value: What the method returned.
+        value: What the method gave back.
         count: How many images it was given.
         width: Channels that the next part takes; None: any.
-        method: What was called.
-        title: The component.
+        method: The method that was called; its file and line go into the error.
+        title: The component as messages name it; see `expect`.
         laid_out: Tokens of each image in the batch's layout; None: nobody laid them out.
 
     Raises:

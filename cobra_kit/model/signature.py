@@ -1,4 +1,4 @@
-"""What a composed model is made of, so that saving notices what was changed by hand since.
+"""The signature of a composed model, so that saving notices what was changed by hand since.
 
 A saved model is a recipe and weights; loading composes the recipe again. A part that was replaced would come back as
 the recipe's own: with an error where names or shapes differ, and with another computation where they do not.
@@ -24,8 +24,8 @@ class Signature:
     """Shapes and classes of a model.
 
     Args:
-        shapes: Per tensor of its state.
-        classes: Per submodule, `module:name`.
+        shapes: The shape of each tensor of its state.
+        classes: The class of each submodule, `module:name`.
     """
 
     shapes: dict[str, tuple[int, ...]]
@@ -44,12 +44,12 @@ def signature_of(model: nn.Module) -> Signature:
 
 
 def composed_tensors(model: nn.Module, composed: Signature, kinds: Collection[str] | None = None) -> dict[str, Tensor]:
-    """Returns the tensors of a model that is still made of what it was composed of.
+    """Returns the tensors, of any shape, of a model that is still made of what it was composed of.
 
     Args:
         model: The model; what torch.compile, FSDP and activation checkpointing wrap is seen through.
         composed: Its signature when it was composed.
-        kinds: Of which parts; None: of all.
+        kinds: The parts whose tensors are wanted; None: all.
 
     Raises:
         WeightsError: Something was replaced, added or removed; the message names it.

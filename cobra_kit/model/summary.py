@@ -1,4 +1,4 @@
-"""What a model is made of: per part its component, whether it is trained, and its parameters."""
+"""A summary of a model: per part its component, whether it is trained, and its parameters."""
 
 from __future__ import annotations
 

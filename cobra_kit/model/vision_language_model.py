@@ -81,7 +81,7 @@ class VisionLanguageModel(MultimodalModule):
             batch_size: Questions decoded together.
             temperature: 0: the most probable token every time; above: tokens are drawn, more freely the higher.
             top_p: Draw among the most probable tokens that together reach this probability.
-            seed: Of the draws; a question's depend on its place in the list too, and not on `batch_size`.
+            seed: Seed of the draws; a question's depend on its place in the list too, and not on `batch_size`.
 
         Returns:
             A string for one question, a list for a list; an empty one for an empty one.
@@ -121,7 +121,7 @@ class VisionLanguageModel(MultimodalModule):
 
         Args:
             images: As for `generate` with one question.
-            question: The question.
+            question: The question to answer.
             max_new_tokens: Most tokens of the answer.
             temperature: As for `generate`.
             top_p: As for `generate`.

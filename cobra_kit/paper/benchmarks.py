@@ -1,4 +1,4 @@
-"""Which column of the paper's tables a benchmark is to be read beside."""
+"""The column of the paper's tables that each benchmark is to be read beside."""
 
 from __future__ import annotations
 

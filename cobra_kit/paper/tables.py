@@ -21,7 +21,7 @@ class PaperRow:
     """One row of a published table: column name to value, None where the paper gives no number.
 
     Args:
-        name: What the row is called.
+        name: Name of the row, unique within its table.
         table: Name of its table.
         cells: The values by column, key columns included.
     """
@@ -57,7 +57,7 @@ class PaperTable:
     """A published table.
 
     Args:
-        name: How `paper_table` finds it.
+        name: The name that `paper_table` finds it by.
         number: Its number in the paper; None if it has none there.
         caption: What it shows, in our words.
         subject: The model it is about.
@@ -180,7 +180,7 @@ def _table(name: str, body: dict[str, Any]) -> PaperTable:
 
 
 def _row_name(record: dict[str, Cell], records: list[dict[str, Cell]], key: list[str]) -> str:
-    """The first key column, followed by the others in brackets only where the first is not enough."""
+    """Returns the first key column, followed by the others in brackets only where the first is not enough."""
     first, *others = (str(record[column]) for column in key)
     same = sum(str(other[key[0]]) == first for other in records)
     return first if same == 1 else f"{first} ({', '.join(others)})"

@@ -50,7 +50,7 @@ def validate(
 
     Args:
         model: What the value must fit.
-        tree: The recipe.
+        tree: The merged recipe, as a tree of nodes.
         path: Where in the recipe the value stands.
         without: Keys of the value that are not the model's.
         extra_known: Further names of the top level, for `did you mean`.

@@ -35,14 +35,14 @@ logger = logging.getLogger("cobra_kit")
 
 @dataclass(frozen=True, slots=True)
 class DerivedSizes:
-    """What follows from the parts of one model.
+    """The sizes that follow from the parts of one model.
 
     Args:
         visual_width: Channels of a visual token before the projector.
         encoder_tokens: Tokens of the largest image before the projector.
         image_tokens: Tokens of the largest image after it.
         hidden_size: Width of the backbone.
-        parameters: Of the whole model, tied ones counted once.
+        parameters: Parameters of the whole model, tied ones counted once.
     """
 
     visual_width: int

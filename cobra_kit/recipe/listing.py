@@ -15,8 +15,8 @@ class ListedRecipe:
     """One line of a list.
 
     Args:
-        name: What `load_recipe` takes.
-        title: Its title; empty if it has none.
+        name: The name that `load_recipe` takes.
+        title: Title of the recipe; empty if it has none.
         profiles: The names of its profiles.
         error: Why it cannot be read, or None.
     """

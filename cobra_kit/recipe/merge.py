@@ -1,4 +1,4 @@
-"""How one recipe is laid over another (docs/recipes.md says the same in words)."""
+"""The way one recipe is laid over another (docs/recipes.md says the same in words)."""
 
 from __future__ import annotations
 

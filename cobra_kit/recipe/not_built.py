@@ -11,7 +11,7 @@ class NotBuilt:
 
     Args:
         name: What it would be called.
-        title: What it would be.
+        title: Its title, if there were such a recipe.
         reason: Why it is not there.
         instead: The nearest recipe that is.
     """

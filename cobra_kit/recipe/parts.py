@@ -55,8 +55,8 @@ def resolve_part(tree: Node, kind: Kind, registry: Registry) -> tuple[ResolvedPa
 
     Args:
         tree: The merged recipe.
-        kind: Which part.
-        registry: Where components come from.
+        kind: The kind of component that the part is.
+        registry: The registry that components are looked up in.
     """
     path = ("model", kind)
     use = tree.get(*path, "use")
@@ -88,9 +88,9 @@ def validate_config(
     """Returns the settings at a path as a component's config, or None and what is wrong with them.
 
     Args:
-        component: Whose config it is.
+        component: The component that the config belongs to.
         model: The config's model.
-        tree: The recipe.
+        tree: The merged recipe, as a tree of nodes.
         path: Where `use` and the settings stand.
     """
     try:

@@ -16,9 +16,9 @@ class Replaced:
     """A setting that is written in a file and replaced by an inherited profile.
 
     Args:
-        keys: Its path.
-        written: Where it is written.
-        profile: Where the profile says something else.
+        keys: The path of the setting.
+        written: File and line of the setting.
+        profile: File and line where the profile says something else.
     """
 
     keys: tuple[str, ...]

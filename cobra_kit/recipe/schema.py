@@ -1,4 +1,4 @@
-"""What a recipe may say. Every field is described; unknown keys are errors.
+"""The schema of a recipe. Every field is described; unknown keys are errors.
 
 `sections.py` has the sections about data, training and evaluation; a recipe that only describes a model has none of
 them. A new section is a field of `Recipe` and, where arms may differ in it, a name in `ARM_SECTIONS`; `ARM_KEYS` has

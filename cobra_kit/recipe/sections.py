@@ -37,7 +37,7 @@ class DataSection(Section):
 
 
 class CurriculumSection(Section):
-    """What a stage begins with: questions of some kinds only, which the rest then builds on."""
+    """The beginning of a stage: questions of some kinds only, which the rest then builds on."""
 
     kinds: Annotated[list[str], Field(min_length=1)]
     """Kinds of question, as the data source names them; scenes: attribute, count, presence, spatial, reading, boxes."""
@@ -50,12 +50,12 @@ class CurriculumSection(Section):
 
 
 class StageSection(Section):
-    """How one stage trains. Its length is given in `epochs` or in `steps`."""
+    """The settings of one stage of training. Its length is given in `epochs` or in `steps`."""
 
     epochs: Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)] | None = None
     """Passes over the training rows; a fraction is rounded up to whole steps."""
     steps: Count | None = None
-    """Optimiser steps."""
+    """How many optimiser steps the stage takes."""
     batch_size: BatchSize = 16
     """Rows per optimiser step."""
     micro_batch_size: BatchSize | None = None
@@ -145,7 +145,7 @@ class ValidationSection(Section):
 
 
 class PrecisionSection(Section):
-    """How exactly a trained model is computed while it answers; training is not touched."""
+    """The precision of a trained model while it answers; training is not touched."""
 
     weights: Literal["trained", "float32", "bfloat16", "int8"] = "trained"
     """Of projector, fusion scheme and backbone: as they were trained, in another type, or the backbone's linear layers
@@ -160,7 +160,7 @@ class PrecisionSection(Section):
 
 
 class EvaluateSection(Section):
-    """How a trained model is evaluated."""
+    """The settings by which a trained model is evaluated."""
 
     benchmarks: list[str] | None = None
     """Names of the benchmarks, of those that the data source offers; null: all of them. With an empty list, or a source

@@ -20,7 +20,7 @@ def settings_at(recipe: Recipe, path: Sequence[str], model: type[Settings], *, w
     Args:
         recipe: A loaded recipe.
         path: Where the settings stand, such as `("data",)`.
-        model: What they must fit.
+        model: The pydantic model that they must fit.
         without: Keys there that are not the model's, such as `source`.
 
     Raises:

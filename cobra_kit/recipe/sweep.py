@@ -130,7 +130,7 @@ def _exact(value: float | None) -> Fraction:
 
 
 class ObjectiveSection(Section):
-    """What is sought: a benchmark's accuracy on the validation split, or a cost."""
+    """The goal of a search: a benchmark's accuracy on the validation split, or a cost."""
 
     metric: str
     """A benchmark of the data source, `mean` over all of them, or a cost such as `tokens_per_second`."""
@@ -149,9 +149,9 @@ class LimitSection(Section):
     metric: str
     """A cost such as `parameters`."""
     at_most: float | None = None
-    """Upper bound."""
+    """The most that the cost may be."""
     at_least: float | None = None
-    """Lower bound."""
+    """The least that the cost may be."""
 
     @model_validator(mode="after")
     def _has_a_bound(self) -> LimitSection:
@@ -175,7 +175,7 @@ class NamedSection(Section):
     model_config = ConfigDict(extra="allow", strict=True, use_attribute_docstrings=True)
 
     use: str = Field(min_length=1)
-    """Its name."""
+    """Name of the algorithm."""
 
     def options(self) -> dict[str, Any]:
         """Returns the algorithm's own options."""

@@ -12,7 +12,7 @@ PathKeys = Sequence[str | int]
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a value was written: a file with line and column (from 1), or `--set a.b=c` without them."""
+    """The place where a value was written: a file with line and column (from 1), or `--set a.b=c` without them."""
 
     source: str
     line: int | None = None

@@ -100,7 +100,7 @@ def _paper(table: AblationTable, row: TableRow, arm: str) -> dict[str, _Cell]:
 
 
 def _plain(cell: _Cell) -> str | float | int:
-    """Text that a spreadsheet would take for a formula gets an apostrophe in front; what a terminal obeys goes."""
+    """Puts an apostrophe before text that a spreadsheet would take for a formula; what a terminal obeys goes."""
     if not isinstance(cell, str):
         return "" if cell is None else cell
     text = printable_lines(cell)

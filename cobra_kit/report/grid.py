@@ -1,4 +1,4 @@
-"""How names, scores and costs are written in a table; a dash where there is none."""
+"""The form of names, scores and costs in a table; a dash where there is none."""
 
 from __future__ import annotations
 

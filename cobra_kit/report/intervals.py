@@ -15,7 +15,7 @@ _POINTS = 100.0
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """What all rows share: training seeds, the level of all intervals, resamples of the bootstrap."""
+    """The design that all rows share: training seeds, the level of all intervals, resamples of the bootstrap."""
 
     seeds: tuple[int, ...]
     level: float

@@ -1,4 +1,4 @@
-"""What a table is built from: benchmarks, and the scores and costs of each arm."""
+"""The results that a table is built from: benchmarks, and the scores and costs of each arm."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class BenchmarkInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmResult:
-    """What became of one arm.
+    """The outcome of one arm.
 
     Args:
         name: The arm's name in the recipe.
@@ -69,7 +69,7 @@ class ArmResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaperReference:
-    """Which rows of a published table the arms are to be read beside, as a recipe's `ablation.paper` says.
+    """The rows of a published table to read beside the arms, as a recipe's `ablation.paper` names them.
 
     Args:
         table: Name of the packaged table.

@@ -31,7 +31,7 @@ def element(tag: str, /, *children: Child, **attributes: Attribute) -> Markup:
     """Returns an element.
 
     Args:
-        tag: Its name.
+        tag: Name of the element, such as `svg`.
         children: Text, which is escaped, `Markup`, or several of them; None and what is empty stand for nothing.
         attributes: `class_` is `class`, `aria_label` is `aria-label`; None and False are left out, True has no value.
 

@@ -15,11 +15,11 @@ Parameter = str | int | float | bool | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
-    """What is searched for.
+    """A quantity that is searched for.
 
     Args:
         name: Such as `presence` or `tokens per second`.
-        direction: Which way is better.
+        direction: Whether smaller or larger values are better.
     """
 
     name: str
@@ -32,10 +32,10 @@ class Objective:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """One trial.
+    """One trial of a sweep.
 
     Args:
-        number: From 0.
+        number: The trial's number, counted from 0.
         state: What became of it; `infeasible` was pruned before it cost anything.
         parameters: What was chosen; a parameter that does not exist for these choices is absent.
         values: Per objective, in the sweep's order; empty unless the trial is complete.
@@ -57,11 +57,11 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepView:
-    """A sweep.
+    """A sweep as its page shows it.
 
     Args:
-        objectives: At least one.
-        trials: In the order of their numbers.
+        objectives: What is searched for, at least one.
+        trials: The trials in the order of their numbers.
         importances: Objective to parameter to importance, 0 to 1, by `importance_method`; objectives may be missing.
         importance_method: Who worked them out, such as `fANOVA`.
         sampler: Name of the sampler.

@@ -22,7 +22,7 @@ class Estimate:
     Args:
         value: Mean over seeds, points.
         low: Lower end of its interval, None without one.
-        high: Upper end.
+        high: Upper end of its interval, None without one.
         seed_deviation: Standard deviation over seeds, None with one seed.
     """
 
@@ -37,9 +37,9 @@ class ScoreDifference:
     """An arm's score minus the reference's, paired by question.
 
     Args:
-        value: Points.
+        value: The difference in points.
         low: Lower end of its interval, None without one.
-        high: Upper end.
+        high: Upper end of its interval, None without one.
         p_value: Two-sided bootstrap p value of no difference; None where nothing is judged.
         p_holm: The same, corrected for all comparisons of the table; None where it is not one of them.
         detectable: The smallest true difference that this comparison would see in 4 of 5 repetitions, points;
@@ -99,10 +99,10 @@ class TablePart:
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """One benchmark.
+    """One benchmark of an ablation table.
 
     Args:
-        benchmark: Its name.
+        benchmark: Name of the benchmark.
         label: The paper's name for it, empty where it has none.
         rule: The scoring rule of every number in this row.
         questions: Number of questions.
@@ -146,7 +146,7 @@ class TableRow:
 
 @dataclass(frozen=True, slots=True)
 class ArmCost:
-    """What an arm took. See `ArmResult` for the units."""
+    """The cost of an arm. See `ArmResult` for the units."""
 
     image_tokens: int | None
     parameters_trained: int | None
@@ -157,7 +157,7 @@ class ArmCost:
 
 @dataclass(frozen=True, slots=True)
 class PaperNote:
-    """What the paper found for the same factor.
+    """The paper's result for the same factor.
 
     Args:
         title: Such as `Cobra-3.5B, Table 5`.

@@ -19,7 +19,7 @@ def render_text(table: AblationTable, width: int = 80) -> str:
     """Returns the table as text without styles.
 
     Args:
-        table: What to print.
+        table: The table to print.
         width: Columns of the terminal; 80 are enough for any table whose arms have names of normal length.
     """
     instance(table, AblationTable, "table")

@@ -1,4 +1,4 @@
-"""What a report shows beside the table, as data; whoever reads a study's files fills it in."""
+"""The contents of a report beside the table, as data; whoever reads a study's files fills it in."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RunState = Literal["finished", "trained", "training", "stopped", "not started"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageCurve:
-    """What a run logged in one stage.
+    """The figures that a run logged in one stage.
 
     Args:
         stage: Such as `finetune`.
@@ -33,11 +33,11 @@ class RunView:
 
     Args:
         name: Its folder, such as `mlp-s7`.
-        arm: Its arm.
-        seed: Its seed.
+        arm: Name of its arm.
+        seed: Its training seed.
         state: How far it is; `trained` lacks scores; `stopped` was begun, and nobody works on it.
         step: The last step that was logged.
-        curves: By stage, in order.
+        curves: The curves of each stage, in order.
     """
 
     name: str
@@ -67,10 +67,10 @@ class ReportImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What an arm said to a question.
+    """An arm's answer to a question.
 
     Args:
-        arm: The arm.
+        arm: Name of the arm.
         text: What the scoring rule compared.
         score: 0 (wrong) to 1 (right).
     """
@@ -88,7 +88,7 @@ class DisagreementQuestion:
         question_id: Within its benchmark.
         group: The part of the benchmark it belongs to; may be empty.
         prompt: What both were asked; empty where the data cannot be opened.
-        truth: The answer.
+        truth: The right answer, as the benchmark gives it.
         replies: The reference's and the other arm's.
         image: None where the data cannot be opened.
     """
@@ -106,13 +106,13 @@ class DisagreementExample:
     """Questions of one benchmark on which two arms disagree: one is right, the other wrong.
 
     Args:
-        benchmark: The benchmark.
-        reference: One arm.
-        other: The other.
+        benchmark: Name of the benchmark.
+        reference: Name of the reference arm.
+        other: Name of the other arm.
         seed: The training seed of both runs.
         questions: How many questions both answered.
-        won: On how many the other is right and the reference wrong.
-        lost: The reverse.
+        won: How many the other has right and the reference wrong.
+        lost: How many the reference has right and the other wrong.
         sample: Some of both, the same ones each time.
     """
 
@@ -131,7 +131,7 @@ class Command:
     """A line to type.
 
     Args:
-        purpose: What it does.
+        purpose: What the command does, in words.
         line: The line, quoted for a shell.
     """
 
@@ -145,7 +145,7 @@ class Document:
 
     Args:
         name: The file's name.
-        text: Its content.
+        text: The file's whole content.
     """
 
     name: str
@@ -162,11 +162,11 @@ class ReportView:
         table: The table of finished runs; None where no run is finished.
         runs: All runs, finished or not.
         missing: What is not done, sentences without a full stop.
-        disagreements: Per benchmark and pair of arms.
+        disagreements: The disagreements, per benchmark and pair of arms.
         images_missing: Why disputed questions have no images; empty where they have.
         facts: What the numbers depend on: (name, value).
         documents: Files to show whole.
-        commands: How to run it again.
+        commands: The commands that run it again.
         sweep: Its trials, if the study is a sweep.
     """
 

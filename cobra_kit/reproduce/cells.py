@@ -35,10 +35,10 @@ class Beside:
     """A result that stands beside a cell and counts for nothing there.
 
     Args:
-        study: Where it is from.
+        study: The study that it comes from.
         why_not: Why it is not comparable, such as `laptop profile`.
-        benchmark: What was measured.
-        value: Points.
+        benchmark: The benchmark that was measured.
+        value: The score in points.
     """
 
     study: str
@@ -49,15 +49,15 @@ class Beside:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One cell.
+    """One cell of a published table.
 
     Args:
-        column: Its column.
+        column: Name of its column.
         paper: The published value.
-        verdict: What became of it.
+        verdict: What the comparison came to.
         ours: Our value, points; None where it was not run.
         low: The least published value that would be met.
-        high: The greatest.
+        high: The greatest published value that would be met.
         reason: Why it was not run, or what to know about a verdict; may be empty.
         beside: Results of another scale, which count for nothing here.
     """
@@ -74,13 +74,13 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReproducedRow:
-    """One row.
+    """One row of a published table.
 
     Args:
         name: Its name in the table.
         sources: The recipes and arms that stand for it, the one to run first.
         needs: What this machine lacks for that one.
-        cells: Those that hold a published value.
+        cells: The cells that hold a published value.
     """
 
     name: str
@@ -180,7 +180,7 @@ def _unlikely(evidence: MeasuredScore) -> str:
 
 
 def _mean(column: str, paper: float, parts: Sequence[Cell], wanted: int) -> Cell:
-    """The interval is the mean of the parts' intervals, as if they erred together: the widest it can be."""
+    """Returns the parts' mean, with the mean of their intervals, as if they erred together: the widest it can be."""
     lows = [cell.low for cell in parts if cell.low is not None]
     highs = [cell.high for cell in parts if cell.high is not None]
     ours = [cell.ours for cell in parts if cell.ours is not None]

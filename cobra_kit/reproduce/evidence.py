@@ -1,4 +1,4 @@
-"""What finished studies have to say about a model and a benchmark."""
+"""The evidence of finished studies on a model and a benchmark."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class MeasuredScore:
 
     Args:
         study: The study's folder.
-        benchmark: The benchmark.
-        score: Points.
+        benchmark: Name of the benchmark.
+        score: The score in points, with its interval.
         seeds: How many training runs it is the mean of.
         comparable: Whether it was made as the paper's profile says, with the published benchmark.
-        why_not: What it differs in.
+        why_not: What differs from the paper's profile; empty where it is comparable.
         choice_mass: How probable the choices of a first-token score are; None for other rules.
     """
 

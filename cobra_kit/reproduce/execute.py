@@ -21,10 +21,10 @@ _BYTES_PER_TRAINED = 16
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What became of a recipe that was to be run.
+    """The outcome of a recipe that was to be run.
 
     Args:
-        recipe: Its name.
+        recipe: Name of the recipe.
         why_not: Why it was not run to its end; empty where it was.
     """
 
@@ -36,7 +36,7 @@ def run_missing(reproduction: Reproduction, studies: Path, start: Start) -> list
     """Runs, recipe by recipe, what the table's cells need and nothing prevents.
 
     Args:
-        found: The table as it stands.
+        reproduction: The table as it stands.
         studies: Where studies are kept; each goes to `<recipe>-paper` there.
         start: Runs a plan in a folder; see `study.execution.run_study.run_plan`.
     """
@@ -56,7 +56,7 @@ def run_missing(reproduction: Reproduction, studies: Path, start: Start) -> list
 
 
 def _wanted(reproduction: Reproduction) -> list[Source]:
-    """One source per recipe: the first of each row with a cell that was not run."""
+    """Returns one source per recipe: the first of each row with a cell that was not run."""
     rows = [row for row in reproduction.rows if row.sources and any(cell.verdict == "not run" for cell in row.cells)]
     return list({row.sources[0].recipe: row.sources[0] for row in rows}.values())
 

@@ -1,4 +1,4 @@
-"""What a recipe needs at the paper's scale and this machine does not have."""
+"""The needs of a recipe at the paper's scale that this machine does not meet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which recipe and arm stand for a row of a published table: what the recipes themselves say."""
+"""The recipe and arm that stand for each row of a published table, as the recipes themselves say."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Source:
     """An arm of a recipe that stands for a row.
 
     Args:
-        recipe: What `load_recipe` takes.
+        recipe: The name that `load_recipe` takes.
         study: The recipe's own name, which its studies carry.
         arm: The arm; `model` of a recipe without arms.
         table: The published table that the recipe names.

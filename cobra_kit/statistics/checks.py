@@ -12,7 +12,7 @@ def numbers(values: object, what: str, *, most_axes: int = 2) -> NDArray[np.floa
     """Returns numbers, or booleans as 0 and 1, as a float64 array.
 
     Args:
-        values: What was given.
+        values: What the caller gave.
         what: What they are, for errors.
         most_axes: How many axes they may have.
 

@@ -96,7 +96,7 @@ def mean_score(scores: ArrayLike, groups: ArrayLike | None = None) -> NDArray[np
 
 
 def _mean_of_groups(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A small resample may miss a group; the mean is then over the groups it has."""
+    """Returns the mean of the groups' means: a small resample may miss a group, and then it is over those it has."""
     present = counts > 0
     means = np.divide(sums, counts, out=np.zeros_like(sums), where=np.broadcast_to(present, sums.shape))
     result: NDArray[np.float64] = means.sum(axis=-1) / present.sum(axis=-1)

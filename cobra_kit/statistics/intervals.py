@@ -29,7 +29,7 @@ class Interval:
     `low` and `high` are None where no interval can be had: with one image there is nothing to resample.
 
     Args:
-        value: The estimate.
+        value: The estimate itself.
         low: Lower end, or None.
         high: Upper end, or None.
         level: The share of repeated experiments whose interval holds the true value, such as 0.95.
@@ -91,11 +91,11 @@ def bootstrap_difference(
     Args:
         scores: `[questions]` or `[seeds questions]`.
         reference: Same shape; row i of both is the same seed.
-        clusters: See `bootstrap_mean`.
-        groups: See `bootstrap_mean`.
-        resamples: See `bootstrap_mean`.
-        level: See `bootstrap_mean`.
-        seed: See `bootstrap_mean`.
+        clusters: `[questions]`, the image of each, as `bootstrap_mean` takes them.
+        groups: `[questions]`, the group of each, as `bootstrap_mean` takes them.
+        resamples: How many resamples to draw.
+        level: The share of repeated experiments whose interval would hold the true value.
+        seed: Seed of the draws, as `bootstrap_mean` takes it.
 
     Raises:
         CobraError: If the two shapes differ, or as `bootstrap_mean`.
@@ -123,7 +123,7 @@ def _interval(data: Clustered, resamples: int, level: float, seed: int, *, diffe
 
 
 def _p_value(draws: NDArray[np.float64]) -> float:
-    """Two-sided; one is added so that p is never 0 (Davison and Hinkley 1997, section 4.2)."""
+    """Returns the two-sided p value; one is added so that p is never 0 (Davison and Hinkley 1997, section 4.2)."""
     noise = 1e-12
     tail = min(int((draws <= noise).sum()), int((draws >= -noise).sum()))
     return min(1.0, 2 * (tail + 1) / (len(draws) + 1))

@@ -58,7 +58,7 @@ def mcnemar(first: ArrayLike, second: ArrayLike) -> McNemar:
 
 
 def _sign_test(first: int, second: int) -> float:
-    """Twice the smaller binomial(n, 1/2) tail, in logarithms so that n may be large."""
+    """Returns twice the smaller binomial(n, 1/2) tail, in logarithms so that n may be large."""
     n, smaller = first + second, min(first, second)
     if n == 0:
         return 1.0

@@ -54,9 +54,9 @@ def detectable_difference(
     """Returns the smallest true difference that this design would detect with probability `power`.
 
     Args:
-        differences: See `standard_error`.
-        clusters: See `standard_error`.
-        groups: See `standard_error`.
+        differences: `[questions]` or `[seeds questions]`, as `standard_error` takes them.
+        clusters: `[questions]`, the image of each, as `standard_error` takes them.
+        groups: `[questions]`, the group of each, as `standard_error` takes them.
         power: Chance of seeing a difference of that size.
         level: The level of the interval that must exclude 0.
 

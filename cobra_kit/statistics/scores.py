@@ -20,7 +20,7 @@ class QuestionScore:
     Args:
         question_id: Identifies the question within its benchmark; runs are paired on it.
         image: The image the question is about; questions of one image are resampled together.
-        score: Between 0 (wrong) and 1 (right).
+        score: A number between 0 (wrong) and 1 (right).
         prediction: What the rule compared, after its own parsing or normalisation.
         answer: The answer it was compared with.
         group: The part of the benchmark the question belongs to, such as a POPE split.

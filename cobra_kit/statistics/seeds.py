@@ -36,7 +36,7 @@ class SeedSpread:
 
     Args:
         values: The number of each seed.
-        mean: Their mean.
+        mean: The mean over the seeds.
         deviation: Sample standard deviation (divisor S - 1); None with one seed.
     """
 
@@ -49,7 +49,7 @@ def seed_spread(values: Sequence[float]) -> SeedSpread:
     """Returns the mean and the spread of `values`, one per seed.
 
     Raises:
-        CobraError: If there are none.
+        CobraError: There are no values.
     """
     array = numbers(values, "the values of seeds", most_axes=1)
     if not array.size:
@@ -81,7 +81,7 @@ def add_seed_noise(
     Args:
         resampled: `[resamples seeds]`, each seed's statistic under each resample of images.
         observed: `[seeds]`, each seed's statistic on all images.
-        share: Of the images' variance, what all seeds have in common; see `images_share`.
+        share: Share of the images' variance that all seeds have in common; see `images_share`.
         rng: Draws the seeds' part.
     """
     draws, seeds = resampled.shape

@@ -42,7 +42,7 @@ class StudyFolder:
     """The paths of a study.
 
     Args:
-        path: Its folder.
+        path: The study's folder.
     """
 
     def __init__(self, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a study's trials carry in Optuna's storage: `execution` writes it, `reading` and `search` read it."""
+"""The attributes of a study's trials in Optuna's storage: `execution` writes them, `reading` and `search` read them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How an answer begins: the ids that training supervises for it, and the first of them for answers to choose from.
+"""The beginning of an answer: the ids that training supervises for it, and the first of them to choose answers by.
 
 `render` of the prompt template is the one place that says how an answer stands in the text (behind a blank, say), so
 nothing here writes a prompt of its own: a conversation of one turn is rendered, and its supervised text is tokenised

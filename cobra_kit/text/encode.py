@@ -41,10 +41,10 @@ class NothingLeftError(TextError):
     """The cut left a row nothing to learn.
 
     Args:
-        message: What is wrong.
+        message: What is wrong, as one line.
         lost: The whole row, as if all of it had been cut.
-        where: Which row.
-        hint: What helps.
+        where: The row that is left empty.
+        hint: The action that helps.
     """
 
     def __init__(self, message: str, lost: EncodedRow, *, where: str | None, hint: str) -> None:

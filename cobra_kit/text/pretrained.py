@@ -78,7 +78,7 @@ def read_tokenizer(file: str | Path, eos_token: str | None = None) -> BpeTokeniz
     """Returns the tokenizer of a `tokenizer.json`; read once per process while the file stays as it is.
 
     Args:
-        file: The `tokenizer.json`.
+        file: Path of a `tokenizer.json`.
         eos_token: The text of the token that ends an answer; None: as `tokenizer_config.json` or
             `special_tokens_map.json` beside the file say, else `<|endoftext|>`.
 

@@ -32,7 +32,7 @@ Turns = Sequence[tuple[str, str | None]]
 
 @dataclass(frozen=True)
 class TurnTemplate(ABC):
-    """What all share: each turn is `opening + question + closing`, then `answer + end of text`.
+    """The base of all templates: each turn is `opening + question + closing`, then `answer + end of text`.
 
     Args:
         begin_of_text: What stands before everything, such as LLaMA's `<s>`; the tokenizer adds nothing by itself.
@@ -150,7 +150,7 @@ class LlavaTemplate(TurnTemplate):
 
         Args:
             question: A stripped message without markers.
-            positions: Before which character each image stood; empty where the message has none.
+            positions: The character before which each image stood; empty where the message has none.
         """
         return (self.line_break + question, (0,) * len(positions)) if positions else (question, positions)
 
@@ -229,7 +229,7 @@ def check_turns(turns: object, where: str | None = None) -> None:
     """Checks that turns are pairs of texts: a text alone would be taken apart letter by letter.
 
     Args:
-        turns: What was given.
+        turns: What the caller gave.
         where: Which row it is, for errors.
 
     Raises:

@@ -30,7 +30,7 @@ _STATE, _CHECKSUM = "cobra_kit.state", "cobra_kit.crc32"
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What was saved: `tensors` by name, and `state` as JSON had it."""
+    """A saved state: `tensors` by name, and `state` as JSON had it."""
 
     path: Path
     tensors: dict[str, Tensor]
@@ -66,7 +66,7 @@ class Checkpoints:
 
         Args:
             name: Later checkpoints have later names, in the order of text.
-            tensors: Tensors by name.
+            tensors: Tensors of any shape by name.
             state: Anything that JSON has.
             keep: Name of an older one that stays too.
 
@@ -85,6 +85,7 @@ class Checkpoints:
                 where=str(path),
                 hint=f"Make room on the disk. {safe}the same command goes on from there.",
             ) from error
+        # Only now that the new one is whole on the disk.
         for old in self.files()[:-KEPT]:
             if old.stem != keep:
                 old.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What a training depends on: two that agree on it end with the same weights."""
+"""The identity of a training: two that agree on it end with the same weights."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def training_identity(
         components: Qualified name per kind.
         parts: The resolved parts; empty for a model that was built by hand.
         data: Fingerprint of the data source.
-        section: The stages.
-        seed: Of weights, order and random layers.
+        section: The stages of training.
+        seed: Seed of weights, order and random layers.
     """
     involved = frozenset().union(*(STAGES[name].involves for name in section.stages()))
     kinds = [kind for kind in KINDS if kind in involved]

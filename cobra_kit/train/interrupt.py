@@ -16,7 +16,7 @@ _SIGNALS = (signal.SIGINT, *ENDED_BY)
 
 
 class Interrupt:
-    """Whether somebody asked the process to stop, and how."""
+    """A note of whether somebody asked the process to stop, and how."""
 
     number: int | None = None
 
@@ -46,6 +46,7 @@ def postponed_interrupts() -> Iterator[Interrupt]:
         if interrupt.number is None:
             interrupt.number, first = number, time.monotonic()
         elif number == signal.SIGINT or time.monotonic() - first >= ECHO_SECONDS:
+            # The old handlers first: the signal that is raised then is theirs, and so is every later one.
             _restore(before)
             signal.raise_signal(number)
 
@@ -55,10 +56,12 @@ def postponed_interrupts() -> Iterator[Interrupt]:
         yield interrupt
     finally:
         _restore(before)
+    # Not within `finally`: where the block raised, its error is the news. Else the signal comes as if it were sent now.
     if interrupt.number is not None:
         signal.raise_signal(interrupt.number)
 
 
 def _restore(handlers: dict[int, Any]) -> None:
     for number, handler in handlers.items():
+        # Python says None of a handler that was not set from Python, and cannot set such a one again.
         signal.signal(number, signal.SIG_DFL if handler is None else handler)

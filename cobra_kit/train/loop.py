@@ -27,7 +27,7 @@ _MOST_TIME_SAVING = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainIntervals:
-    """How often training does what is not training.
+    """The intervals at which training does what is not training.
 
     Args:
         log_steps: Steps between two lines of metrics.
@@ -55,7 +55,7 @@ class TrainingLoop:
         resume: Where an earlier process stopped; the weights are loaded already.
 
     Attributes:
-        progress: What is done so far.
+        progress: How far the stage is.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What a killed training needs to go on, beside the weights, and how a checkpoint names it."""
+"""The state that a killed training needs to go on, beside the weights, and how a checkpoint names it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class LoopState:
     """The state of the core after a step.
 
     Args:
-        progress: What is done.
+        progress: How far the stage is.
         position: Where the task's drawing stands, JSON-able.
         optimiser: The optimiser's tensors by `<parameter>/<moment>`.
         random: The random state of torch; empty where nothing random depends on it.
@@ -44,7 +44,7 @@ class LoopState:
         )
 
     def tensors(self) -> dict[str, Tensor]:
-        """Returns the tensors under the names that checkpoints have for them."""
+        """Returns the tensors, of any shape, under the names that checkpoints have for them."""
         tensors = {f"{_OPTIMISER}{name}": tensor for name, tensor in self.optimiser.items()}
         return tensors | {f"{_RANDOM}{name}": tensor for name, tensor in self.random.items()}
 

@@ -1,4 +1,4 @@
-"""What matrix products are computed in while training. Weights, gradients, sums and states stay float32."""
+"""The type of matrix products while training. Weights, gradients, sums and states stay float32."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def product_dtype(wanted: ProductPrecision, device: torch.device) -> torch.dtype
     Args:
         wanted: `auto` is bfloat16 on a GPU that computes in it, as the authors train (PAPER.md, hyper-parameters), and
             the weights' own type elsewhere: on most CPUs bfloat16 is slower.
-        device: Where the model is.
+        device: The device that the model runs on.
 
     Raises:
         TrainingError: The GPU is too old for bfloat16.

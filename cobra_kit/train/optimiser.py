@@ -11,20 +11,37 @@ from torch.optim import AdamW
 
 
 class OptimisationSettings(Protocol):
-    """How fast something learns: keys that the sections of recipes have."""
+    """The settings of optimisation: keys that the sections of recipes have."""
 
     @property
-    def learning_rate(self) -> float: ...  # noqa: D102
+    def learning_rate(self) -> float:
+        """The highest learning rate, which a step takes right after warm-up."""
+        ...
+
     @property
-    def weight_decay(self) -> float: ...  # noqa: D102
+    def weight_decay(self) -> float:
+        """The weight decay of the parameters that decay, see `decay_groups`."""
+        ...
+
     @property
-    def betas(self) -> tuple[float, float]: ...  # noqa: D102
+    def betas(self) -> tuple[float, float]:
+        """AdamW's decay rates of the first and second moment."""
+        ...
+
     @property
-    def warmup_ratio(self) -> float: ...  # noqa: D102
+    def warmup_ratio(self) -> float:
+        """The share of the steps that warm up."""
+        ...
+
     @property
-    def final_lr_ratio(self) -> float: ...  # noqa: D102
+    def final_lr_ratio(self) -> float:
+        """The share of the highest learning rate at the last step."""
+        ...
+
     @property
-    def max_grad_norm(self) -> float | None: ...  # noqa: D102
+    def max_grad_norm(self) -> float | None:
+        """The norm that gradients are clipped to; None: they are not clipped."""
+        ...
 
 
 def decay_groups(model: nn.Module) -> tuple[list[str], list[str]]:
@@ -55,7 +72,7 @@ def make_optimiser(model: nn.Module, settings: OptimisationSettings) -> AdamW:
 
 
 def optimiser_tensors(model: nn.Module, optimiser: AdamW) -> dict[str, Tensor]:
-    """Returns the state of an optimiser, `<parameter>/<moment>` -> tensor; parameters without state have none."""
+    """Returns an optimiser's state, `<parameter>/<moment>` -> tensor of the parameter's shape (steps are scalars)."""
     return {
         f"{name}/{key}": value
         for name, parameter in model.named_parameters()
@@ -69,7 +86,7 @@ def load_optimiser_tensors(model: nn.Module, optimiser: AdamW, tensors: Mapping[
     Args:
         model: The model, its parameters on their device.
         optimiser: A fresh optimiser of the same groups.
-        tensors: By `<parameter>/<moment>`.
+        tensors: Tensors by `<parameter>/<moment>`, each of its parameter's shape or a scalar.
     """
     parameters = dict(model.named_parameters())
     fused = bool(optimiser.defaults["fused"])

@@ -22,7 +22,7 @@ def seed_everything(seed: int) -> None:
 
 
 def random_state(device: torch.device) -> dict[str, Tensor]:
-    """Returns the state of the generators that layers on `device` draw from, and of Python's and NumPy's."""
+    """Returns the state `[n]` of each generator that layers on `device` draw from, and of Python's and NumPy's."""
     whole = np.random.get_state(legacy=False)
     generator, spare = whole["state"], random.getstate()[2]
     state = {
@@ -41,7 +41,7 @@ def random_state(device: torch.device) -> dict[str, Tensor]:
 
 
 def load_random_state(state: Mapping[str, Tensor]) -> None:
-    """Puts back what `random_state` returned; the device is the current one."""
+    """Puts back what `random_state` returned, `[n]` each; the device is the current one."""
     torch.set_rng_state(state["cpu"])
     spares = state.get("spares", torch.full((2,), math.nan, dtype=torch.float64))
     if "python" in state:  # checkpoints of 0.1 hold torch's alone

@@ -1,4 +1,4 @@
-"""What training leaves behind, beside the weights."""
+"""The results that training leaves behind, beside the weights."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ class StageResult:
     """One finished stage. JSON-able by `asdict`.
 
     Args:
-        stage: Its name.
-        steps: Optimiser steps.
+        stage: Name of the stage.
+        steps: How many optimiser steps it took.
         rows: Training rows, without those left out.
         rejected_rows: Rows that were left out.
         loss: Mean per supervised token over the last logged stretch of steps.
         seconds: Spent in steps, over all processes; validation and saving are not counted.
         tokens: Real tokens that went through the model, padding not counted.
-        padded_tokens: The same with padding.
+        padded_tokens: Tokens that went through it with padding.
         selected_step: The step whose weights were kept by validation; None: the last step's, unasked.
         cut_rows: Rows of which the backbone's longest text cut a part, those left out for it included.
         cut_tokens: Text tokens that were cut from them.
-        cut_supervised_tokens: Those of them that would have carried loss.
+        cut_supervised_tokens: How many of those would have carried loss.
         supervised_tokens: Tokens that carry loss in one pass over the rows, before the cut.
         unused_turns: Turns of which a stage of captions learns nothing.
     """
@@ -57,7 +57,7 @@ class TrainResult:
     """A finished training run.
 
     Args:
-        stages: Its stages, in order.
+        stages: The result of each stage, in order.
         resumed_at: `stage/step` where this process took over; None if it did everything.
     """
 

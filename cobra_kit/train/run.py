@@ -34,11 +34,11 @@ from cobra_kit.train.stages import STAGES, Stage, check_cut_shares, stage_rows, 
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """How a run trains.
+    """The settings by which a run trains.
 
     Args:
         section: The stages and their settings.
-        seed: Of the order of rows and of random layers.
+        seed: Seed of the order of rows and of random layers.
         intervals: How often to log, save and validate.
         validate: Called now and then with the model in eval mode; its figures go to the metrics. Not in stages without
             images.
@@ -103,7 +103,7 @@ def _settings(settings: RunSettings | TrainSection, options: dict[str, Any]) -> 
 
 
 class _Run:
-    """What the stages of a run share."""
+    """The state that the stages of a run share."""
 
     def __init__(
         self, model: VisionLanguageModel, source: DataSource, settings: RunSettings, folder: Path, report: Reporter

@@ -12,8 +12,8 @@ def learning_rate_factor(step: int, *, steps: int, warmup_ratio: float, final_ra
     zero, and falls along half a cosine to `final_ratio` at the very last step.
 
     Args:
-        step: From 0.
-        steps: Of the whole stage.
+        step: Number of the step, from 0.
+        steps: Steps of the whole stage.
         warmup_ratio: Share of the steps that warm up.
         final_ratio: Share of the highest rate at the end.
     """

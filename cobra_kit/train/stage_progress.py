@@ -10,18 +10,18 @@ _RECENT = 50
 
 @dataclass(slots=True)
 class StageProgress:
-    """What a stage has done so far. JSON-able by `asdict`.
+    """The progress of a stage so far. JSON-able by `asdict`.
 
     Args:
-        step: Optimiser steps.
-        seconds: Spent in them.
-        tokens: Real tokens.
-        padded_tokens: The same with padding.
-        loss_sum: Losses since the last logged step.
-        loss_count: How many they are.
+        step: How many optimiser steps are done.
+        seconds: Seconds spent in them.
+        tokens: Real tokens read, padding not counted.
+        padded_tokens: Tokens read with padding.
+        loss_sum: Sum of the losses since the last logged step.
+        loss_count: How many losses that sum has.
         last_loss: Mean loss of the last logged stretch.
         best_accuracy: Highest mean accuracy of a look at the validation split, 0 to 1; None before the first.
-        best_step: After which step that was.
+        best_step: The step after which that was.
     """
 
     step: int = 0
@@ -70,6 +70,7 @@ class Throughput:
 
     def rates(self) -> tuple[float, float]:
         """Returns tokens per second without and with padding."""
+        # Before the first step there are neither tokens nor seconds.
         seconds = sum(entry[2] for entry in self._recent) or 1.0
         return sum(entry[0] for entry in self._recent) / seconds, sum(entry[1] for entry in self._recent) / seconds
 

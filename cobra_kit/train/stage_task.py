@@ -30,14 +30,14 @@ Validate = Callable[[VisionLanguageModel], Mapping[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class StageSetup:
-    """What a stage trains, on what and how.
+    """A stage with its settings and the rows that it learns from.
 
     Args:
-        stage: What to train.
+        stage: The stage to train.
         settings: Its section of the recipe.
-        rows: What it learns from.
+        rows: The rows that it learns from.
         first_rows: What it begins with, by its curriculum; None without one.
-        seed: Of the order of rows and of random layers.
+        seed: Seed of the order of rows and of random layers.
     """
 
     stage: Stage
@@ -53,7 +53,7 @@ class StageTask(TrainingTask):
     Args:
         model: The model; it is trained in place.
         setup: The stage, its rows and settings.
-        metrics: Where the lines go.
+        metrics: The file that lines of figures go to.
         validate: Called with the model in eval mode; its figures go to the metrics. None: there is no validation.
         report: Told when the stage begins and ends, and what of the rows is not learnt.
     """
@@ -150,7 +150,7 @@ class StageTask(TrainingTask):
         """Says that the stage is done, and returns what it took.
 
         Args:
-            progress: Of the core.
+            progress: The progress that the core counted.
             keep_best: Whether the weights of the best validation are taken.
         """
         loss, seconds = progress.last_loss, progress.seconds

@@ -1,4 +1,4 @@
-"""What each stage of training trains, and on what."""
+"""The stages of training: what each one trains, and on what."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from cobra_kit.recipe.sections import StageSection
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One stage.
+    """One stage of training.
 
     Args:
-        name: Its key in recipes.
+        name: The key that recipes have for it.
         trains: The parts that learn; the others are frozen and in eval mode.
         captions: Whether it learns bare text (first answers) instead of conversations.
         text: Whether its rows have no images.
@@ -38,6 +38,7 @@ class Stage:
         return _READING if self.text else _READING | _SEEING
 
 
+# The kinds in groups: what turns images into tokens, what reads tokens, and what learns to answer.
 _SEEING, _READING = frozenset({"vision_encoder", "projector"}), frozenset({"fusion", "backbone"})
 _LANGUAGE = frozenset({"projector", "fusion", "backbone"})
 _BACKBONE = frozenset({"backbone"})
@@ -66,13 +67,14 @@ def check_cut_shares(source: DataSource, processor: Processor, stages: Mapping[s
     """Raises a `DataError` if some stage would lose more of its supervised tokens than it may; trains nothing.
 
     Args:
-        source: The rows.
-        processor: Of the model to be trained.
-        stages: Their settings by name.
+        source: The source of the rows.
+        processor: Processor of the model to be trained.
+        stages: The settings of each stage, by its name.
         most: The share that a stage may lose which says nothing about it itself.
     """
     for name, settings in stages.items():
         share = most if settings.max_cut_share is None else settings.max_cut_share
+        # Counting tokenises every row, so it is left out where nothing could be refused.
         if share < 1:
             stage = STAGES[name]
             rows = stage_rows(stage, source)
@@ -88,5 +90,6 @@ def trained_until(stages: Iterable[str], last: str) -> frozenset[str]:
 def set_stage(model: VisionLanguageModel, stage: Stage) -> None:
     """Makes the stage's parts learn: gradients and train mode for them, neither for the others."""
     model.train_only(stage.trains)
+    # Modes too, and not only gradients: a frozen part in train mode would go on dropping out at random.
     for kind, module in model.parts().items():
         module.train(kind in stage.trains)

@@ -18,7 +18,7 @@ _NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class StepOutcome:
-    """What a step found: mean loss per supervised token, and the gradient's norm before clipping."""
+    """The outcome of a step: mean loss per supervised token, and the gradient's norm before clipping."""
 
     loss: float
     grad_norm: float
@@ -29,14 +29,14 @@ class NotFiniteError(ArithmeticError):
 
 
 def accumulate(model: VisionLanguageModel, batches: Sequence[Batch], products: torch.dtype | None = None) -> Tensor:
-    """Adds the gradients of several micro-batches and returns their loss, as if they were one batch.
+    """Adds the gradients of several micro-batches and returns their loss, a scalar, as if they were one batch.
 
     Each is divided by the weight of the supervised tokens of all of them, so neither the number of micro-batches nor
     which rows share one changes the gradient.
 
     Args:
         model: The model, its stage set.
-        batches: The micro-batches.
+        batches: The micro-batches of one step.
         products: What matrix products are computed in; None: the weights' own type.
     """
     weight = sum(batch.total_weight for batch in batches)
@@ -63,7 +63,7 @@ def optimiser_step(
     Args:
         model: The model, its stage set.
         batches: The micro-batches of the step.
-        optimiser: Its learning rate set.
+        optimiser: The optimiser, with this step's learning rate set.
         max_grad_norm: Longer gradients are scaled down to this; None: never.
         products: What matrix products are computed in; None: the weights' own type.
 
@@ -86,10 +86,10 @@ def update(
     """Changes the weights by gradients that are there, if they are finite.
 
     Args:
-        module: What holds the parameters; it names those that are not finite.
-        parameters: Those that learn. Not from the module: walking it costs a hundredth of a step.
-        loss: Of these gradients, a detached scalar.
-        optimiser: Its learning rate set.
+        module: The module that holds the parameters; it names those that are not finite.
+        parameters: The parameters that learn. Not from the module: walking it costs a hundredth of a step.
+        loss: The loss of these gradients, a detached scalar.
+        optimiser: The optimiser, with this step's learning rate set.
         max_grad_norm: Longer gradients are scaled down to this; None: never.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What one kind of training hands to the core (`loop`): what learns, from what, and what is written about it."""
+"""The task that a kind of training hands to the core (`loop`): what learns, from what, and what is written about it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from cobra_kit.train.step import NotFiniteError
 
 @dataclass(frozen=True, slots=True)
 class StepWork:
-    """What a task did for one step: the loss whose gradients it has added, and the tokens that took.
+    """The work of a task for one step: the loss whose gradients it has added, and the tokens that took.
 
     Args:
         loss: A detached scalar.
-        tokens: Real tokens.
-        padded_tokens: The same with padding.
+        tokens: Real tokens, padding not counted.
+        padded_tokens: Tokens with padding.
     """
 
     loss: Tensor
@@ -33,12 +33,12 @@ class TrainingTask(ABC):
     """One kind of training.
 
     Attributes:
-        name: Of the stage, in events.
-        module: What holds the parameters; those that learn require gradients by now.
-        parameters: Those that learn, in the order in which the gradient's norm is summed. It is part of the task, since
-            another order rounds otherwise: a run would not repeat earlier ones bit for bit.
-        device: Where random layers draw.
-        settings: How fast it learns.
+        name: Name of the stage, in events.
+        module: The module that holds the parameters; those that learn require gradients by now.
+        parameters: The parameters that learn, in the order in which the gradient's norm is summed. It is part of the
+            task, since another order rounds otherwise: a run would not repeat earlier ones bit for bit.
+        device: The device that random layers draw on.
+        settings: Learning rate, warm-up and the like.
         steps: How many optimiser steps it takes.
     """
 
@@ -62,7 +62,7 @@ class TrainingTask(ABC):
         """Returns the error that stops training.
 
         Args:
-            error: What was not finite.
+            error: The error that names what was not finite.
             step: The last good step.
             saved: Whether the weights of that step were saved.
         """

@@ -59,7 +59,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How long a database is waited for, and who is told.
+    """The time that a database is waited for, and who is told.
 
     Args:
         url: The database's, with its password; it is never shown.
@@ -120,7 +120,7 @@ def open_database(url: str, *, reading: bool = False, report: Reporter = silent)
     """Returns the storage in a database, whose tables are made on first use.
 
     Args:
-        url: Of the database.
+        url: URL of the database.
         reading: Only look: nothing is made there, and it is waited for some seconds only.
         report: Told that it is waited for.
 

@@ -1,4 +1,4 @@
-"""How often a trial lost its worker at the same place: one that kills whoever takes it must not go round for ever."""
+"""A count of a trial's lost workers at one place: a trial that kills whoever takes it must not go round for ever."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ MAX_RETRIES: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class WorkerFailures:
-    """What a trial remembers of workers that were killed or went silent.
+    """A trial's memory of workers that were killed or went silent.
 
     Args:
         in_a_row: How many, since it last got further.
-        furthest: How far it ever was.
+        furthest: The furthest that it ever was.
     """
 
     in_a_row: int = 0

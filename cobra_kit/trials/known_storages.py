@@ -1,4 +1,4 @@
-"""Which databases this user has given for which studies, on this machine: a private note in the user's own cache.
+"""The databases this user has given for studies, on this machine: a private note in the user's own cache.
 
 A study's folder names its database, but whoever made the folder wrote that name. It is connected to without being asked
 for only where this note says the same. Passwords are not kept: a URL that had one is noted without it, and is not

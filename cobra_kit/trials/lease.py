@@ -31,12 +31,12 @@ class LeaseLostError(CobraError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeartbeatConfig:
-    """How long a silent worker is waited for.
+    """The intervals of heartbeats, and the time that a silent worker is waited for.
 
     Args:
-        beat_seconds: Between two heartbeats.
-        expire_seconds: Of silence after which a trial may be taken over. A worker that cannot reach the storage for
-            this long stops by itself.
+        beat_seconds: Seconds between two heartbeats.
+        expire_seconds: Seconds of silence after which a trial may be taken over. A worker that cannot reach the storage
+            for this long stops by itself.
     """
 
     beat_seconds: float = 10.0
@@ -45,7 +45,7 @@ class HeartbeatConfig:
 
 @dataclass(frozen=True, slots=True)
 class LeaseRecord:
-    """What a lease says.
+    """The content of a lease.
 
     Args:
         owner: Who works on the trial.
@@ -65,13 +65,13 @@ def read_lease(attributes: Mapping[str, Any]) -> LeaseRecord | None:
 
 
 class Lease:
-    """Held by one worker while it works on a trial; as a context manager it beats in the background.
+    """A lease that one worker holds while it works on a trial; as a context manager it beats in the background.
 
     Args:
-        storage: The study's.
+        storage: The storage of the study.
         trial_id: The trial's number in the storage.
         record: The first beat.
-        heartbeat: How often to beat.
+        heartbeat: How often to beat, and when a silent lease has run out.
     """
 
     def __init__(self, storage: BaseStorage, trial_id: int, record: LeaseRecord, heartbeat: HeartbeatConfig) -> None:

@@ -65,12 +65,12 @@ def trial_name(trial: FrozenTrial | Trial, folder: Path | None = None, key: str 
     """Returns the name of a trial as its storage has it: anybody may have written there, and it names a folder.
 
     Args:
-        trial: Optuna's.
+        trial: The trial as Optuna has it.
         folder: The study's, for the error.
         key: Which of its attributes: `NAME`, or the one that names its run.
 
     Raises:
-        StorageError: It is none that a trial may have.
+        StorageError: The recorded name is none that a trial may have.
     """
     name = trial.user_attrs[key]
     if not is_run_name(name):

@@ -1,4 +1,4 @@
-"""What a storage says about a study's trials, checked once when it is opened: whoever reads on relies on it."""
+"""The records of a storage on a study's trials, checked once when it is opened: whoever reads on relies on it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def check_records(study: Study, where: str, hint: str, texts: tuple[str, ...]) -
     """Checks that every trial has what its state asks for, and that what we keep with it is ours.
 
     Args:
-        study: The trials.
+        study: The study whose trials are checked.
         where: The file or database, for the error.
         hint: What to do about a damaged one.
         texts: The attributes that are texts where they are there.
@@ -61,6 +61,7 @@ def _are_texts(value: Any) -> bool:
 
 def _is_lease(attributes: dict[str, Any]) -> bool:
     try:
+        # Its keys become arguments of `WorkerId`, so missing and unknown ones show as a TypeError.
         record = read_lease(attributes)
     except (TypeError, KeyError):
         return False

@@ -1,4 +1,4 @@
-"""Where the trials of a study are recorded: a journal in its folder, or a database by URL."""
+"""The storage of a study's trials: a journal in its folder, or a database by URL."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def open_storage(url: str | None, folder: Path, *, reading: bool = False, report
         report: Told that a database is waited for.
 
     Raises:
-        StorageError: It cannot be opened.
+        StorageError: The storage cannot be opened.
     """
     import optuna
 

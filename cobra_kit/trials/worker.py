@@ -24,7 +24,7 @@ class Infeasible(Exception):
 
 @dataclass(slots=True)
 class Outcome:
-    """What a worker did.
+    """The result of a worker's work.
 
     Args:
         completed: Trials it ended with values.
@@ -54,7 +54,7 @@ def work(
 
     Args:
         queue: The study's trials.
-        objective: What a trial is.
+        objective: Called with each trial; it does the trial's work.
         report: Told about failures and takeovers.
         fail_fast: Stop at the first trial that goes wrong, and raise its error.
         deadline: `time.monotonic()` after which no further trial is begun.
@@ -92,6 +92,7 @@ def _run(
         except TrialPruned as reason:
             queue.prune(leased, str(reason) or "pruned")
             outcome.pruned += 1
+        # Neither is the trial's failure: another worker has it, or nothing can be recorded now.
         except (LeaseLostError, StorageError):
             raise
         except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""Who works on a trial, and whether that process can still be alive."""
+"""The process that works on a trial, and whether it can still be alive."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class WorkerId:
     """A process, named so that it cannot be mistaken for a later one.
 
     Args:
-        host: Its machine.
+        host: Name of its machine.
         boot: Which run of that machine; empty where the system does not tell.
-        pid: Its number.
+        pid: Process id on that machine.
         started: When it started, in the system's ticks; 0 where the system does not tell.
         token: Tells workers of one process apart.
     """

@@ -40,7 +40,7 @@ def is_intact(path: Path) -> bool:
     """Returns whether a file holds what the digest in its header says.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: The file cannot be read.
     """
     header = _header(path)
     places = list(_WRITTEN.finditer(header))

@@ -19,7 +19,7 @@ class HubRequest:
     """Files that are wanted of a hub repository.
 
     Args:
-        repository: `owner/name`.
+        repository: The repository, `owner/name`.
         patterns: `fnmatch` patterns on paths in the repository; none: all files.
         revision: Branch, tag or commit; None: the main branch.
     """
@@ -54,7 +54,7 @@ def hub_folder(repository: str, *, patterns: Sequence[str], revision: str | None
     fetched again by the next call, and never returned.
 
     Args:
-        repository: `owner/name`.
+        repository: The repository, `owner/name`.
         patterns: Which files, `fnmatch` patterns on paths in the repository; at least one file must match.
         revision: Branch, tag or commit; None: the main branch.
         where: The setting that asks for it, such as `siglip/so400m-384: weights: hub`, for messages.
@@ -89,7 +89,7 @@ def hub_file(repository: str, names: Sequence[str], *, revision: str | None = No
     """Returns the first of the named files that a hub repository has; the others are not downloaded.
 
     Args:
-        repository: `owner/name`.
+        repository: The repository, `owner/name`.
         names: Paths in the repository, the preferred one first, such as safetensors before a pickle.
         revision: Branch, tag or commit; None: the main branch.
         where: The setting that asks for it, for messages.

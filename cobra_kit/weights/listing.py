@@ -1,4 +1,4 @@
-"""How many names a message lists."""
+"""The number of names that a message lists."""
 
 from __future__ import annotations
 

@@ -29,8 +29,8 @@ def load_into(
     every name (`module.`, `state_dict.model.`) is taken off, where all names begin with it and none fits with it.
 
     Args:
-        module: Where to; its tensors are allocated already.
-        tensors: By name, as `load_tensors` returns them.
+        module: The module to fill; its tensors are allocated already.
+        tensors: Tensors by name, as `load_tensors` returns them, in the same shape as the module's.
         source: Where they come from, for messages.
         prefix: Only names that begin with it are used, without it; the others belong to somebody else.
         allow_missing: Patterns (`fnmatch`) of module names that the checkpoint need not have; they keep their values.

@@ -1,4 +1,4 @@
-"""Whether weights fit into memory, asked before they are loaded."""
+"""Checks that weights fit into memory, before they are loaded."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ _ITEM_BYTES = {
 
 
 class OversizedError(WeightsError):
-    """What a checkpoint describes is more than its file can hold."""
+    """The error of a checkpoint that describes more than its file can hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ _OPAQUE = _Opaque()
 
 @dataclass(frozen=True, slots=True)
 class _Global:
-    """What a name in a pickle stands for; torch decides about names that are not known here."""
+    """The stand-in for a name in a pickle; torch decides about names that are not known here."""
 
     name: str
 
@@ -81,7 +81,7 @@ class LimitedReader:
     """A file, read for an unpickler that may not ask for much.
 
     Args:
-        file: At the start of a pickle.
+        file: The file, at the start of a pickle.
 
     Attributes:
         unknown: Names that the pickles asked for and that no file of tensors alone has.
@@ -114,7 +114,7 @@ class DescriptionReader(pickle._Unpickler):
     the file asks for. It knows the operations that torch's reader of tensors alone knows.
 
     Args:
-        reader: The file.
+        reader: The file to read, open in binary.
     """
 
     stack: list[Any]  # of the class above, which is not typed to its end

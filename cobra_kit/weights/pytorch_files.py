@@ -32,13 +32,13 @@ _MOST_THREADS = 8
 
 @dataclass(frozen=True, slots=True)
 class PyTorchDescription:
-    """What a PyTorch file says that it holds.
+    """The tensors and storages that a PyTorch file says it holds.
 
     Args:
-        path: The file.
-        tensors: By the key at its top that they are below.
+        path: The file that is described.
+        tensors: Tensors by the key at the file's top that they are below.
         is_zip: Whether it is a zip archive, which torch can map.
-        records: Of a zip archive, per storage where it starts and how large it is; a checksum of 0 is none.
+        records: Place and size of each storage in a zip archive; a checksum of 0 is none.
     """
 
     path: Path
@@ -69,7 +69,7 @@ def describe(path: Path) -> PyTorchDescription:
         OversizedError: It describes more than it has, or would take far more memory than its tensors do.
         UnpicklingError: It is no file of tensors alone.
         BadZipFile: It begins as a zip archive, and is none or a damaged one.
-        OSError: It cannot be read.
+        OSError: The file cannot be read.
     """
     with path.open("rb") as file:
         if file.read(len(_ZIP)) == _ZIP:

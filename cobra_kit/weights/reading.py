@@ -62,10 +62,10 @@ class DamagedWeightsError(WeightsError):
 
 @dataclass(frozen=True, slots=True)
 class CheckpointTensors:
-    """What a checkpoint holds.
+    """The contents of a checkpoint.
 
     Args:
-        weights: By name, on the CPU.
+        weights: Tensors by name, on the CPU.
         left_out: Sections that are no weights, such as `optimizer`, and how many tensors each holds.
     """
 
@@ -74,7 +74,7 @@ class CheckpointTensors:
 
 
 def load_tensors(path: str | Path) -> dict[str, Tensor]:
-    """Returns the weights of a checkpoint, on the CPU; what was left out of it is logged. See `read_checkpoint`."""
+    """Returns a checkpoint's weights, of any shape, on the CPU; what was left out is logged. See `read_checkpoint`."""
     read = read_checkpoint(path)
     for section, count in read.left_out.items():
         _log.warning("%s: left out: %s (%d tensors), which is not the weights", path, listed([section]), count)

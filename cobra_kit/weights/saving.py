@@ -27,7 +27,7 @@ def save_tensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapp
 
     Args:
         path: The file; its folder must exist. What stood there stays whole if writing fails.
-        tensors: By name, on any device.
+        tensors: Tensors of any shape by name, on any device.
         metadata: Strings for the header.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What in a training checkpoint are weights: its sections, and what stands beside them.
+"""The sections of a training checkpoint: those that are weights, and those that stand beside them.
 
 Trainers store more than a model: an optimiser, a schedule, counters. DDP scripts write
 `{"model": .., "optimizer": ..}`, Lightning `{"state_dict": .., "optimizer_states": ..}`, DeepSpeed `{"module": ..}`.
@@ -28,7 +28,7 @@ def split_sections(tree: Mapping[Any, Any], *, where: str) -> tuple[dict[str, Te
     Where a section of `WEIGHTS` is there, only that one holds weights; else all but the state of a training does.
 
     Args:
-        tree: What the file holds.
+        tree: What the file holds: mappings with tensors of any shape.
         where: The file, for messages.
 
     Raises:

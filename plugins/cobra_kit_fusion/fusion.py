@@ -1,4 +1,4 @@
-"""Where the images stand in a row: before the text, at their markers, or after the first question.
+"""The place of images in a row: before the text, at their markers, or after the first question.
 
 The three differ in one number per image, the text index it stands before, and share everything else.
 """

@@ -23,7 +23,7 @@ class PositionalConvolution(nn.Module):
         self.peg = nn.Sequential(nn.Conv2d(width, width, kernel_size=3, padding=1, groups=width))
 
     def forward(self, grid: Tensor) -> Tensor:
-        """Adds to each position what its eight neighbours and itself say."""
+        """Adds to each position of `[k d rows columns]` what its eight neighbours and itself say."""
         out: Tensor = grid + self.peg(grid)
         return out
 

@@ -74,7 +74,7 @@ class MambaLayers(nn.Module):
 
 
 class MambaLanguageModel(Backbone):
-    """What the two generations of Mamba share: everything around the mixer.
+    """The base of the two generations of Mamba: everything around the mixer.
 
     The embedding has more rows than the tokenizer has ids; the logits of the further ones mean nothing.
 
@@ -270,7 +270,7 @@ class MambaBackbone(MambaLanguageModel):
 
     @torch.no_grad()
     def step(self, embeddings: Tensor, state: DecodeState) -> Tensor:
-        """Does what `MambaLanguageModel.step` does, in one call where the model is plain and on the CPU."""
+        """Does what `MambaLanguageModel.step` does, `[b d]` -> `[b d]`, in one call for a plain model on the CPU."""
         normed = one_call_step(self.backbone, embeddings, state)
         return super().step(embeddings, state) if normed is None else normed
 

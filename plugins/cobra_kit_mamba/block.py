@@ -66,10 +66,10 @@ class MambaBlock(nn.Module):
         Args:
             residual: `[b s d]`, before the block that stands before this one.
             added: `[b s d]`, what that block adds, or None.
-            conv_state: See `MambaMixer.forward`, as for the rest.
-            ssm_state: See `conv_state`.
-            segment_ids: See `conv_state`.
-            starts: See `conv_state`.
+            conv_state: `[b d_inner d_conv]`, as `MambaMixer.forward` takes it.
+            ssm_state: `[b d_inner d_state]`, as `MambaMixer.forward` takes it.
+            segment_ids: `[b s]`, as `MambaMixer.forward` takes it.
+            starts: `[b s]`, as `MambaMixer.forward` takes it.
         """
         residual, normed = self.norm(residual, added)
         return residual, self.mixer(normed, conv_state, ssm_state, segment_ids, starts)

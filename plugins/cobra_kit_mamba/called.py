@@ -55,7 +55,7 @@ def called_conv(
         starts: `[b s]`, true where a token begins a segment: zeros are put before it, so that it sees none before it.
 
     Raises:
-        ShapeError: It returned another shape.
+        ShapeError: The convolution returned another shape.
     """
     gap, (rows, length, _) = taps - 1, x.shape
     places = torch.arange(length, device=x.device).expand(rows, -1)

@@ -33,7 +33,7 @@ class BuildError(Exception):
 
     Args:
         reason: Why, in one line.
-        remedy: What would help.
+        remedy: The action that would help.
     """
 
     def __init__(self, reason: str, remedy: str) -> None:
@@ -64,7 +64,7 @@ def wanted_isa() -> str:
     """Returns the value of `COBRA_KIT_MAMBA_ISA`, `native` where it is unset.
 
     Raises:
-        KernelError: It is unknown.
+        KernelError: The value is none that is known.
     """
     wanted = os.environ.get(ISA_SWITCH) or "native"
     if wanted not in INSTRUCTION_SETS:

@@ -41,7 +41,7 @@ Weights = Annotated[
 
 
 class MambaFamilyConfig(ComponentConfig):
-    """What Mamba-1 and Mamba-2 share, in state-spaces' form: tied head, RMSNorm, no bias in linear layers."""
+    """The base of Mamba-1 and Mamba-2, in state-spaces' form: tied head, RMSNorm, no bias in linear layers."""
 
     hub_id: ClassVar[str | None] = None
     """The Hugging Face repository of the published weights, or None."""
@@ -140,10 +140,10 @@ def published(base: type[MambaFamilyConfig], name: str, repository: str, **defau
     It is `type[Any]` to type checkers, which cannot see that nothing must be given.
 
     Args:
-        base: Of the generation.
+        base: The config class of the generation.
         name: The variable that it is assigned to, by which pickles find it again.
         repository: Where the weights are on the hub.
-        **defaults: By field.
+        **defaults: Default values by field name.
     """
     # create_model keeps description and bounds only where it is given the annotated type again.
     types = get_type_hints(base, include_extras=True)

@@ -69,9 +69,9 @@ def conv_silu_step(state: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None
 
     Args:
         state: The last inputs, `[b d taps]`, newest last.
-        x: `[b d]`.
-        weight: `[d taps]`.
-        bias: `[d]` or None.
+        x: The new inputs, `[b d]`.
+        weight: Weights of each channel's taps, `[d taps]`.
+        bias: Bias of each channel, `[d]`, or None.
 
     Raises:
         ShapeError: The shapes do not belong together.

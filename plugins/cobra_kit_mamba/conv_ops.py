@@ -18,7 +18,7 @@ from cobra_kit_mamba.operators import empty_for_none, fake_gradients, library, n
     schema="(Tensor x, Tensor weight, Tensor? bias, Tensor? before, Tensor? starts) -> Tensor",
 )
 def conv(x: Tensor, weight: Tensor, bias: Tensor | None, before: Tensor | None, starts: Tensor | None) -> Tensor:
-    """Returns silu of the causal convolution; see `conv.causal_conv_silu`."""
+    """Returns silu of the causal convolution, `[b s d]`; see `conv.causal_conv_silu`."""
     return calls.conv_forward(library(), x, weight, bias, before, starts)
 
 
@@ -37,7 +37,7 @@ def _(x: Tensor, *_: Tensor | None) -> Tensor:
 def conv_backward(
     x: Tensor, weight: Tensor, bias: Tensor | None, before: Tensor | None, starts: Tensor | None, grad_y: Tensor
 ) -> tuple[Tensor, ...]:
-    """Returns the gradients of x, weight, bias and `before`, empty where there is none."""
+    """Returns the gradients of x, weight, bias and `before`, in the same shapes, empty where there is none."""
     return empty_for_none(x, calls.conv_backward(library(), x, weight, bias, before, starts, grad_y))
 
 

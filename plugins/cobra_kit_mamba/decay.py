@@ -19,5 +19,5 @@ def decay_rates(A_log: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def finite_rates(A: Tensor) -> Tensor:
-    """Returns A with the lowest number of its dtype in place of anything lower."""
+    """Returns A, `[d n]` or `[h]`, with the lowest number of its dtype in place of anything lower."""
     return A.clamp(min=torch.finfo(A.dtype).min)

@@ -1,4 +1,4 @@
-"""What `cobra-kit doctor` says about the C kernels: the compiler, and the libraries that it made."""
+"""The answers of `cobra-kit doctor` on the C kernels: the compiler, and the libraries that it made."""
 
 from __future__ import annotations
 

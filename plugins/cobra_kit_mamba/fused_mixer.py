@@ -18,17 +18,17 @@ from cobra_kit_mamba.operators import library
 
 
 class MixerInputs(NamedTuple):
-    """What the operator reads, in the order of its schema.
+    """The inputs of the operator, in the order of its schema.
 
     Attributes:
         xz: What `in_proj` says, `[b s 2*d]`.
-        conv_weight: `[d 4]`.
-        conv_bias: `[d]`.
-        x_proj: `[rank+2*n d]`.
-        dt_proj: `[d rank]`.
-        dt_bias: `[d]`.
-        A_log: `[d n]`.
-        D: `[d]`.
+        conv_weight: Weights of each channel's taps, `[d 4]`.
+        conv_bias: Bias of each channel, `[d]`.
+        x_proj: Weight from channels to time step, B and C, `[rank+2*n d]`.
+        dt_proj: Weight from the time step's rank to channels, `[d rank]`.
+        dt_bias: Bias of the time step, `[d]`.
+        A_log: Logarithm of the decay rates -A, `[d n]`.
+        D: Factor of the skip, `[d]`.
         starts: `[b s]`, where segments begin, or None.
     """
 
@@ -43,7 +43,7 @@ class MixerInputs(NamedTuple):
     starts: Tensor | None
 
     def for_scan(self, u: Tensor, selected: Tensor, dt: Tensor) -> ScanInputs:
-        """Returns what the scan reads, B and C where they lie in `selected`."""
+        """Returns what the scan reads, B and C `[b s n]` where they lie in `selected`."""
         d_state, z = self.A_log.shape[1], self.xz.chunk(2, dim=-1)[1]
         B, C = selected[..., -2 * d_state : -d_state], selected[..., -d_state:]
         A = decay_rates(self.A_log, self.A_log.dtype)
@@ -63,7 +63,7 @@ _INPUTS = (
     schema=f"({_INPUTS}, bool keep) -> (Tensor, Tensor, Tensor, Tensor, Tensor)",
 )
 def mixer(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Returns the mixed tokens, and what the backward pass needs: inputs of the scan and, with `keep`, its states.
+    """Returns the mixed tokens `[b s d]`, and for the backward pass the scan's inputs and, with `keep`, its states.
 
     Args:
         *arguments: `MixerInputs`, and `keep`: whether there will be a backward pass.
@@ -96,7 +96,7 @@ def _(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     "(Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
 )
 def mixer_backward(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Returns the gradients of the first eight inputs of `mixer`.
+    """Returns the gradients of the first eight inputs of `mixer`, in the same shapes.
 
     Args:
         *arguments: `MixerInputs`, what `mixer` returned beside the mixed tokens, and their gradient.

@@ -65,8 +65,8 @@ def one_call_step(layers: nn.Module, embeddings: Tensor, state: DecodeState) -> 
     Nothing is done then, and why a model on the CPU stood against it is logged, once per reason.
 
     Args:
-        layers: `backbone.MambaLayers`.
-        embeddings: `[b d_model]`.
+        layers: The model's blocks and last norm, a `backbone.MambaLayers`.
+        embeddings: The new tokens' embeddings, `[b d_model]`.
         state: Advanced in place.
     """
     if not _takes(embeddings) or choose_norm(embeddings.device, compute_dtype(embeddings.dtype)).library is None:

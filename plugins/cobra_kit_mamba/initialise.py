@@ -63,17 +63,17 @@ def _initialise_mixer(config: MambaConfig, mixer: MambaMixer, generator: Generat
 
 
 def time_steps(count: int, generator: Generator | None) -> Tensor:
-    """Draws time steps between `DT_MIN` and `DT_MAX`, evenly on a logarithmic scale."""
+    """Draws time steps `[count]` between `DT_MIN` and `DT_MAX`, evenly on a logarithmic scale."""
     dt = torch.rand(count, generator=generator, dtype=torch.float32, device="cpu")
     return torch.exp(dt * math.log(DT_MAX / DT_MIN) + math.log(DT_MIN)).clamp(min=DT_FLOOR)
 
 
 def before_softplus(dt: Tensor) -> Tensor:
-    """Returns what softplus turns into `dt`."""
+    """Returns what softplus turns into `dt`, of any shape."""
     return dt + torch.log(-torch.expm1(-dt))
 
 
 def uniform_(weight: Tensor, fan_in: int, generator: Generator | None) -> None:
-    """Fills a weight as PyTorch's linear and convolution layers do."""
+    """Fills a weight of any shape as PyTorch's linear and convolution layers do."""
     bound = 1 / math.sqrt(fan_in)
     weight.uniform_(-bound, bound, generator=generator)

@@ -25,7 +25,7 @@ class Native:
     Args:
         library: The loaded library, or None where there is none to use.
         reason: What it was compiled with, or why there is none.
-        remedy: What would help, or None.
+        remedy: The action that would help, or None.
     """
 
     library: ctypes.CDLL | None

@@ -49,11 +49,11 @@ _TRY = "import ctypes, sys; sys.exit(ctypes.CDLL(sys.argv[1]).cobra_smoke())"
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """How a library was made.
+    """The compiler and the flags that a library was made with.
 
     Args:
-        compiler: By which compiler.
-        flags: With which flags.
+        compiler: The compiler that made it.
+        flags: The flags that it was compiled with.
     """
 
     compiler: Compiler

@@ -53,14 +53,14 @@ def declare(library: ctypes.CDLL) -> ctypes.CDLL:
 
 @dataclass(frozen=True, slots=True)
 class ScanInputs:
-    """What a scan reads; shapes as in `scan.selective_scan`, all float32.
+    """The inputs of a scan; shapes as in `scan.selective_scan`, all float32.
 
     Args:
         u: `[b s d]`; `dt` and `z` likewise.
-        dt: Before bias and softplus.
-        A: `[d n]`.
+        dt: Time steps before bias and softplus.
+        A: Decay rates, `[d n]`.
         B: `[b s n]`; `C` likewise.
-        C: See `B`.
+        C: What reads the state, `[b s n]`.
         D: `[d]` or None.
         z: The gate, or None.
         dt_bias: `[d]` or None.
@@ -80,7 +80,7 @@ class ScanInputs:
 
 @dataclass(frozen=True, slots=True)
 class ScanGradients:
-    """Where a scan's backward writes gradients that are parts of wider rows; None: it makes them.
+    """Places for those gradients of a scan that are parts of wider rows; None: its backward pass makes them.
 
     Args:
         B: `[b s n]`.
@@ -130,9 +130,9 @@ def scan_backward(
     """Returns the gradients of u, dt, A, B, C, D, z, dt_bias and the initial state; None for what was None.
 
     Args:
-        library: The kernels.
+        library: The loaded C kernels.
         x: The inputs of the forward pass.
-        kept: What it kept.
+        kept: What the forward pass kept, of `kept_shape`.
         grad_y: `[b s d]`.
         grad_last: `[b d n]`, or None for zeros.
         to: Where to write some of them.
@@ -203,7 +203,7 @@ def conv_backward(
     *,
     to: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-    """Returns the gradients of x (written to `to` if given), weight, bias and `before`; None for what was None."""
+    """Returns the gradients of x `[b s d]` (written to `to` if given), weight, bias and `before`; None for None."""
     x, stride = _rows(x)
     rows, _, channels = x.shape
     dx = x.new_empty(x.shape) if to is None else to
@@ -221,7 +221,7 @@ def conv_backward(
 def norm_forward(
     library: ctypes.CDLL, x: Tensor, added: Tensor | None, weight: Tensor, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns s = x + added, its RMS norm times the weight, and 1 / rms of each row; s is x without `added`."""
+    """Returns s = x + added `[.. d]`, its RMS norm times the weight, and each row's 1 / rms; s is x without `added`."""
     held = x, added, weight = _dense(x, added, weight)
     total = x if added is None else torch.empty_like(x)
     y, rstd = torch.empty_like(x), x.new_empty(x.shape[:-1])
@@ -235,7 +235,7 @@ def norm_forward(
 def norm_backward(
     library: ctypes.CDLL, total: Tensor, weight: Tensor, rstd: Tensor, grad_y: Tensor, grad_total: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """Returns the gradients of s (see `norm_forward`), what comes through `grad_total` included, and of the weight."""
+    """Returns the gradients of s `[.. d]` (see `norm_forward`), including `grad_total`'s share, and of the weight."""
     held = _dense(total, weight, rstd, grad_y, grad_total)
     dx, width = torch.empty_like(held[0]), weight.shape[0]
     dweight = weight.new_empty(NORM_PARTS, width)

@@ -45,13 +45,13 @@ def decode_step(
     """Writes the normed hidden states `[b d_model]` to `out` and advances states and lengths in place.
 
     Args:
-        library: The kernels.
-        embeddings: `[b d_model]`. All tensors are dense.
-        parameters: Of every block those of `PARAMETERS`, then the last norm's weight.
-        states: Of every block `[b d_inner 4]` and `[b d_inner d_state]`.
+        library: The loaded C kernels.
+        embeddings: The new tokens' embeddings, `[b d_model]`. All tensors are dense.
+        parameters: The tensors `PARAMETERS` of every block, then the last norm's weight.
+        states: Two tensors of every block, `[b d_inner 4]` and `[b d_inner d_state]`.
         lengths: `[b]` int32, tokens seen per row.
-        eps: Of the norms.
-        out: `[b d_model]`.
+        eps: Epsilon of the norms.
+        out: Written with the normed hidden states, `[b d_model]`.
     """
     (rows, width), (_, inner, d_state) = embeddings.shape, states[1].shape
     rank = parameters[PARAMETERS.index("mixer.dt_proj.weight")].shape[1]

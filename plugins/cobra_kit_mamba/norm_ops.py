@@ -18,7 +18,7 @@ from cobra_kit_mamba.operators import library
     schema="(Tensor x, Tensor weight, float eps) -> (Tensor, Tensor)",
 )
 def norm(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    """Returns x / rms(x) * weight over the last dimension, and 1 / rms."""
+    """Returns x / rms(x) * weight over the last dimension of x `[.. d]`, and 1 / rms `[..]`."""
     _, y, rstd = calls.norm_forward(library(), x, None, weight, eps)
     return y, rstd
 
@@ -35,7 +35,7 @@ def _(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
     schema="(Tensor x, Tensor added, Tensor weight, float eps) -> (Tensor, Tensor, Tensor)",
 )
 def add_norm(x: Tensor, added: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns x + added, its `norm`, and 1 / rms."""
+    """Returns x + added `[.. d]`, its `norm`, and 1 / rms `[..]`."""
     return calls.norm_forward(library(), x, added, weight, eps)
 
 
@@ -54,7 +54,7 @@ def _(x: Tensor, added: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Ten
 def norm_backward(
     total: Tensor, weight: Tensor, rstd: Tensor, grad_y: Tensor, grad_total: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """Returns the gradients of what was normed and of the weight."""
+    """Returns the gradients of what was normed `[.. d]` and of the weight `[d]`."""
     return calls.norm_backward(library(), total, weight, rstd, grad_y, grad_total)
 
 

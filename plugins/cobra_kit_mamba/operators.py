@@ -1,4 +1,4 @@
-"""What the operators `cobra_kit_mamba::*` share: the loaded C kernels, and gradients that may be absent.
+"""The base of the operators `cobra_kit_mamba::*`: the loaded C kernels, and gradients that may be absent.
 
 The families are `scan_ops`, `conv_ops`, `norm_ops` and `decode_ops`; `fused_mixer` and `fused_step` join several. Their
 kernels are those of C, for CPU and float32 only; `triton_ops` adds those for CUDA, which take any floating dtype.
@@ -35,15 +35,15 @@ def library() -> ctypes.CDLL:
 
 
 def empty_for_none(like: Tensor, gradients: tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
-    """Returns the gradients with empty tensors for None: operators return tensors, never None."""
+    """Returns the gradients, of any shape, with empty tensors for None: operators return tensors, never None."""
     return tuple(like.new_empty(0) if gradient is None else gradient for gradient in gradients)
 
 
 def none_for_absent(gradients: tuple[Tensor, ...], inputs: list[Tensor | None]) -> tuple[Tensor | None, ...]:
-    """Returns the gradients with None where there was no input, as autograd wants it."""
+    """Returns the gradients, of any shape, with None where there was no input, as autograd wants it."""
     return tuple(None if x is None else gradient for gradient, x in zip(gradients, inputs, strict=True))
 
 
 def fake_gradients(like: Tensor, *inputs: Tensor | None) -> tuple[Tensor, ...]:
-    """Returns what a backward pass returns, in shape only: a tensor like each input, an empty one where it is None."""
+    """Returns what a backward pass returns, with values that mean nothing: the shape of each input, empty for None."""
     return tuple(like.new_empty(0) if x is None else x.new_empty(x.shape) for x in inputs)

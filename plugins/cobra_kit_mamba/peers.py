@@ -30,14 +30,14 @@ _CONV_WIDTH = 8
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a call wants of a kernel.
+    """The wishes of a call for its kernel.
 
     Args:
-        dtypes: Of the tensors as they are stored.
+        dtypes: Types of the tensors as they are stored.
         segments: Whether segments start within rows.
         carried: Whether a state (or past inputs) is carried in.
         state_gradient: Whether a gradient may come through the state carried out.
-        strides: Of the tokens and their width: for the convolution.
+        strides: Strides of the tokens and their width: for the convolution.
     """
 
     dtypes: tuple[torch.dtype, ...]
@@ -54,7 +54,7 @@ class Peer:
     Args:
         function: The function, or None.
         obstacle: Why there is none.
-        remedy: What would help.
+        remedy: The action that would help.
     """
 
     function: Callable[..., Any] | None
@@ -169,7 +169,7 @@ def peer_dual(
     initial_state: Tensor | None,
     starts: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
-    """Returns outputs and last state, as `ssd.state_space_dual` does, by mamba_ssm's kernels."""
+    """Returns outputs `[b s h p]` and last state `[b h p n]` as `ssd.state_space_dual` does, by mamba_ssm's kernels."""
     function = dual_function().function
     assert function is not None
     y, last = function(

@@ -48,7 +48,7 @@ def pretrained_files(config: MambaFamilyConfig) -> tuple[PretrainedFile, ...]:
 
 
 def own_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Returns published tensors under the names of this plugin's modules, which are state-spaces'.
+    """Returns published tensors, of any shape, under the names of this plugin's modules, which are state-spaces'.
 
     Renamed are transformers' `embeddings`, and the prefix of a model that was saved inside another (open_lm's
     `model.`, DistributedDataParallel's `module.`) or without its head. What is not known keeps its name.

@@ -19,7 +19,7 @@ def kernel_reports(config: MambaConfig, parameter: Tensor, obstacle: str | None 
 
     Args:
         config: The model's sizes.
-        parameter: Any of its parameters, for the device and dtype.
+        parameter: Any of its parameters, of any shape, for the device and dtype.
         obstacle: Why the model cannot decode in one call of C; see `step_plan.StepPlan`.
     """
     device, dtype = parameter.device, compute_dtype(parameter.dtype)

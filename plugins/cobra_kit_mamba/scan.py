@@ -136,13 +136,13 @@ def selective_step(
     Args:
         state: `[b d n]`, float32 or float64; the computation takes its dtype.
         u: `[b d]`; `dt` and `z` likewise.
-        dt: Before its bias and softplus.
-        A: `[d n]`.
+        dt: Time steps before their bias and softplus.
+        A: Decay rates, or their logarithm, `[d n]`.
         B: `[b n]`; `C` likewise.
-        C: See `B`.
-        D: `[d]`; `dt_bias` likewise.
+        C: What reads the state, `[b n]`.
+        D: Factor of the skip, `[d]`.
         z: The gate before its SiLU.
-        dt_bias: See `D`.
+        dt_bias: Bias of the time step, `[d]`.
         log_A: Whether A is given as the logarithm of -A, as models keep it: two kernels less per layer on a GPU.
 
     Raises:

@@ -49,7 +49,7 @@ def chunked_scan(
 
 
 class Starts:
-    """Where segments begin: their first tokens see no state.
+    """The places where segments begin: their first tokens see no state.
 
     Args:
         starts: `[b s]`, or None: nowhere.

@@ -35,7 +35,7 @@ def meta_scan(
     dt_bias: Tensor | None,
     initial_state: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
-    """Returns empty outputs of the right shapes; arguments as in `scan_chunked.chunked_scan`."""
+    """Returns empty outputs `[b s d]` and last state `[b d n]`; arguments as in `scan_chunked.chunked_scan`."""
     dt = F.softplus(dt if dt_bias is None else dt + dt_bias)
     y: Tensor = torch.ops.cobra_kit_mamba.scan_shapes(u, dt, A, B, C)
     if D is not None:

@@ -25,7 +25,7 @@ def _inputs(arguments: tuple[Any, ...]) -> ScanInputs:
     schema=f"({SCAN_ARGUMENTS}, Tensor? initial_state, Tensor? starts, bool keep) -> (Tensor, Tensor, Tensor)",
 )
 def scan(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns outputs, last state, and with `keep` the states for the backward pass; see `scan.selective_scan`."""
+    """Returns outputs `[b s d]`, last state `[b d n]`, and with `keep` the states for the backward pass."""
     return calls.scan_forward(library(), _inputs(arguments), arguments[8], keep=arguments[10])
 
 
@@ -51,7 +51,7 @@ def _fake_kept(u: Tensor, A: Tensor, keep: bool) -> Tensor:
     "-> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
 )
 def scan_backward(*arguments: Any) -> tuple[Tensor, ...]:
-    """Returns the gradients of the eight inputs and of the initial state, empty where there is none."""
+    """Returns the gradients of the eight inputs and of the initial state, in the same shapes, empty where none is."""
     inputs, initial, (kept, grad_y, grad_last) = _inputs(arguments), arguments[8] is not None, arguments[10:]
     gradients = calls.scan_backward(library(), inputs, kept, grad_y, grad_last, initial=initial)
     return empty_for_none(inputs.u, gradients)

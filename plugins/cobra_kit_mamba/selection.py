@@ -1,4 +1,4 @@
-"""Which kernel a call takes, and why: `COBRA_KIT_MAMBA_KERNEL` is one of `CHOICES`, `auto` if unset.
+"""The kernel that a call takes, and why: `COBRA_KIT_MAMBA_KERNEL` is one of `CHOICES`, `auto` if unset.
 
 On a CPU `auto` takes the C kernels; on a GPU mamba_ssm's and causal_conv1d's where they are installed and can do what
 is asked, else the Triton kernels of this package. Where neither can be had it takes plain PyTorch (`chunked`).
@@ -62,7 +62,7 @@ def choose_scan(device: torch.device, dtype: torch.dtype, d_state: int, asked: A
     """Returns the kernel of the scan.
 
     Args:
-        device: Where the tensors are.
+        device: The device that the tensors are on.
         dtype: The dtype computed in.
         d_state: States per channel.
         asked: The dtypes of the tensors and what else the call wants; None: nothing beside `dtype`.
@@ -106,11 +106,11 @@ def choose_step(
     mamba_ssm's is not used: it takes the logarithm of 1 + exp(dt) as it stands, and loses the small time steps.
 
     Args:
-        device: See `choose_scan`, as for the rest.
-        dtype: See `device`.
-        d_state: None: not the scan's.
-        taps: None: not the convolution's.
-        asked: See `device`.
+        device: The device that the tensors are on.
+        dtype: The dtype computed in.
+        d_state: States per channel; None: the scan's step is not asked for.
+        taps: Tokens that the convolution sees; None: its step is not asked for.
+        asked: What else the call wants, as `choose_scan` takes it.
 
     Raises:
         KernelError: As in `choose_scan`.
@@ -151,7 +151,7 @@ def steppable(state: Tensor, *tensors: Tensor | None) -> bool:
     """Returns whether the C kernels can advance a state by one token: float32 as it lies in memory, no gradients.
 
     Args:
-        state: Dense.
+        state: A dense tensor `[b d n]`, or `[b d taps]` of the convolution.
         tensors: What is read; the last dimension of each without gaps.
     """
     given = [tensor for tensor in tensors if tensor is not None]
@@ -165,7 +165,7 @@ def steppable(state: Tensor, *tensors: Tensor | None) -> bool:
 
 
 def steppable_on_device(state: Tensor, *tensors: Tensor | None) -> bool:
-    """Returns whether the Triton kernels can: any dtype and strides, but no gradients."""
+    """Returns whether the Triton kernels can, for the same shapes: any dtype and strides, but no gradients."""
     given = [tensor for tensor in tensors if tensor is not None]
     dense = state.stride(-1) == 1
     return dense and state.numel() > 0 and not (torch.is_grad_enabled() and any(t.requires_grad for t in given))
@@ -175,7 +175,7 @@ def wanted_kernel() -> str:
     """Returns the value of the switch.
 
     Raises:
-        KernelError: It is unknown.
+        KernelError: The value is none that is known.
     """
     wanted = os.environ.get(SWITCH) or "auto"
     if wanted not in CHOICES:

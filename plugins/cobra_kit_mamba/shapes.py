@@ -18,8 +18,8 @@ def check_shapes(
     Args:
         what: Whose they are, for the message.
         first: The name of the tensor that the device is of.
-        device: Where all must be.
-        expected: By name the tensor, or None where it is left out, and its shape.
+        device: The device that all must be on.
+        expected: The tensors by name, None where one is left out, each with its shape.
 
     Raises:
         ShapeError: One has another shape, or is elsewhere.

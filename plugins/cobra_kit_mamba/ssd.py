@@ -72,9 +72,9 @@ def state_space_step(
         dt: `[b h]`, before its bias and softplus.
         A: `[h]`; `D` and `dt_bias` likewise.
         B: `[b g n]`; `C` likewise.
-        C: See `B`.
-        D: See `A`.
-        dt_bias: See `A`.
+        C: What reads the state, `[b g n]`.
+        D: Factor of the skip, `[h]`.
+        dt_bias: Bias of the time step, `[h]`.
     """
     wide, dt, A, B, C, D, dt_bias = (tensor.to(state.dtype) for tensor in (x, dt, A, B, C, D, dt_bias))
     per_group = x.shape[1] // B.shape[1]
@@ -94,7 +94,7 @@ def _chunk(x: Tensor, decay: Tensor, B: Tensor, C: Tensor, state: Tensor) -> tup
         decay: Logarithms of the decays, `[b l h]`.
         B: `[b l g n]`.
         C: `[b l g n]`.
-        state: Before the chunk, `[b h p n]`.
+        state: The state before the chunk, `[b h p n]`.
     """
     rows, length, heads, width = x.shape
     groups, d_state = B.shape[2], B.shape[3]

@@ -30,11 +30,11 @@ def sequential_ssd(
     Args:
         x: Inputs of every head, `[b s h p]`.
         dt: Time steps before their bias and softplus, `[b s h]`; minus infinity leaves the state as it is.
-        A: `[h]`, negative.
-        B: `[b s g n]`; a group serves `h / g` neighbouring heads.
-        C: `[b s g n]`.
+        A: Negative decay rates, `[h]`.
+        B: What writes the state, `[b s g n]`; a group serves `h / g` neighbouring heads.
+        C: What reads the state, `[b s g n]`.
         D: The skip's factor, `[h]`.
-        dt_bias: `[h]`.
+        dt_bias: Bias of the time step, `[h]`.
         initial_state: `[b h p n]`; None: zeros.
         starts: `[b s]`, true where a token begins a segment and sees nothing before it; None: nowhere.
     """

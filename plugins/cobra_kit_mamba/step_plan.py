@@ -1,4 +1,4 @@
-"""Whether a model's decode step may be one call of C (`fused_step.py`), and with which parameters.
+"""Checks that a model's decode step may be one call of C (`fused_step.py`), and the parameters of that call.
 
 A wrapped, quantised or hooked module must be called, so such a model steps block by block. Walking through all modules
 takes a fifth of a token's time: a plan remembers what was found and where, and looks whether it stands there still.
@@ -40,14 +40,14 @@ class StepPlan:
     """A model's parameters as `fused_step.decode_step` takes them, and where they were found.
 
     Args:
-        parameters: In its order.
-        found: The modules, parameters and settings that were found.
+        parameters: Tensors in the order that the operator takes.
+        objects: The modules, parameters and settings that were found.
         places: Where each of them was found.
         hooks: The modules' hooks.
-        eps: Of the norms.
+        eps: Epsilon of the norms.
         obstacle: Why the operator cannot take the model, or None.
         states: The names of the decode state's tensors.
-        memory: Where the parameters lie.
+        memory: Address and number of elements of each parameter.
     """
 
     parameters: list[Tensor] = field(default_factory=list)
@@ -76,7 +76,7 @@ class StepPlan:
         self.objects.append(value)
 
     def fits(self, embeddings: Tensor, tensors: Sequence[Tensor], lengths: Tensor) -> bool:
-        """Returns whether the operator can take the embeddings and the state: dense, of the right sizes."""
+        """Returns whether the operator can take the embeddings `[b d]` and the state: dense, of the right sizes."""
         rows, width = embeddings.shape
         inner, d_state = self.parameters[PARAMETERS.index("mixer.A_log")].shape
         conv, ssm = (rows, inner, TAPS), (rows, inner, d_state)

@@ -1,4 +1,4 @@
-"""Which tokenizer and prompt template go with a Mamba model."""
+"""The tokenizer and prompt template that go with a Mamba model."""
 
 from __future__ import annotations
 

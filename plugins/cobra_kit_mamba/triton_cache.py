@@ -1,4 +1,4 @@
-"""Where Triton keeps compiled kernels: code, which is loaded again only from where nobody else could have put it."""
+"""The place of Triton's compiled kernels: code, which is loaded again only from where nobody else could have put it."""
 
 from __future__ import annotations
 

@@ -22,9 +22,9 @@ class Loaded:
     """The Triton kernels on one device.
 
     Args:
-        usable: Whether they passed.
-        reason: With which version, or why not.
-        remedy: What would help, or None.
+        usable: Whether they passed the comparison with the reference.
+        reason: The version of Triton, or why they cannot be used.
+        remedy: The action that would help, or None.
     """
 
     usable: bool

@@ -16,7 +16,7 @@ from cobra_kit_mlp.config import FusedConfig, GeluConfig, LinearConfig
 
 
 class _TokenwiseProjector(Projector):
-    """What the three share: the same layers for every token, so any shape goes in and the same comes out."""
+    """The base of the three: the same layers for every token, so any shape goes in and the same comes out."""
 
     projector: nn.Module
 

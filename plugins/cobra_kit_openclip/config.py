@@ -30,7 +30,7 @@ ImageSize = Annotated[
 
 
 class OpenClipConfig(ComponentConfig):
-    """What every encoder of this package asks for."""
+    """The settings that every encoder of this package has."""
 
     component: ClassVar[str]
     """The qualified name, for messages."""

@@ -1,4 +1,4 @@
-"""What open_clip knows of a model: its vision tower's settings, how it prepares images, where its weights are."""
+"""The facts open_clip has on a model: its vision tower's settings, how it prepares images, where its weights are."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Description:
 
     Args:
         embed_dim: Channels of open_clip's pooled output.
-        vision: Its `vision_cfg`.
+        vision: The model's `vision_cfg` as open_clip has it.
         quick_gelu: Whether blocks take x * sigmoid(1.702 x) for GELU; timm's towers never do.
         mean: Mean of red, green and blue, pixels in 0..1.
         std: Standard deviation of red, green and blue.

@@ -18,7 +18,7 @@ from cobra_kit_openclip.models import Description, describe
 
 @dataclass(frozen=True, slots=True)
 class Anatomy:
-    """What one kind of tower calls its parts.
+    """The names that one kind of tower has for its parts.
 
     Args:
         width: Channels of a token.
@@ -72,7 +72,7 @@ def build_visual(config: OpenClipConfig) -> nn.Module:
     """Returns open_clip's visual tower with random values of open_clip's own scheme; no text tower is built.
 
     Raises:
-        RecipeError: See `anatomy_of`.
+        RecipeError: The settings are no tower's; see `anatomy_of`.
     """
     anatomy = anatomy_of(config)
     visual = _build(describe(config), pixels_of(config))

@@ -1,4 +1,4 @@
-"""What an encoder checks before it runs, on the host only."""
+"""The checks of an encoder before it runs, on the host only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cobra_kit_timm.families import Family
 def images_of(
     images: Mapping[str, Tensor], families: Sequence[Family], shapes: Sequence[TokenShape], expected: TokenShape
 ) -> list[Tensor]:
-    """Returns the images of each tower, in the order of `families`.
+    """Returns the images `[k 3 h w]` of each tower, in the order of `families`.
 
     Raises:
         ShapeError: A tower's images are missing, or number or shape disagree with `shapes`.

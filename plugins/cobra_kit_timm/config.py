@@ -109,7 +109,7 @@ class TinySizes(VitSizes):
 
 
 class EncoderConfig(ComponentConfig):
-    """What every encoder of this package asks for."""
+    """The settings that every encoder of this package has."""
 
     component: ClassVar[str]
     """The qualified name, for messages."""

@@ -1,4 +1,4 @@
-"""How many parameters a tower has, from its settings alone: importing timm takes longer than torch does. No torch here.
+"""The number of a tower's parameters, from its settings alone: importing timm takes longer than torch does. No torch.
 
 The counts are those of timm 1.0.31's `VisionTransformer` and `AttentionPoolLatent`; a test compares them with what
 `Tower` builds.

@@ -1,4 +1,4 @@
-"""What the two families of vision Transformer fix: timm's name and the statistics of their pixels. No torch here."""
+"""The two families of vision Transformer: timm's name and the statistics of their pixels. No torch here."""
 
 from __future__ import annotations
 

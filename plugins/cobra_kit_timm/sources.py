@@ -1,4 +1,4 @@
-"""Where the weights that a config names lie; those of the hub are fetched."""
+"""The places of the weights that a config names; those of the hub are fetched."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def pretrained_files(config: EncoderConfig, *families: Family) -> tuple[Pretrain
     """Returns what `one_file` or `two_files` would find, without fetching it; of alternatives the preferred one.
 
     Args:
-        config: Of the encoder.
-        *families: Those of its towers, in order.
+        config: The encoder's settings.
+        *families: The families of its towers, in order.
     """
     if config.weights == "none" or (config.weights == "hub" and _is_tiny(config)):
         return ()

@@ -17,7 +17,7 @@ class ConvStem(nn.Module):
     token sees its patch and patch_size - 1 pixels above and to the left of it.
 
     Args:
-        sizes: Those of the tower; `patch_size` is a power of two.
+        sizes: The sizes of the tower; `patch_size` is a power of two.
     """
 
     def __init__(self, sizes: VitSizes) -> None:

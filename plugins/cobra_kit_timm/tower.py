@@ -79,7 +79,7 @@ class Tower(nn.Module):
         return [f"{self._last_block()}*", "norm.*", "attn_pool.*"]
 
     def forward(self, images: Tensor) -> Tensor:
-        """Returns the patch tokens of images of the tower's size.
+        """Returns the patch tokens `[k n width]` of images `[k 3 h w]` of the tower's size.
 
         Raises:
             ShapeError: The images have another shape.

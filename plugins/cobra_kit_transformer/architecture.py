@@ -87,7 +87,7 @@ def hub_file(config: DecoderConfig, repository: str, *patterns: str) -> Path:
     """Returns the folder with small files of a repository.
 
     Raises:
-        WeightsError: They cannot be had.
+        WeightsError: The files cannot be had.
     """
     from cobra_kit.weights import hub_folder
 
@@ -98,7 +98,7 @@ def check_forward(decoder: type[Any], *, where: str) -> None:
     """Checks that a decoder takes embeddings, positions, a mask and a cache.
 
     Raises:
-        PluginError: It does not.
+        PluginError: The decoder does not take them.
     """
     takes = inspect.signature(decoder.forward).parameters
     missing = [name for name in _FORWARD if name not in takes]

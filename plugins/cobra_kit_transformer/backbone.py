@@ -21,7 +21,7 @@ class GptNeoxBackbone(DecoderBackbone):
     """A GPT-NeoX language model; its tensors have the names of transformers' `GPTNeoXForCausalLM`.
 
     Attributes:
-        gpt_neox: transformers' `GPTNeoXModel`.
+        gpt_neox: The blocks, a `GPTNeoXModel` of transformers.
         lm_head: The head, or None where it is the embedding's transpose.
     """
 

@@ -19,7 +19,7 @@ class StateLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers has no 
 
     Args:
         keys: `[b heads max_length head_dim]`, written in place; `values` likewise.
-        values: See `keys`.
+        values: Values of the same shape, written in place too.
         slots: Which of them this pass writes and reads.
     """
 
@@ -31,7 +31,7 @@ class StateLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers has no 
         self.is_initialized = True
 
     def lazy_initialization(self, *_: Any) -> None:
-        """Is never asked: the tensors are there."""
+        """Raises NotImplementedError: nobody asks, since the tensors are there."""
         raise NotImplementedError
 
     def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
@@ -54,10 +54,10 @@ class StateLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers has no 
 
 
 class StateCache(Cache):  # type: ignore[misc]  # as above
-    """What transformers' decoders take for their cache, for one pass: made anew each time, over the same tensors.
+    """The cache that transformers' decoders take, for one pass: made anew each time, over the same tensors.
 
     Args:
-        slots: Those of the pass.
+        slots: The slots that the pass writes and reads.
     """
 
     def __init__(self, slots: Slots) -> None:

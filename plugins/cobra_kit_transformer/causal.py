@@ -17,7 +17,7 @@ _BUCKET = 256
 
 
 class CausalBackbone(DecoderBackbone):
-    """What a backbone makes of a `PreTrainedModel`: its children, under their own names.
+    """A backbone made of a `PreTrainedModel`: its children, under their own names.
 
     A head that is tied to the embedding is left out.
 
@@ -32,7 +32,7 @@ class CausalBackbone(DecoderBackbone):
 
         Args:
             model: A causal language model of transformers, a `PreTrainedModel`.
-            where: What messages call it.
+            where: The name that messages have for it.
 
         Raises:
             PluginError: A part is missing, or is not of the kind that a backbone can use.

@@ -77,7 +77,7 @@ def _repository(config: DecoderConfig) -> Path | str:
 
 
 def renamed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Returns the tensors under the names of transformers 5."""
+    """Returns the tensors, of any shape, under the names of transformers 5."""
     out = {}
     for name, tensor in tensors.items():
         for pattern, new in _RENAMED:

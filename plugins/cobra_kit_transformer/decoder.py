@@ -1,4 +1,4 @@
-"""What every backbone here does: transformers' decoder over embeddings, under the contract of `Backbone`."""
+"""The base of every backbone here: transformers' decoder over embeddings, under the contract of `Backbone`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cobra_kit_transformer.slots import FirstPass, NextPass, Slots, Step
 
 @dataclass(frozen=True, slots=True)
 class CacheShape:
-    """How large the keys, and the values, of one token are: layers x heads x channels."""
+    """The size of the keys, and of the values, of one token: layers x heads x channels."""
 
     layers: int
     heads: int

@@ -52,6 +52,9 @@ def gpt_neox_config(config: TransformerTinyConfig) -> GPTNeoXConfig:
 
 
 def inverse_frequencies(config: TransformerTinyConfig) -> Tensor:
-    """Returns the rotary frequencies `theta ** (-2i / rotary channels)` (Su et al. 2021, arXiv 2104.09864, 3.2.2)."""
+    """Returns the rotary frequencies `[channels/2]`, `theta ** (-2i / channels)`.
+
+    Su et al. 2021, arXiv 2104.09864, section 3.2.2.
+    """
     rotary = int(config.head_dim * config.rotary_pct)
     return 1.0 / (ROPE_THETA ** (torch.arange(0, rotary, 2, dtype=torch.float) / rotary))

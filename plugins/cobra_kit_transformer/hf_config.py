@@ -27,7 +27,7 @@ _TINY: dict[str, Any] = {
 
 
 class DecoderConfig(ComponentConfig):
-    """What every backbone that transformers builds asks for."""
+    """The settings that every backbone that transformers builds has."""
 
     settings: dict[str, Any] = Field(default_factory=dict)
     """Laid over the model's `config.json`, such as `{num_hidden_layers: 4}`: another model than the published one."""

@@ -48,11 +48,11 @@ class SmallCopy(CausalBackbone):
 
     @classmethod
     def text_codec(cls, config: Any) -> TextCodec:
-        """Is never asked."""
+        """Raises NotImplementedError: nobody asks a copy for it."""
         raise NotImplementedError
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Is never asked: the values are the model's."""
+        """Raises NotImplementedError: nobody asks, since the values are the model's."""
         raise NotImplementedError
 
     @property
@@ -63,7 +63,7 @@ class SmallCopy(CausalBackbone):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a small copy showed.
+    """The findings on a small copy.
 
     Args:
         difference: What differs between the two routes, in words, or None where nothing does.

@@ -12,9 +12,9 @@ class Published:
     """A model on the hub.
 
     Args:
-        repository: Where its weights are.
+        repository: The hub repository of its weights.
         tokenizer: Where a `tokenizer.json` for it is; its own repository may have the older form only.
-        settings: Its `config.json`, as far as transformers' defaults differ or say nothing.
+        settings: The model's `config.json`, as far as transformers' defaults differ or say nothing.
         parameters: How many it has, the unused rows of the embedding included.
         begin_of_text: What it expects before every text.
         end_of_text: The special token that ends an answer.

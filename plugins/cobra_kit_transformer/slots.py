@@ -1,4 +1,4 @@
-"""Which slots of a decode state a pass over new tokens writes, and which attention reads.
+"""The slots of a decode state that a pass over new tokens writes, and those that attention reads.
 
 Every row has a length of its own, so that rows of different lengths can be prefilled together, padded on the right,
 and stepped together. Attention reads the slots up to the longest row and no further, so a step costs in proportion to
@@ -18,7 +18,7 @@ from cobra_kit.interfaces import DecodeState
 
 
 class Slots(ABC):
-    """Where the `s` new tokens per row of one pass go.
+    """The places where the `s` new tokens per row of one pass go.
 
     The state's tensors are written in place and keep their addresses, so that a recorded graph finds them again; no
     gradient flows through them.
@@ -51,7 +51,7 @@ class FirstPass(Slots):
     """Prompts into an empty state: plain causal attention among the new tokens, no mask.
 
     Args:
-        state: Empty.
+        state: A state that holds nothing yet.
         count: New tokens per row, padding included, `s`.
         lengths: Real new tokens per row, on the host.
     """
@@ -66,11 +66,11 @@ class FirstPass(Slots):
             self._padding = (slots >= self._lengths[:, None])[:, None, :, None]
 
     def mask(self) -> Tensor | None:
-        """Returns None: right padding comes after every real token."""
+        """Returns None instead of `[b 1 s seen]`: right padding comes after every real token."""
         return None
 
     def store(self, kept: Tensor, new: Tensor) -> Tensor:
-        """Stores the new ones; attention reads them as they came, with their gradients."""
+        """Stores the new ones `[b heads s head_dim]`; attention reads them as they came, with their gradients."""
         room = min(new.shape[2], kept.shape[2])  # padding may reach beyond the end
         real = new.detach() if self._padding is None else new.detach().masked_fill(self._padding, 0.0)
         kept[:, :, :room].copy_(real[:, :, :room])
@@ -85,7 +85,7 @@ class NextPass(Slots):
     """More tokens for rows that have some, `new_lengths` real ones per row.
 
     Args:
-        state: Of rows of any lengths.
+        state: A state of rows of any lengths.
         count: New tokens per row, padding included, `s`.
         new_lengths: Real new tokens per row, `[b]`.
     """
@@ -105,7 +105,7 @@ class NextPass(Slots):
         self.state.lengths.add_(self._new_lengths)
 
     def store(self, kept: Tensor, new: Tensor) -> Tensor:
-        """Stores the new ones and returns all slots."""
+        """Stores the new ones `[b heads s head_dim]` and returns all slots."""
         # Gathered, not scattered: a padding token's slot may lie beyond the end, and must not be written anyway.
         source = self._source.expand(-1, kept.shape[1], -1, kept.shape[3])
         kept.copy_(torch.where(self._written, new.detach().to(kept.dtype).gather(2, source), kept))
@@ -116,7 +116,7 @@ class Step(Slots):
     """One token for every row, without a sync on a GPU.
 
     Args:
-        state: Of rows of any lengths. Where nobody keeps `used`, a GPU reads all slots.
+        state: A state of rows of any lengths. Where nobody keeps `used`, a GPU reads all slots.
 
     Raises:
         ShapeError: A row would outgrow the state. On a GPU only `used` says so.
@@ -138,7 +138,7 @@ class Step(Slots):
         self._index = self.positions[:, None, :, None]
 
     def mask(self) -> Tensor | None:
-        """Returns None where every row sees every slot that is read."""
+        """Returns `[b 1 1 seen]`; None where every row sees every slot that is read."""
         return None if self._slot is not None else super().mask()
 
     def advance(self) -> None:
@@ -146,7 +146,7 @@ class Step(Slots):
         self.state.lengths.add_(1)
 
     def store(self, kept: Tensor, new: Tensor) -> Tensor:
-        """Stores the new ones and returns the slots in use."""
+        """Stores the new ones `[b heads 1 head_dim]` and returns the slots in use."""
         values = new.detach().to(kept.dtype)
         if self._slot is not None:
             kept[:, :, self._slot : self._slot + 1].copy_(values)

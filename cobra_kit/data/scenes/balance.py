@@ -19,10 +19,10 @@ class Balancer:
     whole question becomes as rare.
 
     Args:
-        slack: By how much an answer's count may exceed that of the rarest answer to the same words, for
-            abilities whose answers are equally frequent in the images anyway. A tenth of the rarest count,
-            or half the number of answers, are also allowed there: the rarest of 48 words should not silence
-            the others. For `UNEVEN` abilities it is always 1.
+        slack: The number by which an answer's count may exceed that of the rarest answer to the same words, for
+            abilities whose answers are equally frequent in the images anyway. A tenth of the rarest count, or half the
+            number of answers, are also allowed there: the rarest of 48 words should not silence the others. For
+            `UNEVEN` abilities it is always 1.
     """
 
     def __init__(self, slack: int = 1) -> None:

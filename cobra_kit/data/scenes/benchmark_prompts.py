@@ -1,4 +1,4 @@
-"""How a question becomes a prompt, and an answer a reply: the same for training rows and evaluation."""
+"""The prompt made of a question, and the reply made of an answer: the same for training rows and evaluation."""
 
 from __future__ import annotations
 

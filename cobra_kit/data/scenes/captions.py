@@ -1,4 +1,4 @@
-"""What an image says, in one sentence: the text half of contrastive pretraining."""
+"""The content of an image in one sentence: the text half of contrastive pretraining."""
 
 from __future__ import annotations
 

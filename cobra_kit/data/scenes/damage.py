@@ -1,4 +1,4 @@
-"""What reading a drawn world says of files that are whole and not of its form, as in worlds without digests."""
+"""The errors of reading a drawn world whose files are whole and not of its form, as in worlds without digests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def damage_named(path: Path, folder: Path) -> Iterator[None]:
     """Raises what a file of another form raises where it is used as an error that names it and says what to do.
 
     Args:
-        path: What was read.
+        path: The file that was read.
         folder: The world's folder.
 
     Raises:

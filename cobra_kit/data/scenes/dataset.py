@@ -38,7 +38,7 @@ def scenes_dataset(
     """Returns the world with these parameters; makes it on first use.
 
     Args:
-        params: What it holds.
+        params: Seed and sizes of the world.
         cache_dir: The cache; default `user_cache()`. The world stands in `scenes/<key>` below it.
         progress: Called with (images drawn, images in all) while the world is made, never otherwise.
         workers: Drawing processes, see `generate`.

@@ -1,4 +1,4 @@
-"""How an image looks, pixel by pixel: the targets of dense pretraining."""
+"""The looks of an image, pixel by pixel: the targets of dense pretraining."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class DenseTargets:
 
     @property
     def objectness(self) -> NDArray[np.bool_]:
-        """`[64 64]`: whether a pixel belongs to anything."""
+        """Returns, `[64 64]`, whether each pixel belongs to anything."""
         return self.instances > 0
 
     def shape_map(self) -> NDArray[np.int64]:

@@ -40,8 +40,8 @@ class WorldFiles:
     """The files of a world, held to what was written.
 
     Args:
-        folder: The world.
-        manifest: Its manifest, checked.
+        folder: The folder that the world stands in.
+        manifest: The manifest of the world, checked.
     """
 
     def __init__(self, folder: Path, manifest: Mapping[str, Any]) -> None:

@@ -55,8 +55,8 @@ def generate(
     Everything is written beside it first and renamed at the end. The files do not depend on `workers`.
 
     Args:
-        params: What to make.
-        folder: Where the files go.
+        params: Seed and sizes of the world.
+        folder: The folder that the world is written to.
         progress: Called after every chunk of images.
         workers: Drawing processes; 0 draws in this one. Default: one per core, none for few images.
 

@@ -53,7 +53,7 @@ def held_out_questions(
 
     Args:
         scenes: All scenes of the split.
-        split: Its name.
+        split: Name of that split.
         seed: The seed of the world.
         popular: The popular pairs of the training images.
     """

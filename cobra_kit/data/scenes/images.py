@@ -46,7 +46,7 @@ def open_images(folder: Path) -> NDArray[np.uint8]:
 
     Raises:
         ValueError: The file is damaged, or no file.
-        OSError: It cannot be read.
+        OSError: The file cannot be read.
     """
     path = folder / IMAGES_FILE
     if path.exists() and not path.is_file():  # a pipe would be waited for

@@ -1,4 +1,4 @@
-"""What an image shows, before it is drawn: objects, at most one text, and a seed for its looks."""
+"""The content of an image before it is drawn: objects, at most one text, and a seed for its looks."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Box(NamedTuple):
 
     @property
     def xywh(self) -> list[float]:
-        """`[x, y, width, height]` in pixels, the form of the RefCOCO files."""
+        """Returns `[x, y, width, height]` in pixels, the form of the RefCOCO files."""
         return [float(self.x0), float(self.y0), float(self.x1 - self.x0), float(self.y1 - self.y0)]
 
     @property
     def fractions(self) -> tuple[float, float, float, float]:
-        """`(x0, y0, x1, y1)` as parts of the image."""
+        """Returns `(x0, y0, x1, y1)` as parts of the image."""
         return self.x0 / IMAGE, self.y0 / IMAGE, self.x1 / IMAGE, self.y1 / IMAGE
 
     def touches(self, other: Box, gap: int) -> bool:
@@ -56,7 +56,7 @@ class SceneObject:
 
     @property
     def pair(self) -> tuple[str, str]:
-        """(color, shape)."""
+        """Returns the color and the shape."""
         return self.color, self.shape
 
     @property

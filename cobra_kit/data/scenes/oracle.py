@@ -1,4 +1,4 @@
-"""What can be reached without looking (floor), and by looking perfectly (ceiling).
+"""The scores that can be reached without looking (floor), and by looking perfectly (ceiling).
 
 The floor is a text-only oracle: for the exact words of a prompt it gives the answer that the training rows
 give most often to these words, and for words it never saw the most frequent one. It is scored by the
@@ -31,7 +31,7 @@ class ScoreBounds:
     """Bounds of one benchmark or slice, in per cent.
 
     Args:
-        questions: How many there are.
+        questions: How many questions it has.
         floor: The text-only oracle's score.
         ceiling: The best possible score.
     """

@@ -1,4 +1,4 @@
-"""What a user may choose about the world."""
+"""The choices that a user has about the world."""
 
 from __future__ import annotations
 

@@ -37,11 +37,11 @@ Params = SceneParams
 
 @dataclass(frozen=True, slots=True)
 class _Ability:
-    """Which questions of which files make a benchmark.
+    """The questions, of which files, that make a benchmark.
 
     Args:
         label: The benchmark whose form it has.
-        rule: Scores it.
+        rule: Name of the rule that scores it.
         forms: Per group the file; one group without a name where the rule has none.
         kinds: The kinds of question in the files that belong to it; empty for all.
         choices: Answers to rank at the first token.

@@ -1,4 +1,4 @@
-"""Which scenes belong to which split: decided by a hash of the layout, for every seed alike.
+"""The split that each scene belongs to: decided by a hash of the layout, for every seed alike.
 
 So no layout of a test image is ever trained on, not even by weights that were made with another seed.
 """

@@ -1,4 +1,4 @@
-"""What a scoring rule reads and what a rule is."""
+"""The input of a scoring rule, and the rule itself."""
 
 from __future__ import annotations
 
@@ -105,6 +105,7 @@ def by_group(scores: Sequence[QuestionScore]) -> dict[str, list[QuestionScore]]:
 
 
 def _checked(question: Answered, rule: str) -> Answered:
+    # As an object, so that type checkers let the check stand: plugins and notebooks need not have types.
     item: object = question
     if not isinstance(item, Answered):
         raise ArgumentError(f"expected answered questions, got {kind_of(item)} among them", where=rule)

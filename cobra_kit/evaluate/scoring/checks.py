@@ -1,4 +1,4 @@
-"""What a rule reads of an answered question, refused with words where it is a wrong kind of value: never guessed at."""
+"""Checks of what a rule reads of an answered question: a wrong kind of value is refused with words, never guessed."""
 
 from __future__ import annotations
 

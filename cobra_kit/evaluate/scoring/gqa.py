@@ -33,6 +33,7 @@ def _cobra_form(text: str) -> str:
 def _equality(name: str, form: Callable[[str], str]) -> Callable[[Answered], QuestionScore]:
     def score_one(question: Answered) -> QuestionScore:
         answer = human_answers(question, name, exactly=1)[0]
+        # Only the prediction is put into form, not the label: so do both evaluators.
         prediction = form(predicted_text(question, name))
         return QuestionScore(
             question.question_id, question.image, float(prediction == answer), prediction, answer, question.group

@@ -1,4 +1,4 @@
-"""How the VQA evaluators rewrite an answer before they compare it.
+"""The rewriting of answers by the VQA evaluators, before they compare them.
 
 Behaviour, quirks included, as that of `vqaEval.py` (GT-Vision-Lab/VQA a013f00) and of the processor that the
 EvalAI server and mmf's M4C evaluators share (facebookresearch/mmf c46b3b3). The code is our own.

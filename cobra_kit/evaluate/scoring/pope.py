@@ -14,6 +14,7 @@ _CHOICES = ("Yes", "No")
 
 def _text(question: Answered) -> QuestionScore:
     """Reads the first sentence, commas dropped, split on blanks: a "No", "no" or "not" means no, all else yes."""
+    # As upstream: split(" ") and not split(), and yes for whatever is neither, an empty answer included.
     words = predicted_text(question, TEXT.name).split(".")[0].replace(",", "").split(" ")
     return _scored(question, "no" if {"No", "no", "not"} & set(words) else "yes", TEXT.name)
 
@@ -58,6 +59,7 @@ def summarize(scores: Sequence[QuestionScore]) -> Summary:
     for number in ("accuracy", "precision", "recall", "f1", "yes_ratio"):
         values = [split[number] for split in splits.values()]
         known = [value for value in values if value is not None]
+        # Not the mean of the splits where it is defined: arms would be compared on different splits.
         summary[number] = sum(known) / len(known) if len(known) == len(values) else None
     if len(splits) > 1:
         for name, split in splits.items():

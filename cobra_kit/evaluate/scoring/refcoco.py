@@ -22,7 +22,7 @@ def iou(first: Box, second: Box, *, pixel: float = 0.0) -> float:
     """Returns intersection over union of two boxes (x1, y1, x2, y2).
 
     Args:
-        first: A box.
+        first: A box in any unit.
         second: A box in the same unit.
         pixel: 1 where a box is meant to contain its last row and column of pixels, as MiniGPT-4 counts.
     """

@@ -1,4 +1,4 @@
-"""VSR: is the statement about the image true?"""
+"""VSR, whose statements about an image are true or false."""
 
 from __future__ import annotations
 
@@ -45,10 +45,12 @@ def roc_auc(scores: Sequence[QuestionScore], positive: str) -> float | None:
     truth = np.array([score.answer == positive for score in scores])
     if np.isnan(confidence).any() or truth.all() or not truth.any():
         return None
+    # Imported here: nothing else of the rules needs scipy, and loading it takes longer than scoring.
     from scipy.stats import rankdata
 
     rank = rankdata(confidence)
     positives, negatives = int(truth.sum()), int((~truth).sum())
+    # Mann and Whitney's U of the positives: their ranks, less what these would be among themselves.
     return float((rank[truth].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 

@@ -60,9 +60,9 @@ def write_huggingface(
     The weights come last: a folder without `model.safetensors` is not whole.
 
     Args:
-        model: The model.
-        folder: Where to.
-        tensors: The weights; None: the model's own.
+        model: The model to export.
+        folder: The folder that is written to.
+        tensors: The weights, of the model's names and any shape; None: the model's own.
 
     Raises:
         WeightsError: The model is no longer what its recipe says.

@@ -19,7 +19,7 @@ def check_ids(batch: Batch, input_ids: Tensor | None, attention_mask: Tensor | N
     """Checks that `input_ids` and `attention_mask` `[b t]` are those of the batch: the model runs on the batch.
 
     Raises:
-        ShapeError: They are not.
+        ShapeError: One of them is not what the batch holds.
     """
     lengths = _is_text(batch).sum(1).to("cpu")
     for name, tensor in (("input_ids", input_ids), ("attention_mask", attention_mask)):
@@ -45,7 +45,7 @@ def with_labels(batch: Batch, labels: Tensor) -> Batch:
     """Returns the batch with other labels.
 
     Args:
-        batch: The batch.
+        batch: The batch that the labels are for.
         labels: `[b s]` as the layout, visual tokens included, or `[b t]` as `input_ids`; `IGNORE_INDEX` carries no
             loss, and the token before a label predicts it. The batch's own labels change nothing.
 

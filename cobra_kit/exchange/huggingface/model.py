@@ -35,16 +35,16 @@ _SAVING = "It writes one model.safetensors beside the recipe, for every process'
 
 
 class CobraKitConfig(PretrainedConfig):  # type: ignore[misc]  # transformers' classes have no types here
-    """What transformers is told about an exported model; the recipe beside it describes the model."""
+    """The config that transformers reads of an exported model; the recipe beside it describes the model."""
 
     model_type = MODEL_TYPE
 
 
 class CobraKitModel(PartAccessors, PreTrainedModel, GenerationMixin):  # type: ignore[misc]  # as above
-    """What `AutoModel` returns for an exported folder.
+    """The model that `AutoModel` returns for an exported folder.
 
     Args:
-        config: From the folder's `config.json`.
+        config: What the folder's `config.json` says.
         model: The composed model.
     """
 
@@ -82,11 +82,11 @@ class CobraKitModel(PartAccessors, PreTrainedModel, GenerationMixin):  # type: i
         Args:
             name_or_path: The folder, or a hub repository with its files.
             config: Already read from it; None: read it.
-            dtype: Of the weights; None or `auto`: as they were saved.
+            dtype: Floating-point type of the weights; None or `auto`: as they were saved.
             torch_dtype: An older name of `dtype`.
             device_map: One device for everything; None: the CPU; `auto`: the GPU if there is one.
-            revision: Of the hub repository.
-            options: Those that say how transformers finds the files; others are refused.
+            revision: Branch, tag or commit of the hub repository.
+            options: Options that say how transformers finds the files; others are refused.
 
         Raises:
             WeightsError: A file is missing or damaged, or the weights do not fit.
@@ -117,8 +117,8 @@ class CobraKitModel(PartAccessors, PreTrainedModel, GenerationMixin):  # type: i
             save_directory: The folder; other files in it stay.
             is_main_process: False writes nothing, so that of many processes one writes.
             state_dict: Weights to write in place of the model's own, in the wrapper's names or the file's; whole.
-            push_to_hub: Refused.
-            max_shard_size: Of one file; there is one, which must not be larger.
+            push_to_hub: True is refused: nothing is uploaded.
+            max_shard_size: The most bytes of one file; there is one, which must not be larger.
             options: `safe_serialization=True`, `save_peft_format` and `save_original_format` ask for nothing else than
                 what happens; others are refused by name.
 
@@ -168,10 +168,10 @@ class CobraKitModel(PartAccessors, PreTrainedModel, GenerationMixin):  # type: i
         And the loss, the mean over supervised tokens, where the batch or `labels` supervise any.
 
         Args:
-            batch: From the processor or the collator.
-            labels: In place of the batch's own: `[b s]` as the logits, or `[b t]` as `input_ids`.
-            input_ids: From the processor, with the batch; must be what the batch was made of.
-            attention_mask: Likewise.
+            batch: What the processor or the collator returned.
+            labels: Labels in place of the batch's own: `[b s]` as the logits, or `[b t]` as `input_ids`.
+            input_ids: What the processor returned with the batch; must be what the batch was made of.
+            attention_mask: What the processor returned with the batch; the same holds for it.
             num_items_in_batch: What the summed loss is divided by (Trainer: the tokens of all batches of a step).
             return_dict: False returns a tuple.
             options: `use_cache=False` and the like say what happens anyway; others are refused by name.
@@ -218,9 +218,9 @@ class CobraKitModel(PartAccessors, PreTrainedModel, GenerationMixin):  # type: i
         """Returns `[b t + n]`: the prompts' `input_ids` and behind them the greedy answers, padded with the end token.
 
         Args:
-            batch: From the processor.
-            input_ids: From the processor.
-            attention_mask: From the processor; not needed, since `batch` knows every length.
+            batch: The prompts, as the processor gives them.
+            input_ids: The ids that the processor gives with the batch.
+            attention_mask: What the processor gives with the batch; not needed, since `batch` knows every length.
             max_new_tokens: Most tokens per answer.
             options: `do_sample=False`, `num_beams=1` and `use_cache=True` say what happens anyway; others are refused.
 

@@ -1,4 +1,4 @@
-"""What transformers' callers may ask for: done, or refused by name, never swallowed."""
+"""The options that transformers' callers may give: done, or refused by name, never swallowed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def refuse_generation(options: Mapping[str, Any], configured: Mapping[str, Any],
     """Checks what `generate` is asked for, in the call and in the model's `generation_config`.
 
     Args:
-        options: Of the call.
+        options: The options of the call.
         configured: What was changed in `generation_config`.
         eos: The token that ends answers, and pads them.
 
@@ -69,7 +69,7 @@ def size_in_bytes(size: int | str) -> float:
     """Returns the bytes that `max_shard_size` means, such as 1000 or `5GB`.
 
     Raises:
-        CobraError: It is no size.
+        CobraError: The text or number is no size.
     """
     match = _SIZE.fullmatch(size.strip()) if isinstance(size, str) else None
     if match:
@@ -97,7 +97,7 @@ def device_of(device_map: Any) -> torch.device:
     """Returns the one device that `device_map` names.
 
     Raises:
-        CobraError: It names several.
+        CobraError: The map names several devices.
     """
     if device_map is None:
         return torch.device("cpu")

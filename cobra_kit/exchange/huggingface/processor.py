@@ -33,7 +33,7 @@ _FILES = (
 
 
 class CobraKitProcessor:
-    """What `AutoProcessor` returns for an exported folder.
+    """The processor that `AutoProcessor` returns for an exported folder.
 
     Args:
         processor: The processor of the model's recipe.
@@ -161,11 +161,11 @@ class CobraKitProcessor:
         return self.processor.row([(example["text"], example["answer"])], images)
 
     def decode(self, ids: Tensor | Sequence[int], skip_special_tokens: bool = True) -> str:
-        """Returns the text of one row of ids, special tokens left out."""
+        """Returns the text of one row of ids `[t]`, special tokens left out."""
         if not skip_special_tokens:
             raise CobraError("decode of a cobra-kit processor leaves special tokens out", hint="processor.tokenizer")
         return self.tokenizer.decode(ids.tolist() if isinstance(ids, Tensor) else list(ids)).strip()
 
     def batch_decode(self, ids: Tensor | Sequence[Sequence[int]], skip_special_tokens: bool = True) -> list[str]:
-        """Returns the text of each row of ids, special tokens left out."""
+        """Returns the text of each row of ids `[b t]`, special tokens left out."""
         return [self.decode(row, skip_special_tokens) for row in ids]

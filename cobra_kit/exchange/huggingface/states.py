@@ -17,7 +17,7 @@ _SHOWN = 3
 
 
 def whole_state(model: VisionLanguageModel, given: Mapping[str, Any], function: str) -> dict[str, Tensor]:
-    """Returns a state dict under the names of the composed model, one to one.
+    """Returns a state dict under the names of the composed model, each tensor in the same shape as there.
 
     Of tied tensors one name is enough, as safetensors files have it.
 

@@ -12,18 +12,18 @@ from cobra_kit.model.decoding.sampling import Sampling, choose, row_streams, uni
 
 
 class Answers:
-    """What `b` rows have said so far, on the device.
+    """The answers of `b` rows as far as they are, on the device.
 
     Args:
-        rows: `b`.
+        rows: How many rows are answered, `b`.
         max_new_tokens: Most tokens per row.
         stop_ids: Ids that end an answer.
-        sampling: How tokens are chosen.
-        device: Where the buffers live.
+        sampling: How the next token is chosen from the logits.
+        device: The device that holds the buffers.
 
     Attributes:
         token: `[b]` int64, the token each row takes next; a finished row keeps its stop token.
-        finished: `[b]` bool.
+        finished: `[b]` bool, whether each row's answer has ended.
     """
 
     def __init__(
@@ -48,9 +48,12 @@ class Answers:
     def take(self, logits: Tensor) -> None:
         """Chooses the next token of every unfinished row from float32 logits `[b v]`, in place, without a sync."""
         drawn = None if self._sampling.greedy else uniform_draws(self._streams, self._position)
+        # Noted and not raised: raising would wait for the device. The maximum is enough, for NaN comes through it, and
+        # it is infinite where no token can be chosen; a single -inf is a mask. Finished rows may read what they like.
         self._broken |= ~(torch.isfinite(logits.amax(-1)) | self.finished)
         token = torch.where(self.finished, self.token, choose(logits, self._sampling, drawn))
         self.token.copy_(token)
+        # The position is a tensor, since a recorded graph repeats these calls without Python.
         self._written.index_copy_(1, self._position, token[:, None])
         self.finished |= (token[:, None] == self._stops).any(1)
         self._counts += ~self.finished

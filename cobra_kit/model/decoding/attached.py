@@ -1,4 +1,4 @@
-"""Whether something is attached to a backbone that its fast decoding steps would pass by.
+"""Checks for things attached to a backbone that its fast decoding steps would pass by.
 
 A backbone's own `step` may be one call of C, and a recorded graph repeats what ran when it was recorded: neither calls
 modules. Where a hook, a wrapper, an adapter or a patched `forward` is on any of them, decoding goes through `__call__`
@@ -34,6 +34,7 @@ def attached(model: MultimodalModule) -> str | None:
                 f"the hook on {name} would never run: {type(module).__name__} only holds other modules",
                 hint="Put it on a module that is called, such as the blocks in model.backbone.blocks().",
             )
+        # The walk goes on after the first reason: a hook that would never run must be refused wherever it is.
         if reason is None:
             reason = _reason(model, name, module, hooked=hooked)
     return reason

@@ -14,7 +14,7 @@ WARM_UP_STEPS = 2
 
 
 class GraphBackend(Protocol):
-    """What records steps."""
+    """The contract of what records steps."""
 
     def unavailable(self, device: torch.device) -> str | None:
         """Returns why nothing can be recorded on a device, or None if it can."""
@@ -24,7 +24,7 @@ class GraphBackend(Protocol):
 
         Args:
             step: Works in place on tensors that keep their addresses, and never waits for the device.
-            device: Where.
+            device: The device that `step` works on.
         """
 
 
@@ -64,9 +64,9 @@ def why_not(
     """Returns why the steps of a backbone cannot be recorded, or None if they can.
 
     Args:
-        backbone: The backbone.
-        device: Where it steps.
-        recorder: What would record.
+        backbone: The backbone that would be stepped.
+        device: The device that it steps on.
+        recorder: The backend that would record the steps.
         attached: What is attached to it (see `attached.py`): a recorded graph would not run it again.
     """
     unavailable = recorder.unavailable(device)

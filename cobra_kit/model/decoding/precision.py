@@ -1,4 +1,4 @@
-"""How exactly a state is kept between two tokens."""
+"""The precision in which a state is kept between two tokens."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cobra_kit.interfaces import DecodeState
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """What is rounded while decoding, beside what the model's own dtype rounds.
+    """The rounding while decoding, beside what the model's own dtype rounds.
 
     Args:
         state: The floating-point type that the state is rounded to after every token, prompt tokens too; None: the

@@ -1,4 +1,4 @@
-"""How likely given answers are to come first."""
+"""The probabilities that given answers come first."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def first_token_probabilities(
     Args:
         model: The composed model, in eval mode.
         batch: Prompts, collated for generation, on the model's device.
-        answers: Of one token each, no two of the same.
+        answers: Answers of one token each, no two of the same.
         precision: What is rounded while the prompts are read.
         where: Which benchmark or question this is, for errors.
 

@@ -20,9 +20,9 @@ def new_state(model: MultimodalModule, rows: int, max_length: int, dtype: torch.
 
     Args:
         model: The composed model.
-        rows: How many.
+        rows: How many rows it has room for.
         max_length: Most tokens of a row.
-        dtype: Of the embeddings that will be read; None: asked of the backbone, which calls its embedding.
+        dtype: Type of the embeddings that will be read; None: asked of the backbone, which calls its embedding.
     """
     if dtype is None:
         dtype = calls.embed(model, torch.zeros(1, dtype=torch.int64, device=model.device)).dtype
@@ -44,7 +44,7 @@ def read_prompts(
         sequence: Prompts, laid out for generation by `model.fuse`.
         state: Empty, with room for the longest prompt.
         precision: Where it rounds the state, prompts are read token by token, since rounding comes after every one.
-        by_call: See `calls.step`.
+        by_call: Whether each token goes through the module itself, so that hooks on it run; see `calls.step`.
     """
     lengths = torch.tensor(sequence.layout.lengths)
     device = sequence.embeddings.device
@@ -68,10 +68,12 @@ def _read_by_token(
     everyone = torch.arange(len(lengths), device=embeddings.device)
     hidden = embeddings[:, 0]
     for step in range(longest):
+        # At step 0 every state is empty already.
         begins = [row for row, length in enumerate(lengths) if step and longest - length == step]
         if begins:
             state.reset(torch.tensor(begins, device=embeddings.device))
         state.used = step
+        # A row that has not begun is fed its first token meanwhile: a step takes all rows.
         hidden = calls.step(model, embeddings[everyone, (step - late).clamp_min(0)], state, by_call=by_call)
         precision.round_state(state)
     return hidden

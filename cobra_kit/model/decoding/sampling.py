@@ -1,4 +1,4 @@
-"""How the next token is chosen from logits: the most probable one, or drawn with noise that is a formula.
+"""The choice of the next token from logits: the most probable one, or drawn with noise that is a formula.
 
 A draw depends on the seed, the row's number and the token's position, and on nothing else: so a row draws the same
 tokens alone, in a batch, and inside a captured graph. With `mix` the finaliser of SplitMix64 (Steele, Lea and Flood,
@@ -25,12 +25,12 @@ _MULTIPLIERS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How tokens are chosen.
+    """The rule by which tokens are chosen.
 
     Args:
         temperature: What logits are divided by before drawing; 0: the most probable token, nothing is drawn.
         top_p: Draw among the most probable tokens whose probabilities together first reach this much, in (0, 1].
-        seed: Of the draws.
+        seed: Seed of the draws.
 
     Raises:
         CobraError: A value is outside its range.
@@ -71,8 +71,8 @@ def choose(logits: Tensor, sampling: Sampling, uniform: Tensor | None) -> Tensor
     """Returns the chosen ids `[b]` of float32 logits `[b v]`, without a sync.
 
     Args:
-        logits: Of the ids that may be chosen.
-        sampling: How.
+        logits: Logits of the ids that may be chosen.
+        sampling: Greedy, or temperature and nucleus of the draw.
         uniform: `[b]` in [0, 1), one draw per row; None where nothing is drawn.
     """
     if sampling.greedy or uniform is None:
@@ -114,7 +114,7 @@ def uniform_draws(streams: Tensor, position: Tensor) -> Tensor:
 
 
 def mix(values: Tensor) -> Tensor:
-    """Returns SplitMix64's finaliser of int64 values, bit for bit as of unsigned ones."""
+    """Returns SplitMix64's finaliser of int64 values of any shape, bit for bit as of unsigned ones."""
     first, second = (_signed(multiplier) for multiplier in _MULTIPLIERS)
     values = (values ^ _shifted(values, 30)) * first
     values = (values ^ _shifted(values, 27)) * second

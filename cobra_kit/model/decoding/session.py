@@ -39,12 +39,12 @@ class _NotBegunError(CobraError, RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class DecodeSettings:
-    """How a batch of prompts is answered.
+    """The settings by which a batch of prompts is answered.
 
     Args:
         max_new_tokens: Most tokens per answer.
         stop_ids: Ids that end an answer.
-        sampling: How tokens are chosen.
+        sampling: How the next token is chosen from the logits.
         graphs: Whether steps run as a captured CUDA graph.
         precision: What is rounded between two tokens.
         rows: A number for each row that its draws depend on; None: 0, 1, ..

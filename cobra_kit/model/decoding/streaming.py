@@ -91,7 +91,7 @@ class TextPieces:
 
         Args:
             new: The ids behind those of the text before.
-            text: With them.
+            text: The text of the window with the new ids.
             same: Characters that both begin with.
         """
         if self._separates is not None:
@@ -142,7 +142,7 @@ def stream_text(
         model: The composed model, in eval mode while a piece is made.
         batch: One row, collated for generation, on the model's device.
         max_new_tokens: Most tokens of the answer.
-        sampling: How tokens are chosen.
+        sampling: How the next token is chosen from the logits.
 
     Raises:
         TextError: The tokenizer's decoder changed text that was given already.

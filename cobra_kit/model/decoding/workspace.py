@@ -1,4 +1,4 @@
-"""What a batch is decoded in: state, answers and recorded steps, kept per model so that they are recorded once.
+"""The workspace that decodes a batch: state, answers and recorded steps, kept per model so that they are recorded once.
 
 A recorded step holds addresses: of the state and the answers, which live here, and of the weights. So a workspace
 serves any batch of the same shape on the same weights, one at a time, and is dropped when the weights have moved.
@@ -33,7 +33,7 @@ ROUND_TO = 256
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What two batches must have in common to be decoded by the same recorded steps; the seed need not be."""
+    """The sizes two batches must share to be decoded by the same recorded steps; the seed need not be the same."""
 
     rows: int
     max_length: int
@@ -76,10 +76,10 @@ def borrow(model: MultimodalModule, shape: Shape, recorder: GraphBackend, owner:
     """Returns a workspace with this shape, kept from before if there is one that nobody alive uses.
 
     Args:
-        model: Whose weights the recorded steps read.
-        shape: Of the batch.
+        model: The model whose weights the recorded steps read.
+        shape: The sizes that the batch needs.
         recorder: What records, or has recorded, its steps.
-        owner: Who uses it; it is free again when this object is gone.
+        owner: The object that uses it; it is free again when this object is gone.
     """
     weights = _addresses(model)
     with _lock:
@@ -96,6 +96,7 @@ def borrow(model: MultimodalModule, shape: Shape, recorder: GraphBackend, owner:
         else:
             mine.remove(space)
         space.owner = ref(owner)
+        # The newest last, so that the one used longest ago goes; those recorded for other weights go at once.
         _kept[model] = [*mine, space][-KEPT:]
     return space
 

@@ -17,8 +17,8 @@ class PageSection:
     """A part of the page with a heading and a link at the top; one without content is left out.
 
     Args:
-        title: Its heading.
-        content: From a template; may be empty.
+        title: The heading of the part.
+        content: What a template rendered; may be empty.
     """
 
     title: str
@@ -34,8 +34,8 @@ def figures_block(figures: Sequence[Figure], note: str = "", legend: Sequence[st
     """Returns plots side by side, as many as fit; nothing for none.
 
     Args:
-        figures: The plots.
-        note: What stands above them.
+        figures: The plots to show.
+        note: A text that stands above the plots; may be empty.
         legend: Names, in the order of their colours.
     """
     return render("figures", figures=figures, note=note, legend=legend) if figures else Markup()
@@ -47,7 +47,7 @@ def table_block(
     """Returns a table of text; nothing without rows.
 
     Args:
-        caption: What it holds.
+        caption: What the table holds, in words.
         header: Heading of each column.
         rows: Cells; the first of each row is its heading.
         text_columns: How many columns from the left hold text; the others hold numbers.

@@ -21,9 +21,9 @@ class _Card:
     """A question as the template shows it.
 
     Args:
-        benchmark: What the filter looks for.
+        benchmark: The name that the page's filter looks for.
         heading: The benchmark and the part of it.
-        question: The question.
+        question: The question with its replies.
         colours: The class of each reply's arm.
         boxes: What is drawn over the image.
     """

@@ -25,7 +25,7 @@ def document(title: str, sections: Sequence[PageSection], *, description: str = 
     """Returns a page in the look of the report.
 
     Args:
-        title: Its heading.
+        title: The heading of the page.
         sections: What it holds; those without content are left out.
         description: What stands below the heading.
         missing: What a reader must know is not there yet.

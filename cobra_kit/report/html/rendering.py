@@ -40,5 +40,5 @@ def _environment() -> Environment:
 
 
 def _finalize(value: object) -> object:
-    """Autoescape knows nothing of characters that HTML cannot hold, so they are taken out before it."""
+    """Returns a value without the characters that HTML cannot hold: autoescape knows nothing of them."""
     return writable(value) if isinstance(value, str) else value

@@ -49,7 +49,7 @@ def _overview(sweep: SweepView) -> Markup:
 
 
 def _history(sweep: SweepView) -> list[Figure]:
-    """One plot per objective: the trials' values, and the best so far."""
+    """Returns a plot per objective: the trials' values, and the best so far."""
     figures = []
     for index, objective in enumerate(sweep.objectives):
         complete = sweep.complete
@@ -68,7 +68,7 @@ def _history(sweep: SweepView) -> list[Figure]:
 
 
 def _fronts(sweep: SweepView) -> list[Figure]:
-    """One plot per pair of objectives, with the Pareto front."""
+    """Returns a plot per pair of objectives, with the Pareto front."""
     figures = []
     for (i, upwards), (j, across) in itertools.combinations(enumerate(sweep.objectives), 2):
         points = [Point(f"trial {t.number}", t.values[j], t.values[i], class_="trial") for t in sweep.complete]

@@ -1,4 +1,4 @@
-"""What every plot has: a drawing that scales with the page, axes, and marks in the colours of the style sheet."""
+"""The frame of every plot: a drawing that scales with the page, axes, and marks in the colours of the style sheet."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Figure:
     """A plot with its heading.
 
     Args:
-        title: The heading.
-        plot: From one of the plots' functions.
+        title: The heading above the plot.
+        plot: What one of the plots' functions drew.
         caption: What a reader must know; may be empty.
     """
 

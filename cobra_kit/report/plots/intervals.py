@@ -19,10 +19,10 @@ class PlotInterval:
     """One line of the plot.
 
     Args:
-        name: What it is.
-        value: Where the dot stands.
+        name: The text that stands beside the line.
+        value: The value that the dot stands at.
         low: Where its interval begins; None without one.
-        high: Where it ends.
+        high: Where the interval ends; None without one.
         colour: Index of its colour.
     """
 
@@ -47,7 +47,7 @@ def interval_plot(
     """Returns the plot.
 
     Args:
-        rows: From top to bottom.
+        rows: The lines to draw, from top to bottom.
         label: What a screen reader says.
         axis: Name and unit of the axis.
         bounds: Lines across all rows.

@@ -21,7 +21,7 @@ MOST_POINTS = 160
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One line.
+    """One line of a line plot.
 
     Args:
         name: What stands under the pointer.
@@ -50,12 +50,12 @@ def line_plot(
     """Returns the plot of all curves over one pair of axes; values that are no numbers are left out.
 
     Args:
-        curves: What is drawn.
+        curves: The curves to draw, in the order of the legend.
         label: What a screen reader says.
         axis: Name of the horizontal axis.
         log: Whether the vertical axis is logarithmic; None: where the values span more than a factor of 20.
         log_axis: Whether the horizontal axis is logarithmic; None as for `log`.
-        dots: Whether points are marked.
+        dots: Whether points are marked with dots.
         zero: Whether a vertical axis that is not logarithmic begins at 0, as one of times and amounts should.
         bounds: Vertical lines, such as where two curves cross.
     """

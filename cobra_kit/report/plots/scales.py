@@ -19,7 +19,7 @@ class Scale:
         low: Value at `start`.
         high: Value at `end`.
         start: Coordinate, user units of the drawing.
-        end: Coordinate.
+        end: Coordinate of the other end, in the same units.
         log: Whether equal ratios are equally far apart.
     """
 

@@ -19,10 +19,10 @@ _LEFT, _TOP, _BOTTOM = 46.0, 14.0, 200.0
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One mark.
+    """One mark of a scatter plot.
 
     Args:
-        name: What it is.
+        name: The text that names the mark.
         x: Value on the horizontal axis.
         y: Value on the vertical axis.
         colour: Index of its colour.
@@ -66,7 +66,7 @@ def scatter_plot(
     """Returns the plot.
 
     Args:
-        points: What is drawn.
+        points: The marks to draw.
         label: What a screen reader says.
         axis: Name of the horizontal axis.
         front: Which way is better, across and up; draws the Pareto front.

@@ -1,1 +1,1 @@
-"""How a study is done: from a plan to finished runs."""
+"""The execution of a study: from a plan to finished runs."""

@@ -1,4 +1,4 @@
-"""Where a study's models are: the processor, or a GPU per worker."""
+"""The devices of a study's models: the processor, or a GPU per worker."""
 
 from __future__ import annotations
 
@@ -36,9 +36,11 @@ def choose_device(wanted: str) -> str:
 def worker_environment(worker: int, workers: int, device: str) -> dict[str, str]:
     """Returns the environment variables by which the workers of a machine keep out of each other's way.
 
+    `OMP_NUM_THREADS` of the user's may lower a worker's share of the cores, and not raise it: it was set for a process.
+
     Args:
-        worker: Which one, from 0.
-        workers: How many there are.
+        worker: Number of the worker, from 0.
+        workers: How many workers share the machine.
         device: `cpu`: they share the cores; `cuda`: each has one GPU, in turn where there are fewer.
     """
     threads = max(1, cores() // workers)
@@ -98,6 +100,7 @@ def _asked_threads() -> int | None:
 
 
 def _visible_gpus(environment: Mapping[str, str]) -> list[str]:
+    """Returns the GPUs to share out, as the variable lists them: its entries may be UUIDs, which no number replaces."""
     if listed := [gpu.strip() for gpu in environment.get(_VISIBLE, "").split(",") if gpu.strip()]:
         return listed
     import torch

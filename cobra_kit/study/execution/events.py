@@ -1,4 +1,4 @@
-"""What a study tells whoever watches, beside the events of training."""
+"""The events that a study tells whoever watches, beside those of training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class RunStarted(Event):
     """A run begins or goes on.
 
     Args:
-        folder: Where it is kept.
+        folder: Path of the run's folder.
     """
 
     folder: str
@@ -23,7 +23,7 @@ class RunDone(Event):
     """A run is trained and scored.
 
     Args:
-        seconds: Of training, over all processes.
+        seconds: Seconds of training, over all processes.
         worked: Whether anything was done in this process; False where the run was finished before.
     """
 

@@ -27,8 +27,11 @@ MOST_WINNERS = 5
 
 
 def winners(study: Study) -> list[FrozenTrial]:
-    """Returns the best finished trial; with several objectives, those that none other beats, best in the first one
-    first. None if no trial was finished."""
+    """Returns the best finished trial, or with several objectives those that none other beats.
+
+    The best in the first objective comes first, and of equal ones the earlier, so that everybody who finishes a search
+    makes the same table. A trial that took over another's values is left out: the other stands for both.
+    """
     import optuna
 
     finished = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))

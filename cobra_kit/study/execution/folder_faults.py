@@ -1,4 +1,4 @@
-"""What is wrong with a study's folder itself, where work in it fails: it is gone, or cannot be written."""
+"""The faults of a study's folder itself, where work in it fails: it is gone, or cannot be written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _UNWRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 @dataclass(slots=True)
 class FolderWatch:
-    """Whether the study was there at all; its absence means something only then."""
+    """A note of whether the study was there at all; its absence means something only then."""
 
     opened: bool = False
 

@@ -1,4 +1,4 @@
-"""Who works on a study folder: one process, or several that share it. A killed process holds nothing."""
+"""The lock on a study folder: of one process, or of several that share it. A killed process holds nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a run is damaged or missing, and can be made from the rest: told, and then treated as not done.
+"""The mending of what is damaged or missing in a run and can be made from the rest: told, then treated as not done.
 
 Scores are made from the answers, the saved model from the last checkpoint, its small files from the plan. So a run that
 is started again needs nobody to delete a file first.
@@ -36,8 +36,8 @@ class Mending:
     """Looks at a run's files before it goes on.
 
     Args:
-        run: The run.
-        folder: Its folder.
+        run: The run whose files are looked at.
+        folder: Path of the run's folder.
         report: Told about every file that is not what it was.
     """
 
@@ -72,7 +72,10 @@ class Mending:
         return list(dict.fromkeys((*(name for name in asked if condition(name, split) not in summary), *damaged)))
 
     def model(self, device: str) -> VisionLanguageModel | None:
-        """Returns the trained model; None where it is damaged or missing, and has to come from a checkpoint."""
+        """Returns the trained model; None where it is damaged or missing, and has to come from a checkpoint.
+
+        Too little memory to load it is no damage, and passes: a checkpoint would not fit either.
+        """
         if not (self._folder / WEIGHTS).is_file():
             self._tell(DamagedFile(self._folder / WEIGHTS, "is missing"), "taken from the last checkpoint")
             return None
@@ -95,7 +98,10 @@ class Mending:
         return True
 
     def _saved_files(self) -> None:
-        """Writes the saved model's small files anew where they are not what was saved."""
+        """Writes the saved model's small files anew where they are not what was saved.
+
+        Only where today's recipe gives the very bytes of then: other versions may resolve it otherwise.
+        """
         texts = {
             RECIPE: self._run.resolved.to_yaml().encode("utf-8"),
             LOCK_FILE: json_bytes(self._run.resolved.lock(), indent=2) + b"\n",

@@ -84,7 +84,7 @@ def open_study(
     """Holds the folder of a study for the length of a block; makes it on first use.
 
     Args:
-        path: The folder.
+        path: The study's folder.
         plan: What is to be kept there.
         fresh: Start over: everything that a study keeps there is deleted first.
         shared: Together with other processes of the same study.
@@ -121,7 +121,7 @@ def open_study(
 
 
 def _refuse_strangers(path: Path) -> None:
-    """A folder that holds something and no study is somebody's: nothing is written there, and nothing deleted."""
+    """Raises an error for a folder that holds something and no study: it is somebody's, and is left as it is."""
     inside = [name for name in contents(path) if name not in _LOCKS and not name.endswith(".tmp")]
     # A study whose manifest was deleted since it was damaged is still one.
     known = MANIFEST in inside or {RECIPE, LOCK_FILE, "runs"} <= set(inside)

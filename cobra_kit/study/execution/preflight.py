@@ -1,4 +1,4 @@
-"""What would fail for every trial is found before the first: data that are not there, parts that do not fit, memory."""
+"""Checks before the first trial of what would fail for all: data that are not there, parts that do not fit, memory."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ _NAMED = ("none", "packaged", "hub")
 def check_any(runs: Iterable[RunPlan], cache: StudyCache) -> None:
     """Raises what is wrong with the first of some runs if something is wrong with each of them.
 
+    Some points of a search may be impossible, and fail by themselves; a mistake in the recipe shows in all of them.
     Nothing is trained and no weights are built; the data that the first good run needs are opened, once.
 
     Args:

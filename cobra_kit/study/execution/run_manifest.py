@@ -1,4 +1,4 @@
-"""What a run's numbers depend on beside its recipe: versions, machine, threads, data."""
+"""The facts that a run's numbers depend on beside its recipe: versions, machine, threads, data."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def begin_session(folder: Path, run: RunPlan, fingerprint: str, features: Path, 
 
     Args:
         folder: The run's folder.
-        run: The run.
-        fingerprint: Of its data.
+        run: The run that is worked on.
+        fingerprint: Fingerprint of its data.
         features: Where the study keeps what belongs to its data.
         device: Where its model is: `cpu` or `cuda`.
 
@@ -101,7 +101,7 @@ def note_rows(folder: Path, source: DataSource, stages: Sequence[StageResult]) -
 
     Args:
         folder: The run's folder.
-        source: Its data; a source that leaves rows out of its files has them in `rejects`.
+        source: The data; a source that leaves rows out of its files has them in `rejects`.
         stages: What its stages learnt from.
     """
     manifest = read_run_manifest(folder)

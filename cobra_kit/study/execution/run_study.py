@@ -46,7 +46,7 @@ def run(
     Args:
         recipe: A file, a packaged name, or a loaded recipe.
         profile: Which profile of the file; None: the recipe's default.
-        overrides: `a.b=c` settings.
+        overrides: Settings of the form `a.b=c`.
         out: The study's folder; None: `studies/<recipe>-<profile>`.
         fresh: Delete what is there and start over.
         control: `shuffled-images`: ask the same questions with wrong images too.
@@ -99,8 +99,10 @@ def run_plan(
 ) -> AblationTable:
     """Does what is missing of a plan and returns the table; see `run`.
 
+    The first failure ends it, since an ablation compares all of its arms; a sweep goes on with the other trials.
+
     Args:
-        plan: What is to be done.
+        plan: The arms and seeds that are to be trained.
         path: The study's folder.
         fresh: As for `run`.
         control: As for `run`.

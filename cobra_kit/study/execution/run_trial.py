@@ -49,7 +49,7 @@ def run_trial(
     """Does what is missing of a run: training, the answers to the questions, their scores.
 
     Args:
-        run: The run.
+        run: The run to finish.
         cache: Data, features, the device, and the study's folder, held by this process.
         report: Told about everything, under the run's name.
         control: Also ask with wrong images; see `evaluate.control`.
@@ -69,7 +69,7 @@ class _TrialRun:
     """A run as this process does it.
 
     Args:
-        run: The run.
+        run: The run to finish.
         cache: Data, features, the device, the study's folder.
         report: Told about everything.
         split: Which questions are asked in the end.
@@ -114,7 +114,7 @@ class _TrialRun:
         self._report(RunDone(seconds=training.seconds, worked=bool(missing)))
 
     def _check_data(self) -> None:
-        """Whatever is wrong with the data shows before minutes of training, not behind them."""
+        """Raises what is wrong with the data before minutes of training, not behind them."""
         run, cache = self._run, self._cache
         cache.benchmarks(run, "test")
         if run.evaluate.validation is not None and not cache.benchmarks(run, "val"):

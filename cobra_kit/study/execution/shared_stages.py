@@ -54,8 +54,8 @@ def stage_prefixes(run: RunPlan, fingerprint: str) -> list[StagePrefix]:
     """Returns every beginning of a run's training, the shortest first.
 
     Args:
-        run: The run.
-        fingerprint: Of its data.
+        run: The run whose stages are named.
+        fingerprint: Fingerprint of its data.
     """
     stages = list(run.train.stages().items())
     parts = run.resolved.parts
@@ -72,8 +72,8 @@ def shared_keys(runs: Sequence[RunPlan], fingerprints: Mapping[str, str]) -> fro
     """Returns the keys of the stage prefixes that more than one run has.
 
     Args:
-        runs: Of a study.
-        fingerprints: Of the data, by the name of the run.
+        runs: The runs of a study.
+        fingerprints: Fingerprints of the data, by the name of the run.
     """
     counted = Counter(prefix.key for run in runs for prefix in stage_prefixes(run, fingerprints[run.name]))
     return frozenset(key for key, count in counted.items() if count > 1)
@@ -86,7 +86,7 @@ class SharedStage:
     Args:
         key: Name of its folder.
         made_by: The run whose process finished it.
-        result: What it took.
+        result: Steps, loss and time of the stage.
     """
 
     key: str
@@ -109,10 +109,10 @@ def shared_stages(
     """Brings a freshly composed model to the end of the stages that its run shares with others.
 
     Args:
-        run: The run.
-        model: Its model; its weights change.
-        source: Its data.
-        keys: Of the stage prefixes that are shared.
+        run: The run that the model is trained for.
+        model: The freshly composed model; its weights change.
+        source: The data that the run is trained on.
+        keys: Keys of the stage prefixes that are shared.
         folder: Where they are kept; it is made.
         feature_folder: Where encoder features are kept.
         report: Told about training, and about stages that are taken from other runs.

@@ -1,4 +1,4 @@
-"""How many training runs of a study go on side by side on the CPU, each in a process and a thread of its own."""
+"""The number of training runs that go on side by side on the CPU, each in a process and a thread of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the runs of a study share: data are opened once, features of frozen encoders computed once."""
+"""The things that runs of a study share: data are opened once, features of frozen encoders computed once."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class StudyCache:
         folder: The study's folder.
         runs: All runs of the study, as far as they are known beforehand.
         report: Told about long work.
-        device: Where models are.
-        more_to_come: Of a search: runs that nobody knows yet may begin as one at hand does.
+        device: The device that models run on.
+        more_to_come: Whether a search may add runs that nobody knows yet, which may begin as one at hand does.
     """
 
     def __init__(
@@ -47,7 +47,10 @@ class StudyCache:
         self._sources: dict[str, DataSource] = {}
 
     def stage_keys(self, run: RunPlan) -> frozenset[str]:
-        """Returns the keys of the stage prefixes that a run may share with others."""
+        """Returns the keys of the stage prefixes that a run may share with others.
+
+        While a search may add runs, that is every beginning of the training, the whole of it excepted.
+        """
         if self._more_to_come:
             return frozenset(prefix.key for prefix in stage_prefixes(run, self.source(run).fingerprint)[:-1])
         return self._known_keys

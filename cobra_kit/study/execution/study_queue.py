@@ -37,7 +37,7 @@ _FAILURE_HINT = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerOptions:
-    """How a study is worked on.
+    """The options by which a study is worked on.
 
     Args:
         storage: URL of a database; None: a journal in the study's folder.
@@ -65,9 +65,9 @@ def open_queue(
     """Returns the study's trials, recorded on first use.
 
     Args:
-        trials: What they are.
+        trials: The trials to record.
         folder: The study's folder.
-        options: Where they are recorded.
+        options: Name the storage that they are recorded in.
         retry_failed: Record those that failed anew, unless somebody is at work.
         report: Told that a database is waited for.
 

@@ -46,8 +46,8 @@ def trials_of(recipe: Recipe, trials: int | None = None, registry: Registry | No
     """Returns the trials of a recipe: its section `sweep`, else its ablation's arms and seeds.
 
     Args:
-        recipe: The recipe.
-        trials: How many, instead of what the section says.
+        recipe: The loaded recipe.
+        trials: How many trials, instead of what the section says.
         registry: Where components come from; None: the installed plugins.
 
     Raises:
@@ -94,9 +94,9 @@ def open_session(
     """Opens a study for the length of a block; makes it on first use.
 
     Args:
-        trials: What is to be done.
-        path: Its folder.
-        options: How to work.
+        trials: The trials that are to be done.
+        path: The study's folder.
+        options: The storage, the device, and when to stop.
         alone: Let nobody else work in the folder, but for workers of its own.
         worker: Work for the process that started this one, which holds the folder alone.
         fresh: Delete what is there and start over; nobody else may work on it.
@@ -129,10 +129,10 @@ class StudySession:
     """A study that this process has opened; `open_session` makes it.
 
     Args:
-        trials: What is to be done.
-        queue: Their records.
-        folder: Where it is kept.
-        options: How to work.
+        trials: The trials that are to be done.
+        queue: The records of the trials.
+        folder: The study's folder, held by this process.
+        options: The storage, the device, and when to stop.
         report: Told about progress.
         pace: How often to log and save while training.
     """

@@ -1,4 +1,4 @@
-"""What a study's trials are: the cells of a grid of arms and seeds, or the points of a search."""
+"""The sources of a study's trials: the cells of a grid of arms and seeds, or the points of a search."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class GridTrials:
     """Every arm with every seed, trained and scored on the test split.
 
     Args:
-        study: The plan.
+        study: The plan of arms and seeds.
         control: Ask with wrong images too.
     """
 
@@ -114,7 +114,7 @@ class GridTrials:
         """Returns the table of the arms whose trials succeeded.
 
         Raises:
-            CobraError: None did.
+            CobraError: No trial succeeded.
         """
         from cobra_kit.study.execution.run_trial import run_trial
         from cobra_kit.study.execution.write_results import write_table
@@ -147,7 +147,7 @@ class SearchTrials:
     """Points of a search, trained and scored on the validation split.
 
     Args:
-        search: The plan.
+        search: The plan of the search.
         trials: How many; None: as many as the recipe says. A grid has as many as it has points.
     """
 

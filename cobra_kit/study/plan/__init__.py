@@ -1,4 +1,4 @@
-"""What a study has to do: one run per arm and seed."""
+"""The plan of a study: one run per arm and seed."""
 
 from __future__ import annotations
 

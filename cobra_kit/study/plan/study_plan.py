@@ -43,8 +43,8 @@ class RunPlan:
 
     Args:
         arm: The arm's name.
-        seed: Of its random numbers.
-        resolved: Its recipe, complete.
+        seed: Seed of its random numbers.
+        resolved: The complete recipe of the run.
     """
 
     arm: str

@@ -1,1 +1,1 @@
-"""What a study's folder says, read back from its files alone."""
+"""The contents of a study's folder, read back from its files alone."""

@@ -1,4 +1,4 @@
-"""Whether anybody is at work on a run: what a killed worker wrote last still says that it works."""
+"""Checks that somebody is at work on a run: what a killed worker wrote last still says that it works."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def is_at_work(folder: StudyFolder, run: str) -> bool:
     """Returns whether a process works on a run, or may: of another machine nothing but its heartbeat is known.
 
     Args:
-        folder: The study's.
+        folder: The folder of the study.
         run: The run's name.
     """
     # The table's maker trains the reference of a search, and holds no run's lock.
@@ -40,7 +40,7 @@ def is_abandoned(trial: FrozenTrial, folder: StudyFolder, run: str) -> bool:
 
     Args:
         trial: As the storage has it.
-        folder: The study's.
+        folder: The folder of the study.
         run: The name of the trial's run.
     """
     record = read_lease(trial.user_attrs)

@@ -23,8 +23,8 @@ def disagreements(study: StoredStudy, table: AblationTable, images: ReportImages
     """Returns, for the reference and each other arm, the questions that one answers and the other does not.
 
     Args:
-        study: The study.
-        table: Its table; the first of its seeds is looked at.
+        study: The study whose answers are compared.
+        table: The study's table; the first of its seeds is looked at.
         images: Where prompts and images come from.
     """
     seed = table.seeds[0]

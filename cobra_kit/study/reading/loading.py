@@ -25,8 +25,8 @@ def load(
 
     Args:
         run_dir: Such as `studies/ablation_projector-laptop/runs/mlp-s7`; any folder of `save_pretrained` will do.
-        device: Where the weights go.
-        dtype: Of the weights; None: as they were saved.
+        device: The device that the weights are put on.
+        dtype: Floating-point type of the weights; None: as they were saved.
 
     Raises:
         CobraError: The folder holds no trained model.

@@ -1,4 +1,4 @@
-"""How far the runs of a study are, and what they logged, from their files."""
+"""The progress of a study's runs, and what they logged, from their files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a study's numbers depend on, and the commands that make it again."""
+"""The facts that a study's numbers depend on, and the commands that make it again."""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ class StudyState:
 
     Args:
         study: As its folder has it.
-        table: Of its finished runs; None where none is finished.
-        missing: What is not done.
+        table: The table of its finished runs; None where none is finished.
+        missing: What is not done yet or damaged, a line each.
     """
 
     study: StoredStudy
@@ -50,7 +50,7 @@ def report_view(state: StudyState, report: Reporter = silent, storage: str | Non
     """Returns everything that a study's page shows.
 
     Args:
-        state: The study.
+        state: The study and how far it is.
         report: Told about long work, such as drawing images again, and about what cannot be shown.
         storage: URL of the database that has a search's trials, if the user gave one.
     """

@@ -27,7 +27,7 @@ class ReportImages:
     """Opens a study's data when an image is first asked for.
 
     Args:
-        study: The study.
+        study: The study that is reported on.
         run: A run whose data the images must be.
         report: Told about long work.
     """

@@ -27,7 +27,7 @@ def sweep_view(study: StoredStudy, storage: str | None = None, report: Reporter 
     """Returns a search's trials and what they say about its parameters; None if the study is no search.
 
     Args:
-        study: The study.
+        study: The study that may be a search.
         storage: URL of the database that has its trials, if the user gave one.
         report: Told that a database is waited for.
 

@@ -1,4 +1,4 @@
-"""How far a study is, from its storage and its folder; no recipe is needed, and nothing is changed."""
+"""The status of a study, from its storage and its folder; no recipe is needed, and nothing is changed."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ class TrialStatus:
     """One trial. JSON-able by `asdict`.
 
     Args:
-        number: In the study.
+        number: The trial's number in the study.
         name: The arm and seed, or `trial-0007`.
         state: One of `STATES`.
-        params: Its values.
+        params: The values of its parameters, by name.
         values: What it reached, if it is complete.
         stage: The stage of training at hand, while it runs.
         step: Optimiser steps done of that stage.
-        steps: Of how many.
+        steps: How many optimiser steps that stage has.
         worker: Host and process, while it runs; of a stopped one the note names it.
         note: Why it failed, was pruned, or is infeasible; that it took over what another trial found.
-        seconds: From its begin to its end, or until now.
-        seconds_left: Of the stage at hand.
+        seconds: Seconds from its begin to its end, or until now.
+        seconds_left: Seconds until the stage at hand ends.
     """
 
     number: int
@@ -80,11 +80,11 @@ class StudyStatus:
     """A study. JSON-able by `asdict`.
 
     Args:
-        study: Its name.
-        folder: Where it is.
-        metrics: What the values are.
-        directions: Which way is better.
-        trials: In order; of a point that was tried again, the last one.
+        study: Name of the study.
+        folder: Path of its folder.
+        metrics: Names of the objectives.
+        directions: For each of them, `minimize` or `maximize`.
+        trials: The trials in order; of a point that was tried again, the last one.
         seconds_left: Estimated from finished trials and the workers at hand; None while nothing is known.
     """
 
@@ -124,7 +124,7 @@ def study_status(folder: Path, storage: str | None = None, report: Reporter = si
     """Returns how far a study is.
 
     Args:
-        folder: Its folder.
+        folder: The folder of the study.
         storage: URL of the database, if it was given one.
         report: Told that a database is waited for.
 
@@ -139,9 +139,9 @@ def read_status(study: Study, folder: Path, name: str) -> StudyStatus:
     """Returns how far an open study is.
 
     Args:
-        study: Optuna's.
-        folder: Its folder.
-        name: Its name.
+        study: The study as Optuna has it.
+        folder: The folder of the study.
+        name: The name that it is shown under.
     """
     ours = [trial for trial in study.get_trials(deepcopy=False) if NAME in trial.user_attrs]
     latest = {trial_name(trial, folder): trial for trial in ours}

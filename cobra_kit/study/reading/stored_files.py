@@ -49,16 +49,16 @@ STUDY_HINT = "Delete it and give the study's command again: it is written anew, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """What training a run took. JSON-able by `asdict`.
+    """The time and the tokens that training a run took, with its stages' figures. JSON-able by `asdict`.
 
     Args:
-        seconds: In optimiser steps of the run's own stages, over all processes.
+        seconds: Seconds in optimiser steps of the run's own stages, over all processes.
         tokens: Real tokens that went through the model.
         padding_share: Share of all positions that was padding.
         parameters_trained: How many parameters some stage trained.
         image_tokens: Tokens of one image in the language model's input.
         stages: The stages' own figures; of one that other runs use too, also its key (`shared`) and which run made it.
-        shared_seconds: In stages that were trained once for this run and others.
+        shared_seconds: Seconds in stages that were trained once for this run and others.
         peak_memory_bytes: The most memory that training took in its last process; None where nobody knows.
     """
 
@@ -120,7 +120,7 @@ def check_journal(path: Path, manifest: Mapping[str, Any]) -> None:
 
     Args:
         path: The study's folder.
-        manifest: Of the study; before its first table there is nothing to compare with.
+        manifest: The study's manifest; before its first table there is nothing to compare with.
 
     Raises:
         DamagedFile: It does not. One that was deleted is made again.
@@ -141,7 +141,7 @@ def read_run_manifest(run_folder: Path) -> dict[str, Any] | None:
     """Returns what a run's numbers depend on, or None if it is not begun.
 
     Raises:
-        DamagedFile: It is damaged.
+        DamagedFile: The manifest is damaged.
     """
     hint = "Delete it and give the study's command again: it is written anew, and the rest of the run is kept."
     return _read(run_folder / MANIFEST, RunManifestForm, "the run's manifest is damaged", hint)
@@ -151,7 +151,7 @@ def read_summary(run_folder: Path) -> dict[str, Any]:
     """Returns a run's scores by condition and benchmark; empty while nothing is scored.
 
     Raises:
-        DamagedFile: They are damaged.
+        DamagedFile: The scores are damaged.
     """
     return without_seal(_read(run_folder / SCORES, SummaryForm, "the scores are damaged", AGAIN) or {})
 

@@ -1,4 +1,4 @@
-"""What the files of a study hold, as types: whoever reads one looks here first, since anybody may have written it.
+"""The forms of a study's files, as types: whoever reads one looks here first, since anybody may have written it.
 
 Keys that a file has besides are kept: newer versions write more.
 """
@@ -38,7 +38,7 @@ class Form(BaseModel):
 
 
 class StudyManifestForm(Form):
-    """What describes a study."""
+    """The manifest of a study."""
 
     study: Name
     profile: Name | None
@@ -58,7 +58,7 @@ class SessionForm(Form):
 
 
 class RunManifestForm(Form):
-    """What a run's numbers depend on."""
+    """The manifest of a run, with all that its numbers depend on."""
 
     data: str
     sessions: list[SessionForm]
@@ -88,7 +88,7 @@ class SummaryForm(Form):
 
 
 class TrainingForm(Form):
-    """What training a run took; see `Training`."""
+    """The record of a run's training; see `Training`."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -104,7 +104,7 @@ class TrainingForm(Form):
 
 
 class ValidationForm(Form):
-    """What a validation found, by benchmark and in the mean."""
+    """The result of a validation, by benchmark and in the mean."""
 
     mean: Number | None = None
 
@@ -128,7 +128,7 @@ class PaperForm(Form):
 
 
 class AblationForm(Form):
-    """What the arms of a study differ in."""
+    """The section that says what the arms of a study differ in."""
 
     factor: str | list[str] = ""
     paper: PaperForm | None = None
@@ -142,14 +142,14 @@ class UsedForm(Form):
 
 
 class SweepForm(Form):
-    """How a study searches."""
+    """The section that says how a study searches."""
 
     sampler: UsedForm
     pruner: UsedForm | None = None
 
 
 class RecipeForm(Form):
-    """What is read of a study's resolved recipe."""
+    """The part of a study's resolved recipe that is read."""
 
     title: str | None = None
     description: str | None = None
@@ -161,13 +161,13 @@ def check_form(form: type[Form], value: Mapping[str, Any], where: object, *, hin
     """Checks that a mapping has a form.
 
     Args:
-        form: The form.
-        value: What was read.
+        form: The class that names keys and types.
+        value: The mapping that was read.
         where: The file, for the error.
         hint: What to do about a damaged one.
 
     Raises:
-        DamagedFile: It has not; names the first key that is wrong.
+        DamagedFile: The mapping does not have the form; the message names the first key that is wrong.
     """
     try:
         form.model_validate(value)

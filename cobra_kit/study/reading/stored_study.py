@@ -49,18 +49,18 @@ class StoredRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredStudy:
-    """What a study's folder says about it.
+    """A study as its folder describes it.
 
     Args:
-        path: The folder.
+        path: The study's folder.
         name: The recipe's name.
-        profile: Its profile; may be empty.
-        arms: In the recipe's order.
+        profile: Name of the profile; may be empty.
+        arms: Names of the arms, in the recipe's order.
         reference: The arm that the others are compared with.
-        seeds: In the recipe's order.
+        seeds: Training seeds, in the recipe's order.
         manifest: The whole manifest.
         recipe: The resolved recipe as plain data.
-        recipe_text: The same as YAML.
+        recipe_text: The resolved recipe as YAML.
     """
 
     path: Path

@@ -35,7 +35,7 @@ def stored_trials(
     """Returns the trials of a study, as Optuna has them; nothing is made or changed.
 
     Args:
-        stored: The study.
+        stored: The study as its folder has it.
         storage: URL of the database that the user gave; None: the one in the environment or the one that this user
             gave for the study before, if it is the one that the folder names.
         command: Who asks, for the hint.
@@ -66,7 +66,7 @@ def stored_trials(
             hint = "Give the URL that the sweep was given."
             raise CobraError(f"no study is named {name} there", where=redact_url(storage), hint=hint) from error
         hint = "cobra-kit run or sweep records them."
-        raise CobraError("the study has no trials yet", where=str(stored.path), hint=hint) from error
+        raise CobraError("the study has no trials yet", where=str(stored.path / JOURNAL), hint=hint) from error
     where = redact_url(storage) if storage else str(stored.path / JOURNAL)
     check_records(study, where, DATABASE_HINT if storage else JOURNAL_HINT, TEXTS)
     return study

@@ -1,4 +1,4 @@
-"""Whether the parts of a search fit each other: sampler, objectives, number of trials, space."""
+"""Checks that the parts of a search fit each other: sampler, objectives, number of trials, space."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with a search space, found before the first trial."""
+"""The faults of a search space, found before the first trial."""
 
 from __future__ import annotations
 

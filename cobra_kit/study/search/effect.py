@@ -1,4 +1,4 @@
-"""Which settings reach a trial: a path of a space whose values all give the same run is accepted nowhere."""
+"""The settings that reach a trial: a path of a space whose values all give the same run is accepted nowhere."""
 
 from __future__ import annotations
 

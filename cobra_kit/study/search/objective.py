@@ -1,4 +1,4 @@
-"""What a trial is worth: accuracy on the validation split, and what the model costs."""
+"""The worth of a trial: accuracy on the validation split, and what the model costs."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def check_limits(costs: Mapping[str, float], limits: Sequence[LimitSection], *, 
     """Raises `Infeasible` if a cost that is known is over or under its limit.
 
     Args:
-        costs: Those that are known.
-        limits: What must be kept.
+        costs: The costs that are known, by name.
+        limits: The bounds that costs must keep.
         measured: Whether the trial is trained, so that every cost must be known by now.
 
     Raises:
@@ -65,9 +65,9 @@ def values_of(run: RunPlan, place: Path, objectives: Sequence[ObjectiveSection])
     """Returns a finished run's objective values.
 
     Args:
-        run: The run.
-        place: Its folder; it is trained, and scored on the validation split.
-        objectives: What is sought.
+        run: The run that is finished.
+        place: The run's folder; it is trained, and scored on the validation split.
+        objectives: What the search optimises.
 
     Raises:
         CobraError: An objective is neither a benchmark nor a cost.

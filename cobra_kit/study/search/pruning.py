@@ -1,4 +1,4 @@
-"""Whether a pruner can ever stop a trial: asked of Optuna itself, with trials of which each is worse than the last."""
+"""Checks that a pruner can ever stop a trial: asked of Optuna itself, with trials that get worse one by one."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Looks:
     """The validations of a trial's last stage that a pruner is told while something can still be saved.
 
     Args:
-        steps: After which steps, before the last one.
+        steps: The steps after which it looks, before the last one.
         end: The stage's steps; None where its length is given in epochs, so that rows must be counted first.
         questions: Asked at each.
     """

@@ -22,7 +22,7 @@ class PruningCallback:
     """Reports a trial's validations and raises `optuna.TrialPruned` where the pruner has seen enough.
 
     Args:
-        trial: Optuna's trial.
+        trial: The trial as Optuna has it.
         metric: What is sought: a benchmark, or `mean`.
         stage: The last stage of training. Only its validations are comparable: another trial may have trained an
             earlier stage for this one.

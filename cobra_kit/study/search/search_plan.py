@@ -32,7 +32,7 @@ REFERENCE = "reference"
 
 @dataclass(frozen=True, slots=True)
 class SearchPlan:
-    """What a search starts from.
+    """The plan that a search starts from.
 
     Args:
         resolved: The recipe without the search's values, data settings complete.

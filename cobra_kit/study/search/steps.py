@@ -19,8 +19,8 @@ class DecimalSteps(BaseSampler):
     It stands before the storage: what is recorded, shown, trained and compared is one number.
 
     Args:
-        sampler: What suggests values.
-        space: What is sought.
+        sampler: The sampler whose suggestions are rounded.
+        space: The parameters that are searched over.
     """
 
     def __init__(self, sampler: BaseSampler, space: Mapping[str, Choice]) -> None:

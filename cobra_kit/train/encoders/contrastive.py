@@ -56,7 +56,7 @@ class Contrastive(nn.Module):
     Args:
         width: Channels of the encoder's tokens.
         things: What stands in the training images.
-        captions: What each of them says.
+        captions: A sentence on each of them.
         weights: Weight per term.
         tokens_per_image: Tokens that the region term looks at, per image.
     """
@@ -114,6 +114,7 @@ class Contrastive(nn.Module):
         attention = torch.softmax(self.ask(phrase_vectors) @ self.key(x).transpose(1, 2) / x.shape[-1] ** 0.5, dim=-1)
         answers = F.normalize(attention @ self.value(x), dim=-1)  # [b p d]
         similarity = (answers * F.normalize(phrase_vectors, dim=-1)).sum(-1)
+        # True of all images that the phrase fits, not of its own alone: a red circle elsewhere is no mistake.
         true = (fits(patterns, self._things.attributes[rows]) & self._things.present()[rows][..., None]).any(1)
         return self._loss("phrase", similarity, torch.from_numpy(true))
 
@@ -146,7 +147,7 @@ class AttentionPool(nn.Module):
     """One learnt query per head over the tokens, then an MLP: SigLIP's pooling head, small.
 
     Args:
-        width: Channels.
+        width: Channels of a token.
         queries: Learnt queries; their answers are concatenated.
     """
 
@@ -165,6 +166,7 @@ class AttentionPool(nn.Module):
 
 def _pick(regions: NDArray[np.int8], count: int, rng: Random) -> NDArray[np.int64]:
     """Returns `[b count]` token indices: those that show a thing first, then background, in random order."""
+    # Random numbers below 1 for tokens that show a thing, and above 1 for the others, then sorted.
     order = np.random.default_rng(rng.getrandbits(63)).random(regions.shape) + (regions < 0)
     picked: NDArray[np.int64] = np.argsort(order, axis=1)[:, :count]
     return picked

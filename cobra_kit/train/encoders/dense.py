@@ -48,6 +48,7 @@ class Dense(nn.Module):
         self._things, self._images, self._weights = things, images, dict(weights)
         self._grid, self._patch = grid, (IMAGE // grid[0], IMAGE // grid[1])
         pixels = self._patch[0] * self._patch[1]
+        # In the order in which `forward` splits the channels.
         self._sizes = (pixels, 3 * pixels, 4, 3, SILHOUETTE * SILHOUETTE)
         self.norm = nn.LayerNorm(width)
         self.looks = nn.Linear(width, sum(self._sizes))
@@ -95,6 +96,7 @@ def _cut(
     thing: NDArray[np.int64],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Returns for each of r tokens its thing's silhouette `[r 144]` and mean colour `[r 3]`."""
+    # Several tokens show the same thing: each thing is cut out once, and `inverse` gives it to all of them.
     pairs, inverse = np.unique(np.stack([batch, thing]), axis=1, return_inverse=True)
     image, which = pairs
     x0, y0, x1, y1 = (boxes[image, which] * IMAGE).T
@@ -105,5 +107,6 @@ def _cut(
     own = instances[place] == which[:, None, None] + 1
     total = (colors[place] * own[..., None]).sum((1, 2))
     means = total / own.sum((1, 2)).clip(min=1)[:, None]
+    # NumPy 2.0.0 alone gives it two axes where `axis` is named.
     inverse = inverse.ravel()
     return own.reshape(len(which), -1).astype(np.float32)[inverse], means.astype(np.float32)[inverse]

@@ -1,4 +1,4 @@
-"""What images say, in pieces: short phrases on single things, phrases that count, and which images they fit.
+"""The content of images in pieces: short phrases on single things, phrases that count, and which images they fit.
 
 A phrase is a pattern of attributes and its wording. It fits a thing that has all attributes that it names, so a
 phrase made for one image is known to be true or false of every other one. No torch.
@@ -90,6 +90,7 @@ def counting(counted: int, number: int) -> str:
 
 def batch_phrases(things: SceneInstances, rows: NDArray[np.int64], rng: Random) -> list[Pattern]:
     """Returns one phrase per thing of the images `rows`, each phrase once."""
+    # A dict and not a set: phrases stay in the order of their images, so a run repeats bit for bit.
     chosen = {
         phrase_of(attributes, rng): None
         for row in rows
@@ -104,6 +105,8 @@ def batch_counts(things: SceneInstances, rows: NDArray[np.int64], rng: Random) -
     chosen: dict[tuple[int, int], None] = {}
     for row in rows:
         there = np.flatnonzero(things.counts[row])
+        # Of what is there, or of objects in all: most colours and shapes are missing, and "no" would be the usual
+        # number.
         counted = 0 if rng.random() < 0.3 or not len(there) else int(rng.choice(there.tolist()))
         chosen[counted, int(things.counts[row, counted])] = None
     return list(chosen)

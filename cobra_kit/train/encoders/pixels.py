@@ -22,8 +22,8 @@ class Encode:
     """Calls an encoder on images of one size.
 
     Args:
-        encoder: The encoder.
-        plan: Where its settings stand.
+        encoder: The encoder that is called.
+        plan: The plan of the pretraining, with the encoder's component and settings.
 
     Attributes:
         grid: (rows, columns) of its tokens.
@@ -46,6 +46,7 @@ class Encode:
 
     def __call__(self, pixels: NDArray[np.uint8]) -> Tensor:
         """Returns `[b n d]` of images `[b h w 3]`."""
+        # By the encoder's own preprocessing, image by image: that is what the encoder will see later.
         prepared = [self._prepare(Image.fromarray(image_pixels)) for image_pixels in pixels]
         if any(image.shape != self._shape for image in prepared):
             raise ShapeError(f"pretraining needs {self._shape} for every picture")

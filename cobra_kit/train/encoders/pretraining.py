@@ -31,10 +31,10 @@ from cobra_kit.train.loop import TrainingLoop
 
 @dataclass(frozen=True, slots=True)
 class Pretrained:
-    """What pretraining gives.
+    """The result of pretraining.
 
     Args:
-        encoder: The encoder.
+        encoder: The encoder with its weights.
         trained: Names of its parameters that the loss reaches; all of them after 0 steps.
         probes: What linear probes read from its tokens.
         losses: Mean of each weighted term over the last steps; empty after 0 steps.
@@ -56,7 +56,7 @@ def pretrain(
     The same recipe gives the same weights on one machine with one thread (`torch.set_num_threads(1)`).
 
     Args:
-        plan: From `load_pretrain_recipe`.
+        plan: What `load_pretrain_recipe` returned.
         resume: Where to keep what a killed run needs to go on; it is read first, and removed at the end.
         report: Told about every step.
         cache_dir: Where images are kept; default: the user's cache.

@@ -18,10 +18,10 @@ _STEPS, _LEARNING_RATE, _DECAY = 300, 0.03, 1e-4
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What one matrix reads.
+    """The result of one linear probe: what one matrix reads off the tokens.
 
     Args:
-        name: What is asked for.
+        name: The question that is read off, such as `pair present`.
         accuracy: Share of right answers on images that the matrix has not seen, 0..1; balanced over yes and no
             for presence.
         chance: The share of the most frequent answer there.
@@ -42,6 +42,8 @@ def probe_tokens(fit: tuple[Tensor, SceneInstances], test: tuple[Tensor, SceneIn
         test: The same of the images that they are scored on.
     """
     statistics = fit[0].flatten(0, 1)
+    # By the statistics of the fitted images alone, for the tested ones too: encoders differ in scale, and one learning
+    # rate must do for all of them.
     mean, std = statistics.mean(0), statistics.std(0) + 1e-6
     (x, things), (y, others) = ((((tokens - mean) / std), t) for tokens, t in (fit, test))
     probes = []

@@ -1,4 +1,4 @@
-"""What a pretraining recipe may say; it is read and checked like every other recipe. No torch."""
+"""The form of a pretraining recipe; it is read and checked like every other recipe. No torch."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class TowersSection(_Section):
 
 
 class ObjectiveSection(_Section):
-    """What the encoder is to learn."""
+    """The objective of an encoder, its loss terms and their weights."""
 
     kind: Literal["contrastive", "dense"]
     """`contrastive`: what images say. `dense`: how they look."""
@@ -72,7 +72,7 @@ class ObjectiveSection(_Section):
 
 
 class PretrainSection(_Section):
-    """How long and how fast."""
+    """The length and the speed of pretraining."""
 
     steps: int = Field(ge=0)
     """Optimiser steps; 0 only probes."""
@@ -83,7 +83,7 @@ class PretrainSection(_Section):
     weight_decay: float = Field(default=0.05, ge=0)
     """For tensors of more than one dimension that are no biases."""
     betas: tuple[Ratio, Ratio] = (0.9, 0.98)
-    """AdamW's."""
+    """AdamW's decay rates of the first and second moment."""
     warmup_ratio: Ratio = 0.03
     """Share of the steps in which the learning rate rises."""
     final_lr_ratio: Ratio = 0.02
@@ -98,17 +98,17 @@ class PretrainRecipe(_Section):
     """A pretraining recipe."""
 
     title: str = ""
-    """One line."""
+    """What it makes, in one line."""
     description: str = ""
-    """What it makes."""
+    """What it makes, in full."""
     vision_encoder: Part
     """The encoder; any one whose tokens lie on a fixed grid. Its `weights` are what pretraining starts from."""
     data: TowersSection
-    """The images."""
+    """The images that it learns from and is probed on."""
     objective: ObjectiveSection
-    """The loss."""
+    """What the encoder is to learn."""
     train: PretrainSection
-    """The optimisation."""
+    """How long and how fast it learns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class PretrainPlan:
 
     Args:
         name: The recipe's name.
-        recipe: What it says.
+        recipe: The settings of the recipe file.
         component: The encoder's component.
         config: The encoder's settings, defaults included.
     """
@@ -145,6 +145,7 @@ def load_pretrain_recipe(
     file = find_recipe(source, registry=registry, packaged=pretraining_recipes())
     tree = with_new_keys(parse_yaml(file.read(), file.display))
     tree = apply_overrides(tree, overrides)
+    # Problems are gathered and raised together, so that a user mends a file once and not line by line.
     recipe, problems = validate(PretrainRecipe, tree, ())
     component, config, path = None, None, ("vision_encoder",)
     use = tree.get(*path, "use")

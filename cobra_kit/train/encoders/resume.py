@@ -1,4 +1,4 @@
-"""What a killed pretraining run needs to go on, in one file: weights, the optimiser's state, the step.
+"""The file that a killed pretraining run goes on from: weights, the optimiser's state, the step.
 
 Images and phrases of a step depend on the seed and the step alone, so nothing else has to be kept.
 """
@@ -20,12 +20,12 @@ _WEIGHTS, _OPTIMISER = "model.", "adam."
 
 
 class ResumeFile:
-    """The file.
+    """The file that a killed pretraining run goes on from.
 
     Args:
-        path: Where the file is.
-        recipe: Another recipe's file is refused.
-        module: What is trained.
+        path: Path of the file.
+        recipe: The recipe of the run; a file of another one is refused.
+        module: The module that is trained.
     """
 
     def __init__(self, path: Path, recipe: PretrainRecipe, module: nn.Module) -> None:

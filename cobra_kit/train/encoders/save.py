@@ -18,8 +18,8 @@ def save_encoder(path: Path, result: Pretrained, metadata: dict[str, str]) -> li
     last block of a tower that is read at the one before. Names are those of the encoder's `state_dict`.
 
     Args:
-        path: The file.
-        result: What pretraining gave.
+        path: The file to write.
+        result: The encoder, and which of its parameters learnt.
         metadata: Strings for the header.
 
     Raises:

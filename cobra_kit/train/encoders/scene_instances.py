@@ -35,7 +35,7 @@ _LEAST_SHARE = 0.1  # of a patch; below it the patch counts as background
 
 @dataclass(frozen=True, slots=True)
 class SceneInstances:
-    """What stands in n images; t things at most, unused rows at the end, g patches.
+    """The things that stand in n images; t things at most, unused rows at the end, g patches.
 
     Args:
         attributes: `[n t 7]` int8, in the order of `ATTRIBUTES`.

@@ -29,8 +29,8 @@ class EncoderTask(TrainingTask):
     Args:
         module: `encoder` and `objective`.
         encode: Calls the encoder.
-        images: What it learns from.
-        settings: How long and how fast.
+        images: The images that it learns from.
+        settings: The length and the speed of pretraining.
         report: Told about the terms of the loss.
 
     Attributes:

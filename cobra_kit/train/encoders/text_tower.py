@@ -38,6 +38,7 @@ class TextTower(nn.Module):
         ids = torch.zeros(len(rows), int(lengths.max()), dtype=torch.long)
         for index, row in enumerate(rows):
             ids[index, : len(row)] = torch.tensor(row)
+        # Padding is zero before the convolution, which would carry it into the last token, and before the sum.
         real = (torch.arange(ids.shape[1]) < lengths[:, None])[..., None]
         x = self.embedding(ids) * real
         x = F.gelu(x + self.neighbours(x.transpose(1, 2)).transpose(1, 2)) * real

@@ -32,7 +32,7 @@ def conv_forward(
 def conv_backward(
     x: Tensor, weight: Tensor, bias: Tensor | None, before: Tensor | None, starts: Tensor | None, grad_y: Tensor
 ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-    """Returns the gradients of x, weight, bias and `before`; None for what was None."""
+    """Returns the gradients of x `[b s d]`, weight, bias and `before`; None for what was None."""
     (rows, length, channels), taps = x.shape, weight.shape[1]
     bias, starts = _dense(bias), as_bytes(starts)
     block_t, block_d = _conv_block()
@@ -87,7 +87,7 @@ def scan_step(state: Tensor, x: ScanInputs, out: Tensor, *, log_A: bool = False)
 
 
 def norm_forward(x: Tensor, added: Tensor | None, weight: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns s = x + added in the dtype of x, its RMS norm in the dtype of the weight, and 1 / rms of each row."""
+    """Returns s = x + added `[.. d]` in the dtype of x, its RMS norm in the dtype of the weight, and 1 / rms."""
     width = x.shape[-1]
     flat, flat_added = _rows(x), None if added is None else _rows(added)
     y, rstd = x.new_empty(x.shape, dtype=weight.dtype), x.new_empty(x.shape[:-1], dtype=torch.float32)
@@ -105,7 +105,7 @@ def norm_forward(x: Tensor, added: Tensor | None, weight: Tensor, eps: float) ->
 def norm_backward(
     total: Tensor, weight: Tensor, rstd: Tensor, grad_y: Tensor, grad_total: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """Returns the gradients of s (see `norm_forward`), what comes through `grad_total` included, and of the weight."""
+    """Returns the gradients of s `[.. d]` (see `norm_forward`), including `grad_total`'s share, and of the weight."""
     width, rows = total.shape[-1], rstd.numel()
     flat, flat_y, flat_grad = _rows(total), _rows(grad_y), _rows(total if grad_total is None else grad_total)
     programs = min(rows, 4 * multiprocessors(total.device))

@@ -56,7 +56,7 @@ def conv_forward(
     HAS_BIAS: tl.constexpr, HAS_BEFORE: tl.constexpr, HAS_STARTS: tl.constexpr,
     TAPS: tl.constexpr, BLOCK_T: tl.constexpr, BLOCK_D: tl.constexpr,
 ):  # fmt: skip
-    """y: `[b s d]` dense; one program per row, tile of tokens and block of channels."""
+    """Writes y: `[b s d]` dense; one program per row, tile of tokens and block of channels."""
     b, part, block = place(blocks, parts)
     d = block * BLOCK_D + tl.arange(0, BLOCK_D)
     t = part * BLOCK_T + tl.arange(0, BLOCK_T)
@@ -79,7 +79,7 @@ def conv_backward(
     HAS_BIAS: tl.constexpr, HAS_BEFORE: tl.constexpr, HAS_STARTS: tl.constexpr,
     TAPS: tl.constexpr, BLOCK_TAPS: tl.constexpr, BLOCK_T: tl.constexpr, BLOCK_D: tl.constexpr,
 ):  # fmt: skip
-    """dx: `[b s d]`, dbefore: `[b taps-1 d]`, dweight: `[b parts taps d]`, dbias: `[b parts d]`, all dense.
+    """Writes dx `[b s d]`, dbefore `[b taps-1 d]`, dweight `[b parts taps d]` and dbias `[b parts d]`, all dense.
 
     A program takes `tiles_each` tiles after one another. The first begins at the tokens before the first.
     """

@@ -1,4 +1,4 @@
-"""Where a kernel is launched, and whether Triton interprets instead of compiling."""
+"""The device on which a kernel is launched, and whether Triton interprets instead of compiling."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def multiprocessors(device: torch.device) -> int:
 
 
 def as_bytes(starts: Tensor | None) -> Tensor | None:
-    """Returns where segments start as dense bytes: a kernel reads no single bits."""
+    """Returns where segments start, `[b s]`, as dense bytes: a kernel reads no single bits."""
     if starts is None:
         return None
     return (starts if starts.dtype == torch.bool else starts.ne(0)).contiguous().view(torch.uint8)

@@ -11,7 +11,7 @@ def norm_forward(
     x, added, weight, total, y, rstd, s_x, s_added, eps, width,
     HAS_ADDED: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """total = x + added (not written without `added`), y = total / rms(total) * weight; both dense."""
+    """Writes total = x + added (not without `added`) and y = total / rms(total) * weight, both dense."""
     r = tl.program_id(0).to(tl.int64)
     d = tl.arange(0, BLOCK)
     here = d < width
@@ -32,7 +32,7 @@ def norm_backward(
     total, weight, rstd, grad_y, grad_total, dx, dweight, s_total, s_y, s_grad, rows, rows_each, width,
     HAS_TOTAL: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """dx: of the total, dense. dweight: `[programs width]`, float32; a program takes `rows_each` rows."""
+    """Writes dx, of the total, dense, and dweight `[programs width]`, float32; a program takes `rows_each` rows."""
     p = tl.program_id(0).to(tl.int64)
     d = tl.arange(0, BLOCK)
     here = d < width

@@ -24,7 +24,7 @@ _SHORTEST = 16
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a pass is cut.
+    """The pieces into which a pass is cut.
 
     Args:
         block_d: Channels of a program.
@@ -65,7 +65,7 @@ def backward_plan(length: int, channels: int, d_state: int) -> Plan:
 
 @dataclass(frozen=True, slots=True)
 class GradientPlan:
-    """How the third backward pass is cut.
+    """The pieces into which the third backward pass is cut.
 
     Args:
         block_d: Channels of a program, of which a thread holds one.

@@ -62,7 +62,7 @@ def scan_backward(
         x: The inputs of the forward pass.
         grad_y: `[b s d]`.
         grad_last: `[b d n]`, or None: zeros.
-        initial: What `scan_forward` was given.
+        initial: The initial state that `scan_forward` was given.
     """
     (rows, length, channels), d_state = x.u.shape, x.A.shape[1]
     B, C, D, bias, starts = _dense(x)

@@ -18,7 +18,7 @@ def scan_step(
     HAS_D: tl.constexpr, HAS_Z: tl.constexpr, HAS_BIAS: tl.constexpr, LOG_A: tl.constexpr,
     BLOCK_D: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
-    """state: `[b d n]`, its states side by side; A as it is or, with LOG_A, the logarithm of -A.
+    """Advances the state `[b d n]`, its states side by side; A as it is or, with LOG_A, the logarithm of -A.
 
     Grid (blocks of channels, rows).
     """
@@ -55,7 +55,7 @@ def conv_step(
     state, x, weight, bias, out, s_sb, s_sd, s_st, s_xb, s_xd, s_wd, s_wt, s_ob, s_od, channels,
     HAS_BIAS: tl.constexpr, TAPS: tl.constexpr, BLOCK_D: tl.constexpr,
 ):  # fmt: skip
-    """state: the last inputs, `[b d taps]`, newest last; grid (blocks of channels, rows)."""
+    """Advances the state, the last inputs `[b d taps]`, newest last; grid (blocks of channels, rows)."""
     b = tl.program_id(1).to(tl.int64)
     d = tl.program_id(0) * BLOCK_D + tl.arange(0, BLOCK_D)
     is_channel = d < channels

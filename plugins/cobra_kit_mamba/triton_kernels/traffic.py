@@ -22,8 +22,8 @@ class Traffic:
     """Bytes of one call.
 
     Args:
-        least: Every input and output once.
-        moved: By these kernels.
+        least: Bytes of every input and output, once.
+        moved: Bytes that these kernels move.
     """
 
     least: int

@@ -1,4 +1,4 @@
-"""What a question is, whatever it asks."""
+"""The form of a question, whatever it asks."""
 
 from __future__ import annotations
 

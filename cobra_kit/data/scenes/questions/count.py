@@ -1,4 +1,4 @@
-"""How many objects there are.
+"""Questions about how many objects there are.
 
 Level 1: all of them, one to five. Level 2: those of one color or shape, none to three.
 """

@@ -1,4 +1,4 @@
-"""Whether an object is in the image, with the three kinds of negatives of POPE.
+"""Questions whether an object is in the image, with the three kinds of negatives of POPE.
 
 random: any absent pair of color and shape. popular: an absent pair that is among the pairs seen most often in
 the training images. adversarial: an absent pair whose color and shape are both in the image, on different

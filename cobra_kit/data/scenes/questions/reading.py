@@ -1,4 +1,4 @@
-"""Reading.
+"""Questions whose answer is read off the image.
 
 Level 1: one large letter. Level 2: a small letter among objects. Level 3: a word of three or four letters.
 """
