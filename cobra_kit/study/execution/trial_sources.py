@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from cobra_kit.errors import CobraError, RecipeError
+from cobra_kit.errors import CobraError, DamagedFile, RecipeError
 from cobra_kit.events import Reporter, for_arm
 from cobra_kit.names import path_word
 from cobra_kit.recipe.sweep import Direction
@@ -103,7 +104,7 @@ class GridTrials:
 
     def untried(self, folder: StudyFolder) -> Sequence[RunPlan]:
         """Returns the runs that are not trained: of which at least one must be possible."""
-        return [run for run in self._study.runs if read_training(folder.run(run)) is None]
+        return [run for run in self._study.runs if not _is_trained(folder.run(run))]
 
     @property
     def known_runs(self) -> Sequence[RunPlan]:
@@ -230,7 +231,7 @@ class SearchTrials:
     def untried(self, folder: StudyFolder) -> Sequence[RunPlan]:
         """Returns the reference, unless it is trained: it stands in every table, and most trials differ little."""
         run = self._search.reference_run
-        return [run] if read_training(folder.run(run)) is None else []
+        return [] if _is_trained(folder.run(run)) else [run]
 
     @property
     def known_runs(self) -> None:
@@ -265,3 +266,11 @@ def guarded(held: LeasedTrial, report: Reporter) -> Reporter:
 
 def _name(number: int) -> str:
     return f"trial-{number:04d}"
+
+
+def _is_trained(run_folder: Path) -> bool:
+    """Returns whether a run's training is finished; where that is damaged, the run mends it when it comes to it."""
+    try:
+        return read_training(run_folder) is not None
+    except DamagedFile:
+        return False
