@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from cobra_kit.errors import CobraError
 from cobra_kit.events import Reporter, silent
+from cobra_kit.names import path_word
 from cobra_kit.study.reading.stored_files import check_journal
 from cobra_kit.study.reading.stored_study import StoredStudy
 from cobra_kit.study.trial_attributes import STUDY_NAME, TEXTS
@@ -88,7 +89,7 @@ def _allowed(stored: StoredStudy, noted: str) -> str | None:
 
 
 def _not_connected(stored: StoredStudy, noted: str, command: str) -> CobraError:
-    words = ["cobra-kit", command, str(stored.path), "--storage"]
+    words = ["cobra-kit", command, path_word(stored.path), "--storage"]
     if noted == HIDDEN:
         line = shlex.join([*words, FORM])
         return CobraError("which database has the trials is not kept", where=str(stored.path), hint=f"Give it: {line}")
