@@ -122,15 +122,15 @@ PATHS = {
 
 
 @pytest.mark.parametrize("case", PATHS)
-def test_scores_that_name_a_path_are_refu_and_made_again(case: str, study: Path, run: Run) -> None:
+def test_scores_that_name_a_path_are_refused_and_made_again(case: str, study: Path, run: Run) -> None:
     def name(content: dict[str, Any]) -> None:
         for entry in content["test"].values():
             entry.update(file=PATHS[case], digest=None)
 
     rewrite(study / "runs" / "mlp-s7" / "scores.json", name)
     run(*STATUS)
-    refu = [run(*PAGE, "--format", form) for form in ("html", "csv")]
-    assert all(ended.status == 1 and "mlp-s7/scores" in ended.err for ended in refu)
+    refused = [run(*PAGE, "--format", form) for form in ("html", "csv")]
+    assert all(ended.status == 1 and "mlp-s7/scores" in ended.err for ended in refused)
     assert run(*RUN).status == 0  # what the error advises
     assert run(*PAGE).status == 0
 
@@ -144,7 +144,7 @@ def server() -> Iterator[tuple[int, list[object]]]:
         while True:
             try:
                 connection, address = listening.accept()
-            except OSError:  # clo
+            except OSError:  # closed
                 return
             callers.append(address)
             connection.close()

@@ -23,6 +23,7 @@ from cobra_kit.study.reading.stored_files import (
     Training,
     check_benchmark_scores,
     condition,
+    read_benchmark_scores,
     read_summary,
     read_training,
     saved_files,
@@ -91,7 +92,10 @@ class Mending:
     def _whole(self, entries: dict[str, dict[str, object]]) -> bool:
         for entry in entries.values():
             try:
-                check_benchmark_scores(self._folder, entry)
+                if entry.get("digest") is None:  # nothing but reading it tells whether it is whole
+                    read_benchmark_scores(self._folder, entry)
+                else:
+                    check_benchmark_scores(self._folder, entry)
             except DamagedFile as error:
                 self._tell(error, "scored again from the answers")
                 return False
