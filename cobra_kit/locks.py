@@ -36,7 +36,7 @@ def locked(path: Path, waiting: Callable[[], None], *, shared: bool = False) -> 
     except ImportError:  # not a POSIX system
         yield False
         return
-    descriptor = _opened(path)
+    descriptor = open_lock_file(path)
     try:
         # Not lockf: its locks are a process's, and closing any descriptor of the file anywhere in it would drop them.
         kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
@@ -45,7 +45,13 @@ def locked(path: Path, waiting: Callable[[], None], *, shared: bool = False) -> 
         os.close(descriptor)
 
 
-def _opened(path: Path) -> int:
+def open_lock_file(path: Path) -> int:
+    """Returns a descriptor of a lock file, which is made where it is missing.
+
+    Raises:
+        CobraError: A link or a folder stands in its place.
+        OSError: It cannot be made.
+    """
     try:
         # Not through a link: a lock file that leads elsewhere would make a file there.
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 SECRET = "hunter2-do-not-show"
@@ -46,6 +48,7 @@ def run_hostile(
     may_write: Collection[str] = (),
     kill_after: float = 60.0,
     environment: Mapping[str, str] | None = None,
+    context: ForkServerContext | None = None,
 ) -> Ended:
     """Runs `cobra-kit` in a folder and checks what holds for every case, whatever the command says.
 
@@ -55,9 +58,13 @@ def run_hostile(
         may_write: Names in the folder that the command may make or change.
         kill_after: Seconds after which it is killed, if it has not ended.
         environment: Variables to set.
+        context: Where to make a process that has imported most already; None: Python is started for the command.
     """
     before = _contents(folder)
-    ended = _run(folder, arguments, kill_after, environment or {})
+    if context is None:
+        ended = _run(folder, arguments, kill_after, environment or {})
+    else:
+        ended = _run_forked(context, folder, arguments, kill_after, environment or {})
     text = ended.out + ended.err
     assert "internal error" not in text, ended.err
     assert "Traceback" not in text, ended.err
@@ -117,6 +124,45 @@ def _run(folder: Path, arguments: tuple[str, ...], kill_after: float, environmen
     for stream in (process.stdout, process.stderr):
         stream.close()
     return Ended(status, gathered["out"].decode(), gathered["err"].decode(), words[0])
+
+
+def _run_forked(
+    context: ForkServerContext,
+    folder: Path,
+    arguments: tuple[str, ...],
+    kill_after: float,
+    environment: Mapping[str, str],
+) -> Ended:
+    """Runs a command in a process that a server forks; it says its first word when it ends, as far as is known here."""
+    with tempfile.TemporaryDirectory() as place:
+        process = context.Process(target=_command, args=(folder, arguments, dict(environment), Path(place)))
+        began = time.monotonic()
+        process.start()
+        process.join(kill_after)
+        took, status = time.monotonic() - began, process.exitcode
+        if status is None:
+            process.kill()
+            process.join()
+        out, err = ((Path(place) / name).read_bytes().decode() for name in ("out", "err"))
+    return Ended(status, out, err, took if status is None and not err else 0.0)
+
+
+def _command(folder: Path, arguments: tuple[str, ...], environment: Mapping[str, str], place: Path) -> None:
+    """Runs `cobra-kit` in this process, with a standard output and error of its own, and ends the process."""
+    for number, name in ((0, os.devnull), (1, str(place / "out")), (2, str(place / "err"))):
+        descriptor = os.open(name, os.O_RDWR | os.O_CREAT, 0o600)
+        os.dup2(descriptor, number)
+    sys.stdin, sys.stdout, sys.stderr = (os.fdopen(number, mode) for number, mode in ((0, "r"), (1, "w"), (2, "w")))
+    os.chdir(folder)
+    os.environ.update(
+        {"COLUMNS": "100", "PGPASSWORD": SECRET, "COBRA_KIT_CACHE": str(folder / ".cache"), **environment}
+    )
+    from cobra_kit.cli import main
+
+    status = main(arguments)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    sys.exit(status)
 
 
 def _contents(folder: Path) -> dict[str, tuple[int, int]]:

@@ -17,6 +17,7 @@ from cobra_kit.errors import CobraError
 from cobra_kit.events import Event, Message
 from cobra_kit.files import write_bytes, write_text
 from cobra_kit.formatting import printable, printable_lines
+from cobra_kit.names import path_word
 from cobra_kit.report import AblationTable, render_csv, render_latex, render_markdown, render_text, table_to_json
 from cobra_kit.report.html import render_page
 from cobra_kit.study.reading.report import StudyState, report_view, study_state
@@ -58,7 +59,7 @@ def _page(state: StudyState, out: Path | None, storage: str | None) -> None:
         raise CobraError(
             "the study cannot be written, so its page cannot stand there",
             where=str(folder),
-            hint=f"{shlex.join([PROGRAM, 'report', str(folder), '--out'])} FILE writes it elsewhere.",
+            hint=f"{shlex.join([PROGRAM, 'report', path_word(folder), '--out'])} FILE writes it elsewhere.",
         )
     out = out or state.study.folder.report
     page = render_page(report_view(state, _print_message, storage)).encode()

@@ -16,6 +16,7 @@ from cobra_kit.cli.progress import progress
 from cobra_kit.cli.run_workers import RunWorkers, work_as_one
 from cobra_kit.cli.tables import print_table, terminal_width
 from cobra_kit.columns import joined, paragraph
+from cobra_kit.names import path_word
 from cobra_kit.recipe import load_recipe
 from cobra_kit.report import table_to_json
 from cobra_kit.study.execution.run_study import run_plan, study_path
@@ -62,7 +63,7 @@ class RunArguments:
             device=device,
             json=self.as_json,
         )
-        return [*self.before, "run", self.recipe, *options]
+        return [*self.before, "run", path_word(self.recipe), *options]
 
     def worker_words(self) -> list[str]:
         """Returns the arguments of a worker's command, but for its number."""
@@ -141,6 +142,6 @@ def heading(plan: StudyPlan, path: Path, width: int) -> list[str]:
 
 def _closing(path: Path, control: str | None) -> list[str]:
     """Returns where things are and, if it was not asked yet, the command that asks with wrong images."""
-    page = shlex.join(["cobra-kit", "report", str(path)])
+    page = shlex.join(["cobra-kit", "report", path_word(path)])
     lines = ["", f"table.md and table.json are in {path}", f"A page with plots and questions: {page}"]
     return lines if control is None else [*lines, "Did the models look? Ask again with wrong pictures:", f"  {control}"]

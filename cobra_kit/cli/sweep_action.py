@@ -23,6 +23,7 @@ from cobra_kit.cli.sweep_display import watching
 from cobra_kit.cli.tables import print_table, terminal_width
 from cobra_kit.columns import joined
 from cobra_kit.events import Message
+from cobra_kit.names import path_word
 from cobra_kit.recipe import load_recipe
 from cobra_kit.report import AblationTable, table_to_json
 from cobra_kit.study.execution.devices import choose_device, worker_environment
@@ -78,7 +79,7 @@ class SweepArguments:
             fail_fast=self.fail_fast,
             device=None if self.device == "auto" else self.device,
         )
-        return [*self.before, "sweep", self.recipe, *options]
+        return [*self.before, "sweep", path_word(self.recipe), *options]
 
 
 def sweep(arguments: SweepArguments, *, workers: int, fresh: bool, as_json: bool, worker: int | None) -> int:
@@ -112,7 +113,7 @@ def sweep(arguments: SweepArguments, *, workers: int, fresh: bool, as_json: bool
         watched = option_words(workers=workers if workers > 1 else None, json=as_json)
         typer.echo(how_to_go_on(stop, path, [*arguments.command(), *watched]), err=True)
         raise
-    status = shlex.join([PROGRAM, "status", str(path)])
+    status = shlex.join([PROGRAM, "status", path_word(path)])
     if table is None:
         typer.echo(f"\nThe time is up. The same command goes on; {status} shows how far it is.", err=True)
     elif as_json:

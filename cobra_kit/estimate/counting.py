@@ -18,6 +18,8 @@ from cobra_kit.model.placement import place
 from cobra_kit.model.summary import count_parameters
 from cobra_kit.recipe import ResolvedRecipe
 
+_MOST_COUNTED = 4096
+"""Rows that are laid out to be counted. Equal rows all cost the same, so more of them are multiples of these."""
 _AUTOCAST = torch.autocast.__init__.__code__
 
 
@@ -184,9 +186,29 @@ def count_pass(
     for kind, module in model.parts().items():
         module.train(kind in trains)
     try:
-        return _counted(model, resolved, trains, row, rows)
+        return _multiplied(_counted(model, resolved, trains, row, min(rows, _MOST_COUNTED)), rows)
     except (CobraError, RuntimeError, NotImplementedError, TypeError, ValueError, AssertionError) as error:
         return _approximated(model, row, rows, _reason(error))
+
+
+def _multiplied(passed: PassCount, rows: int) -> PassCount:
+    """Returns what that many rows cost, from the count of fewer."""
+    if passed.rows == rows:
+        return passed
+    factor = rows / passed.rows
+    kept = [
+        None if count is None else round(count * factor)
+        for count in (passed.activations, passed.activations_checkpointed)
+    ]
+    return replace(
+        passed,
+        rows=rows,
+        encoder_flops=passed.encoder_flops * factor,
+        forward_flops=passed.forward_flops * factor,
+        backward_flops=passed.backward_flops * factor,
+        activations=kept[0],
+        activations_checkpointed=kept[1],
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -6,6 +6,7 @@ written, and no text of brackets exhausts the stack.
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -60,6 +61,8 @@ def read_small(path: Path, limit_bytes: int = SMALL_BYTES, *, hint: str | None =
     except ValueError as error:  # a NUL, or characters that no file name has
         raise UnreadableFile(path, f"no file can have this name ({error})", hint) from error
     except (OSError, MemoryError) as error:
+        if getattr(error, "errno", None) == errno.ELOOP:
+            raise DamagedFile(path, "is a link that leads in a circle", hint) from error
         reason = getattr(error, "strerror", None) or "not enough memory"
         raise UnreadableFile(path, f"cannot be read: {reason}", _unreadable_hint(error)) from error
     if status.st_size > limit_bytes or len(content) > limit_bytes:

@@ -134,7 +134,9 @@ def _is_written_into(path: Path) -> bool:
     if stat.S_ISCHR(mode) and named.startswith(_DEVICES):
         return True
     raise CobraError(
-        f"is {kind_of_place(mode)}, not a file that can be replaced", where=str(path), hint="Choose a file's name."
+        f"is {kind_of_place(mode)}, not a file that can be replaced",
+        where=str(path),
+        hint="Choose another name.",
     )
 
 

@@ -18,6 +18,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from cobra_kit.files import append_whole, cut_torn_line, refuse_links_out
 from cobra_kit.files.checksums import with_checksum
 from cobra_kit.files.writing import kind_of_place
+from cobra_kit.locks import open_lock_file
 from cobra_kit.trials.journal_entries import journal_entry
 from cobra_kit.trials.optuna_internals import checked_journal, journal_lines
 from cobra_kit.trials.records import JOURNAL_HINT
@@ -111,7 +112,7 @@ class _KernelLock(JournalFileSymlinkLock):
         try:
             import fcntl
 
-            descriptor = os.open(self._flock_file, os.O_RDWR | os.O_CREAT, 0o666)
+            descriptor = open_lock_file(self._flock_file)
         except ImportError:  # not a POSIX system
             return super().acquire()
         try:

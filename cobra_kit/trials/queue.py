@@ -40,6 +40,11 @@ if TYPE_CHECKING:
 _LONGEST_VIEW = 5.0
 """Seconds for which what was read of the storage is believed: reading a thousand trials takes a database a while."""
 _FAILURE_HINT = "Too little memory is the usual cause."
+FOREIGN_HINT = (
+    "Somebody else wrote it. Delete the study's trials.journal, or name another --storage: what is trained "
+    "and scored stays and is recorded again by `cobra-kit run` or `cobra-kit sweep`."
+)
+"""What to do about a trial that none of ours recorded."""
 
 TRIALS_LOCK = ".trials.lock"
 NAME, REASON, ERROR = "cobra_kit:name", "cobra_kit:reason", "cobra_kit:error"
@@ -78,10 +83,7 @@ def trial_name(trial: FrozenTrial | Trial, folder: Path | None = None, key: str 
         raise StorageError(
             f"trial {trial.number} is recorded under the name {shown}, and none of ours is called so",
             where=None if folder is None else str(folder),
-            hint=(
-                "Somebody else wrote it. Delete the study's trials.journal, or name another --storage: what is trained "
-                "and scored stays and is recorded again by `cobra-kit run` or `cobra-kit sweep`."
-            ),
+            hint=FOREIGN_HINT,
         )
     return str(name)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cobra_kit.errors import TextError
+from cobra_kit.errors import DamagedFile, TextError
 from cobra_kit.files import damage_as, expanded, read_json, read_mapping
 from cobra_kit.interfaces import TextCodec
 from cobra_kit.text.pretrained import TOKENIZER_FILE, find_tokenizer, read_tokenizer
@@ -95,7 +95,10 @@ def _declared_begin(file: Path) -> str:
 def _writes_blanks(file: Path) -> bool:
     """Returns whether a blank comes out before a text that has none: `Prepend` or `Metaspace`, LLaMA's forms."""
     with damage_as(TextError, "Fetch the file again."):
-        definition = read_mapping(file, DEFINITION_BYTES)
+        try:
+            definition = read_mapping(file, DEFINITION_BYTES)
+        except FileNotFoundError as error:  # it was read a moment ago, and somebody deleted it since
+            raise DamagedFile(file, "is missing") from error
     steps = [step for key in ("normalizer", "pre_tokenizer") for step in _steps(definition.get(key))]
     return any(
         step.get("type") == "Prepend" or (step.get("type") == "Metaspace" and step.get("prepend_scheme") != "never")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cobra_kit.errors import CobraError
 from cobra_kit.events import Message, Reporter
+from cobra_kit.names import path_word
 from cobra_kit.recipe.sweep import Scalar
 from cobra_kit.report import AblationTable
 from cobra_kit.study.execution.open_folder import note_facts
@@ -69,7 +70,7 @@ def score_winners(
         raise CobraError(
             "no trial was finished, so there is nothing to compare",
             where=str(folder.path),
-            hint=f"{shlex.join(['cobra-kit', 'status', str(folder.path)])} shows why each one ended.",
+            hint=f"{shlex.join(['cobra-kit', 'status', path_word(folder.path)])} shows why each one ended.",
         )
     runs = [search.reference_run, *(_run(search, trial) for trial in best)]
     for trial, run in zip(best, runs[1:], strict=True):

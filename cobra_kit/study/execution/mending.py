@@ -17,12 +17,13 @@ from cobra_kit.files import bytes_digest, check_file, json_bytes, write_bytes
 from cobra_kit.model.checkpoint import WEIGHTS
 from cobra_kit.study.folder import LOCK_FILE, PREDICTIONS, RECIPE
 from cobra_kit.study.plan.study_plan import RunPlan
-from cobra_kit.study.reading.loading import load
+from cobra_kit.study.reading.loading import has_checkpoint, load
 from cobra_kit.study.reading.stored_files import (
     AGAIN,
     Training,
     check_benchmark_scores,
     condition,
+    read_benchmark_scores,
     read_summary,
     read_training,
     saved_files,
@@ -47,12 +48,15 @@ class Mending:
     def training(self) -> Training | None:
         """Returns what training took; None where it is not finished, or has to be gone through again.
 
-        A finished one is loaded from its last checkpoint and nothing is trained, as long as that is there.
+        A finished one is loaded from its last checkpoint and nothing is trained, as long as that is there. Whoever
+        deleted both the model and the checkpoints has made room: the scores stand, and nothing is trained again.
         """
         try:
             training = read_training(self._folder)
             if training is not None:
                 self._saved_files()
+                if not (self._folder / WEIGHTS).is_file() and has_checkpoint(self._folder):
+                    raise DamagedFile(self._folder / WEIGHTS, "is missing")
         except DamagedFile as error:
             self._tell(error, "taken from the last checkpoint")
             return None
@@ -91,7 +95,10 @@ class Mending:
     def _whole(self, entries: dict[str, dict[str, object]]) -> bool:
         for entry in entries.values():
             try:
-                check_benchmark_scores(self._folder, entry)
+                if entry.get("digest") is None:  # nothing but reading it tells whether it is whole
+                    read_benchmark_scores(self._folder, entry)
+                else:
+                    check_benchmark_scores(self._folder, entry)
             except DamagedFile as error:
                 self._tell(error, "scored again from the answers")
                 return False

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cobra_kit._plugins import attributed
 from cobra_kit.data.cuts import MAX_CUT_SHARE
 from cobra_kit.data.rows import Benchmark, HeldOutSplit
+from cobra_kit.errors import DamagedFile
 from cobra_kit.evaluate.control import shuffled_images
 from cobra_kit.evaluate.precision import apply_precision
 from cobra_kit.evaluate.predict import check_choices, predict
@@ -99,7 +100,10 @@ class _TrialRun:
         begun = read_run_manifest(folder) is not None
         if missing or training is None or not begun:
             refuse_links_out(folder, 3)
-            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except FileExistsError as error:
+                raise DamagedFile(folder, "something else stands in place of the run's folder", "Delete it.") from error
             self._report(RunStarted(folder=str(folder)))
             self._check_data()
             begin_session(folder, run, cache.source(run).fingerprint, cache.folder.features, cache.device)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from cobra_kit.study.search.pruning import PER_QUESTION
 from cobra_kit.study.search.search_plan import SearchPlan
 from cobra_kit.study.trial_attributes import NOT_EVALUATED, REPEATS, RUN
 from cobra_kit.trials import NAME, Infeasible, LeasedTrial, TrialSpec, trial_name
+from cobra_kit.trials.queue import FOREIGN_HINT
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -87,9 +89,10 @@ class GridTrials:
         from cobra_kit.study.reading.results import read_summaries
         from cobra_kit.study.reading.stored_files import condition
 
-        held.trial.suggest_categorical("arm", list(self._study.arms))
-        held.trial.suggest_categorical("seed", list(self._study.seeds))
-        run = self._runs[held.name]
+        with _values_as_recorded(held):
+            run = self._runs[held.name]
+            held.trial.suggest_categorical("arm", list(self._study.arms))
+            held.trial.suggest_categorical("seed", list(self._study.seeds))
         run_trial(run, cache, report, control=self._control, pace=pace)
         self._done.add(run.name)
         scores = read_summaries(cache.folder.run(run), condition(None))
@@ -195,7 +198,8 @@ class SearchTrials:
         Raises:
             Infeasible: The recipe cannot have these values.
         """
-        values = suggest(held.trial, self._search.sweep.space)
+        with _values_as_recorded(held):
+            values = suggest(held.trial, self._search.sweep.space)
         try:
             return self._search.run(held.name, values)
         except RecipeError as error:
@@ -262,6 +266,17 @@ def guarded(held: LeasedTrial, report: Reporter) -> Reporter:
         named(event)  # type: ignore[arg-type]
 
     return checking
+
+
+@contextmanager
+def _values_as_recorded(held: LeasedTrial) -> Iterator[None]:
+    """Raises a `CobraError` where a trial has a name or values that the recipe lacks: anybody may record one."""
+    try:
+        yield
+    except (LookupError, ValueError, TypeError) as error:  # Optuna, of a value that is none of the choices
+        raise CobraError(
+            f"{held.name} is no trial of this recipe: it was recorded by another", hint=FOREIGN_HINT
+        ) from error
 
 
 def _name(number: int) -> str:

@@ -13,6 +13,7 @@ from cobra_kit.files import check_file, inside
 from cobra_kit.model.checkpoint import WEIGHTS
 from cobra_kit.study.folder import MANIFEST, TRAINING
 from cobra_kit.study.reading.stored_files import AGAIN, saved_files
+from cobra_kit.weights.reading import DamagedWeightsError
 
 if TYPE_CHECKING:
     from cobra_kit.model import VisionLanguageModel
@@ -38,7 +39,25 @@ def load(
         raise CobraError("no trained model here", where=str(folder), hint=_hint(folder))
     for name, digest in saved_files(folder).items():
         check_file(inside(folder, name, folder / TRAINING), digest, AGAIN)
-    return VisionLanguageModel.from_pretrained(folder, device=device, dtype=dtype)
+    try:
+        return VisionLanguageModel.from_pretrained(folder, device=device, dtype=dtype)
+    except DamagedWeightsError as error:
+        if not (folder / TRAINING).is_file():  # a saved model that no study made
+            raise
+        error.hint = f"Delete {folder / WEIGHTS} and give the study's command again{_anew(folder)}"
+        raise
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Returns whether a run's folder has checkpoints, the last of which has the weights of a finished training."""
+    return any(folder.glob("checkpoints/*.safetensors"))
+
+
+def _anew(folder: Path) -> str:
+    if has_checkpoint(folder):
+        return ": the weights are taken from the last checkpoint."
+    # The figures say that training is finished, so that nobody trains again who has made room on the disk.
+    return f", with {folder / TRAINING} deleted too: its checkpoints are gone, so it is trained anew."
 
 
 def _hint(folder: Path) -> str:
@@ -46,7 +65,7 @@ def _hint(folder: Path) -> str:
     if runs:
         return f"This is a study. Its runs: {', '.join(str(run) for run in runs)}"
     if (folder / TRAINING).is_file():
-        return AGAIN
+        return f"Give the study's command again{_anew(folder)}"
     if (folder / MANIFEST).is_file():
         return "Its training is not finished. Give the study's command again: it goes on."
     return "A run's folder is studies/NAME/runs/ARM-sSEED."

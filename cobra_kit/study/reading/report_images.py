@@ -41,6 +41,9 @@ class ReportImages:
         """Returns an image; None where the data cannot be opened or the image cannot be read."""
         if self._source is None:
             return None
+        if name not in self._asked_about:  # a name out of a file, with which a source may do as it likes
+            self.missing = "the scores name a picture that the data do not ask about"
+            return None
         try:
             return embedded(self._source.image(name))
         except (ImageError, DataError) as error:  # unreadable, or no longer what was trained on
@@ -51,6 +54,11 @@ class ReportImages:
         """Returns what was asked; empty where the data cannot be opened."""
         question = self._questions.get(benchmark, {}).get(question_id)
         return question.prompt if question else ""
+
+    @cached_property
+    def _asked_about(self) -> frozenset[str]:
+        questions = self._questions.values()
+        return frozenset(question.image for listed in questions for question in listed.values())
 
     @cached_property
     def _questions(self) -> Mapping[str, Mapping[str, Question]]:

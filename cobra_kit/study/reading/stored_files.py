@@ -181,7 +181,7 @@ def check_benchmark_scores(run_folder: Path, entry: Mapping[str, Any]) -> Path:
         DamagedFile: It is missing or damaged, or its name leads out of the run's folder.
     """
     path = inside(run_folder, entry["file"], run_folder / SCORES, hint=AGAIN)
-    if not path.exists():
+    if not path.is_file():
         raise DamagedFile(path, "no such scores", AGAIN)
     if entry.get("digest") is not None:
         check_file(path, FileDigest.from_plain(entry["digest"], run_folder / SCORES, hint=AGAIN), AGAIN)

@@ -10,12 +10,13 @@ import os
 import shlex
 from typing import TYPE_CHECKING, Literal
 
-from cobra_kit.errors import CobraError
+from cobra_kit.errors import CobraError, DamagedFile
 from cobra_kit.events import Reporter, silent
+from cobra_kit.names import path_word
 from cobra_kit.study.reading.stored_files import check_journal
 from cobra_kit.study.reading.stored_study import StoredStudy
 from cobra_kit.study.trial_attributes import STUDY_NAME, TEXTS
-from cobra_kit.trials import open_storage, redact_url
+from cobra_kit.trials import NAME, open_storage, redact_url
 from cobra_kit.trials.known_storages import remembered_storage
 from cobra_kit.trials.records import DATABASE_HINT, JOURNAL_HINT, check_records
 from cobra_kit.trials.storage import JOURNAL
@@ -69,7 +70,23 @@ def stored_trials(
         raise CobraError("the study has no trials yet", where=str(stored.path / JOURNAL), hint=hint) from error
     where = redact_url(storage) if storage else str(stored.path / JOURNAL)
     check_records(study, where, DATABASE_HINT if storage else JOURNAL_HINT, TEXTS)
+    if storage is None:
+        _check_whole(study, stored)
     return study
+
+
+def _check_whole(study: Study, stored: StoredStudy) -> None:
+    """Raises a `DamagedFile` if a journal lacks a trial whose run stands in the folder: its end was cut off.
+
+    The trials of an ablation are written before the first of them begins; those of a search one after the other.
+    """
+    if "sweep" in stored.recipe:
+        return
+    names = {trial.user_attrs.get(NAME) for trial in study.get_trials(deepcopy=False)}
+    for run in stored.runs:
+        if run.name not in names and stored.folder.run(run).is_dir():
+            problem = f"has no trial {run.name}, whose run stands beside it: its end is missing"
+            raise DamagedFile(stored.path / JOURNAL, problem, JOURNAL_HINT)
 
 
 def _noted(stored: StoredStudy) -> str | None:
@@ -88,7 +105,7 @@ def _allowed(stored: StoredStudy, noted: str) -> str | None:
 
 
 def _not_connected(stored: StoredStudy, noted: str, command: str) -> CobraError:
-    words = ["cobra-kit", command, str(stored.path), "--storage"]
+    words = ["cobra-kit", command, path_word(stored.path), "--storage"]
     if noted == HIDDEN:
         line = shlex.join([*words, FORM])
         return CobraError("which database has the trials is not kept", where=str(stored.path), hint=f"Give it: {line}")
