@@ -26,9 +26,13 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_signal_saves_says_how_to_go_on_and_has_a_status_of_its_own(work: Path, number: signal.Signals) -> None:
     recipe, out, plugin = miniature.write(work, LONG), work / "my study", work / "empty.py"
     plugin.write_text("")
-    process = start(
-        "run", str(recipe), "--out", str(out), "--control", "shuffled-images", "--plugin", str(plugin), "--json"
-    )
+    before = signal.signal(number, signal.SIG_DFL)  # these tests may run under nohup, whose children ignore SIGHUP
+    try:
+        process = start(
+            "run", str(recipe), "--out", str(out), "--control", "shuffled-images", "--plugin", str(plugin), "--json"
+        )
+    finally:
+        signal.signal(number, before)
     metrics = out / "runs" / "model-s7" / "metrics.jsonl"
     until(lambda: metrics.is_file() and metrics.stat().st_size)
     process.send_signal(number)
