@@ -22,7 +22,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)])
 def test_a_signal_saves_says_how_to_go_on_and_has_a_status_of_its_own(work: Path, number: signal.Signals) -> None:
     recipe, out, plugin = miniature.write(work, LONG), work / "my study", work / "empty.py"
     plugin.write_text("")
@@ -47,6 +47,7 @@ def test_a_signal_saves_says_how_to_go_on_and_has_a_status_of_its_own(work: Path
     assert [trial.state for trial in study_status(out).trials] == ["waiting"]
 
 
+@pytest.mark.slow
 def test_a_signal_that_is_ignored_stays_ignored(work: Path) -> None:
     recipe, out = miniature.write(work, miniature.RECIPE.replace("steps: 20", "steps: 200")), work / "study"
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
@@ -77,6 +78,7 @@ def test_workers_of_a_killed_parent_end_at_once(work: Path) -> None:
     parent.communicate(timeout=60)
 
 
+@pytest.mark.slow
 def test_a_sweep_with_failed_trials_has_a_status_of_its_own(work: Path) -> None:
     # The tokenizer of one trial is not there; the others are scored.
     search = miniature.search(

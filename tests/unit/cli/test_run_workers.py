@@ -117,6 +117,7 @@ def test_workers_make_the_table_that_one_process_makes(work: Path, capsys: pytes
     assert "mlp-s1: trained in" in again
 
 
+@pytest.mark.slow
 def test_a_killed_worker_starts_again_and_nothing_else_changes(work: Path) -> None:
     recipe, calm, out = miniature.write(work, LONG), work / "calm", work / "study"
     cobra_kit.run(recipe, out=calm)
@@ -130,7 +131,7 @@ def test_a_killed_worker_starts_again_and_nothing_else_changes(work: Path) -> No
     assert table(out) == table(calm)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_what_is_interrupted_is_saved_and_goes_on_the_other_way(work: Path, number: signal.Signals) -> None:
     recipe, out = miniature.write(work, LONG), work / "my study"
     process = start("run", str(recipe), "--out", str(out), "--workers", "2")
@@ -155,6 +156,7 @@ def test_what_is_interrupted_is_saved_and_goes_on_the_other_way(work: Path, numb
         assert weights(out) == weights(calm)
 
 
+@pytest.mark.slow
 def test_what_one_process_began_workers_finish(work: Path) -> None:
     recipe, out, calm = miniature.write(work, FOUR), work / "study", work / "calm"
 
@@ -193,6 +195,7 @@ def test_an_arm_that_fails_is_told_as_by_one_process(work: Path) -> None:
     assert debug[debug.index("error: ") :].replace("/other", "/study") == error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("raised", "status"), [("1 / 0", 1), ("raise KeyboardInterrupt", 1), ("__import__('os')._exit(0)", 1)]
 )
@@ -211,6 +214,7 @@ def test_a_plugins_fault_is_told_as_its_own(work: Path, raised: str, status: int
     assert told.startswith(error) if "_exit" in raised else told == error
 
 
+@pytest.mark.slow
 def test_workers_of_a_killed_run_end_and_fresh_waits_for_them(work: Path) -> None:
     recipe, out = miniature.write(work, miniature.ABLATION.replace("steps: 20", "steps: 100000")), work / "study"
     process = start("run", str(recipe), "--out", str(out), "--workers", "2")
