@@ -66,6 +66,10 @@ class WeightsError(CobraError):
     """A checkpoint is missing, damaged, or does not fit the module it is loaded into."""
 
 
+class DamagedWeightsError(WeightsError):
+    """The bytes of a checkpoint are wrong, whatever machine reads them; one that cannot be read is not that."""
+
+
 class ImageError(CobraError):
     """An image cannot be read or prepared."""
 

@@ -24,3 +24,9 @@ def installed_plugins() -> Iterator[None]:
     """Undoes what a test told the process about plugins (`--plugin`, `--no-plugins`)."""
     yield
     _plugins.configure()
+
+
+def pytest_configure() -> None:
+    """Lets a hangup end what the tests start, also where they run under `nohup`, whose children ignore it."""
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)

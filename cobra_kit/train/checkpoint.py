@@ -16,11 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cobra_kit.errors import CobraError, TrainingError, WeightsError
+from cobra_kit.errors import CobraError, DamagedWeightsError, TrainingError, WeightsError
 from cobra_kit.events import Message, Reporter, silent
 from cobra_kit.files import as_mapping, damage_as, parse_json
 from cobra_kit.weights import load_metadata, load_tensors, save_tensors
-from cobra_kit.weights.reading import DamagedWeightsError
 
 KEPT = 2
 """Checkpoints that are kept: the newest, and the one before it in case the newest is damaged."""

@@ -21,6 +21,7 @@ from cobra_kit.arguments import file_path
 from cobra_kit.errors import (
     SHORTAGE_HINT,
     DamagedFile,
+    DamagedWeightsError,
     UnreadableFile,
     WeightsError,
     first_line,
@@ -54,10 +55,6 @@ _PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 _MOST_HEADER = 32 << 20
 _MOST_INDEX = 32 << 20
 _REMEDY = "Fetch or write the file again."
-
-
-class DamagedWeightsError(WeightsError):
-    """The bytes of a checkpoint are wrong, whatever machine reads them; one that cannot be read is not that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from cobra_kit.arguments import file_path
-from cobra_kit.errors import CobraError
+from cobra_kit.errors import CobraError, DamagedWeightsError
 from cobra_kit.files import check_file, inside
 from cobra_kit.model.checkpoint import WEIGHTS
 from cobra_kit.study.folder import MANIFEST, TRAINING
 from cobra_kit.study.reading.stored_files import AGAIN, saved_files
-from cobra_kit.weights.reading import DamagedWeightsError
 
 if TYPE_CHECKING:
     from cobra_kit.model import VisionLanguageModel

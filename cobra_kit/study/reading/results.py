@@ -59,16 +59,22 @@ def study_table(plan: StudyPlan | StoredStudy, folder: StudyFolder) -> AblationT
     for summary in summaries.values():
         for name, entry in summary.get(SPLIT, {}).items():
             benchmarks.setdefault(name, _benchmark(name, entry))
-    return build_table(
-        arms,
-        list(benchmarks.values()),
-        reference=plan.reference,
-        factor=plan.factor,
-        profile=plan.profile,
-        split=SPLIT,
-        paper=plan.paper,
-        left_out=plan.left_out,
-    )
+    try:
+        return build_table(
+            arms,
+            list(benchmarks.values()),
+            reference=plan.reference,
+            factor=plan.factor,
+            profile=plan.profile,
+            split=SPLIT,
+            paper=plan.paper,
+            left_out=plan.left_out,
+        )
+    except CobraError as error:
+        if error.where is not None:
+            raise
+        # Scores that do not fit each other: the table knows arms and questions, and no files.
+        raise CobraError(error.message, where=str(folder.path / "runs"), hint=error.hint) from error
 
 
 def _arm(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ import miniature
 import pytest
 from fake_study import without_digests
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import example as explicit_example
 from hypothesis import strategies as st
 
 import cobra_kit
@@ -32,6 +34,7 @@ from cobra_kit.study.reading.status import study_status
 from cobra_kit.study.search.search_plan import make_search_plan
 from cobra_kit.trials.storage import JOURNAL
 
+_STEP = re.compile(r" at step \d+")
 FAST_EXAMPLES = 100
 MANY_EXAMPLES = int(os.environ.get("COBRA_KIT_DAMAGE_EXAMPLES", "2000"))
 CONTROL = "shuffled-images"
@@ -127,7 +130,10 @@ def check_same(seen: Outcome, expected: Outcome, file: str) -> None:
         )
     else:
         assert seen.trials == expected.trials
-    assert all(file in line for line in set(seen.missing) - set(expected.missing)), seen.missing
+    # A log of an unfinished run that is cut between two lines is what a kill leaves: an earlier step is its last.
+    known = {_STEP.sub("", line) for line in expected.missing}
+    unknown = [line for line in seen.missing if line not in expected.missing and _STEP.sub("", line) not in known]
+    assert all(file in line for line in unknown), seen.missing
 
 
 def check(studies: Studies, kind_of_study: str, file: str, kind: str, place: float, value: int) -> None:
@@ -250,6 +256,7 @@ def test_a_search_s_page_says_that_its_journal_is_damaged(tmp_path: Path) -> Non
 
 @settings(quietly, max_examples=FAST_EXAMPLES)
 @given(drawn=damages)
+@explicit_example(drawn=("finished", 0.9604245477376017, "flip", 0.9604245477376017, 66))  # an image's name
 def test_without_digests_damage_is_an_error_of_words_or_none(
     studies: Studies, drawn: tuple[str, float, str, float, int]
 ) -> None:

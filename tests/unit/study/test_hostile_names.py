@@ -137,6 +137,7 @@ def test_a_trial_of_such_a_name_is_refused(
     assert HIDDEN.search(printed) is None
     (study / "trials.journal").unlink()  # as the error says
     record("mlp-s7")
+    record("linear-s7")
     assert main(["status", str(study)]) == 0
 
 

@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from cobra_kit.errors import WeightsError
+from cobra_kit.errors import DamagedWeightsError, WeightsError
 from cobra_kit.weights import load_into, load_metadata, load_tensors, save_tensors
-from cobra_kit.weights.reading import DamagedWeightsError
 
 
 def equal(left: dict[str, Tensor], right: dict[str, Tensor]) -> bool:

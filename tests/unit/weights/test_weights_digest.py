@@ -12,9 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from cobra_kit.errors import WeightsError
+from cobra_kit.errors import DamagedWeightsError, WeightsError
 from cobra_kit.weights import digests, load_metadata, load_tensors, save_tensors
-from cobra_kit.weights.reading import DamagedWeightsError
 
 TENSORS = {"a.weight": torch.arange(60.0).reshape(6, 10), "b.weight": torch.ones(6, 10), "tied": torch.ones(3)}
 
