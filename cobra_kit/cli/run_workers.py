@@ -18,7 +18,7 @@ from cobra_kit.cli.failure import ToldFailure
 from cobra_kit.cli.progress import progress
 from cobra_kit.errors import CobraError
 from cobra_kit.events import Event, Message
-from cobra_kit.study.execution.devices import run_threads, side_by_side_environment
+from cobra_kit.study.execution.devices import side_by_side_environment
 from cobra_kit.study.execution.side_by_side import WORKER_VARIABLE, suggested_workers
 from cobra_kit.study.execution.study_queue import WorkerOptions
 from cobra_kit.study.execution.study_session import StudySession, open_session
@@ -119,12 +119,9 @@ def work_as_one(plan: StudyPlan, path: Path, *, control: str | None, device: str
             writer(event)
 
         try:
-            with (
-                open_session(
-                    GridTrials(plan, control), path, options, worker=True, retry_failed=False, report=report
-                ) as session,
-                run_threads(session.device),
-            ):
+            with open_session(
+                GridTrials(plan, control), path, options, worker=True, retry_failed=False, report=report
+            ) as session:
                 session.work()
         except BaseException as error:
             # Ctrl-C of the user's is no failure; one that a plugin raises is.

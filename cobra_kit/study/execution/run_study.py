@@ -13,7 +13,7 @@ from cobra_kit.events import Reporter, silent
 from cobra_kit.names import name_problem
 from cobra_kit.recipe import Recipe, load_recipe
 from cobra_kit.report import AblationTable
-from cobra_kit.study.execution.devices import AUTO, run_threads
+from cobra_kit.study.execution.devices import AUTO
 from cobra_kit.study.execution.study_queue import WorkerOptions
 from cobra_kit.study.execution.study_session import StudySession, open_session
 from cobra_kit.study.execution.trial_sources import GridTrials, Plan
@@ -114,9 +114,6 @@ def run_plan(
     if control is not None and control not in CONTROLS:
         raise CobraError(f"no control named {control!r}", hint=f"Controls: {', '.join(CONTROLS)}")
     trials, options = GridTrials(plan, control), WorkerOptions(fail_fast=True, device=device)
-    with (
-        open_session(trials, path, options, alone=True, fresh=fresh, report=report, pace=pace) as session,
-        run_threads(session.device),
-    ):
+    with open_session(trials, path, options, alone=True, fresh=fresh, report=report, pace=pace) as session:
         work(session)
         return session.table()

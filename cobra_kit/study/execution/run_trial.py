@@ -22,6 +22,7 @@ from cobra_kit.model import VisionLanguageModel, compose
 from cobra_kit.model.decoding import Precision
 from cobra_kit.model.seeding import derive_seed
 from cobra_kit.recipe.sections import ValidationSection
+from cobra_kit.study.execution.devices import run_threads
 from cobra_kit.study.execution.events import RunDone, RunStarted
 from cobra_kit.study.execution.mending import Mending
 from cobra_kit.study.execution.run_manifest import begin_session, note_rows, note_shared_stages
@@ -61,8 +62,9 @@ def run_trial(
     Raises:
         CobraError: Something is wrong with data, training, or the disk; what was done stays.
     """
-    # What a plugin's code does wrong is told as that plugin's fault.
-    with attributed(part.component for part in run.resolved.parts.values()):
+    # What a plugin's code does wrong is told as that plugin's fault. Threads change the last bits of results: a run has as
+    # many, whoever does it, alone or beside others.
+    with attributed(part.component for part in run.resolved.parts.values()), run_threads(cache.device):
         _TrialRun(run, cache, for_arm(report, run.name), split, pace or TrainIntervals(), pruning).do_missing(control)
 
 

@@ -24,7 +24,7 @@ from cobra_kit.locks import locked
 from cobra_kit.recipe import Recipe
 from cobra_kit.recipe.sweep import MAX_TRIALS
 from cobra_kit.report import AblationTable
-from cobra_kit.study.execution.devices import choose_device, run_threads
+from cobra_kit.study.execution.devices import choose_device
 from cobra_kit.study.execution.folder_faults import folder_faults
 from cobra_kit.study.execution.open_folder import open_study
 from cobra_kit.study.execution.study_queue import WorkerOptions, forget, note_journal, open_queue
@@ -148,6 +148,7 @@ class StudySession:
     ) -> None:
         self._trials, self._queue, self.folder, self._options = trials, queue, folder, options
         self._report, self._pace = report, pace
+        self._is_checked = False
 
     @property
     def is_finished(self) -> bool:
@@ -198,21 +199,19 @@ class StudySession:
                 return self._trials.run(held, cache, guarded(held, self._report), self._pace)
 
         deadline = None if timeout is None else time.monotonic() + timeout
-        with run_threads(self.device):  # as `run` has them, so that both give the same table
-            return work(
-                self._queue, objective, report=self._report, fail_fast=self._options.fail_fast, deadline=deadline
-            )
+        return work(self._queue, objective, report=self._report, fail_fast=self._options.fail_fast, deadline=deadline)
 
     def check_ahead(self) -> None:
         """Raises what would make every trial fail; nothing is checked where none is left.
 
         The data are open from then on.
         """
-        if self.is_finished:
+        if self._is_checked or self.is_finished:
             return
         from cobra_kit.study.execution.preflight import check_any
 
         check_any(self._trials.untried(self.folder), self._cache)
+        self._is_checked = True
 
     def table(self) -> AblationTable:
         """Returns the table: of an ablation's arms; of a search's reference and winners, scored on the test split now.
