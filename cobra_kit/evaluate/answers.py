@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from cobra_kit.errors import DamagedFile
+from cobra_kit.evaluate.file_keys import is_number
 from cobra_kit.files import read_json_lines
 
 _HINT = "Delete it and give the same command again: the questions are asked again."
-# `picture` stays the key in files, though the code says image: studies of earlier versions still open.
 _TEXTS, _OTHERS = ("question_id", "picture", "text"), ("probabilities", "precision", "cut")
 
 
@@ -51,8 +51,4 @@ def _problem(line: dict[str, Any]) -> str | None:
 
 
 def _are_probabilities(value: object) -> bool:
-    return value is None or (isinstance(value, dict) and all(map(_is_number, value.values())))
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return value is None or (isinstance(value, dict) and all(map(is_number, value.values())))

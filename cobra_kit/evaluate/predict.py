@@ -18,6 +18,7 @@ from cobra_kit.data.images import Images
 from cobra_kit.data.rows import Benchmark, Question
 from cobra_kit.errors import CobraError
 from cobra_kit.evaluate.answers import read_answers
+from cobra_kit.evaluate.file_keys import in_code
 from cobra_kit.events import Progress, Reporter, silent
 from cobra_kit.files import append_json_lines
 from cobra_kit.model import VisionLanguageModel
@@ -100,9 +101,7 @@ def predict(
             append_json_lines(file, new, checksums=True)
             lines += new
             report(Progress(task=benchmark.name, done=len(lines), total=len(asked), unit="questions"))
-    return [
-        Prediction(**{"image" if key == "picture" else key: value for key, value in line.items()}) for line in lines
-    ]
+    return [Prediction(**in_code(line)) for line in lines]
 
 
 def check_choices(model: VisionLanguageModel, benchmark: Benchmark) -> None:
@@ -132,9 +131,7 @@ def answer(
             for start in range(0, len(asked), batch_size)
             for line in _answer_batch(model, asked[start : start + batch_size], images, max_new_tokens, precision)
         ]
-    return [
-        Prediction(**{"image" if key == "picture" else key: value for key, value in line.items()}) for line in lines
-    ]
+    return [Prediction(**in_code(line)) for line in lines]
 
 
 _Asked = tuple[Question, str]
@@ -226,8 +223,3 @@ def _check_same(lines: Sequence[Mapping[str, Any]], asked: Sequence[_Asked], fil
             where=str(file),
             hint="The answers were given to other data. Delete the file; it is made again.",
         )
-
-
-def _prediction(line: Mapping[str, Any]) -> Prediction:
-    """Returns a prediction as a file has it: its image under the key `picture`, as in every study before."""
-    return Prediction(**{"image" if key == "picture" else key: value for key, value in line.items()})

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cobra_kit.data.rows import Benchmark
 from cobra_kit.errors import ArgumentError, CobraError, DamagedFile, kind_of
+from cobra_kit.evaluate.file_keys import in_code, in_files, is_number
 from cobra_kit.evaluate.scoring import Answered, QuestionScore, get_rule
 from cobra_kit.files import read_json_lines, write_bytes
 
@@ -128,7 +129,7 @@ def mean_choice_mass(probabilities: Iterable[Mapping[str, float] | None]) -> flo
 def _annotation(annotation: object, question_id: str, benchmark: str) -> dict[str, Any]:
     known = ("answers", "box", "image_size")
     if isinstance(annotation, Mapping) and "picture_size" in annotation:
-        annotation = {_NOW.get(key, key): value for key, value in annotation.items()}
+        annotation = in_code(annotation)
     if not isinstance(annotation, Mapping):
         problem = f"its annotation is {kind_of(annotation)}, not a mapping"
     elif unknown := [key for key in annotation if key not in known]:
@@ -140,20 +141,11 @@ def _annotation(annotation: object, question_id: str, benchmark: str) -> dict[st
     )
 
 
-_NOW = {"picture": "image", "picture_size": "image_size"}
-"""What keys of scores and annotations are called in the code, by what they are called in files."""
-
-
 def write_scores(path: Path, scores: Sequence[QuestionScore]) -> None:
     """Writes one line per question, whole or not at all; the folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = "".join(json.dumps(_stored(scored), ensure_ascii=False) + "\n" for scored in scores)
+    lines = "".join(json.dumps(in_files(asdict(scored)), ensure_ascii=False) + "\n" for scored in scores)
     write_bytes(path, lines.encode("utf-8", "backslashreplace"))  # as files.json_bytes; a score may be NaN
-
-
-def _stored(scored: QuestionScore) -> dict[str, Any]:
-    """Returns a line of a file, whose `picture` keeps the name that every study before had."""
-    return {"picture" if key == "image" else key: value for key, value in asdict(scored).items()}
 
 
 _TEXTS = ("question_id", "image", "prediction", "answer", "group")
@@ -179,14 +171,10 @@ def read_scores(path: Path, *, hint: str = _AGAIN) -> list[QuestionScore]:
 
 def _score_of(line: Mapping[str, Any], where: str, hint: str) -> QuestionScore:
     try:
-        scored = QuestionScore(**{_NOW.get(key, key): value for key, value in line.items()})
+        scored = QuestionScore(**in_code(line))
     except TypeError as error:
         raise DamagedFile(where, f"not a file of scores: {error}", hint) from error
     numbers = (scored.score, 0.0 if scored.confidence is None else scored.confidence)
-    if not all(isinstance(getattr(scored, name), str) for name in _TEXTS) or not all(map(_is_number, numbers)):
+    if not all(isinstance(getattr(scored, name), str) for name in _TEXTS) or not all(map(is_number, numbers)):
         raise DamagedFile(where, "not a file of scores: a text or a number is of another type", hint)
     return scored
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

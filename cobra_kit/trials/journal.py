@@ -8,16 +8,15 @@ written. The file's form is Optuna's, so any tool of its kind opens it.
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Generator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
-from cobra_kit.files import append_whole, cut_torn_line, refuse_links_out
+from cobra_kit.files import append_whole, cut_torn_line, damage_as, refuse_irregular, refuse_links_out
 from cobra_kit.files.checksums import with_checksum
-from cobra_kit.files.writing import kind_of_place
 from cobra_kit.locks import open_lock_file
 from cobra_kit.trials.journal_entries import journal_entry
 from cobra_kit.trials.optuna_internals import checked_journal, journal_lines
@@ -136,9 +135,5 @@ class _KernelLock(JournalFileSymlinkLock):
 
 def _check_regular(path: Path) -> None:
     """Refuses what is no file: a pipe would be waited for, and a device never ends."""
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISREG(mode):
-        raise StorageError(f"is {kind_of_place(mode)}, not a file", where=str(path), hint=JOURNAL_HINT)
+    with suppress(FileNotFoundError), damage_as(StorageError, JOURNAL_HINT):
+        refuse_irregular(path.stat(), path)
