@@ -20,6 +20,7 @@ from cobra_kit.errors import CobraError, DamagedWeightsError, TrainingError, Wei
 from cobra_kit.events import Message, Reporter, silent
 from cobra_kit.files import as_mapping, damage_as, parse_json
 from cobra_kit.weights import load_metadata, load_tensors, save_tensors
+from cobra_kit.weights.reading import has_digest
 
 KEPT = 2
 """Checkpoints that are kept: the newest, and the one before it in case the newest is damaged."""
@@ -73,7 +74,7 @@ class Checkpoints:
             TrainingError: It cannot be written, as on a full disk; earlier checkpoints are untouched.
         """
         path = self._folder / f"{name}.safetensors"
-        metadata = {_STATE: json.dumps(state, allow_nan=False), _CHECKSUM: _checksum(tensors)}
+        metadata = {_STATE: json.dumps(state, allow_nan=False)}
         try:
             save_tensors(path, tensors, metadata)
         except CobraError as error:
@@ -140,7 +141,8 @@ class Checkpoints:
 
 def _read(path: Path) -> Checkpoint:
     tensors, metadata = load_tensors(path), load_metadata(path)
-    if metadata.get(_CHECKSUM) != _checksum(tensors):
+    # The digest of a file that has one was checked as it was read. Older files have a checksum instead, or are damaged.
+    if (_CHECKSUM in metadata or not has_digest(path)) and metadata.get(_CHECKSUM) != _checksum(tensors):
         raise DamagedWeightsError("its checksum is wrong", where=str(path))
     if _STATE not in metadata:
         raise DamagedWeightsError("it holds weights, and nothing of where training stood", where=str(path))
@@ -149,7 +151,7 @@ def _read(path: Path) -> Checkpoint:
 
 
 def _checksum(tensors: Mapping[str, Tensor]) -> str:
-    """Returns a CRC-32 of all bytes: safetensors notices missing bytes, but no changed ones."""
+    """Returns the CRC-32 of all bytes that checkpoints had before their files carried digests."""
     value = 0
     for name, tensor in sorted(tensors.items()):
         value = zlib.crc32(name.encode(), value)

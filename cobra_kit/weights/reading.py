@@ -104,10 +104,23 @@ def load_metadata(path: str | Path) -> dict[str, str]:
     Raises:
         WeightsError: The file is missing, damaged, or no safetensors file.
     """
+    return {key: value for key, value in _whole_metadata(path).items() if key != DIGEST}
+
+
+def has_digest(path: str | Path) -> bool:
+    """Returns whether a safetensors file carries a digest, which `load_tensors` checks.
+
+    Raises:
+        WeightsError: The file is missing, damaged, or no safetensors file.
+    """
+    return DIGEST in _whole_metadata(path)
+
+
+def _whole_metadata(path: str | Path) -> dict[str, str]:
     file = file_path(path, "path")
     try:
         _check_header(file)
-        return {key: value for key, value in _metadata(file).items() if key != DIGEST}
+        return _metadata(file)
     except (OSError, MemoryError) as error:
         raise _unreadable(file, error) from error
     except safetensors.SafetensorError as error:

@@ -62,8 +62,8 @@ def run_trial(
     Raises:
         CobraError: Something is wrong with data, training, or the disk; what was done stays.
     """
-    # What a plugin's code does wrong is told as that plugin's fault. Threads change the last bits of results: a run has as
-    # many, whoever does it, alone or beside others.
+    # What a plugin's code does wrong is told as that plugin's fault. Threads change the last bits of results: a run has
+    # as many, whoever does it, alone or beside others.
     with attributed(part.component for part in run.resolved.parts.values()), run_threads(cache.device):
         _TrialRun(run, cache, for_arm(report, run.name), split, pace or TrainIntervals(), pruning).do_missing(control)
 
