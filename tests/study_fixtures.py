@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import sys
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
+from fake_study import write_study
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +35,16 @@ def context() -> ForkServerContext:
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
         forkserver.ensure_running()
     return server
+
+
+@pytest.fixture(scope="module")
+def whole(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COBRA_KIT_CACHE", str(cache))
+        return write_study(tmp_path_factory.mktemp("whole"))
+
+
+@pytest.fixture
+def study(whole: Path, tmp_path: Path) -> Path:
+    """A copy of a finished study, to spoil."""
+    return Path(shutil.copytree(whole, tmp_path / "study"))

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import miniature
 import pytest
-from study_fixtures import cache, context, own_cache
+from study_fixtures import cache, context, own_cache, study, whole
 
 from cobra_kit.report import AblationTable
 
-__all__ = ["cache", "context", "own_cache"]
+__all__ = ["cache", "context", "own_cache", "study", "whole"]
 
 
 @pytest.fixture

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
-from fake_study import write_study
 
 from cobra_kit.cli import main
 from cobra_kit.errors import CobraError
@@ -23,18 +21,6 @@ from cobra_kit.trials.storage import open_storage
 EVIL = "p\x1b]52;c;ZXZpbA==\x07\x1b[2J\x9b31m\u202e\x7f\u200b\u2028z"
 HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 NAMES = [EVIL, "../../x", "x" * 400, "/etc/passwd", "a\nb", "", "\ud800"]
-
-
-@pytest.fixture(scope="module")
-def whole(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COBRA_KIT_CACHE", str(cache))
-        return write_study(tmp_path_factory.mktemp("whole"))
-
-
-@pytest.fixture
-def study(whole: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(whole, tmp_path / "study"))
 
 
 def edit(file: Path, change: Callable[[dict[str, Any]], object]) -> None:

@@ -26,19 +26,6 @@ from cobra_kit.study.reading.stored_study import read_study
 SEEDS = miniature.ABLATION + "  seeds: [7, 8]\n"
 
 
-@pytest.fixture(scope="module")
-def whole(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COBRA_KIT_CACHE", str(cache))
-        return write_study(tmp_path_factory.mktemp("whole"))
-
-
-@pytest.fixture
-def study(whole: Path, tmp_path: Path) -> Path:
-    """A copy to spoil."""
-    return Path(shutil.copytree(whole, tmp_path / "study"))
-
-
 def view_of(path: Path) -> ReportView:
     return report_view(study_state(path))
 
