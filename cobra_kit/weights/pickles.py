@@ -7,21 +7,24 @@ storage of a terabyte, a mapping in itself. So what a file would make is looked 
 from __future__ import annotations
 
 import pickle
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-import torch
-
-from cobra_kit.errors import WeightsError
+from cobra_kit.weights.pickle_stand_ins import (
+    CALLS,
+    SMALL_VIEW,
+    OversizedError,
+    StandIn,
+    StoredTensor,
+    StoredValues,
+    expect,
+    is_size,
+    plain_key,
+)
 
 _MOST_READS = 4_000_000
 _MOST_AT_ONCE = 8 << 20
 _DEEPEST, _MOST_VALUES, _LONGEST_NAME = 64, 300_000, 2000
-_SMALL_VIEW = 1 << 20  # bytes: a mask or a scale that is one number seen many times
-_MOST_DIMENSIONS = 64
-_SAFE_ENCODINGS = ("latin1", "latin-1")
 
 _ITEM_BYTES = {
     **dict.fromkeys(("Byte", "Char", "Bool", "Untyped", "QInt8", "QUInt8", "QUInt4x2", "QUInt2x4"), 1),
@@ -31,50 +34,6 @@ _ITEM_BYTES = {
     "ComplexDouble": 16,
 }
 """By the names of torch's classes of storage, without the `Storage` at the end."""
-
-
-class OversizedError(WeightsError):
-    """The error of a checkpoint that describes more than its file can hold."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredValues:
-    """A run of numbers in a file, as the pickle describes it: which record, and how many bytes it should have."""
-
-    key: str
-    item_bytes: int
-    num_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class StoredTensor:
-    """A tensor as the pickle describes it."""
-
-    storage: StoredValues
-    num_bytes: int
-    view: tuple[Any, ...]
-
-
-class _Opaque:
-    """Something that is no tensor and holds none."""
-
-
-_OPAQUE = _Opaque()
-
-
-@dataclass(frozen=True, slots=True)
-class _Global:
-    """The stand-in for a name in a pickle; torch decides about names that are not known here."""
-
-    name: str
-
-    def __call__(self, *args: Any) -> Any:
-        known = _CALLS.get(self.name)
-        if known is not None:
-            return known(*args)
-        if self.name.startswith(("torch.", "builtins.")):
-            raise pickle.UnpicklingError(f"GLOBAL {self.name}")
-        return _OPAQUE
 
 
 class LimitedReader:
@@ -127,17 +86,17 @@ class DescriptionReader(pickle._Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         """Returns a stand-in, whatever the name."""
-        if module.partition(".")[0] != "torch" and f"{module}.{name}" not in _CALLS:
+        if module.partition(".")[0] != "torch" and f"{module}.{name}" not in CALLS:
             self._unknown.append(f"{module}.{name}")
-        return _Global(f"{module}.{name}")
+        return StandIn(f"{module}.{name}")
 
     def persistent_load(self, pid: Any) -> StoredValues:
         """Returns the storage that a pickle means by `("storage", type, key, location, number, ...)`."""
-        if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage" or not isinstance(pid[1], _Global):
+        if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage" or not isinstance(pid[1], StandIn):
             raise pickle.UnpicklingError("no storage")
         key, number = pid[2], pid[4]
         item_bytes = _ITEM_BYTES.get(pid[1].name.rpartition(".")[2].removesuffix("Storage"))
-        if not isinstance(key, str) or len(key) > _LONGEST_NAME or item_bytes is None or not _is_size(number):
+        if not isinstance(key, str) or len(key) > _LONGEST_NAME or item_bytes is None or not is_size(number):
             raise pickle.UnpicklingError("no storage")
         return StoredValues(key, item_bytes, number * item_bytes)
 
@@ -152,21 +111,21 @@ class DescriptionReader(pickle._Unpickler):
 
     def _load_append(self) -> None:
         value = self.stack.pop()
-        _expect(self.stack[-1], list).append(value)
+        expect(self.stack[-1], list).append(value)
 
     def _load_appends(self) -> None:
         values = self.pop_mark()
-        _expect(self.stack[-1], list).extend(values)
+        expect(self.stack[-1], list).extend(values)
 
     def _load_setitem(self) -> None:
         value, key = self.stack.pop(), self.stack.pop()
-        _expect(self.stack[-1], dict)[_plain_key(key)] = value
+        expect(self.stack[-1], dict)[plain_key(key)] = value
 
     def _load_setitems(self) -> None:
         items = self.pop_mark()
-        target = _expect(self.stack[-1], dict)
+        target = expect(self.stack[-1], dict)
         for key, value in zip(items[::2], items[1::2], strict=True):
-            target[_plain_key(key)] = value
+            target[plain_key(key)] = value
 
     dispatch = {  # type: ignore[assignment]  # of methods of this class
         operation[0]: pickle._Unpickler.dispatch[operation[0]]
@@ -236,7 +195,7 @@ def described_tensors(tree: Any) -> dict[Any, list[StoredTensor]]:
                 waiting += [(inner, depth + 1, name) for inner in value if _counts(inner)]
             if len(waiting) > _MOST_VALUES:
                 raise OversizedError("too many values for a checkpoint")
-    if sum(views.values()) > 4 * sum(storages.values()) + _SMALL_VIEW:
+    if sum(views.values()) > 4 * sum(storages.values()) + SMALL_VIEW:
         raise OversizedError("its tensors share so much that they are many times what is stored")
     return tensors
 
@@ -244,109 +203,3 @@ def described_tensors(tree: Any) -> dict[Any, list[StoredTensor]]:
 def _counts(value: Any) -> bool:
     """Returns whether something may hold tensors or is one; plain values may be as many as they like."""
     return isinstance(value, Mapping | list | tuple | StoredTensor)
-
-
-def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *rest: Any) -> StoredTensor:
-    item_bytes = _expect(storage, StoredValues).item_bytes
-    return _described(storage, item_bytes, offset, size, stride)
-
-
-def _tensor_of_type(storage: Any, offset: Any, size: Any, stride: Any, *rest: Any) -> StoredTensor:
-    dtype = getattr(torch, _expect(rest[2], _Global).name.rpartition(".")[2], None)
-    return _described(_expect(storage, StoredValues), _expect(dtype, torch.dtype).itemsize, offset, size, stride)
-
-
-def _described(storage: StoredValues, item_bytes: int, offset: Any, size: Any, stride: Any) -> StoredTensor:
-    size, stride = _expect(size, tuple), _expect(stride, tuple)
-    if not all(map(_is_size, (offset, *size, *stride))) or len(size) != len(stride) or len(size) > _MOST_DIMENSIONS:
-        raise pickle.UnpicklingError("no tensor")
-    number = 1
-    for length in size:
-        number *= length
-    last = offset + sum((length - 1) * step for length, step in zip(size, stride, strict=True))
-    if number and (last + 1) * item_bytes > storage.num_bytes:
-        raise OversizedError(f"a tensor {_shape(size)} reaches beyond the {storage.num_bytes:,} bytes that it is in")
-    if number * item_bytes > max(storage.num_bytes, _SMALL_VIEW):
-        raise OversizedError(f"a tensor {_shape(size)} is {storage.num_bytes:,} bytes, seen again and again")
-    return StoredTensor(storage, number * item_bytes, (offset, size, stride, item_bytes))
-
-
-def _parameter(data: Any = None, *rest: Any) -> Any:
-    return _OPAQUE if data is None else _expect(data, StoredTensor)
-
-
-def _of_type(function: Any, kind: Any, args: Any, state: Any) -> Any:
-    return _expect(function, _Global)(*_expect(args, tuple))
-
-
-def _ordered(pairs: Any = ()) -> OrderedDict[Any, Any]:
-    return OrderedDict((_plain_key(key), value) for key, value in pairs)
-
-
-def _encoded(text: Any, encoding: Any = "") -> Any:
-    if not isinstance(text, str) or encoding not in _SAFE_ENCODINGS:
-        raise pickle.UnpicklingError("GLOBAL _codecs.encode")
-    return _OPAQUE
-
-
-def _bytes(content: Any = "", *rest: Any) -> Any:
-    if isinstance(content, int):
-        raise OversizedError(f"asks for {content:,} bytes that are not in the file")
-    return _OPAQUE
-
-
-def _values(*args: Any) -> Any:
-    """Stands for plain values: sizes, devices, sets, complex numbers."""
-    for value in args:
-        _plain_key(value if not isinstance(value, list | tuple) else tuple(value))
-    return _OPAQUE
-
-
-def _size(values: Any = ()) -> tuple[Any, ...]:
-    return tuple(values if isinstance(values, list) else _expect(values, tuple))
-
-
-_CALLS: Mapping[str, Callable[..., Any]] = {
-    "collections.OrderedDict": _ordered,
-    "collections.Counter": lambda counts=(): _OPAQUE if isinstance(counts, dict) else _values(counts),
-    "_codecs.encode": _encoded,
-    "builtins.bytearray": _bytes,
-    "builtins.complex": _values,
-    "builtins.set": _values,
-    "__builtin__.bytearray": _bytes,
-    "__builtin__.complex": _values,
-    "__builtin__.set": _values,
-    "torch.Size": _size,
-    "torch.device": _values,
-    "torch._utils._rebuild_tensor": _tensor,
-    "torch._utils._rebuild_tensor_v2": _tensor,
-    "torch._utils._rebuild_tensor_v3": _tensor_of_type,
-    "torch._utils._rebuild_parameter": _parameter,
-    "torch._utils._rebuild_parameter_with_state": _parameter,
-    "torch.nn.parameter.Parameter": _parameter,
-    "torch._tensor._rebuild_from_type_v2": _of_type,
-    "torch.serialization._get_layout": _values,
-}
-"""What may be called in a file of tensors alone; a call of torch's that is not here makes a tensor of another form."""
-
-
-def _expect(value: Any, kind: type) -> Any:
-    if not isinstance(value, kind):
-        raise pickle.UnpicklingError(f"no {kind.__name__}")
-    return value
-
-
-def _is_size(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
-
-
-def _plain_key(key: Any) -> Any:
-    """Returns a key whose hash takes no time: the hash of tuples in tuples ends the process where they are many."""
-    for part in key if isinstance(key, tuple) else (key,):
-        if isinstance(part, tuple | list | dict):
-            raise pickle.UnpicklingError("a key that is no name")
-    return key
-
-
-def _shape(size: tuple[Any, ...]) -> str:
-    return " x ".join(map(str, size[:6])) + (" x ..." if len(size) > 6 else "")

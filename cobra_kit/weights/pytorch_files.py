@@ -18,7 +18,8 @@ from pickle import UnpicklingError
 from typing import Any, BinaryIO
 
 from cobra_kit.machine import cores
-from cobra_kit.weights.pickles import LimitedReader, OversizedError, StoredTensor, described_tensors, read_description
+from cobra_kit.weights.pickle_stand_ins import OversizedError, StoredTensor
+from cobra_kit.weights.pickles import LimitedReader, described_tensors, read_description
 
 _ZIP = b"PK\x03\x04"
 _END, _LOCATOR_64 = b"PK\x05\x06", b"PK\x06\x07"

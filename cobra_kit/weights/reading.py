@@ -32,7 +32,7 @@ from cobra_kit.files import parse_json, read_mapping
 from cobra_kit.weights.digests import DIGEST, is_intact
 from cobra_kit.weights.listing import listed
 from cobra_kit.weights.memory import check_memory
-from cobra_kit.weights.pickles import OversizedError
+from cobra_kit.weights.pickle_stand_ins import OversizedError
 from cobra_kit.weights.pytorch_files import describe
 from cobra_kit.weights.sections import split_sections
 
