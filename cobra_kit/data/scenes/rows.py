@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from random import Random
 from typing import Any
 
@@ -12,8 +12,7 @@ from cobra_kit.data.scenes.held_out import benchmark_of
 from cobra_kit.data.scenes.layout import Scene
 from cobra_kit.data.scenes.names import image_name, image_stem
 from cobra_kit.data.scenes.params import SceneParams
-from cobra_kit.data.scenes.questions import ABILITIES, ASK, Ability, Question
-from cobra_kit.data.scenes.questions.box import box_text
+from cobra_kit.data.scenes.questions import ABILITIES, ASK, Ability, Question, answer_text
 from cobra_kit.data.scenes.splits import image_rng
 
 SLACK = 2
@@ -35,13 +34,28 @@ def train_rows(scenes: Iterable[Scene], params: SceneParams) -> Iterator[tuple[d
         )
 
 
-def choose_questions(scene: Scene, rng: Random, params: SceneParams, balancer: Balancer) -> list[Question]:
-    """Returns the questions of one row: abilities drawn by weight, answers balanced, no text twice."""
+def choose_questions(
+    scene: Scene,
+    rng: Random,
+    params: SceneParams,
+    balancer: Balancer,
+    answerable: Callable[[Question], bool] = lambda question: True,
+) -> list[Question]:
+    """Returns the questions of one row: abilities drawn by weight, answers balanced, no text twice.
+
+    Args:
+        scene: What is asked about.
+        rng: Source of every choice.
+        params: Weights, hardest levels, and how many questions.
+        balancer: What has been asked before.
+        answerable: Which questions may be asked.
+    """
     open_to_ask: dict[Ability, list[Question]] = {}
     for ability in ABILITIES:  # in this order, whatever the order of the weights
         if not params.abilities.get(ability):
             continue
-        candidates = [question for question in ASK[ability](scene, rng) if question.level <= params.hardest(ability)]
+        hardest = params.hardest(ability)
+        candidates = [q for q in ASK[ability](scene, rng) if q.level <= hardest and answerable(q)]
         if candidates:
             open_to_ask[ability] = candidates
     chosen: list[Question] = []
@@ -68,8 +82,7 @@ def _row(index: int, questions: list[Question], params: SceneParams) -> dict[str
     turns = []
     for question in questions:
         benchmark = benchmark_of(question.ability)
-        answer = box_text(question.box) if question.box is not None else question.answer
         turns.append({"from": "human", "value": prompt(benchmark, question.text, params.prompts)})
-        turns.append({"from": "gpt", "value": reply(benchmark, answer)})
+        turns.append({"from": "gpt", "value": reply(benchmark, answer_text(question))})
     turns[0]["value"] = f"<image>\n{turns[0]['value']}"
     return {"id": image_stem("train", index), "image": image_name("train", index), "conversations": turns}

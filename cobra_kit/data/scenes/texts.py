@@ -9,24 +9,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from random import Random
 
 from cobra_kit.data.rows import TrainingRow
 from cobra_kit.data.scenes.balance import Balancer
 from cobra_kit.data.scenes.benchmark_prompts import prompt, reply
 from cobra_kit.data.scenes.captions import caption
+from cobra_kit.data.scenes.descriptions import STYLES, answers, described
 from cobra_kit.data.scenes.held_out import benchmark_of
 from cobra_kit.data.scenes.layout import Scene
 from cobra_kit.data.scenes.names import image_stem
 from cobra_kit.data.scenes.params import SceneParams
-from cobra_kit.data.scenes.questions import Ability
+from cobra_kit.data.scenes.questions import answer_text
 from cobra_kit.data.scenes.questions.presence import absent
 from cobra_kit.data.scenes.rows import SLACK, choose_questions
 from cobra_kit.data.scenes.splits import image_rng, scene_of
 from cobra_kit.data.scenes.vocabulary import article
-
-ANSWERED: tuple[Ability, ...] = ("color", "shape", "count", "presence", "reading")
-"""What a caption answers; its places are too coarse for statements about places, and for boxes."""
 
 _MOST_FACTS = 6
 
@@ -49,18 +48,17 @@ def conversations(params: SceneParams) -> Iterator[TrainingRow]:
     Its questions, prompts and answers are in the form of the training rows, balanced as they are; the first one has the
     caption in front.
     """
-    weights = {ability: weight for ability, weight in params.abilities.items() if ability in ANSWERED}
-    asked = params.model_copy(update={"abilities": weights})
     balancer = Balancer(SLACK)
     for index, scene in _scenes(params):
         rng = image_rng(params.seed, "towers", index, "conversation")
-        opening = caption(scene, rng)
-        questions = choose_questions(scene, rng, asked, balancer)
+        style = rng.choice(STYLES)
+        opening = described(scene, style, rng)
+        questions = choose_questions(scene, rng, params, balancer, partial(answers, scene, style))
         if not questions:
             continue
         forms = [(benchmark_of(question.ability), question) for question in questions]
-        turns = [(prompt(form, q.text, params.prompts), reply(form, q.answer)) for form, q in forms]
-        turns[0] = (f"{opening[:1].upper()}{opening[1:]}.\n{turns[0][0]}", turns[0][1])
+        turns = [(prompt(form, q.text, params.prompts), reply(form, answer_text(q))) for form, q in forms]
+        turns[0] = (f"{opening}\n{turns[0][0]}", turns[0][1])
         kinds = tuple(question.ability for question in questions)
         yield TrainingRow(f"{image_stem('towers', index)}/conversation", (), tuple(turns), kinds)
 

@@ -36,6 +36,11 @@ def box_text(box: Box) -> str:
     return f"[{', '.join(f'{value:.2f}' for value in box.fractions)}]"
 
 
+def answer_text(question: Question) -> str:
+    """Returns the true answer as it is written out, a box as numbers."""
+    return question.answer if question.box is None else box_text(question.box)
+
+
 def _quarter(noun: str, box: Box) -> list[Question]:
     x, y = box.center
     if abs(x - _HALF) < MARGIN or abs(y - _HALF) < MARGIN:
