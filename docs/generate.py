@@ -195,6 +195,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "help doctor": lambda: command_help("doctor"),
     "help plan": lambda: command_help("plan"),
     "help recipes": lambda: command_help("recipes"),
+    "help recipes calibrate": lambda: command_help("recipes", "calibrate"),
     "help report": lambda: command_help("report"),
     "help reproduce": lambda: command_help("reproduce"),
     "help run": lambda: command_help("run"),

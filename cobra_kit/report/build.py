@@ -110,20 +110,14 @@ def _reference_first(arms: Sequence[ArmResult], reference: str) -> list[ArmResul
 
 
 def _common_seeds(arms: Sequence[ArmResult]) -> tuple[tuple[int, ...], list[str]]:
-    per_arm = {arm.name: _finished_seeds(arm) for arm in arms}
-    common = set.intersection(*per_arm.values())
+    per_arm = {arm.name: arm.finished_seeds for arm in arms}
+    common = frozenset.intersection(*per_arm.values())
     if not common:
         listed = "; ".join(f"{name}: {sorted(seeds) or 'none'}" for name, seeds in per_arm.items())
         raise CobraError(f"the arms share no finished seed ({listed})", hint="run the study to its end first")
-    left_out = sorted(set.union(*per_arm.values()) - common)
+    left_out = sorted(frozenset.union(*per_arm.values()) - common)
     notes = [f"seeds {', '.join(map(str, left_out))} left out: not every arm has them"] if left_out else []
     return tuple(sorted(common)), notes
-
-
-def _finished_seeds(arm: ArmResult) -> set[int]:
-    if arm.finished is not None:
-        return set(arm.finished)
-    return {seed for runs in arm.scores.values() for seed in runs}
 
 
 def _row(arms: Sequence[ArmResult], benchmark: BenchmarkInfo, design: Design) -> TableRow | None:

@@ -10,6 +10,7 @@ from cobra_kit.statistics.clusters import mean_score
 from cobra_kit.statistics.intervals import Interval, bootstrap_difference, bootstrap_mean
 from cobra_kit.statistics.paired import McNemar, holm, mcnemar
 from cobra_kit.statistics.power import (
+    detectable_between_seeds,
     detectable_difference,
     planned_detectable_difference,
     standard_error,
@@ -26,6 +27,7 @@ __all__ = [
     "align",
     "bootstrap_difference",
     "bootstrap_mean",
+    "detectable_between_seeds",
     "detectable_difference",
     "holm",
     "mcnemar",

@@ -111,6 +111,7 @@ def test_floors_and_ceilings_are_those_of_the_chosen_questions(tmp_path: Path) -
     # Of four quarters a guess hits every fourth; of all places, hardly any.
     assert after.floor == pytest.approx(0.25, abs=0.08)
     assert before.floor is not None
+    assert after.floor is not None
     assert before.floor < after.floor
     assert after.floor == reach(mixed)["refcoco"].floor / 100
     presence = ScenesSource(mixed).benchmarks("test")["presence"]
