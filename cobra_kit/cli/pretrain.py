@@ -27,7 +27,7 @@ def pretrain(
         int, typer.Option("--threads", metavar="N", min=1, help="Threads of torch; 1 gives the same weights again.")
     ] = 1,
 ) -> None:
-    """Pretrain a small vision encoder on drawn images, or a small backbone on described ones, and probe it.
+    """Pretrain a small vision encoder on drawn images, or a small backbone on described scenes, and probe it.
 
     A killed run goes on where it was: what it needs is kept beside FILE with .resume in its name, and removed at the
     end.
