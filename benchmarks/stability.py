@@ -32,6 +32,7 @@ from typing import Literal
 
 from cobra_kit.errors import CobraError
 from cobra_kit.files import read_utf8
+from cobra_kit.formatting import printable
 from cobra_kit.recipe import differences
 from cobra_kit.report import AblationTable, ScoreDifference, grid, table_from_json
 from cobra_kit.report.table import MIN_SEEDS
@@ -173,10 +174,10 @@ def print_comparisons(studies: Sequence[Judged]) -> None:
     """Prints what each study is, and every comparison side by side."""
     for number, judged in enumerate(studies, start=1):
         sessions = [session for manifest in judged.study.run_manifests for session in manifest["sessions"]]
-        ran = dict.fromkeys(f"{session.get('processor', 'processor unknown')}" for session in sessions)
-        held = dict.fromkeys(text for session in sessions if (text := environment_text(session)))
+        ran = [str(session.get("processor", "processor unknown")) for session in sessions]
+        ran += [text for session in sessions if (text := environment_text(session))]
         seeds = ", ".join(map(str, judged.table.seeds))
-        print(f"[{number}] {judged.label}: seeds {seeds}; {'; '.join([*ran, *held])}")
+        print(f"[{number}] {judged.label}: seeds {seeds}; {printable('; '.join(dict.fromkeys(ran)))}")
     keys = dict.fromkeys(key for judged in studies for key in judged.differences)
     width = max(len(f"{arm} {benchmark}") for arm, benchmark in keys)
     print("\n" + " " * width + "".join(f"  {f'[{number}]':>26}" for number in range(1, len(studies) + 1)))

@@ -40,7 +40,7 @@ class KeptResults:
         recipe: Name of the packaged recipe.
         command: The command that made the study.
         date: The day on which it began.
-        wall_seconds: From the begin of the first run to the end of the last; None: not recorded.
+        wall_seconds: From its begin to the end of its last run, pauses included; None: not recorded.
         facts: (name, value) of machine, threads, versions.
         identity: The settings of the study, as its manifest has them.
         table: Its table, without parts and levels.
@@ -56,8 +56,17 @@ class KeptResults:
 
 
 def page() -> str:
-    """Returns every packaged ablation with its kept results; one that has none says how to get them."""
-    return "\n\n".join(_ablation(recipe) for recipe in packaged_ablations().values())
+    """Returns every packaged ablation with its kept results; one that has none says how to get them.
+
+    Raises:
+        CobraError: Results are damaged, or of no packaged ablation.
+    """
+    recipes = packaged_ablations()
+    for file in sorted(RESULTS.glob("*.json")):
+        if file.stem not in recipes:
+            hint = f"Delete it, or name it after its recipe: {', '.join(recipes)}."
+            raise CobraError("results of no packaged ablation", where=str(file), hint=hint)
+    return "\n\n".join(map(_ablation, recipes.values()))
 
 
 def packaged_ablations() -> dict[str, Recipe]:
@@ -77,6 +86,8 @@ def read_results(file: Path) -> KeptResults:
         record = json.loads(file.read_text(encoding="utf-8"))
         if record["form"] != FORM:
             raise CobraError(f"results of form {record['form']}, expected {FORM}", where=str(file), hint=hint)
+        if record["recipe"] != file.stem:
+            raise CobraError(f"results of {record['recipe']} under another name", where=str(file), hint=hint)
         return KeptResults(
             recipe=record["recipe"],
             command=record["command"],
@@ -152,7 +163,7 @@ def _scores(table: AblationTable) -> str:
 
 
 def _comparisons(table: AblationTable) -> str:
-    header = ("difference", "ability", f"points [{table.level:.0%}]", "verdict", "paper", "beside the paper")
+    header = ("difference", "ability", f"points [{100 * table.level:g} %]", "verdict", "paper", "beside the paper")
     rows = []
     for arm in table.others:
         for row in table.rows:
@@ -172,7 +183,7 @@ def _summary(table: AblationTable, arm: str) -> str:
         if arm in row.differences:
             named[agreement(row, arm, table)].append(row.benchmark)
     parts = [f"{_SENTENCES[kind]}: {', '.join(names)}" for kind, names in named.items() if names]
-    return f"**{arm} - {table.reference}.** {'; '.join(parts)}."
+    return f"**{arm} - {table.reference}**: {'; '.join(parts)}."
 
 
 def _paper_source(table: AblationTable) -> str:

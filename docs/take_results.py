@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -136,14 +137,15 @@ def _facts(study: StoredStudy) -> list[tuple[str, str]]:
 
 
 def _wall_seconds(study: StoredStudy) -> float | None:
-    """Returns the seconds from the begin of the first run to the end of the last; None where trials are not kept."""
+    """Returns the seconds from the study's begin to the end of its last run; None where trials are not kept."""
     try:
         trials = stored_trials(study).get_trials(deepcopy=False)
     except CobraError:
         return None
-    starts = [trial.datetime_start for trial in trials if trial.datetime_start]
-    ends = [trial.datetime_complete for trial in trials if trial.datetime_complete]
-    return round((max(ends) - min(starts)).total_seconds(), 1) if starts and ends else None
+    begin = datetime.fromisoformat(str(study.manifest["created"])).astimezone()
+    # Optuna's times are local ones without a zone.
+    ends = [trial.datetime_complete.astimezone() for trial in trials if trial.datetime_complete]
+    return round((max(ends) - begin).total_seconds(), 1) if ends else None
 
 
 def _shown(value: Any) -> str:

@@ -86,6 +86,7 @@ def test_a_finished_study_is_taken_over_and_shown(study: Path, tmp_path: Path) -
     assert "(Cobra-3.5B, Table 5" not in page
     assert "The paper: Cobra-3.5B, Table 5 (arXiv 2403.14520v4, Table 5); mlp is `full`, linear is `w/ LDPv2`." in page
     assert "- `cobra-kit run miniature` on 20" in page
+    assert "| difference | ability | points [95 %] | verdict | paper | beside the paper |" in page
     assert "not recorded on the wall; seeds 1, 2, 3; cobra-kit 0." in page
     assert "torch 2.15.0" in page
     assert "changed since" not in page
@@ -159,12 +160,25 @@ def test_the_command_prints_what_is_wrong(
     assert "the study is not finished: mlp-s1" in capsys.readouterr().err
 
 
+def test_results_of_no_packaged_ablation_are_not_passed_over(study: Path) -> None:
+    import ablation_results
+
+    file = take().take(study)
+    file.rename(file.with_name("gone.json"))
+    with pytest.raises(CobraError, match="results of no packaged ablation") as error:
+        ablation_results.page()
+    assert "Delete it, or name it after its recipe: miniature." in str(error.value)
+
+
 def test_damaged_results_say_how_to_get_them_again(study: Path, tmp_path: Path) -> None:
     import ablation_results
 
     file = take().take(study)
     file.write_text(json.dumps({**json.loads(file.read_text()), "form": 9}))
     with pytest.raises(CobraError, match="results of form 9, expected 1"):
+        ablation_results.page()
+    file.write_text(json.dumps({**json.loads(file.read_text()), "form": 1, "recipe": "other"}))
+    with pytest.raises(CobraError, match="results of other under another name"):
         ablation_results.page()
     file.write_text("{")
     with pytest.raises(CobraError, match="damaged results") as error:
