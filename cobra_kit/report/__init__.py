@@ -11,6 +11,8 @@ from __future__ import annotations
 from cobra_kit.report.build import build_table
 from cobra_kit.report.csv_text import render_csv
 from cobra_kit.report.latex import render_latex
+from cobra_kit.report.learning import LearningRow, LearningTable, StepRatio, StepsToLevel
+from cobra_kit.report.machines import RunMachine
 from cobra_kit.report.markdown import render_markdown
 from cobra_kit.report.results import ArmResult, BenchmarkInfo, PaperReference
 from cobra_kit.report.serial import table_from_json, table_to_json
@@ -24,10 +26,15 @@ __all__ = [
     "ArmResult",
     "BenchmarkInfo",
     "Estimate",
+    "LearningRow",
+    "LearningTable",
     "PaperNote",
     "PaperReference",
     "ReportView",
+    "RunMachine",
     "ScoreDifference",
+    "StepRatio",
+    "StepsToLevel",
     "TablePart",
     "TableRow",
     "build_table",

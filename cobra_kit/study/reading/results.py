@@ -14,14 +14,17 @@ from cobra_kit.files import inside
 from cobra_kit.report import AblationTable, ArmResult, BenchmarkInfo, build_table
 from cobra_kit.statistics import QuestionScore
 from cobra_kit.study.folder import PREDICTIONS, SCORES, StudyFolder
+from cobra_kit.study.reading.run_machines import run_machines
 from cobra_kit.study.reading.stored_files import (
     AGAIN,
     SPLIT,
     Training,
     read_benchmark_scores,
+    read_metrics,
     read_summary,
     read_training,
 )
+from cobra_kit.study.reading.validations import Curves, validation_curves
 
 if TYPE_CHECKING:
     from cobra_kit.study.plan.study_plan import StudyPlan
@@ -59,6 +62,7 @@ def study_table(plan: StudyPlan | StoredStudy, folder: StudyFolder) -> AblationT
     for summary in summaries.values():
         for name, entry in summary.get(SPLIT, {}).items():
             benchmarks.setdefault(name, _benchmark(name, entry))
+    shared = frozenset.intersection(*(arm.finished or frozenset() for arm in arms))
     try:
         return build_table(
             arms,
@@ -69,6 +73,7 @@ def study_table(plan: StudyPlan | StoredStudy, folder: StudyFolder) -> AblationT
             split=SPLIT,
             paper=plan.paper,
             left_out=plan.left_out,
+            machines=run_machines(folder.run(run) for run in plan.runs if run.seed in shared),
         )
     except CobraError as error:
         if error.where is not None:
@@ -86,12 +91,15 @@ def _arm(
     control_choice_mass: dict[str, dict[int, float]] = {}
     trainings: list[Training] = []
     finished: set[int] = set()
+    validations: dict[str, dict[int, Curves]] = {}
     for run in plan.runs:
         if run.arm != arm:
             continue
         place = folder.run(run)
         if SPLIT in summaries[run.name]:
             finished.add(run.seed)
+        for stage, curves in validation_curves(read_metrics(place)).items():
+            validations.setdefault(stage, {})[run.seed] = curves
         for what, by_benchmark in summaries[run.name].items():
             for name, entry in by_benchmark.items():
                 if what == "val":
@@ -116,6 +124,7 @@ def _arm(
         shared_seconds=fmean(training.shared_seconds for training in trainings) if trainings else 0.0,
         tokens_per_second=fmean(rates) if rates else None,
         finished=frozenset(finished),
+        validations=validations,
     )
 
 
