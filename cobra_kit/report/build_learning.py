@@ -25,7 +25,7 @@ _Curves = Mapping[str, Mapping[int, ValidationCurve]]
 def learning_table(
     arms: Sequence[ArmResult], benchmarks: Sequence[BenchmarkInfo], design: Design
 ) -> LearningTable | None:
-    """Returns the steps to each benchmark's level; None where the arms have no stage in common that was validated.
+    """Returns the steps to each benchmark's level; None where no run of the table has validations.
 
     Args:
         arms: The arms, the reference first.
@@ -49,20 +49,20 @@ def learning_table(
     if at_floor:
         reason = f"{arms[0].name} is not surely above the floor in its last validation"
         notes.append(f"no level is set for {', '.join(at_floor)}: {reason}")
-    if short:
+    if short and arms[0].validations.get(stage):
         reason = f"{arms[0].name} was validated fewer than {_LEAST_VALIDATIONS} times (evaluate.validation.every_steps)"
         notes.append(f"no curve of {', '.join(short)}: {reason}")
     return LearningTable(stage, tuple(rows), tuple(notes))
 
 
 def _stage(arms: Sequence[ArmResult]) -> str | None:
-    stages = [stage for stage in arms[0].validations if all(stage in arm.validations for arm in arms)]
-    return stages[-1] if stages else None
+    """Returns the stage whose steps are counted: the reference's last, or that of the first arm that has one."""
+    return next((list(arm.validations)[-1] for arm in arms if arm.validations), None)
 
 
 def _floors(arms: Sequence[ArmResult], benchmarks: Sequence[BenchmarkInfo], stage: str) -> dict[str, float]:
-    """Returns the floor of each benchmark that the reference was validated on, and of their mean."""
-    asked = {name for curves in arms[0].validations[stage].values() for name in curves}
+    """Returns the floor of each benchmark that the arms were validated on, and of their mean."""
+    asked = {name for arm in arms for curves in arm.validations.get(stage, {}).values() for name in curves}
     floors = {benchmark.name: benchmark.floor or 0.0 for benchmark in benchmarks if benchmark.name in asked}
     # The mean is over all that validation asks, so its floor is known only where all of theirs are.
     if MEAN in asked and MEAN not in floors and len(floors) > 1 and asked - {MEAN} == set(floors):
@@ -73,7 +73,7 @@ def _floors(arms: Sequence[ArmResult], benchmarks: Sequence[BenchmarkInfo], stag
 def _curves(arms: Sequence[ArmResult], stage: str, benchmark: str, design: Design) -> _Curves:
     by_arm = {}
     for arm in arms:
-        runs = arm.validations[stage]
+        runs = arm.validations.get(stage, {})
         listed = {seed: runs.get(seed, {}).get(benchmark, ()) for seed in design.seeds}
         by_arm[arm.name] = {seed: curve for seed, curve in listed.items() if len(curve) >= _LEAST_VALIDATIONS}
     return by_arm
@@ -82,10 +82,10 @@ def _curves(arms: Sequence[ArmResult], stage: str, benchmark: str, design: Desig
 def _without_curves(arms: Sequence[ArmResult], stage: str, design: Design) -> list[str]:
     notes = []
     for arm in arms:
-        lacking = [seed for seed in design.seeds if not arm.validations[stage].get(seed)]
+        lacking = [seed for seed in design.seeds if not arm.validations.get(stage, {}).get(seed)]
         if lacking:
             seeds = f"seed {lacking[0]}" if len(lacking) == 1 else f"seeds {', '.join(map(str, lacking))}"
-            notes.append(f"{arm.name} has no validations of {seeds}, which its steps and ratios leave out")
+            notes.append(f"{arm.name} has no whole log of validations in {stage} of {seeds}, which its steps leave out")
     return notes
 
 

@@ -1,4 +1,4 @@
-"""How fast arms learn, as data: the steps at which validation reaches a level that the reference arm alone sets."""
+"""Learning speed as data: the steps at which validation reaches a level that the reference arm alone sets."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class StepsToLevel:
 
 @dataclass(frozen=True, slots=True)
 class StepRatio:
-    """How many times the reference's steps an arm takes, paired by seed; above 1 it is slower.
+    """An arm's steps as a multiple of the reference's, paired by seed; above 1 it is slower.
 
     Args:
         value: Geometric mean over seeds; None where a run of either arm gives a bound alone.
         low: Lower end of its interval, None without one or of too few seeds.
         high: Upper end of its interval, None as for `low`.
         seeds: Seeds of which both runs have a curve.
-        bounded: Of how many seeds a run of either arm is early or never there.
+        bounded: How many of those seeds have a run of either arm that is early or never there.
         level: The level of the interval, such as 0.95.
     """
 
@@ -77,7 +77,7 @@ class LearningTable:
     """Steps to a level, benchmark by benchmark.
 
     Args:
-        stage: The stage whose steps are counted: the last one that all arms validated in.
+        stage: The stage whose steps are counted: the last one that the reference was validated in.
         rows: The mean of all benchmarks first, where there are several.
         notes: What is left out and why, sentences without a full stop.
     """

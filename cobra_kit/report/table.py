@@ -199,7 +199,7 @@ class AblationTable:
         costs: Arm to cost.
         paper: What the paper found, None where nothing is to be compared.
         notes: What else a reader must know, such as runs that are missing.
-        learning: Steps to a level; None where no stage of all arms was validated, or an older version made the table.
+        learning: Steps to a level; None where no run was validated, or an older version made the table.
         machines: Where its runs were made; none where that is not recorded.
     """
 

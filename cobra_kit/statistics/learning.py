@@ -1,4 +1,4 @@
-"""How fast an arm learns: the steps at which its learning curve reaches a level, and the ratio of two arms' steps.
+"""Learning speed: the steps at which its learning curve reaches a level, and the ratio of two arms' steps.
 
 Two arms that end alike may learn at different speed, which scores at the end do not show.
 
@@ -36,7 +36,7 @@ Curve = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class LevelCrossing:
-    """Where a learning curve reaches a level.
+    """The step at which a learning curve reaches a level, or a bound of it.
 
     Args:
         kind: `within`: between two validations; `early`: it is there at the first; `never`: not yet at the last.

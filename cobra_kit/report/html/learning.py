@@ -1,4 +1,4 @@
-"""How fast arms learn: accuracy on validation against steps, and the steps to a level."""
+"""Learning speed on the page: accuracy on validation against steps, and the steps to a level."""
 
 from __future__ import annotations
 

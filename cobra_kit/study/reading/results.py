@@ -20,11 +20,10 @@ from cobra_kit.study.reading.stored_files import (
     SPLIT,
     Training,
     read_benchmark_scores,
-    read_metrics,
     read_summary,
     read_training,
 )
-from cobra_kit.study.reading.validations import Curves, validation_curves
+from cobra_kit.study.reading.validations import Curves, whole_curves
 
 if TYPE_CHECKING:
     from cobra_kit.study.plan.study_plan import StudyPlan
@@ -98,8 +97,6 @@ def _arm(
         place = folder.run(run)
         if SPLIT in summaries[run.name]:
             finished.add(run.seed)
-        for stage, curves in validation_curves(read_metrics(place)).items():
-            validations.setdefault(stage, {})[run.seed] = curves
         for what, by_benchmark in summaries[run.name].items():
             for name, entry in by_benchmark.items():
                 if what == "val":
@@ -111,6 +108,8 @@ def _arm(
                     masses.setdefault(name, {})[run.seed] = mass
         if (training := read_training(place)) is not None:
             trainings.append(training)
+        for stage, curves in whole_curves(place, training).items():
+            validations.setdefault(stage, {})[run.seed] = curves
     rates = [rate for training in trainings if (rate := training.tokens_per_second) is not None]
     return ArmResult(
         name=arm,

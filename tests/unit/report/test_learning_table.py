@@ -129,14 +129,24 @@ def test_one_validation_is_no_curve() -> None:
 def test_a_seed_without_validations_is_told_and_the_others_are_paired() -> None:
     lacking = replace(SLOW, validations={"finetune": {seed: SLOW.validations["finetune"][seed] for seed in (1, 3)}})
     table = learning(REFERENCE, lacking)
-    assert table.notes == ("ldpv2 has no validations of seed 2, which its steps and ratios leave out",)
+    assert table.notes == ("ldpv2 has no whole log of validations in finetune of seed 2, which its steps leave out",)
     change = table.rows[0].ratios["ldpv2"]
     assert (change.seeds, change.low) == (2, None)  # of two pairs, though the table has three seeds
 
 
-def test_arms_without_a_stage_in_common_have_no_table_of_steps() -> None:
-    assert build(REFERENCE, arm("ldpv2", {seed: [0.4, 0.9] for seed in (1, 2, 3)}, stage="align")).learning is None
-    assert build(replace(REFERENCE, validations={}), SLOW).learning is None
+def test_an_arm_without_validations_is_told_and_the_others_keep_their_steps() -> None:
+    other_stage = arm("ldpv2", {seed: [0.4, 0.9] for seed in (1, 2, 3)}, stage="align")
+    for bare in (other_stage, replace(SLOW, validations={})):
+        table = learning(REFERENCE, bare)
+        lacking = "ldpv2 has no whole log of validations in finetune of seeds 1, 2, 3, which its steps leave out"
+        assert table.notes == (lacking,)
+        assert [(set(row.steps), row.ratios) for row in table.rows] == [({"mlp"}, {})]
+    table = learning(replace(REFERENCE, validations={}), SLOW)
+    assert table.rows == ()
+    assert table.notes == (
+        "mlp has no whole log of validations in finetune of seeds 1, 2, 3, which its steps leave out",
+    )
+    assert build(*(replace(which, validations={}) for which in (REFERENCE, SLOW))).learning is None
 
 
 def test_the_mean_has_a_row_where_the_floors_of_all_benchmarks_are_known() -> None:

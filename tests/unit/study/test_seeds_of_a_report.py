@@ -146,3 +146,30 @@ def test_validations_that_are_no_numbers_are_left_out_and_told(study: Path) -> N
     state = study_state(study)
     assert any("damaged lines (1), which the curves leave out" in line for line in state.missing)
     assert "high" not in render_page(report_view(state)).split('id="training"')[1].split("</section>")[0]
+
+
+@pytest.mark.parametrize("damage", ["cut", "scrambled"])
+def test_a_run_whose_log_is_not_whole_has_no_steps_to_a_level_and_is_told(tmp_path: Path, damage: str) -> None:
+    study = without_digests(write_study(tmp_path, FIVE))
+    write_validations(study, {"mlp": 60, "linear": 90}, steps=200)
+    for place in study.glob("runs/*"):
+        training = json.loads((place / "training.json").read_text(encoding="utf-8"))
+        write_json(place / "training.json", {**training, "stages": [{"stage": "finetune", "steps": 200}]})
+    whole = study_state(study).table
+    assert whole is not None
+    assert whole.learning is not None
+    assert not any("whole log" in note for note in whole.learning.notes)
+    file = study / "runs" / "linear-s2" / "metrics.jsonl"
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    # A kill in the middle of writing, and a line that a disk spoilt.
+    lines = lines[:-1] if damage == "cut" else [*lines[:-4], "?" + lines[-4], *lines[-3:]]
+    file.write_text("".join(lines), encoding="utf-8")
+    table = study_state(study).table
+    assert table is not None
+    assert table.learning is not None
+    assert (
+        "linear has no whole log of validations in finetune of seed 2, which its steps leave out"
+        in table.learning.notes
+    )
+    assert {row.steps["linear"].runs for row in table.learning.rows} == {4}
+    assert {row.ratios["linear"].seeds for row in table.learning.rows} == {4}
