@@ -22,6 +22,17 @@ _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 _VECTORS = (("avx512f", 512), ("avx2", 256), ("avx", 256), ("sse2", 128), ("asimd", 128), ("neon", 128))
 _PACKAGES = ("torch", "numpy", "pillow", "timm", "open_clip_torch", "transformers", "tokenizers", "safetensors")
 _BF16_CAPABILITY = (8, 0)  # Ampere
+ROUNDING_SWITCHES = (
+    "COBRA_KIT_MAMBA_KERNEL",
+    "COBRA_KIT_MAMBA_ISA",
+    "ATEN_CPU_CAPABILITY",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "MKL_CBWR",
+    "ONEDNN_MAX_CPU_ISA",
+    "NVIDIA_TF32_OVERRIDE",
+)
+"""Environment variables that choose instructions or kernels, and so the last digits of sums: ours, torch's, and those
+of the libraries beneath it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +241,11 @@ def git_commit() -> str | None:
     return f"{commit}+" if commit and changed else commit
 
 
+def rounding_environment() -> dict[str, str]:
+    """Returns the variables of `ROUNDING_SWITCHES` that are set."""
+    return {name: value for name in ROUNDING_SWITCHES if (value := os.environ.get(name))}
+
+
 def session(device: str = "cpu") -> dict[str, Any]:
     """Returns facts about this process and machine, and the device it works on, as manifests have them."""
     import torch
@@ -248,6 +264,7 @@ def session(device: str = "cpu") -> dict[str, Any]:
         "cores": cores(),
         "memory_gib": None if memory is None else round(memory / 2**30, 1),
         "threads": torch.get_num_threads(),
+        "environment": rounding_environment(),
         "device": device,
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }

@@ -17,6 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import ablation_results
+
 from cobra_kit._plugins import Registry
 from cobra_kit.exchange import FORMATS
 from cobra_kit.plugin import KINDS
@@ -186,6 +188,7 @@ def markdown_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 BLOCKS: dict[str, Callable[[], str]] = {
+    "ablations": ablation_results.page,
     "components": component_table,
     "recipes": recipe_table,
     "formats": format_table,
@@ -195,6 +198,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "help doctor": lambda: command_help("doctor"),
     "help plan": lambda: command_help("plan"),
     "help recipes": lambda: command_help("recipes"),
+    "help recipes calibrate": lambda: command_help("recipes", "calibrate"),
     "help report": lambda: command_help("report"),
     "help reproduce": lambda: command_help("reproduce"),
     "help run": lambda: command_help("run"),

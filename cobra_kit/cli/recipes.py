@@ -1,4 +1,4 @@
-"""`cobra-kit recipes`: what recipes there are, what one says, whether it holds, and how two differ.
+"""`cobra-kit recipes`: what recipes there are, what one says, whether it holds, how two differ, what a study shows.
 
 Only the options stand here; what the commands do is in `recipes_actions`, imported when one runs.
 """
@@ -75,6 +75,27 @@ def diff(
         recipes_actions.diff_arms(recipe, profile=profile, as_json=as_json)
     else:
         recipes_actions.diff(recipe, other, profile=profile, other_profile=other_profile, as_json=as_json)
+
+
+@app.command("calibrate")
+def calibrate(
+    study: Annotated[
+        str, typer.Argument(metavar="STUDY", help="A study's folder, or the recipe whose study is in its own folder.")
+    ],
+    profile: Annotated[str | None, typer.Option("--profile", help="Which profile of a recipe.")] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Show whether a study's questions can tell arms apart: where its reference arm is between floor and ceiling.
+
+    Levels of questions and steps of training are chosen by the reference arm alone, before other arms are looked at:
+    whoever chooses by a difference chooses the result. So the reference's scores are shown and no other arm's; others
+    serve the smallest difference that can be seen, by the spread of their paired differences.
+
+    The exit status is 1 where a benchmark is not between 20 and 90 % of the way, or fewer than 3 seeds are finished.
+    """
+    from cobra_kit.cli import calibrate_action
+
+    return calibrate_action.calibrate(study, profile=profile, as_json=as_json)
 
 
 @app.command("schema")

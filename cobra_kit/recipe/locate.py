@@ -18,7 +18,7 @@ _ENDINGS = (".yaml", ".yml")
 RECIPE_BYTES = 1 << 19
 """The most that a recipe holds, some fifteen thousand lines: reading a text of this form takes a while."""
 
-_PRETRAINING = "towers/"
+_PRETRAINING = ("towers/", "backbones/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def builtin_recipes() -> dict[str, Path]:
 
 
 def pretraining_recipes() -> dict[str, Path]:
-    """Returns the packaged recipes that pretrain an encoder, by name (`towers/siglip_tiny`)."""
+    """Returns the packaged recipes that pretrain one part, by name (`towers/siglip_tiny`)."""
     return {name: path for name, path in _packaged().items() if name.startswith(_PRETRAINING)}
 
 

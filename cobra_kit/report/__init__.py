@@ -3,12 +3,14 @@
 table = build_table(arms, benchmarks, reference="mlp", factor="model.projector", ...)
 print(render_text(table, width=80))
 render_markdown(table), render_latex(table), render_csv(table), table_to_json(table)
+calibrate(arms, benchmarks, reference="mlp")          # where the reference stands between floor and ceiling
 html.render_page(view)                                # a whole page, with plots and questions
 """
 
 from __future__ import annotations
 
 from cobra_kit.report.build import build_table
+from cobra_kit.report.calibration import Calibration, ReferenceScore, calibrate
 from cobra_kit.report.csv_text import render_csv
 from cobra_kit.report.latex import render_latex
 from cobra_kit.report.learning import LearningRow, LearningTable, StepRatio, StepsToLevel
@@ -25,11 +27,13 @@ __all__ = [
     "ArmCost",
     "ArmResult",
     "BenchmarkInfo",
+    "Calibration",
     "Estimate",
     "LearningRow",
     "LearningTable",
     "PaperNote",
     "PaperReference",
+    "ReferenceScore",
     "ReportView",
     "RunMachine",
     "ScoreDifference",
@@ -38,6 +42,7 @@ __all__ = [
     "TablePart",
     "TableRow",
     "build_table",
+    "calibrate",
     "render_csv",
     "render_latex",
     "render_markdown",

@@ -122,14 +122,14 @@ def _reference_first(arms: Sequence[ArmResult], reference: str) -> list[ArmResul
 
 
 def _common_seeds(arms: Sequence[ArmResult]) -> tuple[tuple[int, ...], list[str]]:
-    per_arm = {arm.name: _finished_seeds(arm) for arm in arms}
-    common = set.intersection(*per_arm.values())
+    per_arm = {arm.name: arm.finished_seeds for arm in arms}
+    common = frozenset.intersection(*per_arm.values())
     if not common:
         listed = "; ".join(f"{name}: {sorted(seeds) or 'none'}" for name, seeds in per_arm.items())
         raise CobraError(f"the arms share no finished seed ({listed})", hint="run the study to its end first")
     seeds = tuple(sorted(common))
     lacking: dict[tuple[str, ...], list[int]] = {}
-    for seed in sorted(set.union(*per_arm.values()) - common):
+    for seed in sorted(frozenset.union(*per_arm.values()) - common):
         lacking.setdefault(tuple(arm for arm, finished in per_arm.items() if seed not in finished), []).append(seed)
     if not lacking:
         return seeds, []
@@ -139,12 +139,6 @@ def _common_seeds(arms: Sequence[ArmResult]) -> tuple[tuple[int, ...], list[str]
 
 def _seeds(seeds: Sequence[int]) -> str:
     return f"seed{'' if len(seeds) == 1 else 's'} {', '.join(map(str, seeds))}"
-
-
-def _finished_seeds(arm: ArmResult) -> set[int]:
-    if arm.finished is not None:
-        return set(arm.finished)
-    return {seed for runs in arm.scores.values() for seed in runs}
 
 
 def _row(arms: Sequence[ArmResult], benchmark: BenchmarkInfo, design: Design) -> TableRow | None:

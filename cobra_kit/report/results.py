@@ -72,6 +72,13 @@ class ArmResult:
     finished: frozenset[int] | None = None
     validations: Validations = field(default_factory=dict)
 
+    @property
+    def finished_seeds(self) -> frozenset[int]:
+        """The training seeds of its finished runs."""
+        if self.finished is not None:
+            return self.finished
+        return frozenset(seed for runs in self.scores.values() for seed in runs)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaperReference:

@@ -18,6 +18,7 @@ from cobra_kit.statistics.learning import (
 )
 from cobra_kit.statistics.paired import McNemar, holm, mcnemar
 from cobra_kit.statistics.power import (
+    detectable_between_seeds,
     detectable_difference,
     planned_detectable_difference,
     standard_error,
@@ -35,6 +36,7 @@ __all__ = [
     "align",
     "bootstrap_difference",
     "bootstrap_mean",
+    "detectable_between_seeds",
     "detectable_difference",
     "geometric_mean",
     "holm",

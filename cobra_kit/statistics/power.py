@@ -13,8 +13,13 @@ from numpy.typing import ArrayLike
 
 from cobra_kit.arguments import finite_number, renamed_arguments, whole_number
 from cobra_kit.errors import CobraError
+from cobra_kit.statistics.checks import numbers
 from cobra_kit.statistics.clusters import Clustered
 from cobra_kit.statistics.seeds import images_share, seed_variance
+
+_NOTHING = 1e-7
+"""A standard error below this is what rounding leaves of none: where the share that seeds have in common should be 0,
+it is 1e-16, and the error its root. A single answer among a million gives more."""
 
 
 def standard_error(
@@ -65,9 +70,30 @@ def detectable_difference(
         answer alike say nothing about how much they could differ) or there is one image.
     """
     error = standard_error(differences, clusters, groups)
-    if error is None or error < 1e-12:
+    if error is None or error < _NOTHING:
         return None
     return _quantiles(power, level) * error
+
+
+def detectable_between_seeds(values: ArrayLike, *, power: float = 0.8, level: float = 0.95) -> float | None:
+    """Returns the smallest detectable difference of two arms that both scatter over seeds as `values` do.
+
+    For a reference arm that no other stands beside yet. Nothing is paired, so it is wide where arms share what chance
+    decides; what a seed makes of an image is within the spread of the values.
+
+    Args:
+        values: `[seeds]`, the score of each training seed.
+        power: Chance of seeing a difference of that size.
+        level: The level of the interval that must exclude 0.
+
+    Returns:
+        The difference, in the unit of the values; None where they do not vary, or of one seed.
+    """
+    array = numbers(values, "the values of seeds", most_axes=1)
+    if len(array) < 2:
+        return None
+    error = math.sqrt(2 * seed_variance(array))
+    return None if error < _NOTHING else _quantiles(power, level) * error
 
 
 @renamed_arguments(pictures="images", questions_per_picture="questions_per_image")

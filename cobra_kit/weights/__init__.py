@@ -7,6 +7,7 @@ from cobra_kit.machine import available_memory
 from cobra_kit.weights.hub import hub_file, hub_folder
 from cobra_kit.weights.loading import load_into
 from cobra_kit.weights.memory import check_memory
+from cobra_kit.weights.packaged import load_packaged
 from cobra_kit.weights.reading import FILE_NAMES, load_metadata, load_tensors
 from cobra_kit.weights.saving import save_tensors
 
@@ -18,6 +19,7 @@ __all__ = [
     "hub_folder",
     "load_into",
     "load_metadata",
+    "load_packaged",
     "load_tensors",
     "save_tensors",
 ]

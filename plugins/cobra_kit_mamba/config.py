@@ -34,8 +34,8 @@ TemplateName = Annotated[Literal["base", "chat"], Field(description="The prompt 
 Weights = Annotated[
     str,
     Field(
-        description="`none` (random), `hub` (published), or the path of a safetensors or .bin file or of a folder "
-        "with one, in the form of state-spaces or of transformers."
+        description="`none` (random), `hub` (published), `packaged` (of `tiny-base` and `tiny-chat`), or the path of a "
+        "safetensors or .bin file or of a folder with one, in the form of state-spaces or of transformers."
     ),
 ]
 
@@ -48,6 +48,9 @@ class MambaFamilyConfig(ComponentConfig):
 
     hub_files: ClassVar[tuple[str, ...]] = ("config.json", "pytorch_model.bin")
     """Which of its files are the model, as `fnmatch` patterns: repositories that hold two forms are read once."""
+
+    packaged_file: ClassVar[str | None] = None
+    """The file in the plugin's folder `weights` that `weights: packaged` stands for, or None."""
 
     d_model: Width
     n_layer: Depth
@@ -132,6 +135,33 @@ class MambaTinyConfig(MambaConfig):
     def tiny(cls) -> Self:
         """Returns the defaults: they are tiny."""
         return cls()
+
+
+class MambaTinyBaseConfig(MambaTinyConfig):
+    """`mamba/tiny` that has read passages about scenes, as a base model has read texts.
+
+    Its template is that of `mamba/tiny`, so that models that begin with either differ in weights alone.
+    """
+
+    packaged_file: ClassVar[str | None] = "tiny_base.safetensors"
+    weights: Weights = "packaged"
+
+    @classmethod
+    def tiny(cls) -> Self:
+        """Returns the defaults without their weights."""
+        return cls(weights="none")
+
+
+class MambaTinyChatConfig(MambaTinyConfig):
+    """`mamba/tiny` that has read passages, then conversations about described scenes: a chat model."""
+
+    packaged_file: ClassVar[str | None] = "tiny_chat.safetensors"
+    weights: Weights = "packaged"
+
+    @classmethod
+    def tiny(cls) -> Self:
+        """Returns the defaults without their weights."""
+        return cls(weights="none")
 
 
 def published(base: type[MambaFamilyConfig], name: str, repository: str, **defaults: Any) -> type[Any]:

@@ -9,6 +9,10 @@ from cobra_kit.plugin import BackboneSpec, DiagnosticSpec, hookimpl
 _MAMBA1 = "cobra_kit_mamba.backbone:MambaBackbone"
 _MAMBA2 = "cobra_kit_mamba.mamba2:Mamba2Backbone"
 
+_MAMBA1_PRETRAINED = {
+    "tiny-base": ("passages about drawn scenes", "MambaTinyBaseConfig"),
+    "tiny-chat": ("passages and conversations about drawn scenes", "MambaTinyChatConfig"),
+}
 _MAMBA1_SIZES = {
     "130m": ("130M parameters, the Pile", "Mamba130mConfig"),
     "370m": ("370M parameters, the Pile", "Mamba370mConfig"),
@@ -31,13 +35,20 @@ _MAMBA2_SIZES = {
 
 @hookimpl
 def cobra_backbones() -> Iterator[BackboneSpec]:
-    """Yields both generations in every published size, and a tiny one of each."""
+    """Yields both generations in every published size, a tiny one of each, and the pretrained tiny ones."""
     yield BackboneSpec(
         name="tiny",
         summary="Mamba-1, 0.23M parameters beside the embedding, for laptops and checks",
         target=_MAMBA1,
         config="cobra_kit_mamba.config:MambaTinyConfig",
     )
+    for name, (read, config) in _MAMBA1_PRETRAINED.items():
+        yield BackboneSpec(
+            name=name,
+            summary=f"mamba/tiny with weights, pretrained on {read}",
+            target=_MAMBA1,
+            config=f"cobra_kit_mamba.config:{config}",
+        )
     for name, (summary, config) in _MAMBA1_SIZES.items():
         yield BackboneSpec(
             name=name,

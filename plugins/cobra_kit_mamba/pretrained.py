@@ -1,4 +1,4 @@
-"""Published Mamba weights into a model: from the hub or a folder, in either published form, nothing converted by hand.
+"""Mamba weights into a model: packaged ones, or published ones from the hub or a folder, in either published form.
 
 Of each tensor there is one copy in memory beside the file: what is read is a view of the file (the system takes its
 pages back as it likes), copied into the module one tensor after the other, converted to the module's dtype on the way.
@@ -15,9 +15,14 @@ from torch import Tensor, nn
 from cobra_kit.errors import UnreadableFile, WeightsError
 from cobra_kit.files import read_json
 from cobra_kit.interfaces import PretrainedFile
-from cobra_kit.weights import hub_folder, load_into, load_tensors
+from cobra_kit.text.vocabulary import vocabulary_digest
+from cobra_kit.weights import hub_folder, load_into, load_packaged, load_tensors
 from cobra_kit_mamba.config import MambaFamilyConfig
 from cobra_kit_mamba.published import check_published
+from cobra_kit_mamba.tokenizer import family_codec
+
+PACKAGED = Path(__file__).parent / "weights"
+"""The folder of the weights that come with the plugin; the cards there say how they were made."""
 
 _LAST_NORM = "norm_f.weight"
 
@@ -34,6 +39,10 @@ def load_published(model: nn.Module, config: MambaFamilyConfig) -> None:
     """
     if config.weights == "none":
         return
+    if config.weights == "packaged" and config.packaged_file is not None:
+        vocabulary = vocabulary_digest(family_codec(config).tokenizer)
+        load_packaged(model, PACKAGED / config.packaged_file, vocabulary=vocabulary)
+        return
     path = _path(config)
     if path.is_dir():
         check_published(_read_config(path), config, where=str(path / "config.json"))
@@ -44,7 +53,9 @@ def pretrained_files(config: MambaFamilyConfig) -> tuple[PretrainedFile, ...]:
     """Returns what `load_published` would read, without fetching it; nothing where nothing is published."""
     if config.weights == "hub":
         return tuple(PretrainedFile(config.hub_id, name) for name in config.hub_files) if config.hub_id else ()
-    return () if config.weights in ("none", "packaged") else (PretrainedFile(None, config.weights),)
+    if config.weights == "packaged":
+        return (PretrainedFile(None, str(PACKAGED / config.packaged_file)),) if config.packaged_file else ()
+    return () if config.weights == "none" else (PretrainedFile(None, config.weights),)
 
 
 def own_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -72,7 +83,8 @@ def _path(config: MambaFamilyConfig) -> Path:
     if weights in ("hub", "packaged"):
         raise WeightsError(
             f"this backbone has no weights of the kind {weights!r}",
-            hint="give a file or folder as `weights`, or `weights: none` for random values",
+            hint="give a file or folder as `weights`, or `weights: none` for random values; mamba/tiny-base and "
+            "mamba/tiny-chat come with weights (`packaged`)",
         )
     return Path(weights)
 

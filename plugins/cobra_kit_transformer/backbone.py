@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import ClassVar, Self, cast
 
 import torch
@@ -11,10 +12,19 @@ from torch import Tensor, nn
 from cobra_kit.errors import PluginError, WeightsError
 from cobra_kit.files import expanded
 from cobra_kit.interfaces import PretrainedFile, TextCodec
-from cobra_kit.weights import load_into, load_tensors
+from cobra_kit.text.vocabulary import vocabulary_digest
+from cobra_kit.weights import load_into, load_packaged, load_tensors
 from cobra_kit_transformer.config import TransformerTinyConfig
 from cobra_kit_transformer.decoder import CacheShape, DecoderBackbone
 from cobra_kit_transformer.gpt_neox import gpt_neox_config, inverse_frequencies, padded_vocab_size
+
+PACKAGED = Path(__file__).parent / "weights"
+"""The folder of the weights that come with the plugin; the cards there say how they were made."""
+
+_NOT_THERE = {
+    "hub": ("no weights are published for this size", "a published model such as transformer/pythia-2.8b"),
+    "packaged": ("this backbone comes without weights", "transformer/tiny-base or transformer/tiny-chat"),
+}
 
 
 class GptNeoxBackbone(DecoderBackbone):
@@ -92,18 +102,19 @@ class GptNeoxBackbone(DecoderBackbone):
         """Loads the file that `weights` names.
 
         Raises:
-            WeightsError: The file is missing, damaged, or does not fit, or `weights` is `hub`.
+            WeightsError: The file is missing, damaged, or does not fit, or there is none of the kind that `weights` is.
         """
-        weights = self.config.weights
+        weights, packaged = self.config.weights, self.config.packaged_file
         if weights == "none":
             return
-        if weights == "hub":
-            raise WeightsError(
-                "no weights are published for this size",
-                where="transformer/tiny: weights: hub",
-                hint="Use weights: none (random), the path of a checkpoint, or a published model such as "
-                "transformer/pythia-2.8b.",
-            )
+        if weights == "packaged" and packaged is not None:
+            vocabulary = vocabulary_digest(self.text_codec(self.config).tokenizer)
+            load_packaged(self, PACKAGED / packaged, vocabulary=vocabulary)
+            return
+        if weights in _NOT_THERE:
+            problem, instead = _NOT_THERE[weights]
+            hint = f"Use weights: none (random), the path of a checkpoint, or {instead}."
+            raise WeightsError(problem, where=f"transformer/tiny: weights: {weights}", hint=hint)
         path = expanded(weights)
         load_into(self, load_tensors(path), source=str(path))
 
@@ -115,8 +126,11 @@ class GptNeoxBackbone(DecoderBackbone):
     @classmethod
     def pretrained_files(cls, config: TransformerTinyConfig) -> tuple[PretrainedFile, ...]:
         """Returns the file that `weights` names; on the hub there is none."""
-        weights = config.weights
-        return () if weights in ("none", "hub") else (PretrainedFile(None, str(expanded(weights))),)
+        if config.weights == "packaged" and config.packaged_file is not None:
+            return (PretrainedFile(None, str(PACKAGED / config.packaged_file)),)
+        if config.weights == "none" or config.weights in _NOT_THERE:
+            return ()
+        return (PretrainedFile(None, str(expanded(config.weights))),)
 
     def blocks(self) -> Sequence[nn.Module]:
         """Returns the decoder layers."""

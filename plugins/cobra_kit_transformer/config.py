@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
@@ -13,8 +13,8 @@ from cobra_kit.text.names import TemplateName
 Weights = Annotated[
     str,
     Field(
-        description="`none` (random), `hub` (published), or the path of a safetensors or .bin file or of a folder "
-        "with one."
+        description="`none` (random), `hub` (published), `packaged` (of `tiny-base` and `tiny-chat`), or the path of a "
+        "safetensors or .bin file or of a folder with one."
     ),
 ]
 Template = Annotated[TemplateName, Field(description="The prompt template.")]
@@ -22,6 +22,9 @@ Template = Annotated[TemplateName, Field(description="The prompt template.")]
 
 class TransformerTinyConfig(ComponentConfig):
     """GPT-NeoX at laptop size; every setting but the sizes and the tied head is Pythia's."""
+
+    packaged_file: ClassVar[str | None] = None
+    """The file in the plugin's folder `weights` that `weights: packaged` stands for, or None."""
 
     hidden_size: PositiveInt = 128
     """Width of embeddings and hidden states, in channels; `mamba/tiny` has the same."""
@@ -79,3 +82,27 @@ class TransformerTinyConfig(ComponentConfig):
     def head_dim(self) -> int:
         """Returns the channels of a head."""
         return self.hidden_size // self.num_heads
+
+
+class TransformerTinyBaseConfig(TransformerTinyConfig):
+    """`transformer/tiny` that has read passages about scenes: the match of `mamba/tiny-base`."""
+
+    packaged_file: ClassVar[str | None] = "tiny_base.safetensors"
+    weights: Weights = "packaged"
+
+    @classmethod
+    def tiny(cls) -> Self:
+        """Returns the defaults without their weights."""
+        return cls(weights="none")
+
+
+class TransformerTinyChatConfig(TransformerTinyConfig):
+    """`transformer/tiny` that has read passages, then conversations: the match of `mamba/tiny-chat`."""
+
+    packaged_file: ClassVar[str | None] = "tiny_chat.safetensors"
+    weights: Weights = "packaged"
+
+    @classmethod
+    def tiny(cls) -> Self:
+        """Returns the defaults without their weights."""
+        return cls(weights="none")

@@ -7,6 +7,10 @@ from collections.abc import Iterable
 from cobra_kit.plugin import BackboneSpec, hookimpl
 
 _REQUIRES = ("transformers>=5,<6",)
+_PRETRAINED = {
+    "tiny-base": ("passages about drawn scenes", "TransformerTinyBaseConfig"),
+    "tiny-chat": ("passages and conversations about drawn scenes", "TransformerTinyChatConfig"),
+}
 _FROM_TRANSFORMERS = {
     "hf": (
         "a causal language model of transformers that agrees with its own class, by repository or folder",
@@ -21,7 +25,7 @@ _FROM_TRANSFORMERS = {
 
 @hookimpl
 def cobra_backbones() -> Iterable[BackboneSpec]:
-    """Returns the tiny backbone, any model of transformers, and the published ones that have names."""
+    """Returns the tiny backbones, any model of transformers, and the published ones that have names."""
     yield BackboneSpec(
         name="tiny",
         summary="GPT-NeoX, 0.23M parameters beside the embedding, the match of mamba/tiny",
@@ -29,6 +33,14 @@ def cobra_backbones() -> Iterable[BackboneSpec]:
         config="cobra_kit_transformer.config:TransformerTinyConfig",
         requires=_REQUIRES,
     )
+    for name, (read, config) in _PRETRAINED.items():
+        yield BackboneSpec(
+            name=name,
+            summary=f"transformer/tiny with weights, pretrained on {read}",
+            target="cobra_kit_transformer.backbone:GptNeoxBackbone",
+            config=f"cobra_kit_transformer.config:{config}",
+            requires=_REQUIRES,
+        )
     for name, (summary, config) in _FROM_TRANSFORMERS.items():
         yield BackboneSpec(
             name=name,

@@ -64,6 +64,7 @@ FROZEN = {
         "hub_folder",
         "load_into",
         "load_metadata",
+        "load_packaged",
         "load_tensors",
         "save_tensors",
     },

@@ -90,3 +90,12 @@ def test_a_system_that_tells_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert machine.resident_memory() is None
     assert not machine.keeps_peak()
     assert not machine.forget_peak()
+
+
+def test_a_session_names_what_chose_kernels_and_instructions(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in machine.ROUNDING_SWITCHES:
+        monkeypatch.delenv(name, raising=False)
+    assert machine.session()["environment"] == {}
+    monkeypatch.setenv("COBRA_KIT_MAMBA_ISA", "avx2")
+    monkeypatch.setenv("COBRA_KIT_STORAGE", "postgresql://name:secret@host/db")
+    assert machine.session()["environment"] == {"COBRA_KIT_MAMBA_ISA": "avx2"}

@@ -11,8 +11,8 @@ Which file is which:
 `vocabulary` what there is; `layout`, `sampling`, `splits` scenes and the splits that own them;
 `drawing`, `glyphs`, `dense`, `captions` what a scene looks like and says;
 `questions/` one file per ability; `benchmark_prompts` the wording of each benchmark; `balance`, `rows`, `held_out`,
-`annotators`, `file_formats` questions into files; `generation`, `images`, `worker`, `drawing_pool`, `write`, `cache`,
-`dataset` files on disk;
+`held_out_levels`, `annotators`, `file_formats` questions into files; `generation`, `images`, `worker`, `drawing_pool`,
+`write`, `cache`, `dataset` files on disk;
 `oracle` floors and ceilings.
 """
 

@@ -43,7 +43,8 @@ def identity(params: SceneParams) -> dict[str, Any]:
         "generator": GENERATOR_VERSION,
         "pillow": PIL.__version__,
         "freetype": freetype_version(),
-        "params": params.model_dump(mode="json"),
+        # A choice that nobody made is left out: worlds of before it was there stay what they are.
+        "params": params.model_dump(mode="json", exclude_none=True),
     }
 
 

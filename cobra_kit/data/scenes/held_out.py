@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cobra_kit.data.scenes.balance import Balancer
 from cobra_kit.data.scenes.benchmark_prompts import Benchmark
+from cobra_kit.data.scenes.held_out_levels import LevelQuota, LevelWeights
 from cobra_kit.data.scenes.layout import Scene
-from cobra_kit.data.scenes.questions import ASK, Ability, Question
+from cobra_kit.data.scenes.questions import ASK, LEVELS, Ability, Question
 from cobra_kit.data.scenes.questions.presence import Negatives, held_out_presence
 from cobra_kit.data.scenes.splits import image_rng
 from cobra_kit.data.scenes.vocabulary import Split
@@ -47,7 +47,11 @@ class HeldOut:
 
 
 def held_out_questions(
-    scenes: Sequence[Scene], split: Split, seed: int, popular: tuple[tuple[str, str], ...]
+    scenes: Sequence[Scene],
+    split: Split,
+    seed: int,
+    popular: tuple[tuple[str, str], ...],
+    levels: Mapping[Ability, LevelWeights] | None = None,
 ) -> dict[Benchmark, list[HeldOut]]:
     """Returns the questions of every benchmark, one or two per image, in the order of the images.
 
@@ -56,8 +60,9 @@ def held_out_questions(
         split: Name of that split.
         seed: The seed of the world.
         popular: The popular pairs of the training images.
+        levels: The mix of levels per ability; of one that is left out, whatever the images allow.
     """
-    return {benchmark: _choose(benchmark, scenes, split, seed, popular) for benchmark in BENCHMARKS}
+    return {benchmark: _choose(benchmark, scenes, split, seed, popular, levels or {}) for benchmark in BENCHMARKS}
 
 
 def _choose(
@@ -66,9 +71,10 @@ def _choose(
     split: Split,
     seed: int,
     popular: tuple[tuple[str, str], ...],
+    levels: Mapping[Ability, LevelWeights],
 ) -> list[HeldOut]:
     balancer = Balancer(_SLACK)
-    asked: Counter[str] = Counter()
+    quota = LevelQuota(levels, _slices(benchmark))
     chosen = []
     for index, scene in enumerate(scenes):
         rng = image_rng(seed, split, index, benchmark)
@@ -80,11 +86,17 @@ def _choose(
         for candidate in candidates:
             groups.setdefault(candidate.slice, []).append(candidate)
         room = _PER_IMAGE.get(benchmark, 1)
-        # The slice with the fewest questions goes first: hard ones are many and would leave no room.
-        for name in sorted(groups, key=lambda name: (asked[name], name)):
-            while room and (question := balancer.pick(groups[name], rng)) is not None:
-                asked[name] += 1
+        for name in quota.ordered(groups):
+            while room and quota.is_open(name) and (question := balancer.pick(groups[name], rng)) is not None:
+                quota.count(name)
                 room -= 1
                 chosen.append(HeldOut(index, question))
                 groups[name] = [other for other in groups[name] if other.text != question.text]
     return chosen
+
+
+def _slices(benchmark: Benchmark) -> list[tuple[Ability, int]]:
+    """Returns the ability and level of everything that a benchmark can ask."""
+    if benchmark == "pope_adversarial":
+        return [("presence", 2)]  # an absent pair whose color and shape are both there takes two objects
+    return [(ability, level) for ability in _ABILITIES.get(benchmark, ("presence",)) for level in LEVELS[ability]]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from cobra_kit.data.scenes.benchmark_prompts import Style
+from cobra_kit.data.scenes.held_out_levels import check_levels, parsed_level, parsed_levels
 from cobra_kit.data.scenes.questions import ABILITIES, MAX_LEVEL, Ability
 from cobra_kit.data.scenes.vocabulary import SPLITS, Split
 from cobra_kit.errors import CobraError
@@ -61,7 +62,13 @@ class SceneParams(BaseModel):
 
     max_level: Mapping[Ability, Level] = Field(default_factory=dict)
     """Hardest level of the training questions per ability (3 where one is not named), or one number for all of
-    them. Held-out questions keep all levels."""
+    them. Held-out questions have those of `held_out_levels`."""
+
+    held_out_levels: Mapping[Ability, Mapping[Annotated[int, BeforeValidator(parsed_level)], float]] | None = None
+    """Mix of levels among the held-out questions (val and test) per ability: `{spatial: {1: 2, 2: 1}}` asks two of
+    level 1 for one of level 2, and none of level 3. A number is the hardest level, all up to it asked alike; one number
+    does so for all abilities. Of an ability that is not named, all levels are asked, as its images allow. A level of
+    few images holds the others back, so there are fewer questions."""
 
     prompts: Style = "short"
     """Wording of prompts in training rows; evaluation must use the same."""
@@ -73,6 +80,19 @@ class SceneParams(BaseModel):
     @classmethod
     def _per_ability(cls, value: Any) -> Any:
         return dict.fromkeys(ABILITIES, value) if isinstance(value, int) else value
+
+    @field_validator("held_out_levels", mode="before")
+    @classmethod
+    def _levels_per_ability(cls, value: Any) -> Any:
+        return parsed_levels(value)
+
+    @field_validator("held_out_levels")
+    @classmethod
+    def _askable(
+        cls, value: Mapping[Ability, Mapping[int, float]] | None
+    ) -> Mapping[Ability, Mapping[int, float]] | None:
+        check_levels(value or {})
+        return value
 
     @field_validator("abilities")
     @classmethod

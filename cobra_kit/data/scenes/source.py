@@ -73,7 +73,7 @@ BENCHMARKS = tuple(_ABILITIES)
 """What the source can be asked for, known without opening it."""
 
 
-def _kind(name: str) -> str:
+def kind_of_slice(name: str) -> str:
     """Returns the benchmark that asks what a slice such as `color/2` asks."""
     ability = name.partition("/")[0]
     return {"color": "attribute", "shape": "attribute", "box": "boxes"}.get(ability, ability)
@@ -120,7 +120,7 @@ class ScenesSource(FormerNames):
                     f"{row.id}/{start}" if start else row.id,
                     row.images,
                     row.turns[start : start + most],
-                    tuple(_kind(name) for name in slices[row.id][start : start + most]),
+                    tuple(kind_of_slice(name) for name in slices[row.id][start : start + most]),
                 )
                 for row in parsed
                 for start in range(0, len(row.turns), most)
@@ -151,7 +151,7 @@ class ScenesSource(FormerNames):
             raise DataError("no described scenes", where="data.train", hint="As many are described as `train` says.")
         if form == "passages":
             return tuple(passages(params))
-        return tuple(replace(row, kinds=tuple(map(_kind, row.kinds))) for row in conversations(params))
+        return tuple(replace(row, kinds=tuple(map(kind_of_slice, row.kinds))) for row in conversations(params))
 
     def image(self, image_id: str) -> Image:
         """Returns an image as RGB.

@@ -1,8 +1,8 @@
 """The world in words alone: passages about scenes, and conversations in which a sentence stands for the image.
 
-Their scenes are those of the split `towers`, so no layout of a training, validation or test image is among them.
-Nothing is drawn. Whatever is asked or stated follows from the sentence that comes first, so what a language model
-learns here is to find the asked-for thing in what it has read.
+Their scenes are those of the split `towers`, so no layout of a training, validation or test image is among them;
+another split serves to test what was learnt. Nothing is drawn. Whatever is asked or stated follows from the sentence
+that comes first, so what a language model learns here is to find the asked-for thing in what it has read.
 """
 
 from __future__ import annotations
@@ -25,32 +25,32 @@ from cobra_kit.data.scenes.questions import answer_text
 from cobra_kit.data.scenes.questions.presence import absent
 from cobra_kit.data.scenes.rows import SLACK, choose_questions
 from cobra_kit.data.scenes.splits import image_rng, scene_of
-from cobra_kit.data.scenes.vocabulary import article
+from cobra_kit.data.scenes.vocabulary import Split, article
 
 _MOST_FACTS = 6
 
 
-def passages(params: SceneParams) -> Iterator[TrainingRow]:
+def passages(params: SceneParams, split: Split = "towers") -> Iterator[TrainingRow]:
     """Yields a passage per scene, as many as there are training images: a caption, then facts that it implies."""
-    for index, scene in _scenes(params):
-        rng = image_rng(params.seed, "towers", index, "passage")
+    for index, scene in _scenes(params, split):
+        rng = image_rng(params.seed, split, index, "passage")
         known = facts(scene, rng)
         chosen = rng.sample(known, min(_MOST_FACTS, len(known)))
         text = "".join(
             f"{sentence[:1].upper()}{sentence[1:]}. " for sentence in (caption(scene, rng), *chosen)
         ).rstrip()
-        yield TrainingRow(f"{image_stem('towers', index)}/passage", (), (("", text),))
+        yield TrainingRow(f"{image_stem(split, index)}/passage", (), (("", text),))
 
 
-def conversations(params: SceneParams) -> Iterator[TrainingRow]:
+def conversations(params: SceneParams, split: Split = "towers") -> Iterator[TrainingRow]:
     """Yields a conversation per scene, as many as there are training images.
 
     Its questions, prompts and answers are in the form of the training rows, balanced as they are; the first one has the
-    caption in front.
+    description in front, in a line of its own.
     """
     balancer = Balancer(SLACK)
-    for index, scene in _scenes(params):
-        rng = image_rng(params.seed, "towers", index, "conversation")
+    for index, scene in _scenes(params, split):
+        rng = image_rng(params.seed, split, index, "conversation")
         style = rng.choice(STYLES)
         opening = described(scene, style, rng)
         questions = choose_questions(scene, rng, params, balancer, partial(answers, scene, style))
@@ -60,7 +60,7 @@ def conversations(params: SceneParams) -> Iterator[TrainingRow]:
         turns = [(prompt(form, q.text, params.prompts), reply(form, answer_text(q))) for form, q in forms]
         turns[0] = (f"{opening}\n{turns[0][0]}", turns[0][1])
         kinds = tuple(question.ability for question in questions)
-        yield TrainingRow(f"{image_stem('towers', index)}/conversation", (), tuple(turns), kinds)
+        yield TrainingRow(f"{image_stem(split, index)}/conversation", (), tuple(turns), kinds)
 
 
 def facts(scene: Scene, rng: Random) -> list[str]:
@@ -84,6 +84,6 @@ def facts(scene: Scene, rng: Random) -> list[str]:
     return sentences
 
 
-def _scenes(params: SceneParams) -> Iterator[tuple[int, Scene]]:
+def _scenes(params: SceneParams, split: Split) -> Iterator[tuple[int, Scene]]:
     for index in range(params.train):
-        yield index, scene_of(params.seed, "towers", index)
+        yield index, scene_of(params.seed, split, index)

@@ -46,7 +46,7 @@ def write_held_out(
     popular: tuple[tuple[str, str], ...],
 ) -> dict[str, int]:
     """Writes every benchmark of a split and, in `slices.json`, the slice of each question in file order."""
-    chosen = held_out_questions(scenes, split, params.seed, popular)
+    chosen = held_out_questions(scenes, split, params.seed, popular, params.held_out_levels)
     questions, annotations = file_formats.vqav2_form(chosen["vqav2"], split, params.seed, params.disagreement)
     write_json(folder / "vqav2_questions.json", questions)
     write_json(folder / "vqav2_annotations.json", annotations)

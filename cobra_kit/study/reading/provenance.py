@@ -41,6 +41,7 @@ def facts(study: StoredStudy) -> tuple[tuple[str, str], ...]:
         ("created", str(study.manifest.get("created", ""))),
         ("cobra-kit", _joined([study.manifest.get("cobra_kit"), *(session.get("cobra_kit") for session in sessions)])),
         *((label, _joined([session.get(key) for session in sessions])) for label, key in _SESSION),
+        ("environment", _joined([environment_text(session) for session in sessions])),
         ("packages", _joined([_requirements(session) for session in sessions])),
         ("components", "\n".join(f"{name}: {origin}" for name, origin in _lock(study).items())),
         ("data", _joined([manifest.get("data") for manifest in manifests])),
@@ -115,6 +116,11 @@ def _install(session: Mapping[str, Any]) -> str | None:
 
 def _requirements(session: Mapping[str, Any]) -> str:
     return " ".join(f"{name}=={version}" for name, version in (session.get("packages") or {}).items())
+
+
+def environment_text(session: Mapping[str, Any]) -> str:
+    """Returns the variables that chose a session's kernels and instructions, as a shell takes them; often none."""
+    return " ".join(f"{name}={shlex.quote(value)}" for name, value in (session.get("environment") or {}).items())
 
 
 def _joined(values: list[Any]) -> str:

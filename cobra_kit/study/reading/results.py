@@ -1,8 +1,9 @@
-"""A study's results from its files: what a finished run left, and the table of all of them."""
+"""A study's results from its files: what a finished run left, the table of all of them, the reference's standing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from cobra_kit.errors import CobraError
 from cobra_kit.evaluate.answers import read_probabilities
 from cobra_kit.evaluate.score import mean_choice_mass
 from cobra_kit.files import inside
-from cobra_kit.report import AblationTable, ArmResult, BenchmarkInfo, build_table
+from cobra_kit.report import AblationTable, ArmResult, BenchmarkInfo, Calibration, build_table, calibrate
 from cobra_kit.statistics import QuestionScore
 from cobra_kit.study.folder import PREDICTIONS, SCORES, StudyFolder
 from cobra_kit.study.reading.run_machines import run_machines
@@ -55,17 +56,12 @@ def study_table(plan: StudyPlan | StoredStudy, folder: StudyFolder) -> AblationT
     Raises:
         CobraError: No run is finished, or results are damaged.
     """
-    summaries = {run.name: read_summary(folder.run(run)) for run in plan.runs}
-    arms = [_arm(plan, folder, arm, summaries) for arm in plan.arms]
-    benchmarks: dict[str, BenchmarkInfo] = {}
-    for summary in summaries.values():
-        for name, entry in summary.get(SPLIT, {}).items():
-            benchmarks.setdefault(name, _benchmark(name, entry))
+    arms, benchmarks = _results(plan, folder)
     shared = frozenset.intersection(*(arm.finished or frozenset() for arm in arms))
-    try:
+    with _runs_named(folder):
         return build_table(
             arms,
-            list(benchmarks.values()),
+            benchmarks,
             reference=plan.reference,
             factor=plan.factor,
             profile=plan.profile,
@@ -74,10 +70,36 @@ def study_table(plan: StudyPlan | StoredStudy, folder: StudyFolder) -> AblationT
             left_out=plan.left_out,
             machines=run_machines(folder.run(run) for run in plan.runs if run.seed in shared),
         )
+
+
+def study_calibration(study: StoredStudy) -> Calibration:
+    """Returns how well the study's benchmarks can tell arms apart, by its reference arm's finished runs.
+
+    Raises:
+        CobraError: The reference has no finished run, there are no benchmarks, or results are damaged.
+    """
+    arms, benchmarks = _results(study, study.folder)
+    with _runs_named(study.folder):
+        return calibrate(arms, benchmarks, reference=study.reference)
+
+
+def _results(plan: StudyPlan | StoredStudy, folder: StudyFolder) -> tuple[list[ArmResult], list[BenchmarkInfo]]:
+    summaries = {run.name: read_summary(folder.run(run)) for run in plan.runs}
+    benchmarks: dict[str, BenchmarkInfo] = {}
+    for summary in summaries.values():
+        for name, entry in summary.get(SPLIT, {}).items():
+            benchmarks.setdefault(name, _benchmark(name, entry))
+    return [_arm(plan, folder, arm, summaries) for arm in plan.arms], list(benchmarks.values())
+
+
+@contextmanager
+def _runs_named(folder: StudyFolder) -> Iterator[None]:
+    """Names the runs in errors about scores that do not fit each other: a table knows arms and questions, no files."""
+    try:
+        yield
     except CobraError as error:
         if error.where is not None:
             raise
-        # Scores that do not fit each other: the table knows arms and questions, and no files.
         raise CobraError(error.message, where=str(folder.path / "runs"), hint=error.hint) from error
 
 

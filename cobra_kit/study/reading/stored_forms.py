@@ -55,6 +55,7 @@ class SessionForm(Form):
     """A process that worked on a run."""
 
     packages: dict[str, str] | None = None
+    environment: dict[str, str] | None = None
 
 
 class RunManifestForm(Form):

@@ -9,16 +9,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from cobra_kit._plugins import Component, Registry, default_registry
-from cobra_kit.errors import PluginError
-from cobra_kit.recipe.check import validate
-from cobra_kit.recipe.locate import find_recipe, pretraining_recipes
-from cobra_kit.recipe.overrides import apply_overrides
-from cobra_kit.recipe.parts import validate_config
-from cobra_kit.recipe.problems import problem, raise_problems
-from cobra_kit.recipe.renamed import with_new_keys
+from cobra_kit._plugins import Component, Registry
+from cobra_kit.recipe.pretraining import load_pretraining
 from cobra_kit.recipe.schema import Part
-from cobra_kit.recipe.yaml_reader import parse_yaml
 
 TERMS = {
     "contrastive": ("caption", "phrase", "region", "count"),
@@ -141,23 +134,5 @@ def load_pretrain_recipe(
     Raises:
         RecipeError: The recipe is missing or malformed; names every mistake with its line.
     """
-    registry = registry or default_registry()
-    file = find_recipe(source, registry=registry, packaged=pretraining_recipes())
-    tree = with_new_keys(parse_yaml(file.read(), file.display))
-    tree = apply_overrides(tree, overrides)
-    # Problems are gathered and raised together, so that a user mends a file once and not line by line.
-    recipe, problems = validate(PretrainRecipe, tree, ())
-    component, config, path = None, None, ("vision_encoder",)
-    use = tree.get(*path, "use")
-    if use is not None and isinstance(use.value, str):
-        try:
-            component = registry.get("vision_encoder", use.value)
-            config, more = validate_config(component, component.load_config(), tree, path)
-            problems += more
-        except PluginError as error:
-            problems.append(problem(tree, (*path, "use"), error.message, error.hint))
-    raise_problems(file.display, problems)
-    assert recipe is not None
-    assert component is not None
-    assert config is not None
-    return PretrainPlan(file.name, recipe, component, config)
+    read = load_pretraining(PretrainRecipe, "vision_encoder", source, overrides=overrides, registry=registry)
+    return PretrainPlan(read.name, read.recipe, read.part.component, read.part.config)

@@ -11,7 +11,7 @@ from cobra_kit_transformer.plugin import cobra_backbones
 
 def test_names_and_configs() -> None:
     specs = list(cobra_backbones())
-    names = ["tiny", "hf", "pythia-2.8b", "phi-2", "vicuna-7b", "mobilellama-2.7b"]
+    names = ["tiny", "tiny-base", "tiny-chat", "hf", "pythia-2.8b", "phi-2", "vicuna-7b", "mobilellama-2.7b"]
     assert [spec.name for spec in specs] == names
     for spec in specs:
         assert spec.unfinished is None
@@ -19,6 +19,8 @@ def test_names_and_configs() -> None:
         config = getattr(importlib.import_module(module), name)
         assert all(field.description for field in config.model_fields.values())
         assert config.tiny().weights == "none"
+        if spec.name.startswith("tiny-"):
+            assert config().weights == "packaged"
 
 
 def test_imports_no_torch() -> None:

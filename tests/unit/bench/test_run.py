@@ -179,9 +179,10 @@ def test_numbers_that_are_none_are_an_error(arms: list[Subject], monkeypatch: py
 
 
 def test_weights_of_the_recipe(arms: list[Subject], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    random = subjects_of("cobra_tiny")[1]
     with pytest.raises(WeightsError) as caught:
-        bench(arms, replace(QUICK, weights="recipe"), recipe="ablation_backbone")
-    assert "mamba names no weights for mamba/tiny" in str(caught.value)
+        bench(random, replace(QUICK, weights="recipe"), recipe="cobra_tiny")
+    assert "cobra_tiny names no weights for mamba/tiny" in str(caught.value)
     assert "Use --weights random" in str(caught.value)
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     _, subjects = subjects_of("cobra_tiny", overrides=["model.backbone.use=mamba/130m"])
@@ -189,6 +190,8 @@ def test_weights_of_the_recipe(arms: list[Subject], monkeypatch: pytest.MonkeyPa
         build(subjects[0], device=CPU, dtype=torch.float32, weights="recipe")
     assert "weights of mamba/130m" in str(caught.value)
     assert "hf download" in str(caught.value)
+    packaged, chosen = (build(arms[0], device=CPU, dtype=torch.float32, weights=kind) for kind in ("recipe", "random"))
+    assert not torch.equal(next(packaged.backbone.parameters()), next(chosen.backbone.parameters()))
 
 
 def test_against(arms: list[Subject]) -> None:

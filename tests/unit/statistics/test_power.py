@@ -6,6 +6,7 @@ import pytest
 from cobra_kit.errors import CobraError
 from cobra_kit.statistics import (
     bootstrap_difference,
+    detectable_between_seeds,
     detectable_difference,
     planned_detectable_difference,
     standard_error,
@@ -63,6 +64,25 @@ def test_a_plan_equals_what_is_measured_later() -> None:
 def test_arms_that_answer_alike_and_single_images_say_nothing() -> None:
     assert detectable_difference([0.0] * 50) is None
     assert detectable_difference([0.0, 1.0, 0.0], clusters=["p", "p", "p"]) is None
+    # One seed's differences cancel and the others have none: what is left of the error is rounding.
+    cancelling = [[1, -1, 0, 0, 0, 1, 0, 0, 0, -1, 0], [0] * 11, [0] * 11]
+    assert detectable_difference(cancelling) is None
+    assert detectable_difference([1.0] + [0.0] * 999_999) is not None
+
+
+def test_a_difference_of_that_size_between_unpaired_seeds_is_seen_in_four_of_five_repetitions() -> None:
+    rng, seeds = np.random.default_rng(0), 5
+    scattered = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
+    scattered /= scattered.std(ddof=1)
+    size = detectable_between_seeds(scattered)
+    assert size is not None
+    differences = size + rng.normal(size=(20_000, seeds)) - rng.normal(size=(20_000, seeds))
+    error = differences.std(axis=1, ddof=1) / np.sqrt(seeds)
+    seen = differences.mean(axis=1) > 2.776 * error  # Student's t, 4 degrees of freedom
+    assert 0.75 < seen.mean() < 0.9
+    assert detectable_between_seeds(scattered * 3) == pytest.approx(3 * size)
+    assert detectable_between_seeds([0.5]) is None
+    assert detectable_between_seeds([0.5, 0.5, 0.5]) is None
 
 
 @pytest.mark.parametrize(

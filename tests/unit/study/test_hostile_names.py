@@ -13,7 +13,7 @@ import pytest
 
 from cobra_kit.cli import main
 from cobra_kit.errors import CobraError
-from cobra_kit.study.reading.provenance import commands
+from cobra_kit.study.reading.provenance import commands, facts
 from cobra_kit.study.reading.stored_study import read_study
 from cobra_kit.trials import NAME, StorageError, TrialQueue, TrialSpec
 from cobra_kit.trials.storage import open_storage
@@ -87,6 +87,21 @@ def test_packages_of_a_poisoned_manifest_are_no_command(
         edit(study / "runs" / run / "manifest.json", lambda manifest: manifest["sessions"][0].update(packages=packages))
     lines = [command.line for command in commands(read_study(study))]
     assert [text for text in lines if text.startswith("pip")] == ([] if line is None else [line])
+
+
+def test_the_page_names_what_chose_kernels_and_instructions(study: Path, tmp_path: Path) -> None:
+    assert "COBRA_KIT_MAMBA_ISA" not in dict(facts(read_study(study))).get("environment", "")
+    environment = {"COBRA_KIT_MAMBA_ISA": "avx2", "MKL_CBWR": "<b>\x1b[2J"}
+    edit(
+        study / "runs" / "mlp-s7" / "manifest.json",
+        lambda manifest: manifest["sessions"][0].update(environment=environment),
+    )
+    assert dict(facts(read_study(study)))["environment"].startswith("COBRA_KIT_MAMBA_ISA=avx2 MKL_CBWR=")
+    assert main(["report", str(study), "--out", str(tmp_path / "page.html")]) == 0
+    page = (tmp_path / "page.html").read_text()
+    assert "COBRA_KIT_MAMBA_ISA=avx2" in page
+    assert "<b>" not in page
+    assert "\x1b" not in page
 
 
 def test_a_study_named_like_an_option_is_no_command(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ import cobra_kit
 from cobra_kit.errors import CobraError, DamagedFile, DataError
 from cobra_kit.events import Event, StepDone
 from cobra_kit.files import read_sealed_json, without_seal, write_sealed_json
+from cobra_kit.machine import ROUNDING_SWITCHES
 from cobra_kit.report import AblationTable, table_from_json
 from cobra_kit.study.execution.events import RunDone
 
@@ -86,6 +87,7 @@ def test_manifest_and_lock_say_what_the_numbers_depend_on(finished: Finished) ->
     [session] = manifest["sessions"]
     assert session["packages"]["torch"]
     assert session["threads"] >= 1
+    assert session["environment"] == {name: os.environ[name] for name in ROUNDING_SWITCHES if os.environ.get(name)}
     recipe = yaml.safe_load((study / "runs" / "linear-s7" / "recipe.yaml").read_text())
     assert recipe["model"]["projector"]["use"] == "mlp/linear"
     assert recipe["data"]["disagreement"] == 0.1  # a default, written out

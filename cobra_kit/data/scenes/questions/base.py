@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -11,6 +12,17 @@ Ability = Literal["color", "shape", "count", "presence", "spatial", "reading", "
 ABILITIES: tuple[Ability, ...] = get_args(Ability)
 
 MAX_LEVEL = 3
+
+LEVELS: Mapping[Ability, tuple[int, ...]] = {
+    "color": (1, 2),
+    "shape": (1, 2),
+    "count": (1, 2),
+    "presence": (1, 2),
+    "spatial": (1, 2, 3),
+    "reading": (1, 2, 3),
+    "box": (1, 2, 3),
+}
+"""The levels that each ability has, the easiest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
