@@ -89,7 +89,7 @@ def test_validate_says_what_differs_and_what_follows(run: Run) -> None:
     lines = out.splitlines()
     assert code == 0
     assert lines[0].endswith("ablation_projector.yaml is valid")
-    assert "  factor model.projector; reference mlp; seeds 7" in lines
+    assert "  factor model.projector; reference mlp; seeds 1, 2, 3, 4, 5" in lines
     assert "  mlp    reference" in lines
     assert "  ldpv2  model.projector.use: mlp/fused -> ldpv2/fused" in lines
     assert "  derived, exempt:" in lines
@@ -114,7 +114,7 @@ def test_validate_checks_every_profile(run: Run) -> None:
 def test_validate_reports_parts_that_do_not_fit(run: Run) -> None:
     code, out, err = run("validate", "cobra_tiny", "--set", "model.projector.use=ldpv2/mobilevlm")
     assert (code, out) == (1, "")
-    assert err.startswith("error: cobra_tiny: ldpv2/mobilevlm does not fit dinosiglip/tiny:")
+    assert "error: cobra_tiny: ldpv2/mobilevlm does not fit dinosiglip/tiny:" in err
 
 
 def test_validate_reports_all_errors_of_all_profiles(run: Run, tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_diff_of_recipes(run: Run) -> None:
     assert {"model.vision_encoder.use", "model.backbone.use", "data.source", "train.finetune.batch_size"} <= set(paths)
     assert not {"model.projector.use", "model.fusion.use", "train.finetune.epochs"} & set(paths)
     _, out, _ = run("diff", "cobra_3b", "cobra_3b", "--other-profile", "paper")
-    assert "  -  mamba/tiny         " in out
+    assert "  -  mamba/tiny-chat    " in out
     assert "  +  mamba/2.8b-zephyr  " in out
     assert run("diff", "cobra_tiny", "cobra_tiny")[1] == "no difference\n"
 
