@@ -44,7 +44,9 @@ def x_axis(scale: Scale, top: float, bottom: float, label: str = "", ticks: int 
     for value in scale.ticks(ticks):
         x = scale(value)
         marks.append(line(x, top, x, bottom, class_="grid"))
-        marks.append(text(x, bottom + 14, tick_label(value), anchor="middle"))
+        number = tick_label(value)
+        # A number under the last line would be cut off at the drawing's edge.
+        marks.append(text(min(x, WIDTH - text_width(number) / 2), bottom + 14, number, anchor="middle"))
     name = text((scale.start + scale.end) / 2, bottom + 29, label, anchor="middle") if label else None
     return element("g", marks, line(scale.start, bottom, scale.end, bottom, class_="axis"), name, class_="scale")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 from hypothesis import example, given
@@ -19,6 +20,7 @@ from cobra_kit.report.plots import (
     thinned,
 )
 from cobra_kit.report.plots.bars import bar_plot
+from cobra_kit.report.plots.frame import WIDTH, text_width, x_axis
 from cobra_kit.report.plots.scales import Scale, fitted, tick_label
 from cobra_kit.report.plots.strips import strip_plot
 
@@ -119,3 +121,11 @@ def test_an_axis_of_times_begins_at_zero() -> None:
     assert ">0<" in line_plot([curve], label="x", axis="step", zero=True)
     assert ">0<" not in line_plot([curve], label="x", axis="step")
     assert "nan" not in line_plot([Curve("a", [(1.0, 5.0), (2.0, 600.0)])], label="x", axis="step", log=None, zero=True)
+
+
+@pytest.mark.parametrize("last", [1000.0, 1_234_567.0])
+def test_the_last_number_of_an_axis_stands_inside_the_drawing(last: float) -> None:
+    axis = x_axis(Scale(0, last, 30, WIDTH - 6), top=0, bottom=100)
+    numbers = re.findall(r'<text x="([\d.]+)"[^>]*>([^<]+)</text>', axis)
+    assert len(numbers) > 1
+    assert all(float(x) + text_width(number) / 2 <= WIDTH for x, number in numbers)
