@@ -37,9 +37,9 @@ Kind = Literal["vision_encoder", "projector", "fusion", "backbone"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """The kinds of component: the parts of a model."""
 
-ExtensionKind = Literal["data_source", "benchmark", "scoring_rule", "tracker"]
+ExtensionKind = Literal["data_source", "benchmark", "scoring_rule", "tracker", "pretraining"]
 EXTENSION_KINDS: tuple[ExtensionKind, ...] = get_args(ExtensionKind)
-"""The kinds of extension: what a model is trained on, asked, scored by, and who watches."""
+"""The kinds of extension: what a model is trained on, asked, scored by, who watches, and what parts begin with."""
 
 AnyKind = Kind | ExtensionKind
 ALL_KINDS: tuple[AnyKind, ...] = (*KINDS, *EXTENSION_KINDS)
@@ -101,9 +101,11 @@ class ExtensionSpec:
             no torch.
         requires: PEP 508 requirements, checked from metadata before anything is imported.
         unfinished: Why the extension cannot be used yet, and what to use instead; None once it can.
+        aliases: Other short names that recipes may use, such as those of before it was a plugin's; each is valid only
+            while it is unique, as the name is.
 
     Raises:
-        ArgumentError: The name or a reference is malformed.
+        ArgumentError: The name, an alias or a reference is malformed.
     """
 
     noun: ClassVar[str] = "extension"
@@ -114,17 +116,19 @@ class ExtensionSpec:
     config: str
     requires: tuple[str, ...] = ()
     unfinished: str | None = None
+    aliases: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_spec(self, self.noun, ("target", "config"))
+        _check_aliases(self)
 
 
 def _check_spec(spec: Any, noun: str, references: tuple[str, ...], pattern: re.Pattern[str] = _NAME) -> None:
     for field in ("name", "summary", *references):
         _check_text(getattr(spec, field), f"{field} of a {noun}")
-    if spec.unfinished is not None:
+    if getattr(spec, "unfinished", None) is not None:
         _check_text(spec.unfinished, f"unfinished of a {noun}")
-    _check_requires(spec.name, spec.requires)
+    _check_requires(spec.name, getattr(spec, "requires", ()))
     _check_length(spec.name, noun)
     if not pattern.fullmatch(spec.name):
         extra = ", with at most one '/'" if pattern is _RULE_NAME else ""
@@ -135,6 +139,19 @@ def _check_spec(spec: Any, noun: str, references: tuple[str, ...], pattern: re.P
         value = getattr(spec, field)
         if not _REFERENCE.fullmatch(value):
             raise ArgumentError(f"{field} of {spec.name!r} must be 'package.module:Name', not {value!r}")
+
+
+def _check_aliases(spec: Any) -> None:
+    aliases = spec.aliases
+    if not isinstance(aliases, tuple | list) or len(aliases) > _MOST_REQUIREMENTS:
+        raise ArgumentError(f"aliases of {spec.name!r} must be a tuple of names, not {kind_of(aliases)}")
+    for alias in aliases:
+        _check_text(alias, f"an alias of {spec.name!r}")
+        _check_length(alias, f"{spec.noun}'s alias")
+        if not _NAME.fullmatch(alias):
+            raise ArgumentError(
+                f"bad alias {alias!r} of {spec.name!r}: lower-case letters and digits, joined by '-' or '.'"
+            )
 
 
 def _check_text(value: object, what: str) -> None:
@@ -227,6 +244,46 @@ class TrackerSpec(ExtensionSpec):
     """Declares a `cobra_kit.interfaces.Tracker`: something that is told about every event of a study."""
 
     noun: ClassVar[str] = "tracker"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PretrainingSpec(ExtensionSpec):
+    """Declares what `cobra-kit pretrain` teaches a small part: data, objective and probes.
+
+    Args:
+        part: Which part it pretrains. The target is a `cobra_kit.interfaces.EncoderPretraining` or a
+            `BackbonePretraining`, and the config describes the recipe's sections beside that part and `train`.
+    """
+
+    noun: ClassVar[str] = "pretraining task"
+
+    part: Literal["vision_encoder", "backbone"]
+
+    def __post_init__(self) -> None:
+        ExtensionSpec.__post_init__(self)
+        if self.part not in ("vision_encoder", "backbone"):
+            raise ArgumentError(f"part of {self.name!r} must be 'vision_encoder' or 'backbone', not {self.part!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataCommandSpec:
+    """Declares a command of `cobra-kit data`, such as one that writes a plugin's data to files.
+
+    Args:
+        name: The command's name, as that of a component; valid only while no other plugin has one of that name.
+        summary: One line for `cobra-kit data --help`.
+        target: `"package.module:function"`, with parameters that Typer reads; imported when the command is called.
+
+    Raises:
+        ArgumentError: The name or the reference is malformed.
+    """
+
+    name: str
+    summary: str
+    target: str
+
+    def __post_init__(self) -> None:
+        _check_spec(self, "data command", ("target",))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -344,6 +401,16 @@ class CobraHooks:
         raise NotImplementedError
 
     @hookspec
+    def cobra_pretraining(self) -> Iterable[PretrainingSpec]:
+        """Returns what `cobra-kit pretrain` can teach small parts by this plugin."""
+        raise NotImplementedError
+
+    @hookspec
+    def cobra_data_commands(self) -> Iterable[DataCommandSpec]:
+        """Returns commands of this plugin under `cobra-kit data`."""
+        raise NotImplementedError
+
+    @hookspec
     def cobra_recipes(self) -> Iterable[Traversable]:
         """Returns recipe files (`importlib.resources` items or paths); each is listed as `plugin/name`."""
         raise NotImplementedError
@@ -368,4 +435,5 @@ EXTENSION_HOOKS: dict[str, tuple[ExtensionKind, type[AnyExtensionSpec]]] = {
     "cobra_benchmarks": ("benchmark", BenchmarkSpec),
     "cobra_scoring_rules": ("scoring_rule", ScoringRuleSpec),
     "cobra_trackers": ("tracker", TrackerSpec),
+    "cobra_pretraining": ("pretraining", PretrainingSpec),
 }

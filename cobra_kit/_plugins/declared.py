@@ -44,6 +44,11 @@ class Declared:
         return f"{self.plugin}/{self.spec.name}"
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Returns the full name, the short one, and other short ones that recipes may use."""
+        return (self.qualified, self.spec.name, *getattr(self.spec, "aliases", ()))
+
+    @property
     def title(self) -> str:
         """Returns the start of an error message: `projector 'mlp/gelu' (cobra-kit 0.1.0)`."""
         return f"{KIND_WORDS[self.kind]} {self.qualified!r} ({self.distribution})"

@@ -10,7 +10,14 @@ from cobra_kit.errors import PluginError
 from cobra_kit.plugin import AnyExtensionSpec, ExtensionKind
 
 if TYPE_CHECKING:
-    from cobra_kit.interfaces import BenchmarkFactory, DataSourceFactory, Rule, Tracker
+    from cobra_kit.interfaces import (
+        BackbonePretraining,
+        BenchmarkFactory,
+        DataSourceFactory,
+        EncoderPretraining,
+        Rule,
+        Tracker,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,26 @@ class Extension(Declared):
             PluginError: As for `load_source`.
         """
         cls: type[Tracker] = self._load_subclass("Tracker")
+        return cls
+
+    def load_encoder_pretraining(self) -> type[EncoderPretraining]:
+        """Imports the class of a pretraining task of vision encoders.
+
+        Raises:
+            NotFinishedError: It cannot be used in this version.
+            PluginError: As for `load_source`.
+        """
+        cls: type[EncoderPretraining] = self._load_subclass("EncoderPretraining")
+        return cls
+
+    def load_backbone_pretraining(self) -> type[BackbonePretraining]:
+        """Imports the class of a pretraining task of backbones.
+
+        Raises:
+            NotFinishedError: It cannot be used in this version.
+            PluginError: As for `load_source`.
+        """
+        cls: type[BackbonePretraining] = self._load_subclass("BackbonePretraining")
         return cls
 
     def load_rule(self) -> Rule:

@@ -20,14 +20,23 @@ from cobra_kit._plugins.records import PluginRecord
 from cobra_kit._plugins.words import KIND_WORDS, message_of
 from cobra_kit.errors import PluginError
 from cobra_kit.formatting import nearest, printable
-from cobra_kit.plugin import EXTENSION_HOOKS, HOOKS, LONGEST_NAME, CobraHooks, DiagnosticSpec, plain_spec
+from cobra_kit.plugin import (
+    EXTENSION_HOOKS,
+    HOOKS,
+    LONGEST_NAME,
+    CobraHooks,
+    DataCommandSpec,
+    DiagnosticSpec,
+    plain_spec,
+)
 
 ERRORS_VARIABLE = "COBRA_KIT_PLUGIN_ERRORS"
 
 _PROJECT = "cobra_kit"
 _RECIPES_HOOK = "cobra_recipes"
 _DIAGNOSTICS_HOOK = "cobra_diagnostics"
-_KNOWN_HOOKS = (*HOOKS, *EXTENSION_HOOKS, _RECIPES_HOOK, _DIAGNOSTICS_HOOK)
+_COMMANDS_HOOK = "cobra_data_commands"
+_KNOWN_HOOKS = (*HOOKS, *EXTENSION_HOOKS, _RECIPES_HOOK, _DIAGNOSTICS_HOOK, _COMMANDS_HOOK)
 _MOST_DECLARED = 1000
 """Most things that a hook may declare: one that never ends would hang the host."""
 
@@ -54,7 +63,8 @@ def load_plugin(record: PluginRecord, load: Callable[[], object]) -> None:
             raise
         message = message_of(error)
         record.status, record.error = "broken", message
-        record.components, record.extensions, record.recipes, record.diagnostics = (), (), {}, ()
+        record.components, record.extensions, record.recipes = (), (), {}
+        record.diagnostics, record.data_commands = (), ()
         if errors_raise():
             raise PluginError(f"plugin {record.label} is broken: {message}") from error
     finally:
@@ -85,6 +95,7 @@ def _collect(record: PluginRecord, module: object) -> None:
     record.extensions = tuple(_extensions(record, manager))
     record.recipes = _recipes(manager)
     record.diagnostics = tuple(_diagnostics(manager))
+    record.data_commands = tuple(_data_commands(manager))
     _check_unique(record.declared)
 
 
@@ -166,6 +177,13 @@ def _diagnostics(manager: pluggy.PluginManager) -> Iterator[DiagnosticSpec]:
         if not isinstance(spec, DiagnosticSpec):
             raise PluginError(f"{_DIAGNOSTICS_HOOK} returned a {type(spec).__name__}, expected DiagnosticSpec")
         yield plain_spec(spec, DiagnosticSpec)
+
+
+def _data_commands(manager: pluggy.PluginManager) -> Iterator[DataCommandSpec]:
+    for spec in _results(manager, _COMMANDS_HOOK, DataCommandSpec.__name__):
+        if not isinstance(spec, DataCommandSpec):
+            raise PluginError(f"{_COMMANDS_HOOK} returned a {type(spec).__name__}, expected DataCommandSpec")
+        yield plain_spec(spec, DataCommandSpec)
 
 
 def _check_unique(declared: Iterable[Declared]) -> None:

@@ -61,9 +61,9 @@ def near_components(name: str, pool: Sequence[Declared]) -> list[str]:
     short = name.rpartition("/")[2]
     by_qualified = nearest(name, (component.qualified for component in pool))
     # A rule's short name has a slash of its own, so the whole name is looked for among short names, too.
-    own = [component.spec.name for component in pool]
+    own = [name for component in pool for name in component.names[1:]]
     names = [*nearest(short, own), *(nearest(name, own) if "/" in name else [])]
-    by_short = [component.qualified for word in names for component in pool if component.spec.name == word]
+    by_short = [component.qualified for word in names for component in pool if word in component.names[1:]]
     ordered = [*by_qualified, *by_short] if "/" in name else [*by_short, *by_qualified]
     return list(dict.fromkeys(ordered))[:3]
 

@@ -26,7 +26,7 @@ from cobra_kit._plugins.records import PluginRecord
 from cobra_kit._plugins.words import KIND_WORDS
 from cobra_kit.errors import PluginError
 from cobra_kit.formatting import either, printable
-from cobra_kit.plugin import AnyKind, ExtensionKind, Kind
+from cobra_kit.plugin import AnyKind, DataCommandSpec, ExtensionKind, Kind
 
 DeclaredT = TypeVar("DeclaredT", bound=Declared)
 
@@ -121,8 +121,20 @@ class Registry:
         """Returns the tracker with that name; names and errors are as for `get`."""
         return self._only("tracker", name, self.extensions("tracker"))
 
+    def pretraining(self, name: str) -> Extension:
+        """Returns the pretraining task with that name; names and errors are as for `get`."""
+        return self._only("pretraining", name, self.extensions("pretraining"))
+
+    def data_commands(self) -> dict[str, list[tuple[PluginRecord, DataCommandSpec]]]:
+        """Returns the commands of `cobra-kit data` by name, each with the plugins that declare it."""
+        commands: dict[str, list[tuple[PluginRecord, DataCommandSpec]]] = {}
+        for record in self.records:
+            for spec in record.data_commands:
+                commands.setdefault(spec.name, []).append((record, spec))
+        return commands
+
     def _only(self, kind: AnyKind, name: str, pool: Sequence[DeclaredT]) -> DeclaredT:
-        hits = [item for item in pool if name in (item.qualified, item.spec.name)]
+        hits = [item for item in pool if name in item.names]
         providers = dict.fromkeys(item.qualified for item in hits)
         if len(providers) > 1:
             sources = [f"{hit.qualified} ({hit.distribution})" for hit in hits]
@@ -140,7 +152,7 @@ class Registry:
         Raises:
             PluginError: There is none, the short name is ambiguous, or two packages claim the plugin's id.
         """
-        hits = [item for item in self.declared() if name in (item.qualified, item.spec.name)]
+        hits = [item for item in self.declared() if name in item.names]
         if len({(item.kind, item.qualified) for item in hits}) > 1:
             sources = [f"{KIND_WORDS[hit.kind]} {hit.qualified}" for hit in hits]
             raise PluginError(f"{name!r} is ambiguous: {either(sources)}", hint="write the qualified name")

@@ -16,6 +16,7 @@ KIND_WORDS: dict[AnyKind, str] = {
     "benchmark": "benchmark",
     "scoring_rule": "scoring rule",
     "tracker": "tracker",
+    "pretraining": "pretraining task",
 }
 
 _LONGEST = 1000

@@ -33,6 +33,7 @@ class KindOption(StrEnum):
     benchmark = "benchmark"
     scoring_rule = "scoring_rule"
     tracker = "tracker"
+    pretraining = "pretraining"
 
     @property
     def kind(self) -> AnyKind:

@@ -57,6 +57,13 @@ if TYPE_CHECKING:
         TextRow,
     )
     from cobra_kit.interfaces.precision import full_precision
+    from cobra_kit.interfaces.pretraining import (
+        AbilityProbe,
+        BackbonePretraining,
+        EncoderPretraining,
+        Probe,
+        TextProbes,
+    )
     from cobra_kit.interfaces.scoring_rule import Answered, QuestionScore, Rule, Summary
     from cobra_kit.interfaces.text import PromptTemplate, TemplateSegment, TextCodec, Tokenizer
     from cobra_kit.interfaces.tokens import EncoderSizes, PreparedImage, TokenShape, VisualTokens
@@ -102,6 +109,13 @@ _HOMES = {
         "TextRow",
     ),
     "precision": ("full_precision",),
+    "pretraining": (
+        "AbilityProbe",
+        "BackbonePretraining",
+        "EncoderPretraining",
+        "Probe",
+        "TextProbes",
+    ),
     "scoring_rule": (
         "Answered",
         "QuestionScore",
@@ -125,8 +139,10 @@ _HOMES = {
 """The names of each module. Those of the four contracts import torch, those about data and scores do not."""
 
 __all__ = [
+    "AbilityProbe",
     "Answered",
     "Backbone",
+    "BackbonePretraining",
     "Benchmark",
     "BenchmarkFactory",
     "BenchmarkProtocol",
@@ -135,6 +151,7 @@ __all__ = [
     "DataSourceFactory",
     "DecodeState",
     "EXTRA",
+    "EncoderPretraining",
     "EncoderSizes",
     "FusedSequence",
     "FusionScheme",
@@ -147,6 +164,7 @@ __all__ = [
     "OpenBenchmark",
     "PreparedImage",
     "PretrainedFile",
+    "Probe",
     "Projector",
     "PromptTemplate",
     "Question",
@@ -159,6 +177,7 @@ __all__ = [
     "TemplateSegment",
     "TextCodec",
     "TextForm",
+    "TextProbes",
     "TextRow",
     "TokenShape",
     "Tokenizer",

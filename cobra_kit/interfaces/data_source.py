@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from PIL.Image import Image
@@ -114,9 +115,11 @@ class DataSourceFactory(ABC):
 
     Attributes:
         made_here: Whether the data are made on the spot, so that nothing has to be fetched first.
+        benchmark_names: The benchmarks that the source itself may have, known without opening it.
     """
 
     made_here: ClassVar[bool] = False
+    benchmark_names: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     @abstractmethod
@@ -137,16 +140,17 @@ class DataSourceFactory(ABC):
         return None
 
     @classmethod
-    def benchmark_names(cls, config: Any) -> tuple[str, ...]:
-        """Returns the names of the benchmarks that the source itself will have; opens nothing."""
+    def remedies(cls, setting: str) -> tuple[str, ...]:
+        """Returns what supplies the file or folder that a setting names, such as links, each a line."""
         return ()
 
     @classmethod
-    def sample(cls, config: Any, sizes: Mapping[Split, int]) -> SourceSample | None:
-        """Returns a small part of the source, made anew; None where it is opened as fast as it is.
+    def sample(cls, config: Any, sizes: Mapping[Split, int], folder: Path) -> SourceSample | None:
+        """Returns a small part of the source, made anew; None where the whole is opened just as fast.
 
         Args:
             config: The checked settings, of the config's class.
             sizes: Per split how many images are enough.
+            folder: An empty folder, which is there as long as the sample is used.
         """
         return None

@@ -74,3 +74,23 @@ def test_no_plugin_package_is_named_in_the_core() -> None:
         if re.search(rf"^\s*(?:from|import)\s+(?:{pattern.pattern})\b", path.read_text(encoding="utf-8"), re.MULTILINE)
     ]
     assert imports == []
+
+
+def test_no_first_party_extension_is_named_in_the_core(registry: Registry) -> None:
+    """No data source, benchmark, tracker or pretraining task, by any of its names, and no plugin that has only those.
+
+    Forms of conversations and of checkpoints have names that data have, too: `text` and `exchange` are about those.
+    """
+    names = {name for item in registry.extensions() if item.kind != "scoring_rule" for name in item.names}
+    names |= {record.plugin for record in registry.records if record.extensions and not record.components}
+    assert {"scenes", "scenes/world", "llava", "llava/rows"} <= names
+    ordinary = {"rows", "world", "encoders", "backbones"}  # short names that are words of the core's own
+    pattern = re.compile(rf"(?<![\w/-])(?:{'|'.join(map(re.escape, sorted(names - ordinary)))})(?![\w/-])")
+    named = {
+        f"{path.relative_to(CORE)}: {text[:60]!r}"
+        for path in SOURCES
+        if path.relative_to(CORE).parts[0] not in ("text", "exchange")
+        for text in strings(path)
+        if pattern.search(text)
+    }
+    assert named == set()

@@ -20,8 +20,10 @@ FROZEN = {
     },
     "cobra_kit.exchange": {"FORMATS", "Format", "export_model", "import_checkpoint"},
     "cobra_kit.interfaces": {
+        "AbilityProbe",
         "Answered",
         "Backbone",
+        "BackbonePretraining",
         "Benchmark",
         "BenchmarkFactory",
         "BenchmarkProtocol",
@@ -30,6 +32,7 @@ FROZEN = {
         "DataSourceFactory",
         "DecodeState",
         "EXTRA",
+        "EncoderPretraining",
         "EncoderSizes",
         "FusedSequence",
         "FusionScheme",
@@ -42,6 +45,7 @@ FROZEN = {
         "OpenBenchmark",
         "PreparedImage",
         "PretrainedFile",
+        "Probe",
         "Projector",
         "PromptTemplate",
         "Question",
@@ -54,6 +58,7 @@ FROZEN = {
         "TemplateSegment",
         "TextCodec",
         "TextForm",
+        "TextProbes",
         "TextRow",
         "TokenShape",
         "Tokenizer",
@@ -98,6 +103,8 @@ HOOKS = {
     "cobra_data_sources",
     "cobra_scoring_rules",
     "cobra_trackers",
+    "cobra_pretraining",
+    "cobra_data_commands",
     "cobra_vision_encoders",
 }
 

@@ -34,7 +34,7 @@ def get_rule(name: str) -> Rule:
     if text(name, "the name of a rule") in _RULES:
         return _RULES[name]
     registry = default_registry()
-    if any(name in (rule.qualified, rule.spec.name) for rule in registry.extensions("scoring_rule")):
+    if any(name in rule.names for rule in registry.extensions("scoring_rule")):
         return registry.rule(name).load_rule()
     benchmark = name.split("/")[0]
     same = [known for known in _RULES if known.split("/")[0] == benchmark]
