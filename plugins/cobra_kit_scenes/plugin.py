@@ -1,10 +1,10 @@
-"""Declares the embedded world: a data source, what small parts are pretrained on, and a command. Imports no torch."""
+"""Declares the embedded world: data source, benchmarks, pretraining tasks and a command. Imports no torch."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cobra_kit.plugin import DataCommandSpec, DataSourceSpec, PretrainingSpec, hookimpl
+from cobra_kit.plugin import BenchmarkSpec, DataCommandSpec, DataSourceSpec, PretrainingSpec, hookimpl
 
 
 @hookimpl
@@ -17,6 +17,28 @@ def cobra_data_sources() -> Iterator[DataSourceSpec]:
         config="cobra_kit_scenes.params:SceneParams",
         aliases=("scenes",),
     )
+
+
+_ABILITIES = {
+    "presence": ("Presence", "is there a red circle? (POPE's form)"),
+    "attribute": ("Attribute", "which colour, which shape? (VQAv2's form)"),
+    "count": ("Count", "how many? (VQAv2's form)"),
+    "spatial": ("Spatial", "true or false: left of, above, inside (VSR's form)"),
+    "reading": ("Reading", "which word, which letter? (TextVQA's form)"),
+    "boxes": ("Boxes", "where is it? (RefCOCO's form)"),
+}
+
+
+@hookimpl
+def cobra_benchmarks() -> Iterator[BenchmarkSpec]:
+    """Yields the six abilities."""
+    for name, (cls, summary) in _ABILITIES.items():
+        yield BenchmarkSpec(
+            name=name,
+            summary=summary,
+            target=f"cobra_kit_scenes.benchmarks:{cls}",
+            config="cobra_kit_scenes.params:SceneParams",
+        )
 
 
 @hookimpl

@@ -47,7 +47,7 @@ from cobra_kit_scenes.write import ROWS_FILE, SCENES_FILE
 
 
 @dataclass(frozen=True, slots=True)
-class _Ability:
+class Ability:
     """The questions, of which files, that make a benchmark.
 
     Args:
@@ -65,22 +65,23 @@ class _Ability:
     choices: tuple[str, ...] = ()
 
 
-_ABILITIES = {
-    "presence": _Ability(
+ABILITIES = {
+    "presence": Ability(
         "POPE",
         "pope/first-token",
         {"random": "pope_random", "popular": "pope_popular", "adversarial": "pope_adversarial"},
         choices=("Yes", "No"),
     ),
-    "attribute": _Ability("VQAv2", "vqav2/official", {"": "vqav2"}, kinds=("color", "shape")),
-    "count": _Ability("VQAv2", "vqav2/official", {"": "vqav2"}, kinds=("count",)),
-    "spatial": _Ability("VSR", "vsr/first-token", {"": "vsr"}, choices=("True", "False")),
-    "reading": _Ability("TextVQA", "textvqa/m4c", {"": "textvqa"}),
-    "boxes": _Ability("RefCOCO", "refcoco/cobra", {"": "refcoco"}),
+    "attribute": Ability("VQAv2", "vqav2/official", {"": "vqav2"}, kinds=("color", "shape")),
+    "count": Ability("VQAv2", "vqav2/official", {"": "vqav2"}, kinds=("count",)),
+    "spatial": Ability("VSR", "vsr/first-token", {"": "vsr"}, choices=("True", "False")),
+    "reading": Ability("TextVQA", "textvqa/m4c", {"": "textvqa"}),
+    "boxes": Ability("RefCOCO", "refcoco/cobra", {"": "refcoco"}),
 }
+"""The abilities by the names of their benchmarks."""
 
 
-BENCHMARKS = tuple(_ABILITIES)
+BENCHMARKS = tuple(ABILITIES)
 """What the source can be asked for, known without opening it."""
 
 
@@ -183,9 +184,9 @@ class ScenesSource(FormerNames):
                 where=f"data.{split}",
                 hint=f"Ask for pictures, such as `--set data.{split}=600`.",
             )
-        return {name: self._benchmark(split, name, ability) for name, ability in _ABILITIES.items()}
+        return {name: self._benchmark(split, name, ability) for name, ability in ABILITIES.items()}
 
-    def _benchmark(self, split: HeldOutSplit, name: str, ability: _Ability) -> Benchmark:
+    def _benchmark(self, split: HeldOutSplit, name: str, ability: Ability) -> Benchmark:
         items = [
             item
             for group, form in ability.forms.items()
@@ -214,7 +215,7 @@ class ScenesSource(FormerNames):
                 question = Question(f"{group}/{number}" if group else str(number), image, wording, choices)
                 yield _Item(question, annotation, group, part)
 
-    def _bounds(self, split: HeldOutSplit, ability: _Ability, items: Sequence[_Item]) -> tuple[float, float] | None:
+    def _bounds(self, split: HeldOutSplit, ability: Ability, items: Sequence[_Item]) -> tuple[float, float] | None:
         """Returns floor and ceiling, 0 to 1: the mean over groups where the rule has them, else over questions."""
         if not items or not self.dataset.params.size("train"):
             return None
@@ -227,7 +228,7 @@ class ScenesSource(FormerNames):
             weights = [1.0] * len(parts)
         return _mean([p.floor for p in parts], weights), _mean([p.ceiling for p in parts], weights)
 
-    def _group_floors(self, split: HeldOutSplit, ability: _Ability, items: Sequence[_Item]) -> dict[str, float]:
+    def _group_floors(self, split: HeldOutSplit, ability: Ability, items: Sequence[_Item]) -> dict[str, float]:
         """Returns the floor of each group, 0 to 1."""
         score_bounds = self._reach(split)
         form = next(iter(ability.forms.values()))

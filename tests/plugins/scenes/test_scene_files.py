@@ -17,7 +17,7 @@ from cobra_kit_scenes.names import parse_name
 from cobra_kit_scenes.oracle import TextOracle, iou, parse_box
 from cobra_kit_scenes.vocabulary import COLOR_NAMES, SHAPES
 
-SHARED = Path(os.environ.get("COBRA_KIT_TEST_DATA", Path(__file__).parents[5] / "shared" / "data"))
+SHARED = Path(os.environ.get("COBRA_KIT_TEST_DATA", Path(__file__).parents[4] / "shared" / "data"))
 
 
 def official(name: str) -> str:
