@@ -9,8 +9,9 @@ from importlib.resources.abc import Traversable
 from typing import Literal
 
 from cobra_kit._plugins.component import Component
+from cobra_kit._plugins.extension import Extension
 from cobra_kit.formatting import printable
-from cobra_kit.plugin import DiagnosticSpec
+from cobra_kit.plugin import DataCommandSpec, DiagnosticSpec
 
 Status = Literal["found", "ok", "broken", "incompatible", "blocked"]
 """`found` is known from metadata only; the others are verdicts."""
@@ -34,8 +35,10 @@ class PluginRecord:
         status: `ok`, `broken`, `incompatible` or `blocked`; `found` where nothing was imported yet.
         error: Why it is not ok; one line.
         components: What it declares; empty unless ok.
+        extensions: Its data sources, benchmarks, scoring rules and trackers; empty unless ok.
         recipes: Its recipe files by stem; empty unless ok.
         diagnostics: What `cobra-kit doctor` calls; empty unless ok.
+        data_commands: Its commands of `cobra-kit data`; empty unless ok.
         seconds: How long importing it took.
         file: The file of the imported module, where it has one.
     """
@@ -47,10 +50,17 @@ class PluginRecord:
     status: Status = "found"
     error: str = ""
     components: tuple[Component, ...] = ()
+    extensions: tuple[Extension, ...] = ()
     recipes: Mapping[str, Traversable] = field(default_factory=dict)
     diagnostics: tuple[DiagnosticSpec, ...] = ()
+    data_commands: tuple[DataCommandSpec, ...] = ()
     seconds: float = 0.0
     file: str | None = None
+
+    @property
+    def declared(self) -> tuple[Component | Extension, ...]:
+        """Returns its components, then its extensions."""
+        return (*self.components, *self.extensions)
 
     @property
     def label(self) -> str:

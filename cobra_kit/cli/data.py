@@ -1,75 +1,59 @@
-"""`cobra-kit data`: makes the data that ships with the toolkit."""
+"""`cobra-kit data`: the commands of plugins that make or look at data."""
 
 from __future__ import annotations
 
-import math
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from typing import Any
 
 import typer
+import typer.core
+import typer.main
 
+from cobra_kit._plugins import default_registry, import_reference
 from cobra_kit.cli.options import show_help
+from cobra_kit.errors import PluginError
+from cobra_kit.formatting import either
 
-if TYPE_CHECKING:
-    from cobra_kit.data.scenes import SceneDataset
 
-app = typer.Typer(help="Training rows and benchmark files.", rich_markup_mode=None)
+class DataCommands(typer.core.TyperGroup):
+    """The group of commands under `data`: those of plugins stand beside our own, and are imported when called."""
+
+    def list_commands(self, context: Any) -> list[str]:
+        """Returns the names of all commands."""
+        return sorted({*super().list_commands(context), *default_registry().data_commands()})
+
+    def get_command(self, context: Any, name: str) -> Any:
+        """Returns a command, of ours or of the only plugin that has it under that name; None where nobody has.
+
+        Raises:
+            PluginError: Several plugins have it, or it cannot be imported.
+        """
+        own = super().get_command(context, name)
+        return own if own is not None else _command(name)
+
+    @property
+    def all_commands(self) -> Mapping[str, Any]:
+        """Returns every command by its name."""
+        return {name: self.get_command(None, name) for name in self.list_commands(None)}
+
+
+def _command(name: str) -> Any:
+    offers = default_registry().data_commands().get(name, [])
+    if not offers:
+        return None
+    if len(offers) > 1:
+        raise PluginError(
+            f"several plugins have a command {name!r}: {either([record.label for record, _ in offers])}",
+            hint="Uninstall all but one of them, or name those to load in COBRA_KIT_PLUGINS.",
+        )
+    record, spec = offers[0]
+    title = f"the command {name!r} of plugin {record.label}"
+    function = import_reference(spec.target, title=f"{title}: cannot import {spec.target}", what=title)
+    single = typer.Typer(rich_markup_mode=None, add_completion=False)
+    single.command(name, short_help=spec.summary)(function)
+    return typer.main.get_command(single)
+
+
+app = typer.Typer(help="Training rows and benchmark files.", rich_markup_mode=None, cls=DataCommands)
 
 app.callback(invoke_without_command=True)(show_help)
-
-
-@app.command("scenes")
-def scenes(
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new or empty folder.")],
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Seed of pictures and questions.")] = 0,
-    train: Annotated[int, typer.Option("--train", metavar="N", help="Training pictures.")] = 12_000,
-    val: Annotated[int, typer.Option("--val", metavar="N", help="Pictures for selection.")] = 600,
-    test: Annotated[int, typer.Option("--test", metavar="N", help="Pictures scored once.")] = 1_000,
-    towers: Annotated[int, typer.Option("--towers", metavar="N", help="Pictures for pretraining small encoders.")] = 0,
-    png: Annotated[bool, typer.Option("--png", help="Also write every picture as a PNG file.")] = False,
-) -> None:
-    """Draw the embedded world: images, LLaVA rows and benchmark files that cannot be guessed.
-
-    Prints, per benchmark, what an oracle that never sees an image scores (floor) and the best possible score
-    (ceiling).
-    """
-    from cobra_kit.data.scenes import SceneDataset, SceneParams, generate
-
-    params = SceneParams.checked(seed=seed, train=train, val=val, test=test, towers=towers)
-    with _bar("drawing") as progress:
-        generate(params, out, progress=progress)
-    world = SceneDataset(out)
-    sizes = ", ".join(f"{params.size(split)} {split}" for split in world.splits)
-    typer.echo(f"{out}: {sizes} pictures")
-    if png:
-        typer.echo(f"{out / 'images'}: {world.export_png(out / 'images')} PNG files")
-    if train and test:
-        _print_reach(world)
-
-
-def _print_reach(world: SceneDataset) -> None:
-    from cobra_kit.data.scenes import BENCHMARKS, reach
-
-    bounds = reach(world, "test")
-    typer.echo(f"{'test':<18}{'questions':>10}{'floor':>8}{'ceiling':>9}")
-    for name in BENCHMARKS:
-        item = bounds[name]
-        scores = "" if math.isnan(item.floor) else f"{item.floor:>8.1f}{item.ceiling:>9.1f}"
-        typer.echo(f"{name:<18}{item.questions:>10}{scores}")
-
-
-@contextmanager
-def _bar(label: str) -> Iterator[Callable[[int, int], None] | None]:
-    """Gives a progress callback that draws a bar on stderr; None where stderr is no terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

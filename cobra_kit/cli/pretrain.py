@@ -14,7 +14,7 @@ from cobra_kit.formatting import printable_lines
 
 if TYPE_CHECKING:
     from cobra_kit.events import Event
-    from cobra_kit.train.encoders.probe import Probe
+    from cobra_kit.interfaces import Probe
 
 
 def pretrain(
@@ -27,7 +27,7 @@ def pretrain(
         int, typer.Option("--threads", metavar="N", min=1, help="Threads of torch; 1 gives the same weights again.")
     ] = 1,
 ) -> None:
-    """Pretrain a small vision encoder on drawn images, or a small backbone on described scenes, and probe it.
+    """Pretrain a small vision encoder on images, or a small backbone on texts, as a plugin's task says, and probe it.
 
     A killed run goes on where it was: what it needs is kept beside FILE with .resume in its name, and removed at the
     end.

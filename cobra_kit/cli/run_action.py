@@ -16,6 +16,7 @@ from cobra_kit.cli.progress import progress
 from cobra_kit.cli.run_workers import RunWorkers, work_as_one
 from cobra_kit.cli.tables import print_table, terminal_width
 from cobra_kit.columns import joined, paragraph
+from cobra_kit.data.sources import is_made_here
 from cobra_kit.names import path_word
 from cobra_kit.recipe import load_recipe
 from cobra_kit.report import table_to_json
@@ -120,7 +121,7 @@ def heading(plan: StudyPlan, path: Path, width: int) -> list[str]:
     recipe = plan.recipe
     facts = []
     if recipe.profile:
-        data = " (embedded data)" if recipe.data is not None and recipe.data.source == "scenes" else ""
+        data = " (embedded data)" if is_made_here(recipe) else ""
         facts.append(f"profile {recipe.profile}{data}")
     seeds = ("seeds" if len(plan.seeds) > 1 else "seed") + "  " + ", ".join(map(str, plan.seeds))
     arms = ", ".join(f"{arm} (reference)" if arm == plan.reference else arm for arm in plan.arms)

@@ -1,1 +1,1 @@
-"""Training rows, benchmark files and the embedded world `scenes`. Importing it loads no torch."""
+"""Training rows at scale and frozen features; which data there are, plugins say. Importing it loads no torch."""

@@ -11,9 +11,8 @@ from typing import cast
 from pydantic import BaseModel
 
 from cobra_kit._plugins import call_component
-from cobra_kit.data.sources import offered_benchmarks, source_settings
+from cobra_kit.data.sources import offered_benchmarks, source_factory, source_settings
 from cobra_kit.errors import CobraError
-from cobra_kit.estimate.datasets import BY_SETTING
 from cobra_kit.files import expanded
 from cobra_kit.interfaces import Backbone, Component
 from cobra_kit.model import VisionLanguageModel
@@ -51,8 +50,8 @@ def missing_data(recipe: Recipe) -> list[Missing]:
     missing = []
     for name, path in _paths(source_settings(recipe)):
         if not expanded(path).exists():
-            links = [f"{download.what}: {download.link}" for download in BY_SETTING.get(name, ())]
-            missing.append(Missing(f"data.{name}: {path} is not there", tuple(links or ("Give its path.",))))
+            remedies = source_factory(recipe).remedies(name) or ("Give its path.",)
+            missing.append(Missing(f"data.{name}: {path} is not there", remedies))
     return missing
 
 

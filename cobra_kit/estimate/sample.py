@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from cobra_kit.data.rows import DataSource
-from cobra_kit.data.sources import open_source, source_settings
+from cobra_kit._plugins import attributed
+from cobra_kit.data.rows import DataSource, Split
+from cobra_kit.data.sources import open_source, source_extension, source_settings
 from cobra_kit.recipe import Recipe
 
-IMAGES = {"train": 320, "val": 80, "test": 160}
+IMAGES: Mapping[Split, int] = {"train": 320, "val": 80, "test": 160}
 """Images of a sample of drawn data."""
 
 
@@ -38,44 +38,19 @@ class Sample:
 
 @contextmanager
 def sample_of(recipe: Recipe) -> Iterator[Sample]:
-    """Yields a sample of the recipe's data: drawn anew where the recipe draws, else the data as they are.
+    """Yields a sample of the recipe's data: made anew where the source can, else the data as they are.
 
     Raises:
         RecipeError: A setting of `data` is wrong.
         DataError: The data are missing or broken.
     """
-    if recipe.data is not None and recipe.data.source == "scenes":
-        with TemporaryDirectory() as folder:
-            yield _drawn(recipe, Path(folder))
-        return
+    settings, extension = source_settings(recipe), source_extension(recipe)
+    factory = extension.load_source()
+    with TemporaryDirectory() as folder:
+        with attributed((extension,)):
+            part = factory.sample(settings, IMAGES, Path(folder))
+        if part is not None:
+            yield Sample(part.source, part.times, part.seconds_per_image, part.to_make, part.label)
+            return
     source = open_source(recipe)
     yield Sample(source, dict.fromkeys(IMAGES, 1.0), 0.0, 0, f"{len(source.rows):,} rows")
-
-
-def _drawn(recipe: Recipe, folder: Path) -> Sample:
-    from cobra_kit.data.scenes import scenes_dataset
-    from cobra_kit.data.scenes.cache import cache_key
-    from cobra_kit.data.scenes.params import SceneParams
-    from cobra_kit.data.scenes.source import ScenesSource
-    from cobra_kit.files import user_cache
-
-    params = SceneParams.model_validate(source_settings(recipe).model_dump())
-    sizes = {"train": params.train, "val": params.val, "test": params.test}
-    taken = {split: min(most, sizes[split]) for split, most in IMAGES.items()}
-    # Twice, the first time as small as can be: what starting the drawing costs is not paid per image.
-    small = params.model_copy(update={"train": 1, "val": 0, "test": 0, "towers": 0})
-    started = time.perf_counter()
-    scenes_dataset(small, folder)
-    between = time.perf_counter()
-    world = scenes_dataset(params.model_copy(update={**taken, "towers": 0}), folder)
-    ended = time.perf_counter()
-    images = sum(taken.values())
-    drawing = max(0.0, (ended - between) - (between - started)) / max(1, images)
-    there = (user_cache() / "scenes" / cache_key(params)).is_dir()
-    return Sample(
-        source=ScenesSource(world),
-        times={split: sizes[split] / taken[split] if taken[split] else 0.0 for split in sizes},
-        drawing_seconds=drawing,
-        to_draw=0 if there else sum(sizes.values()),
-        label=f"{taken['train']:,} of {params.train:,} drawn pictures",
-    )

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
+import pydantic_core
 from pydantic import BaseModel
 
-from cobra_kit._plugins import Registry, default_registry
+from cobra_kit._plugins import Extension, Registry, default_registry
+from cobra_kit._plugins.words import KIND_WORDS
 from cobra_kit.errors import PluginError, RecipeError
+from cobra_kit.formatting import either
 from cobra_kit.plugin import Kind
 from cobra_kit.recipe.check import validate
 from cobra_kit.recipe.locate import RecipeSource, find_recipe, pretraining_recipes
@@ -37,11 +41,13 @@ class PretrainingRecipe(Generic[Form]):
         name: The recipe's name.
         recipe: The settings of the recipe file.
         part: The part's component, and its settings, defaults included.
+        task: The pretraining task that it is.
     """
 
     name: str
     recipe: Form
     part: ResolvedPart
+    task: Extension
 
 
 def pretrained_part(source: str | Path, *, overrides: Sequence[str] = (), registry: Registry | None = None) -> Kind:
@@ -80,7 +86,8 @@ def load_pretraining(
     """Returns what a pretraining recipe asks for, its component found and its settings complete.
 
     Args:
-        form: The form of the recipe; its section that is named like `kind` has the component.
+        form: The form of the recipe, without the sections of its task; its section that is named like `kind` has the
+            component.
         kind: The part that it pretrains.
         source: A path, or a packaged name.
         overrides: `a.b=c` settings, applied all at once.
@@ -92,7 +99,8 @@ def load_pretraining(
     registry = registry or default_registry()
     file, tree = _read(source, overrides, registry)
     # Problems are gathered and raised together, so that a user mends a file once and not line by line.
-    recipe, problems = validate(form, tree, ())
+    task = _task(kind, tree, registry)
+    recipe, problems = validate(_with_sections(form, task), tree, ())
     component, config = None, None
     use = tree.get(kind, "use")
     if use is not None and isinstance(use.value, str):
@@ -106,7 +114,45 @@ def load_pretraining(
     assert recipe is not None
     assert component is not None
     assert config is not None
-    return PretrainingRecipe(file.name, recipe, ResolvedPart(component, config))
+    return PretrainingRecipe(file.name, recipe, ResolvedPart(component, config), task)
+
+
+def recipe_hash(recipe: BaseModel) -> str:
+    """Returns a hash of a pretraining recipe's settings, by which an unfinished run is known to be its own.
+
+    The name of the task is no part of it, and `train` comes last: hashes of before there were tasks stay what they are.
+    """
+    names = [*(name for name in type(recipe).model_fields if name not in ("task", "train")), "train"]
+    return hashlib.sha256(pydantic_core.to_json({name: getattr(recipe, name) for name in names})).hexdigest()
+
+
+def _task(kind: Kind, tree: Node, registry: Registry) -> Extension:
+    """Returns the task that a recipe names, or the only one of its kind of part."""
+    named = tree.get("task")
+    if named is not None and isinstance(named.value, str):
+        try:
+            return registry.pretraining(named.value)
+        except PluginError as error:
+            raise problem(tree, ("task",), error.message, error.hint) from error
+    words = KIND_WORDS[kind]
+    tasks = [task for task in registry.extensions("pretraining") if getattr(task.spec, "part", "") == kind]
+    if len(tasks) == 1:
+        registry.check_conflict(tasks[0].plugin)
+        return tasks[0]
+    if tasks:
+        names = [task.qualified for task in tasks]
+        raise RecipeError(
+            f"several tasks pretrain a {words}: {either(names)}",
+            where=str(tree.origin),
+            hint=f"Name the one that is meant, such as `task: {names[0]}`.",
+        )
+    hint = "cobra-kit plugins list --broken shows plugins that failed to load."
+    raise RecipeError(f"no installed plugin pretrains a {words}", where=str(tree.origin), hint=hint)
+
+
+def _with_sections(form: type[Form], task: Extension) -> type[Form]:
+    """Returns a form with the sections of its task."""
+    return cast("type[Form]", type(form.__name__, (task.load_config(), form), {"__doc__": form.__doc__}))
 
 
 def _read(source: str | Path, overrides: Sequence[str], registry: Registry) -> tuple[RecipeSource, Node]:

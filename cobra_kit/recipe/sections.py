@@ -29,7 +29,7 @@ class DataSection(Section):
     model_config = ConfigDict(extra="allow", strict=True, use_attribute_docstrings=True)
 
     source: str = Field(min_length=1)
-    """The data source: `scenes` (images and questions made on the spot) or `llava` (a file of rows and a folder)."""
+    """The data source, as `cobra-kit plugins list --kind data_source` has it, or by a short name that is unique."""
 
     def settings(self) -> dict[str, Any]:
         """Returns the source's own keys."""
@@ -40,7 +40,7 @@ class CurriculumSection(Section):
     """The beginning of a stage: questions of some kinds only, which the rest then builds on."""
 
     kinds: Annotated[list[str], Field(min_length=1)]
-    """Kinds of question, as the data source names them; scenes: attribute, count, presence, spatial, reading, boxes."""
+    """Kinds of question, as the data source names them, such as `count`."""
     share: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """For which share of the stage's steps."""
 

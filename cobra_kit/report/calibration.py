@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cobra_kit.data.sources import example_data
 from cobra_kit.errors import CobraError
 from cobra_kit.report.intervals import points
 from cobra_kit.report.results import ArmResult, BenchmarkInfo
@@ -127,7 +128,7 @@ def calibrate(arms: Sequence[ArmResult], benchmarks: Sequence[BenchmarkInfo], *,
     if not benchmarks:
         raise CobraError(
             "not evaluated: there were no benchmarks to ask, so there is nothing to calibrate",
-            hint="Name data with benchmarks, such as `data: {source: scenes}`, and none in `evaluate.benchmarks`.",
+            hint=f"Name data with benchmarks, such as `data: {example_data()}`, and none in `evaluate.benchmarks`.",
         )
     partners = _partners(arms, reference, seeds)
     scores = {

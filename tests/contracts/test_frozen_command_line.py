@@ -29,7 +29,7 @@ def lines(command: Any, path: str) -> Iterator[str]:
         if parameter.param_type_name == "argument"
     ]
     yield " ".join([path, *arguments, *options])
-    for name, child in sorted(getattr(command, "commands", {}).items()):
+    for name, child in sorted(getattr(command, "all_commands", getattr(command, "commands", {})).items()):
         yield from lines(child, f"{path} {name}")
 
 

@@ -15,13 +15,13 @@ from PIL import Image
 
 import cobra_kit
 from cobra_kit import _moved, files
-from cobra_kit.data.llava import LlavaSource, Params
 from cobra_kit.data.rows import DataSource, with_image_names
 from cobra_kit.errors import ArgumentError
 from cobra_kit.evaluate.scoring import Answered
 from cobra_kit.statistics.power import planned_detectable_difference
 from cobra_kit.statistics.scores import QuestionScore
 from cobra_kit.train.encoders.recipe import load_pretrain_recipe
+from cobra_kit_llava.source import LlavaSource, Params
 
 
 @pytest.mark.parametrize(("old", "new"), _moved.MODULES.items())

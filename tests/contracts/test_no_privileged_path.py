@@ -74,3 +74,24 @@ def test_no_plugin_package_is_named_in_the_core() -> None:
         if re.search(rf"^\s*(?:from|import)\s+(?:{pattern.pattern})\b", path.read_text(encoding="utf-8"), re.MULTILINE)
     ]
     assert imports == []
+
+
+def test_no_first_party_extension_is_named_in_the_core(registry: Registry) -> None:
+    """No data source, benchmark, tracker or pretraining task, and no plugin that has only those.
+
+    Short names such as `count` are words of the core's own. Forms of conversations and of checkpoints have names that
+    data have, too: `text` and `exchange` are about those.
+    """
+    declared = [item for item in registry.extensions() if item.kind != "scoring_rule"]
+    names = {name for item in declared for name in (item.qualified, *getattr(item.spec, "aliases", ()))}
+    names |= {record.plugin for record in registry.records if record.extensions and not record.components}
+    assert {"scenes", "scenes/world", "scenes/count", "llava", "llava/rows"} <= names
+    pattern = re.compile(rf"(?<![\w/-])(?:{'|'.join(map(re.escape, sorted(names)))})(?![\w/-])")
+    named = {
+        f"{path.relative_to(CORE)}: {text[:60]!r}"
+        for path in SOURCES
+        if path.relative_to(CORE).parts[0] not in ("text", "exchange")
+        for text in strings(path)
+        if pattern.search(text)
+    }
+    assert named == set()

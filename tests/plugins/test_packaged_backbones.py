@@ -14,17 +14,18 @@ import torch
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
-from cobra_kit.data.scenes.params import SceneParams
 from cobra_kit.errors import WeightsError
 from cobra_kit.interfaces import Backbone
 from cobra_kit.recipe import load_recipe, resolve_arms
 from cobra_kit.text.tokenizer import END_OF_TEXT, small_tokenizer
 from cobra_kit.text.vocabulary import vocabulary_digest
-from cobra_kit.train.backbones import TextProbes, build_model, load_backbone_recipe, probe_texts
+from cobra_kit.train.backbones import build_model, load_backbone_recipe
 from cobra_kit.weights import load_metadata, load_tensors, save_tensors
 from cobra_kit_mamba import config as mamba_config
 from cobra_kit_mamba import pretrained as mamba_place
 from cobra_kit_mamba.backbone import MambaBackbone
+from cobra_kit_scenes.backbones.probe import TextProbes, probe_texts
+from cobra_kit_scenes.params import SceneParams
 from cobra_kit_transformer import backbone as transformer_place
 from cobra_kit_transformer import config as transformer_config
 from cobra_kit_transformer.backbone import GptNeoxBackbone

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from cobra_kit import machine
-from cobra_kit.data.scenes import drawing_pool
 from cobra_kit.study.execution import devices
+from cobra_kit_scenes import drawing_pool
 
 
 def put(root: Path, files: dict[str, str]) -> Path:

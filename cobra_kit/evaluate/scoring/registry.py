@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cobra_kit._plugins import default_registry
 from cobra_kit.arguments import text
 from cobra_kit.errors import CobraError
 from cobra_kit.evaluate.scoring import gqa, pope, refcoco, textvqa, vqav2, vsr
@@ -28,9 +29,13 @@ def get_rule(name: str) -> Rule:
 
     Raises:
         CobraError: If there is none; it names the nearest.
+        PluginError: It is a plugin's, and cannot be loaded.
     """
     if text(name, "the name of a rule") in _RULES:
         return _RULES[name]
+    registry = default_registry()
+    if any(name in rule.names for rule in registry.extensions("scoring_rule")):
+        return registry.rule(name).load_rule()
     benchmark = name.split("/")[0]
     same = [known for known in _RULES if known.split("/")[0] == benchmark]
     hint = did_you_mean(nearest(name, _RULES, cutoff=0.5) or same) or f"known rules: {', '.join(_RULES)}"

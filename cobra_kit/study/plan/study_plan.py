@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from cobra_kit._plugins import Registry
-from cobra_kit.data.sources import offered_benchmarks, source_settings
+from cobra_kit.data.sources import example_data, offered_benchmarks, source_settings
 from cobra_kit.errors import RecipeError
 from cobra_kit.formatting import suggest
 from cobra_kit.recipe import Recipe, ResolvedRecipe, resolve, resolve_arms
@@ -34,7 +34,7 @@ def study_name(recipe: Recipe) -> str:
     return f"{recipe.name}-{recipe.profile}" if recipe.profile else recipe.name
 
 
-_NEEDED = {"data": "{source: scenes}", "train": "{finetune: {epochs: 1}}"}
+_NEEDED: dict[str, Callable[[], str]] = {"data": example_data, "train": lambda: "{finetune: {epochs: 1}}"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +239,7 @@ def check_sections(recipe: Recipe) -> None:
             raise RecipeError(
                 f"the recipe has no section `{section}`{profile}, so there is nothing to run",
                 where=str(recipe.tree.origin),
-                hint=f"Add, for example, `{section}: {example}`. `cobra_kit.compose` builds models without it.",
+                hint=f"Add, for example, `{section}: {example()}`. `cobra_kit.compose` builds models without it.",
             )
 
 

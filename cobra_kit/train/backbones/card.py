@@ -44,9 +44,9 @@ def _made_with(plan: BackbonePlan, result: PretrainedBackbone, file: Path, comma
 
 
 def _data(plan: BackbonePlan, result: PretrainedBackbone) -> Iterator[str]:
-    data, sections = plan.recipe.data, plan.recipe.train
+    sections = plan.recipe.train
     yield "## Data"
-    yield f"Described scenes of the embedded world's `towers` split, seed {data.seed}; no picture is drawn."
+    yield result.data
     for stage in result.stages:
         settings = getattr(sections, stage.stage)
         seen = stage.steps * settings.batch_size

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -12,19 +11,18 @@ from pathlib import Path
 
 import torch
 
-from cobra_kit._plugins import call_component
+from cobra_kit._plugins import attributed, call_component
 from cobra_kit.errors import TrainingError, WeightsError
 from cobra_kit.events import Message, Reporter, silent
 from cobra_kit.files import write_text
-from cobra_kit.interfaces import Backbone
+from cobra_kit.interfaces import Backbone, TextProbes
 from cobra_kit.model import VisionLanguageModel
 from cobra_kit.model.filling import fill
 from cobra_kit.model.seeding import part_generator
+from cobra_kit.recipe.pretraining import recipe_hash
 from cobra_kit.text.vocabulary import vocabulary_digest
-from cobra_kit.train.backbones.probe import TextProbes, probe_texts
 from cobra_kit.train.backbones.recipe import BackbonePlan
 from cobra_kit.train.backbones.text_model import codec_of, text_model
-from cobra_kit.train.backbones.texts import TextSource
 from cobra_kit.train.loop import TrainIntervals
 from cobra_kit.train.results import StageResult
 from cobra_kit.train.run import RunSettings, train_run
@@ -43,12 +41,14 @@ class PretrainedBackbone:
         vocabulary: The digest of the vocabulary that it was trained with.
         stages: What each stage took; none where it was only probed.
         probes: What it can do.
+        data: A sentence on what it has read.
     """
 
     backbone: Backbone
     vocabulary: str
     stages: tuple[StageResult, ...]
     probes: TextProbes
+    data: str = ""
 
     @property
     def seconds(self) -> float:
@@ -59,7 +59,7 @@ class PretrainedBackbone:
 def pretrain_backbone(
     plan: BackbonePlan, *, resume: Path | None = None, report: Reporter = silent
 ) -> PretrainedBackbone:
-    """Pretrains the backbone of a recipe on described scenes of the embedded world.
+    """Pretrains the backbone of a recipe on the texts of its task.
 
     The same recipe gives the same weights on one machine with one thread (`torch.set_num_threads(1)`).
 
@@ -74,17 +74,17 @@ def pretrain_backbone(
         KeyboardInterrupt: Somebody pressed Ctrl-C; everything is saved.
     """
     model, section = build_model(plan), plan.recipe.train.stages()
-    with _folder(resume, plan) as folder:
+    with _folder(resume, plan) as folder, attributed((plan.part.component, plan.task)):
+        task = plan.task.load_backbone_pretraining()(plan.recipe)
         stages: tuple[StageResult, ...] = ()
         if section is not None:
             settings = RunSettings(section, seed=plan.recipe.train.seed, intervals=INTERVALS)
-            stages = train_run(model, TextSource(plan.recipe.data), settings, folder, report=report).stages
+            stages = train_run(model, task.source(), settings, folder, report=report).stages
         _round(model.backbone)
         report(Message(text="probing"))
-        data = plan.recipe.data
-        probes = probe_texts(model, data.scenes(data.probe))
+        probes = task.probe(model)
     digest = vocabulary_digest(model.processor.codec.tokenizer)
-    return PretrainedBackbone(model.backbone, digest, stages, probes)
+    return PretrainedBackbone(model.backbone, digest, stages, probes, task.description())
 
 
 def build_model(plan: BackbonePlan) -> VisionLanguageModel:
@@ -126,7 +126,7 @@ def _folder(resume: Path | None, plan: BackbonePlan) -> Iterator[Path]:
 
 def _claim(folder: Path, plan: BackbonePlan) -> None:
     """Makes the folder this recipe's, or refuses it as another's."""
-    file, own = folder / _OWNER, hashlib.sha256(plan.recipe.model_dump_json().encode()).hexdigest()
+    file, own = folder / _OWNER, recipe_hash(plan.recipe)
     try:
         if folder.exists() and (not file.is_file() or file.read_text(encoding="utf-8", errors="replace") != own):
             raise TrainingError(

@@ -5,59 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Self
 
-from pydantic import Field, model_validator
-
-from cobra_kit._plugins import Registry
-from cobra_kit.data.scenes.params import DEFAULT_ABILITIES, Level, SceneParams
-from cobra_kit.data.scenes.questions import Ability
-from cobra_kit.errors import CobraError
+from cobra_kit._plugins import Extension, Registry
 from cobra_kit.recipe import ResolvedPart
 from cobra_kit.recipe.pretraining import load_pretraining
 from cobra_kit.recipe.schema import Part, Seed
 from cobra_kit.recipe.sections import Section, StageSection, TrainSection
-
-Texts = Annotated[int, Field(ge=0, le=1_000_000)]
-
-
-class TextsSection(Section):
-    """Described scenes of the embedded world's `towers` split, and those of `val` that probes are scored on."""
-
-    passages: Texts = 0
-    """Passages, each a caption and facts that follow from it; what `pretrain_text` learns."""
-    conversations: Texts = 0
-    """Conversations about a described scene; what `instruct_text` learns."""
-    seed: int = Field(default=0, ge=0)
-    """Seed of scenes, descriptions and questions."""
-    probe: int = Field(default=400, ge=1, le=100_000)
-    """Scenes of the `val` split that probes are scored on; no layout of theirs is in `towers`."""
-    abilities: dict[Ability, Annotated[float, Field(ge=0)]] = Field(default_factory=lambda: dict(DEFAULT_ABILITIES))
-    """Weight of each ability among the questions; one that is left out is not asked for."""
-    max_level: dict[Ability, Level] = Field(default={})
-    """Hardest level of the questions per ability, 3 where one is not named."""
-    boxes_per_row: int = Field(default=1, ge=0, le=8)
-    """Box questions per conversation, at most."""
-
-    def scenes(self, count: int) -> SceneParams:
-        """Returns the parameters of so many scenes."""
-        return SceneParams.checked(
-            seed=self.seed,
-            train=count,
-            val=0,
-            test=0,
-            abilities=self.abilities,
-            max_level=self.max_level,
-            boxes_per_row=self.boxes_per_row,
-        )
-
-    @model_validator(mode="after")
-    def _describes_scenes(self) -> Self:
-        try:
-            self.scenes(self.probe)
-        except CobraError as error:
-            raise ValueError(error.message) from error
-        return self
 
 
 class TextTrainSection(Section):
@@ -78,25 +31,18 @@ class TextTrainSection(Section):
 
 
 class BackboneRecipe(Section):
-    """A recipe that pretrains a backbone."""
+    """A recipe that pretrains a backbone, without the sections that its task adds, such as `data`."""
 
     title: str = ""
     """What it makes, in one line."""
     description: str = ""
     """What it makes, in full."""
+    task: str | None = None
+    """Which plugin's task it is, such as `plugin/name`; null: the only one that pretrains backbones."""
     backbone: Part
     """The backbone; its `weights` are what pretraining starts from."""
-    data: TextsSection
-    """The texts that it learns from and is probed on."""
     train: TextTrainSection
     """How long and how fast it learns."""
-
-    @model_validator(mode="after")
-    def _has_what_stages_read(self) -> Self:
-        for stage, texts in (("pretrain_text", "passages"), ("instruct_text", "conversations")):
-            if getattr(self.train, stage) is not None and not getattr(self.data, texts):
-                raise ValueError(f"train.{stage} learns from {texts}, and data.{texts} is 0")
-        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +51,15 @@ class BackbonePlan:
 
     Args:
         name: The recipe's name.
-        recipe: The settings of the recipe file.
+        recipe: The settings of the recipe file, with the sections of the task.
         part: The backbone's component and its settings, defaults included.
+        task: What gives texts and probes.
     """
 
     name: str
     recipe: BackboneRecipe
     part: ResolvedPart
+    task: Extension
 
 
 def load_backbone_recipe(
@@ -128,4 +76,4 @@ def load_backbone_recipe(
         RecipeError: The recipe is missing or malformed; names every mistake with its line.
     """
     read = load_pretraining(BackboneRecipe, "backbone", source, overrides=overrides, registry=registry)
-    return BackbonePlan(read.name, read.recipe, read.part)
+    return BackbonePlan(read.name, read.recipe, read.part, read.task)

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 
 import torch
 from torch import nn
 
-from cobra_kit._plugins import call_component
-from cobra_kit.data.scenes import SceneDataset, SceneParams, Split, caption, scenes_dataset
+from cobra_kit._plugins import attributed, call_component
 from cobra_kit.events import Message, Reporter, silent
-from cobra_kit.interfaces import VisionEncoder
+from cobra_kit.interfaces import Probe, VisionEncoder
 from cobra_kit.model.filling import fill
 from cobra_kit.model.seeding import derive_seed, part_generator
-from cobra_kit.train.encoders.contrastive import Contrastive
-from cobra_kit.train.encoders.dense import Dense
 from cobra_kit.train.encoders.pixels import Encode
-from cobra_kit.train.encoders.probe import Probe, probe_tokens
 from cobra_kit.train.encoders.recipe import PretrainPlan
 from cobra_kit.train.encoders.resume import ResumeFile
-from cobra_kit.train.encoders.scene_instances import SceneInstances, things_of
 from cobra_kit.train.encoders.task import INTERVALS, EncoderTask
 from cobra_kit.train.interrupt import Interrupt
 from cobra_kit.train.loop import TrainingLoop
@@ -51,7 +44,7 @@ class Pretrained:
 def pretrain(
     plan: PretrainPlan, *, resume: Path | None = None, report: Reporter = silent, cache_dir: Path | None = None
 ) -> Pretrained:
-    """Pretrains the encoder of a recipe on images of the embedded world.
+    """Pretrains the encoder of a recipe on the images of its task.
 
     The same recipe gives the same weights on one machine with one thread (`torch.set_num_threads(1)`).
 
@@ -69,18 +62,19 @@ def pretrain(
     settings = plan.recipe.train
     encoder = build_encoder(plan)
     encode = Encode(encoder, plan)
-    world = _world(plan, report, cache_dir)
-    things = _things(world, "towers", encode.grid, report)
-    torch.manual_seed(derive_seed(settings.seed, "objective"))  # torch's layers draw from the global generator
-    objective = _objective(plan, encoder.width, encode.grid, things, world)
-    both = nn.ModuleDict({"encoder": encoder, "objective": objective}).train()
-    task = EncoderTask(both, encode, world.pixels("towers"), settings, report)
-    seconds, trained = _train(plan, encoder, task, resume, report)
-    report(Message(text="probing"))
-    probes = _probe(plan, encode, world, things, report)
+    with attributed((plan.component, plan.task)):
+        task = plan.task.load_encoder_pretraining()(plan.recipe, report, cache_dir)
+        images = task.images()
+        torch.manual_seed(derive_seed(settings.seed, "objective"))  # torch's layers draw from the global generator
+        objective = task.objective(encoder.width, encode.grid)
+        both = nn.ModuleDict({"encoder": encoder, "objective": objective}).train()
+        work = EncoderTask(both, encode, images, settings, report)
+        seconds, trained = _train(plan, encoder, work, resume, report)
+        report(Message(text="probing"))
+        probes = list(task.probe(encode.all, encode.grid))
     if resume is not None:
         resume.unlink(missing_ok=True)
-    return Pretrained(encoder, trained, probes, task.means, seconds)
+    return Pretrained(encoder, trained, probes, work.means, seconds)
 
 
 def build_encoder(plan: PretrainPlan) -> VisionEncoder:
@@ -109,42 +103,3 @@ def _train(
     everything = (f"encoder.{name}" for name, _ in encoder.named_parameters())
     reached = loop.updated_parameters() if task.steps else everything
     return seconds, frozenset(n.removeprefix("encoder.") for n in reached if n.startswith("encoder."))
-
-
-def _objective(
-    plan: PretrainPlan, width: int, grid: tuple[int, int], things: SceneInstances, world: SceneDataset
-) -> nn.Module:
-    objective = plan.recipe.objective
-    if objective.kind == "dense":
-        return Dense(width, grid, things, world.pixels("towers"), objective.weights)
-    rng = Random(f"{plan.recipe.data.seed}/captions")
-    return Contrastive(width, things, [caption(scene, rng) for scene in world.scenes("towers")], objective.weights)
-
-
-def _world(plan: PretrainPlan, report: Reporter, cache_dir: Path | None) -> SceneDataset:
-    data = plan.recipe.data
-    params = SceneParams.checked(seed=data.seed, train=0, val=data.probe_test, test=0, towers=data.images)
-    return scenes_dataset(params, cache_dir, _counted("drawing pictures", report))
-
-
-def _things(world: SceneDataset, split: Split, grid: tuple[int, int], report: Reporter) -> SceneInstances:
-    return things_of(world.scenes(split), grid, _counted("labelling pictures", report))
-
-
-def _counted(text: str, report: Reporter) -> Callable[[int, int], None]:
-    def progress(done: int, total: int) -> None:
-        if done % 10_000 == 0:
-            report(Message(text=f"{text}: {done:,} of {total:,}"))
-
-    return progress
-
-
-def _probe(
-    plan: PretrainPlan, encode: Encode, world: SceneDataset, things: SceneInstances, report: Reporter
-) -> list[Probe]:
-    count = plan.recipe.data.probe_fit
-    fit = SceneInstances(**{field.name: getattr(things, field.name)[:count] for field in fields(things)})
-    return probe_tokens(
-        (encode.all(world.pixels("towers")[:count]), fit),
-        (encode.all(world.pixels("val")), _things(world, "val", encode.grid, report)),
-    )

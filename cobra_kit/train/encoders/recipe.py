@@ -5,63 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
-from cobra_kit._plugins import Component, Registry
+from cobra_kit._plugins import Component, Extension, Registry
 from cobra_kit.recipe.pretraining import load_pretraining
 from cobra_kit.recipe.schema import Part
-
-TERMS = {
-    "contrastive": ("caption", "phrase", "region", "count"),
-    "dense": ("mask", "box", "silhouette", "color", "pixels"),
-}
-"""The terms of each objective's loss; `contrastive.py` and `dense.py` say what they are."""
 
 Ratio = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
-
-
-class TowersSection(_Section):
-    """Images of the embedded world's `towers` split, and those that probes are scored on."""
-
-    images: int = Field(ge=1, le=1_000_000)
-    """Images to learn from."""
-    seed: int = Field(ge=0)
-    """Seed of the images."""
-    probe_fit: int = Field(default=4_000, ge=1)
-    """How many of them linear probes are fitted on."""
-    probe_test: int = Field(default=2_000, ge=1)
-    """Images of the `val` split that probes are scored on; no layout of theirs is in `towers`."""
-
-    @model_validator(mode="after")
-    def _enough(self) -> Self:
-        if self.probe_fit > self.images:
-            raise ValueError(f"probe_fit {self.probe_fit} is more than there are pictures, {self.images}")
-        return self
-
-
-class ObjectiveSection(_Section):
-    """The objective of an encoder, its loss terms and their weights."""
-
-    kind: Literal["contrastive", "dense"]
-    """`contrastive`: what images say. `dense`: how they look."""
-    weights: dict[str, Annotated[float, Field(ge=0)]] = Field(min_length=1)
-    """Weight of each term of the loss; a term that is left out is 0."""
-
-    @model_validator(mode="after")
-    def _known_terms(self) -> Self:
-        known = TERMS[self.kind]
-        unknown = [term for term in self.weights if term not in known]
-        if unknown:
-            raise ValueError(f"a {self.kind} objective has no term {', '.join(unknown)}; it has {', '.join(known)}")
-        if not any(self.weights.values()):
-            raise ValueError("at least one term needs a weight above 0")
-        return self
 
 
 class PretrainSection(_Section):
@@ -88,18 +44,16 @@ class PretrainSection(_Section):
 
 
 class PretrainRecipe(_Section):
-    """A pretraining recipe."""
+    """A pretraining recipe, without the sections that its task adds, such as `data` and `objective`."""
 
     title: str = ""
     """What it makes, in one line."""
     description: str = ""
     """What it makes, in full."""
+    task: str | None = None
+    """Which plugin's task it is, such as `plugin/name`; null: the only one that pretrains vision encoders."""
     vision_encoder: Part
     """The encoder; any one whose tokens lie on a fixed grid. Its `weights` are what pretraining starts from."""
-    data: TowersSection
-    """The images that it learns from and is probed on."""
-    objective: ObjectiveSection
-    """What the encoder is to learn."""
     train: PretrainSection
     """How long and how fast it learns."""
 
@@ -110,15 +64,17 @@ class PretrainPlan:
 
     Args:
         name: The recipe's name.
-        recipe: The settings of the recipe file.
+        recipe: The settings of the recipe file, with the sections of the task.
         component: The encoder's component.
         config: The encoder's settings, defaults included.
+        task: What gives data, objective and probes.
     """
 
     name: str
     recipe: PretrainRecipe
     component: Component
     config: BaseModel
+    task: Extension
 
 
 def load_pretrain_recipe(
@@ -135,4 +91,4 @@ def load_pretrain_recipe(
         RecipeError: The recipe is missing or malformed; names every mistake with its line.
     """
     read = load_pretraining(PretrainRecipe, "vision_encoder", source, overrides=overrides, registry=registry)
-    return PretrainPlan(read.name, read.recipe, read.part.component, read.part.config)
+    return PretrainPlan(read.name, read.recipe, read.part.component, read.part.config, read.task)

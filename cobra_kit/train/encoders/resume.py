@@ -5,12 +5,12 @@ Images and phrases of a step depend on the seed and the step alone, so nothing e
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from torch import nn
 
 from cobra_kit.errors import WeightsError
+from cobra_kit.recipe.pretraining import recipe_hash
 from cobra_kit.train.encoders.recipe import PretrainRecipe
 from cobra_kit.train.loop_state import LoopState
 from cobra_kit.train.stage_progress import StageProgress
@@ -30,7 +30,7 @@ class ResumeFile:
 
     def __init__(self, path: Path, recipe: PretrainRecipe, module: nn.Module) -> None:
         self._path, self._module = path, module
-        self._recipe = hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()
+        self._recipe = recipe_hash(recipe)
 
     def load(self) -> LoopState | None:
         """Puts back the weights; returns the rest of what was saved, None where there is no file.

@@ -11,13 +11,13 @@ import torch
 from PIL import Image
 from rounding import check_same
 
-from cobra_kit.data.scenes.drawing import draw
-from cobra_kit.data.scenes.splits import scene_of
 from cobra_kit.errors import WeightsError
 from cobra_kit.interfaces import VisionEncoder
-from cobra_kit.train.encoders.probe import probe_tokens
-from cobra_kit.train.encoders.scene_instances import SceneInstances, things_of
 from cobra_kit.weights import load_metadata, load_tensors
+from cobra_kit_scenes.drawing import draw
+from cobra_kit_scenes.encoders.probe import probe_tokens
+from cobra_kit_scenes.encoders.scene_instances import SceneInstances, things_of
+from cobra_kit_scenes.splits import scene_of
 from cobra_kit_timm import pretrained, sources
 from cobra_kit_timm.config import (
     DinoSiglipTinyConfig,

@@ -28,7 +28,10 @@ def test_a_source_gets_its_settings(with_data, tmp_path):
     ("text", "expected"),
     [
         ("", r"the recipe has no section `data`\n +Add, for example"),
-        ("data: {source: lava}\n", r"toy.yaml:9: data.source: no data source named 'lava'\n +did you mean llava\?"),
+        (
+            "data: {source: lava}\n",
+            r"toy.yaml:9: data.source: no data source named 'lava'\n +did you mean llava/rows\?",
+        ),
         ("data: {source: llava, rows: a}\n", r"toy.yaml:9: data.images: is missing"),
         ("data: {source: llava, images: a,\n  row: b}\n", r"toy.yaml:10: data.row: unknown key"),
         ("data: {source: llava, images: a, rows: 3}\n", r"data.rows: expected .*found 3"),

@@ -25,11 +25,11 @@ from cobra_kit.train.backbones import (
     pretraining,
     save_backbone,
 )
-from cobra_kit.train.backbones.recipe import TextsSection
-from cobra_kit.train.backbones.texts import TextSource
 from cobra_kit.train.checkpoint import Checkpoints
 from cobra_kit.train.loop import TrainIntervals
 from cobra_kit.weights import load_metadata, load_tensors, save_tensors
+from cobra_kit_scenes.backbones.recipe import TextsSection
+from cobra_kit_scenes.backbones.texts import TextSource
 
 RECIPE = """\
 backbone: {use: mamba/tiny, d_model: 16, n_layer: 1, d_state: 4, weights: none}

@@ -27,8 +27,8 @@ from cobra_kit.train.loop_state import LoopState
 from cobra_kit.weights import load_metadata, load_tensors
 
 TOY = Path(__file__).parents[3] / "toy_plugin.py"
-REGISTRY = Registry.discover(files=[TOY], enabled=False)
-(TOY_NAME,) = (item.qualified for item in REGISTRY.components("vision_encoder"))
+REGISTRY = Registry.discover(files=[TOY])
+(TOY_NAME,) = (item.qualified for item in REGISTRY.components("vision_encoder") if item.plugin == "toy-plugin")
 
 RECIPE = f"""\
 vision_encoder: {{use: {TOY_NAME}, width: 8}}
@@ -50,7 +50,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _quick_probes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cobra_kit.train.encoders.probe._STEPS", 3)
+    monkeypatch.setattr("cobra_kit_scenes.encoders.probe._STEPS", 3)
 
 
 def plan(tmp_path: Path, *overrides: str, text: str = RECIPE) -> PretrainPlan:

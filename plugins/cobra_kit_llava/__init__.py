@@ -1,0 +1,1 @@
+"""Rows in LLaVA's form as training data."""
