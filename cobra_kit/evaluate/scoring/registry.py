@@ -1,37 +1,6 @@
-"""The rules by name."""
-
-from __future__ import annotations
-
-from cobra_kit.arguments import text
-from cobra_kit.errors import CobraError
-from cobra_kit.evaluate.scoring import gqa, pope, refcoco, textvqa, vqav2, vsr
-from cobra_kit.evaluate.scoring.answered import Rule
-from cobra_kit.formatting import did_you_mean, nearest
-
-_RULES: dict[str, Rule] = {
-    rule.name: rule for module in (vqav2, textvqa, pope, vsr, refcoco, gqa) for rule in module.RULES
-}
-
-
-def rules() -> tuple[Rule, ...]:
-    """Returns all rules, benchmark by benchmark."""
-    return tuple(_RULES.values())
-
-
-def rule_names() -> tuple[str, ...]:
-    """Returns the names of all rules."""
-    return tuple(_RULES)
-
-
-def get_rule(name: str) -> Rule:
-    """Returns the rule called `name`, such as `vqav2/official`.
-
-    Raises:
-        CobraError: If there is none; it names the nearest.
-    """
-    if text(name, "the name of a rule") in _RULES:
-        return _RULES[name]
-    benchmark = name.split("/")[0]
-    same = [known for known in _RULES if known.split("/")[0] == benchmark]
-    hint = did_you_mean(nearest(name, _RULES, cutoff=0.5) or same) or f"known rules: {', '.join(_RULES)}"
-    raise CobraError(f"no scoring rule named {name!r}", hint=hint)
+"""TEMP"""
+from importlib import import_module
+def rules():
+    return tuple(v for m in ("vqav2","textvqa","vizwiz","pope","vsr","refcoco","gqa") for v in import_module(f"cobra_kit_benchmarks.{m}.rule").RULES)
+def rule_names(): return tuple(r.name for r in rules())
+def get_rule(name): return next(r for r in rules() if r.name == name)

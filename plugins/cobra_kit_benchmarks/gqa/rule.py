@@ -30,6 +30,10 @@ def _cobra_form(text: str) -> str:
     return text.translate(_NO_PUNCTUATION).lower()
 
 
+def _as_given(text: str) -> str:
+    return text
+
+
 def _equality(name: str, form: Callable[[str], str]) -> Callable[[Answered], QuestionScore]:
     def score_one(question: Answered) -> QuestionScore:
         answer = human_answers(question, name, exactly=1)[0]
@@ -62,4 +66,11 @@ COBRA = Rule(
     score_one=_equality("gqa/cobra", _cobra_form),
     summarize=summarize,
 )
-RULES = (OFFICIAL, COBRA)
+EXACT = Rule(
+    name="gqa/exact",
+    source="GQA eval.py alone",
+    description="equal to the answer as it stands, to the letter",
+    score_one=_equality("gqa/exact", _as_given),
+    summarize=summarize,
+)
+RULES = (OFFICIAL, COBRA, EXACT)

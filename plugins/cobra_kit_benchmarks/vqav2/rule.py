@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cobra_kit.evaluate.scoring import normalize
+from cobra_kit_benchmarks.common import vqa_text
 from cobra_kit.evaluate.scoring.answered import Answered, Rule, accuracy
 from cobra_kit.evaluate.scoring.checks import human_answers, predicted_text
 from cobra_kit.statistics.scores import QuestionScore
@@ -10,12 +10,12 @@ from cobra_kit.statistics.scores import QuestionScore
 
 def _official(question: Answered) -> QuestionScore:
     """Normalises nothing where all annotators agree: against ten "no", "No." scores 0."""
-    answers = tuple(normalize.strip_space(answer) for answer in human_answers(question, OFFICIAL.name))
-    prediction = normalize.strip_space(predicted_text(question, OFFICIAL.name))
+    answers = tuple(vqa_text.strip_space(answer) for answer in human_answers(question, OFFICIAL.name))
+    prediction = vqa_text.strip_space(predicted_text(question, OFFICIAL.name))
     # The evaluator looks at the answers before it strips them.
     if len(set(question.answers)) > 1:
-        answers = tuple(normalize.vqa(answer) for answer in answers)
-        prediction = normalize.vqa(prediction)
+        answers = tuple(vqa_text.vqa(answer) for answer in answers)
+        prediction = vqa_text.vqa(prediction)
     return _scored(question, prediction, answers)
 
 
@@ -23,17 +23,17 @@ def _lavis(question: Answered) -> QuestionScore:
     """Normalises the prediction always; takes punctuation off the answers, and only if they differ."""
     answers = human_answers(question, LAVIS.name)
     if len(set(answers)) > 1:
-        answers = tuple(normalize.punctuation(answer) for answer in answers)
-    return _scored(question, normalize.vqa(normalize.strip_space(predicted_text(question, LAVIS.name))), answers)
+        answers = tuple(vqa_text.punctuation(answer) for answer in answers)
+    return _scored(question, vqa_text.vqa(vqa_text.strip_space(predicted_text(question, LAVIS.name))), answers)
 
 
 def _evalai(question: Answered) -> QuestionScore:
     """Applies the official rule to a prediction that went through the EvalAI processor first, as LLaVA's did."""
-    answers = tuple(normalize.strip_space(answer) for answer in human_answers(question, EVALAI.name))
-    prediction = normalize.evalai(predicted_text(question, EVALAI.name))
+    answers = tuple(vqa_text.strip_space(answer) for answer in human_answers(question, EVALAI.name))
+    prediction = vqa_text.evalai(predicted_text(question, EVALAI.name))
     if len(set(question.answers)) > 1:
-        answers = tuple(normalize.vqa(answer) for answer in answers)
-        prediction = normalize.vqa(prediction)
+        answers = tuple(vqa_text.vqa(answer) for answer in answers)
+        prediction = vqa_text.vqa(prediction)
     return _scored(question, prediction, answers)
 
 
@@ -41,9 +41,9 @@ def _scored(question: Answered, prediction: str, answers: tuple[str, ...]) -> Qu
     return QuestionScore(
         question_id=question.question_id,
         image=question.image,
-        score=normalize.leave_one_out(prediction, answers),
+        score=vqa_text.leave_one_out(prediction, answers),
         prediction=prediction,
-        answer=max(answers, key=answers.count),
+        answer=vqa_text.most_common(answers),
         group=question.group,
     )
 

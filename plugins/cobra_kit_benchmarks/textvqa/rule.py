@@ -6,7 +6,7 @@ belongs to the protocol's name and is not this rule's affair.
 
 from __future__ import annotations
 
-from cobra_kit.evaluate.scoring import normalize
+from cobra_kit_benchmarks.common import vqa_text
 from cobra_kit.evaluate.scoring.answered import Answered, Rule, accuracy
 from cobra_kit.evaluate.scoring.checks import human_answers, predicted_text
 from cobra_kit.statistics.scores import QuestionScore
@@ -16,14 +16,14 @@ ANNOTATORS = 10
 
 def _m4c(question: Answered) -> QuestionScore:
     given = human_answers(question, M4C.name, exactly=ANNOTATORS)
-    answers = tuple(normalize.evalai(answer) for answer in given)
-    prediction = normalize.evalai(predicted_text(question, M4C.name))
+    answers = tuple(vqa_text.evalai(answer) for answer in given)
+    prediction = vqa_text.evalai(predicted_text(question, M4C.name))
     return QuestionScore(
         question_id=question.question_id,
         image=question.image,
-        score=normalize.leave_one_out(prediction, answers),
+        score=vqa_text.leave_one_out(prediction, answers),
         prediction=prediction,
-        answer=max(answers, key=answers.count),
+        answer=vqa_text.most_common(answers),
         group=question.group,
     )
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from cobra_kit.errors import CobraError
 from cobra_kit.evaluate.scoring.answered import Answered, Rule, Summary, mean
-from cobra_kit.evaluate.scoring.checks import choose, human_answers
+from cobra_kit.evaluate.scoring.checks import choose, human_answers, predicted_text
 from cobra_kit.statistics.scores import QuestionScore
 
 _CHOICES = ("True", "False")
@@ -16,11 +16,19 @@ _CHOICES = ("True", "False")
 
 def _first_token(question: Answered) -> QuestionScore:
     choice, share = choose(question, _CHOICES, FIRST_TOKEN.name)
-    answer = human_answers(question, FIRST_TOKEN.name, exactly=1)[0]
+    return _scored(question, choice, FIRST_TOKEN.name, share)
+
+
+def _text(question: Answered) -> QuestionScore:
+    """Takes the whole answer, case and a final period aside; all but true and false is wrong."""
+    prediction = predicted_text(question, TEXT.name).strip().rstrip(".").strip().capitalize()
+    return _scored(question, prediction, TEXT.name)
+
+
+def _scored(question: Answered, choice: str, rule: str, share: float | None = None) -> QuestionScore:
+    answer = human_answers(question, rule, exactly=1)[0]
     if answer not in _CHOICES:
-        raise CobraError(
-            f"question {question.question_id!r} is labelled {answer!r}, not True or False", where=FIRST_TOKEN.name
-        )
+        raise CobraError(f"question {question.question_id!r} is labelled {answer!r}, not True or False", where=rule)
     return QuestionScore(
         question_id=question.question_id,
         image=question.image,
@@ -63,4 +71,11 @@ FIRST_TOKEN = Rule(
     needs="choices",
     choices=_CHOICES,
 )
-RULES = (FIRST_TOKEN,)
+TEXT = Rule(
+    name="vsr/text",
+    source="cobra-kit, for generated answers, which the paper's rule does not read",
+    description="the whole answer must be true or false, whatever its case, perhaps with a final period",
+    score_one=_text,
+    summarize=summarize,
+)
+RULES = (FIRST_TOKEN, TEXT)

@@ -1,0 +1,1 @@
+"""What the benchmarks share: reading files, checking records, subsets, and joining predictions."""
