@@ -1,4 +1,4 @@
-"""The names plugin authors import to *declare* components. It never imports torch.
+"""The names plugin authors import to *declare* components and extensions. It never imports torch.
 
 A plugin is a module (or a file) with hook implementations; each returns specs. A spec names its class and its
 config as strings, so nothing heavy is imported before a recipe builds the component:
@@ -23,7 +23,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from importlib.resources.abc import Traversable
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 import pluggy
 
@@ -35,11 +35,20 @@ ENTRY_POINT_GROUP = f"{ENTRY_POINT_PREFIX}{PLUGIN_API}"
 
 Kind = Literal["vision_encoder", "projector", "fusion", "backbone"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+"""The kinds of component: the parts of a model."""
+
+ExtensionKind = Literal["data_source", "benchmark", "scoring_rule", "tracker"]
+EXTENSION_KINDS: tuple[ExtensionKind, ...] = get_args(ExtensionKind)
+"""The kinds of extension: what a model is trained on, asked, scored by, and who watches."""
+
+AnyKind = Kind | ExtensionKind
+ALL_KINDS: tuple[AnyKind, ...] = (*KINDS, *EXTENSION_KINDS)
 
 hookspec = pluggy.HookspecMarker("cobra_kit")
 hookimpl = pluggy.HookimplMarker("cobra_kit")
 
 _NAME = re.compile(r"[a-z0-9]+(?:[-.][a-z0-9]+)*")
+_RULE_NAME = re.compile(rf"{_NAME.pattern}(?:/{_NAME.pattern})?")
 LONGEST_NAME = 100
 """Most characters of a plugin's id, and of the name of what it declares: names stand in tables, messages and paths."""
 
@@ -76,20 +85,56 @@ class ComponentSpec:
     prismatic_id: str = ""
 
     def __post_init__(self) -> None:
-        for field in ("name", "summary", "target", "config", "prismatic_id"):
-            _check_text(getattr(self, field), f"{field} of a component")
-        if self.unfinished is not None:
-            _check_text(self.unfinished, "unfinished of a component")
-        _check_requires(self.name, self.requires)
-        _check_length(self.name, "component")
-        if not _NAME.fullmatch(self.name):
-            raise ArgumentError(
-                f"bad component name {self.name!r}: lower-case letters and digits, joined by '-' or '.'"
-            )
-        for field in ("target", "config"):
-            value = getattr(self, field)
-            if not _REFERENCE.fullmatch(value):
-                raise ArgumentError(f"{field} of {self.name!r} must be 'package.module:Name', not {value!r}")
+        _check_text(self.prismatic_id, "prismatic_id of a component")
+        _check_spec(self, "component", ("target", "config"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtensionSpec:
+    """Declares one extension: what is no part of a model. Use the subclass of its kind.
+
+    Args:
+        name: Lower-case letters and digits, parts joined by `-` or `.`; unique within the plugin, components included.
+        summary: One line for `cobra-kit plugins list`.
+        target: `"package.module:Class"`, imported only when the extension is used.
+        config: `"package.module:Model"`, a pydantic model that forbids unknown keys, describes every field and imports
+            no torch.
+        requires: PEP 508 requirements, checked from metadata before anything is imported.
+        unfinished: Why the extension cannot be used yet, and what to use instead; None once it can.
+
+    Raises:
+        ArgumentError: The name or a reference is malformed.
+    """
+
+    noun: ClassVar[str] = "extension"
+
+    name: str
+    summary: str
+    target: str
+    config: str
+    requires: tuple[str, ...] = ()
+    unfinished: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_spec(self, self.noun, ("target", "config"))
+
+
+def _check_spec(spec: Any, noun: str, references: tuple[str, ...], pattern: re.Pattern[str] = _NAME) -> None:
+    for field in ("name", "summary", *references):
+        _check_text(getattr(spec, field), f"{field} of a {noun}")
+    if spec.unfinished is not None:
+        _check_text(spec.unfinished, f"unfinished of a {noun}")
+    _check_requires(spec.name, spec.requires)
+    _check_length(spec.name, noun)
+    if not pattern.fullmatch(spec.name):
+        extra = ", with at most one '/'" if pattern is _RULE_NAME else ""
+        raise ArgumentError(
+            f"bad {noun} name {spec.name!r}: lower-case letters and digits, joined by '-' or '.'{extra}"
+        )
+    for field in references:
+        value = getattr(spec, field)
+        if not _REFERENCE.fullmatch(value):
+            raise ArgumentError(f"{field} of {spec.name!r} must be 'package.module:Name', not {value!r}")
 
 
 def _check_text(value: object, what: str) -> None:
@@ -164,6 +209,53 @@ class BackboneSpec(ComponentSpec):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DataSourceSpec(ExtensionSpec):
+    """Declares a `cobra_kit.interfaces.DataSourceFactory`: training rows and their images."""
+
+    noun: ClassVar[str] = "data source"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchmarkSpec(ExtensionSpec):
+    """Declares a `cobra_kit.interfaces.BenchmarkFactory`: held-out questions, and how they are asked and scored."""
+
+    noun: ClassVar[str] = "benchmark"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackerSpec(ExtensionSpec):
+    """Declares a `cobra_kit.interfaces.Tracker`: something that is told about every event of a study."""
+
+    noun: ClassVar[str] = "tracker"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoringRuleSpec:
+    """Declares a `cobra_kit.interfaces.Rule`; it has no settings, since a number stands beside its rule's name alone.
+
+    Args:
+        name: As of an `ExtensionSpec`, or two of them with a slash between, `benchmark/evaluator`. It is the name that
+            the rule itself has, and the one printed beside its numbers.
+        summary: One line for `cobra-kit plugins list`.
+        target: `"package.module:RULE"`, a `Rule`, imported only when something is scored by it.
+        requires: PEP 508 requirements, checked from metadata before anything is imported.
+        unfinished: Why the rule cannot be used yet, and what to use instead; None once it can.
+
+    Raises:
+        ArgumentError: The name or the reference is malformed.
+    """
+
+    name: str
+    summary: str
+    target: str
+    requires: tuple[str, ...] = ()
+    unfinished: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_spec(self, "scoring rule", ("target",), _RULE_NAME)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DiagnosticSpec:
     """Declares a look at what a plugin needs beside Python packages, such as a compiler, a cache or a driver.
 
@@ -232,6 +324,26 @@ class CobraHooks:
         raise NotImplementedError
 
     @hookspec
+    def cobra_data_sources(self) -> Iterable[DataSourceSpec]:
+        """Returns the data sources of this plugin."""
+        raise NotImplementedError
+
+    @hookspec
+    def cobra_benchmarks(self) -> Iterable[BenchmarkSpec]:
+        """Returns the benchmarks of this plugin."""
+        raise NotImplementedError
+
+    @hookspec
+    def cobra_scoring_rules(self) -> Iterable[ScoringRuleSpec]:
+        """Returns the scoring rules of this plugin."""
+        raise NotImplementedError
+
+    @hookspec
+    def cobra_trackers(self) -> Iterable[TrackerSpec]:
+        """Returns the trackers of this plugin."""
+        raise NotImplementedError
+
+    @hookspec
     def cobra_recipes(self) -> Iterable[Traversable]:
         """Returns recipe files (`importlib.resources` items or paths); each is listed as `plugin/name`."""
         raise NotImplementedError
@@ -247,4 +359,13 @@ HOOKS: dict[str, tuple[Kind, type[ComponentSpec]]] = {
     "cobra_projectors": ("projector", ProjectorSpec),
     "cobra_fusion_schemes": ("fusion", FusionSpec),
     "cobra_backbones": ("backbone", BackboneSpec),
+}
+
+AnyExtensionSpec = ExtensionSpec | ScoringRuleSpec
+
+EXTENSION_HOOKS: dict[str, tuple[ExtensionKind, type[AnyExtensionSpec]]] = {
+    "cobra_data_sources": ("data_source", DataSourceSpec),
+    "cobra_benchmarks": ("benchmark", BenchmarkSpec),
+    "cobra_scoring_rules": ("scoring_rule", ScoringRuleSpec),
+    "cobra_trackers": ("tracker", TrackerSpec),
 }

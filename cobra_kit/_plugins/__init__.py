@@ -5,12 +5,14 @@ from __future__ import annotations
 from cobra_kit._plugins.attribution import attribute, attributed, call_component, name_of, place_of
 from cobra_kit._plugins.component import Component
 from cobra_kit._plugins.contain import announce_hard_exits, contained
+from cobra_kit._plugins.extension import Extension
 from cobra_kit._plugins.randomness import own_randomness
 from cobra_kit._plugins.records import PluginRecord, Status
 from cobra_kit._plugins.registry import Registry, configure, configured, default_registry, metadata_registry
 
 __all__ = [
     "Component",
+    "Extension",
     "PluginRecord",
     "Registry",
     "Status",

@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import ParamSpec, TypeVar, cast
 
-from cobra_kit._plugins.component import INTERFACES, Component
+from cobra_kit._plugins.component import INTERFACES
 from cobra_kit._plugins.contain import ProcessEnded, in_signal_handler
+from cobra_kit._plugins.declared import Declared
 from cobra_kit._plugins.quiet import PrintsToStderr
 from cobra_kit._plugins.registry import default_registry
 from cobra_kit._plugins.watch import begin, end
@@ -29,12 +30,15 @@ Result = TypeVar("Result")
 
 HINT = "That is the plugin's own code, or what it was given; its author can mend it."
 
+_COMPONENTS = "cobra_kit.interfaces.components"
+"""The module of the four contracts; where nobody has imported it, no component has run."""
+
 _NOT_A_PLUGIN = frozenset({"cobra_kit", "torch", "builtins"})
 """Packages that a spec may name a class of, and that are nobody's plugin."""
 
 
 def call_component(
-    component: Component | None,
+    component: Declared | None,
     method: Callable[Parameters, Result],
     *args: Parameters.args,
     **kwargs: Parameters.kwargs,
@@ -66,7 +70,7 @@ def call_component(
 
 
 @contextmanager
-def attributed(components: Iterable[Component] = ()) -> Iterator[None]:
+def attributed(components: Iterable[Declared] = ()) -> Iterator[None]:
     """Turns what a plugin's code raises within a block, or a decorated function, into an error that names the plugin.
 
     For stretches in which many calls lead into components, such as a backward pass.
@@ -88,7 +92,7 @@ def attributed(components: Iterable[Component] = ()) -> Iterator[None]:
 
 def attribute(
     error: BaseException,
-    components: Iterable[Component] = (),
+    components: Iterable[Declared] = (),
     *,
     called: Callable[..., object] | None = None,
     foreign: bool = False,
@@ -115,7 +119,7 @@ def attribute(
 
 
 def _attribute(
-    error: BaseException, in_use: list[Component], called: Callable[..., object] | None, *, foreign: bool
+    error: BaseException, in_use: list[Declared], called: Callable[..., object] | None, *, foreign: bool
 ) -> PluginError | None:
     declared = _declared()
     roots = {root for component in (*in_use, *declared) for root in _roots(component)}
@@ -141,7 +145,7 @@ def _attribute(
     return PluginError(f"{in_use[0].title} failed in {name_of(called)}: {text}", where=place_of(called), hint=HINT)
 
 
-def _in_words(component: Component | None, method: Callable[..., object]) -> str:
+def _in_words(component: Declared | None, method: Callable[..., object]) -> str:
     return name_of(method) if component is None else f"{component.title}: {name_of(method)}"
 
 
@@ -221,15 +225,15 @@ def _is_library_type(cls: type[BaseException], roots: set[str]) -> bool:
     return "site-packages" in file or "dist-packages" in file
 
 
-def _declared() -> list[Component]:
-    """Returns the components of this process's plugins, if they were looked for: an error is no time to import."""
-    return default_registry().components() if default_registry.cache_info().currsize else []
+def _declared() -> list[Declared]:
+    """Returns what this process's plugins declare, if they were looked for: an error is no time to import."""
+    return [*default_registry().declared()] if default_registry.cache_info().currsize else []
 
 
-def _roots(component: Component) -> set[str]:
+def _roots(component: Declared) -> set[str]:
     """Returns the top-level packages of a component's class and config."""
-    references = (component.spec.target, component.spec.config)
-    return {reference.partition(":")[0].partition(".")[0] for reference in references} - _NOT_A_PLUGIN
+    references = (component.spec.target, component.config_reference)
+    return {reference.partition(":")[0].partition(".")[0] for reference in references if reference} - _NOT_A_PLUGIN
 
 
 def _root(frame: FrameType) -> str:
@@ -242,14 +246,15 @@ def _frames(traceback: TracebackType | None) -> Iterator[tuple[FrameType, int]]:
         traceback = traceback.tb_next
 
 
-def _owner(frames: list[tuple[FrameType, int]], in_use: list[Component], declared: list[Component]) -> str:
+def _owner(frames: list[tuple[FrameType, int]], in_use: list[Declared], declared: list[Declared]) -> str:
     """Returns the component whose method ran, else the only one of its package, else the plugin."""
     root = _root(frames[-1][0])
     package = _of_package(in_use, root) or _of_package(declared, root)
     candidates = package
-    cls = next((cls for frame, _ in reversed(frames) if (cls := _component_class(frame)) is not None), None)
+    targets = {item.spec.target for item in package}
+    cls = next((cls for frame, _ in reversed(frames) if (cls := _declared_class(frame, targets)) is not None), None)
     if cls is not None:
-        target, kind = f"{cls.__module__}:{cls.__qualname__}", _kind(cls)
+        target, kind = _reference(cls), _kind(cls)
         candidates = [item for item in package if item.spec.target == target] or [
             item for item in package if item.kind == kind
         ]
@@ -258,23 +263,27 @@ def _owner(frames: list[tuple[FrameType, int]], in_use: list[Component], declare
     return f"plugin {package[0].plugin!r} ({package[0].distribution})"
 
 
-def _of_package(components: list[Component], root: str) -> list[Component]:
+def _of_package(components: list[Declared], root: str) -> list[Declared]:
     return list({(item.kind, item.qualified): item for item in components if root in _roots(item)}.values())
 
 
-def _component_class(frame: FrameType) -> type | None:
-    """Returns the component class whose method a frame runs."""
-    interfaces = sys.modules.get("cobra_kit.interfaces")
-    if interfaces is None:
-        return None
+def _declared_class(frame: FrameType, targets: set[str]) -> type | None:
+    """Returns the component class, or the one that a spec names, whose method a frame runs."""
+    components = sys.modules.get(_COMPONENTS)
     for name in ("self", "cls"):
         value = frame.f_locals.get(name)
         cls = value if isinstance(value, type) else type(value)
-        if issubclass(cls, interfaces.Component):
+        if _reference(cls) in targets or (components is not None and issubclass(cls, components.Component)):
             return cls
     return None
 
 
+def _reference(cls: type) -> str:
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
 def _kind(cls: type) -> Kind | None:
-    interfaces = sys.modules["cobra_kit.interfaces"]
-    return next((kind for kind, name in INTERFACES.items() if issubclass(cls, getattr(interfaces, name))), None)
+    components = sys.modules.get(_COMPONENTS)
+    if components is None:
+        return None
+    return next((kind for kind, name in INTERFACES.items() if issubclass(cls, getattr(components, name))), None)

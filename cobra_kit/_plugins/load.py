@@ -14,18 +14,20 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from cobra_kit._plugins.component import Component
 from cobra_kit._plugins.contain import Importing, importing
+from cobra_kit._plugins.declared import Declared
+from cobra_kit._plugins.extension import Extension
 from cobra_kit._plugins.records import PluginRecord
-from cobra_kit._plugins.words import message_of
+from cobra_kit._plugins.words import KIND_WORDS, message_of
 from cobra_kit.errors import PluginError
 from cobra_kit.formatting import nearest, printable
-from cobra_kit.plugin import HOOKS, LONGEST_NAME, CobraHooks, DiagnosticSpec, plain_spec
+from cobra_kit.plugin import EXTENSION_HOOKS, HOOKS, LONGEST_NAME, CobraHooks, DiagnosticSpec, plain_spec
 
 ERRORS_VARIABLE = "COBRA_KIT_PLUGIN_ERRORS"
 
 _PROJECT = "cobra_kit"
 _RECIPES_HOOK = "cobra_recipes"
 _DIAGNOSTICS_HOOK = "cobra_diagnostics"
-_KNOWN_HOOKS = (*HOOKS, _RECIPES_HOOK, _DIAGNOSTICS_HOOK)
+_KNOWN_HOOKS = (*HOOKS, *EXTENSION_HOOKS, _RECIPES_HOOK, _DIAGNOSTICS_HOOK)
 _MOST_DECLARED = 1000
 """Most things that a hook may declare: one that never ends would hang the host."""
 
@@ -52,7 +54,7 @@ def load_plugin(record: PluginRecord, load: Callable[[], object]) -> None:
             raise
         message = message_of(error)
         record.status, record.error = "broken", message
-        record.components, record.recipes, record.diagnostics = (), {}, ()
+        record.components, record.extensions, record.recipes, record.diagnostics = (), (), {}, ()
         if errors_raise():
             raise PluginError(f"plugin {record.label} is broken: {message}") from error
     finally:
@@ -80,9 +82,10 @@ def _collect(record: PluginRecord, module: object) -> None:
     manager.register(module, name=record.plugin)
     _check_hooks(manager, module)
     record.components = tuple(_components(record, manager))
+    record.extensions = tuple(_extensions(record, manager))
     record.recipes = _recipes(manager)
     record.diagnostics = tuple(_diagnostics(manager))
-    _check_unique(record.components)
+    _check_unique(record.declared)
 
 
 def _check_hooks(manager: pluggy.PluginManager, module: object) -> None:
@@ -124,6 +127,16 @@ def _components(record: PluginRecord, manager: pluggy.PluginManager) -> Iterator
             yield Component(kind, record.plugin, record.distribution, plain)
 
 
+def _extensions(record: PluginRecord, manager: pluggy.PluginManager) -> Iterator[Extension]:
+    for hook, (kind, spec_type) in EXTENSION_HOOKS.items():
+        for spec in _results(manager, hook, spec_type.__name__):
+            if not isinstance(spec, spec_type):
+                raise PluginError(f"{hook} returned a {type(spec).__name__}, expected {spec_type.__name__}")
+            plain = plain_spec(spec, spec_type)
+            _check_requirements(plain.name, plain.requires)
+            yield Extension(kind, record.plugin, record.distribution, plain)
+
+
 def _check_requirements(name: str, requires: Iterable[str]) -> None:
     for text in requires:
         try:
@@ -155,9 +168,14 @@ def _diagnostics(manager: pluggy.PluginManager) -> Iterator[DiagnosticSpec]:
         yield plain_spec(spec, DiagnosticSpec)
 
 
-def _check_unique(components: Iterable[Component]) -> None:
-    seen: set[str] = set()
-    for component in components:
-        if component.spec.name in seen:
-            raise PluginError(f"it declares the component {component.spec.name!r} twice")
-        seen.add(component.spec.name)
+def _check_unique(declared: Iterable[Declared]) -> None:
+    seen: dict[str, str] = {}
+    for item in declared:
+        name, noun = item.spec.name, "component" if isinstance(item, Component) else KIND_WORDS[item.kind]
+        if name in seen:
+            raise PluginError(
+                f"it declares the {noun} {name!r} twice"
+                if seen[name] == noun
+                else f"it declares {name!r} as a {seen[name]} and as a {noun}"
+            )
+        seen[name] = noun

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cobra_kit._plugins.component import Component
+from cobra_kit._plugins.declared import Declared
 from cobra_kit._plugins.records import PluginRecord
 from cobra_kit._plugins.words import KIND_WORDS
 from cobra_kit.errors import PluginError
 from cobra_kit.formatting import did_you_mean, nearest, plural
-from cobra_kit.plugin import Kind
+from cobra_kit.plugin import AnyKind
 
 
 def unknown_component(
-    kind: Kind, name: str, pool: Sequence[Component], every: Sequence[Component], records: Sequence[PluginRecord]
+    kind: AnyKind, name: str, pool: Sequence[Declared], every: Sequence[Declared], records: Sequence[PluginRecord]
 ) -> PluginError:
     """Returns the error for a component that was not found.
 
@@ -30,7 +30,7 @@ def unknown_component(
     return _error(message, name, [_other_kind(name, every), hint], records)
 
 
-def unknown_name(name: str, every: Sequence[Component], records: Sequence[PluginRecord]) -> PluginError:
+def unknown_name(name: str, every: Sequence[Declared], records: Sequence[PluginRecord]) -> PluginError:
     """Returns the error for a name that is neither a component nor a plugin.
 
     Args:
@@ -56,23 +56,25 @@ def _error(message: str, name: str, lines: list[str], records: Sequence[PluginRe
     return PluginError(message, hint="\n".join(filter(None, hint)))
 
 
-def near_components(name: str, pool: Sequence[Component]) -> list[str]:
+def near_components(name: str, pool: Sequence[Declared]) -> list[str]:
     """Returns qualified names like `name`, which may be qualified or short; each once."""
     short = name.rpartition("/")[2]
     by_qualified = nearest(name, (component.qualified for component in pool))
-    names = nearest(short, (component.spec.name for component in pool))
+    # A rule's short name has a slash of its own, so the whole name is looked for among short names, too.
+    own = [component.spec.name for component in pool]
+    names = [*nearest(short, own), *(nearest(name, own) if "/" in name else [])]
     by_short = [component.qualified for word in names for component in pool if component.spec.name == word]
     ordered = [*by_qualified, *by_short] if "/" in name else [*by_short, *by_qualified]
     return list(dict.fromkeys(ordered))[:3]
 
 
-def _where_to_look(kind: Kind, pool: Sequence[Component]) -> str:
+def _where_to_look(kind: AnyKind, pool: Sequence[Declared]) -> str:
     return (
         f"cobra-kit plugins list --kind {kind} shows all {len(pool)}" if pool else f"no {KIND_WORDS[kind]} is installed"
     )
 
 
-def _other_kind(name: str, every: Sequence[Component]) -> str:
+def _other_kind(name: str, every: Sequence[Declared]) -> str:
     kinds = sorted({KIND_WORDS[component.kind] for component in every if component.qualified == name})
     return f"{name} is a {kinds[0]}" if kinds else ""
 

@@ -9,6 +9,7 @@ from importlib.resources.abc import Traversable
 from typing import Literal
 
 from cobra_kit._plugins.component import Component
+from cobra_kit._plugins.extension import Extension
 from cobra_kit.formatting import printable
 from cobra_kit.plugin import DiagnosticSpec
 
@@ -34,6 +35,7 @@ class PluginRecord:
         status: `ok`, `broken`, `incompatible` or `blocked`; `found` where nothing was imported yet.
         error: Why it is not ok; one line.
         components: What it declares; empty unless ok.
+        extensions: Its data sources, benchmarks, scoring rules and trackers; empty unless ok.
         recipes: Its recipe files by stem; empty unless ok.
         diagnostics: What `cobra-kit doctor` calls; empty unless ok.
         seconds: How long importing it took.
@@ -47,10 +49,16 @@ class PluginRecord:
     status: Status = "found"
     error: str = ""
     components: tuple[Component, ...] = ()
+    extensions: tuple[Extension, ...] = ()
     recipes: Mapping[str, Traversable] = field(default_factory=dict)
     diagnostics: tuple[DiagnosticSpec, ...] = ()
     seconds: float = 0.0
     file: str | None = None
+
+    @property
+    def declared(self) -> tuple[Component | Extension, ...]:
+        """Returns its components, then its extensions."""
+        return (*self.components, *self.extensions)
 
     @property
     def label(self) -> str:

@@ -13,17 +13,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import TypeVar
 
 from cobra_kit._plugins import missing
 from cobra_kit._plugins.component import Component
+from cobra_kit._plugins.declared import Declared
 from cobra_kit._plugins.discover import ALLOW_VARIABLE, find_installed, unknown_allowed
+from cobra_kit._plugins.extension import Extension
 from cobra_kit._plugins.files import find_files
 from cobra_kit._plugins.load import errors_raise, load_plugin
 from cobra_kit._plugins.records import PluginRecord
 from cobra_kit._plugins.words import KIND_WORDS
 from cobra_kit.errors import PluginError
 from cobra_kit.formatting import either, printable
-from cobra_kit.plugin import Kind
+from cobra_kit.plugin import AnyKind, ExtensionKind, Kind
+
+DeclaredT = TypeVar("DeclaredT", bound=Declared)
 
 
 @dataclass(slots=True)
@@ -64,6 +69,16 @@ class Registry:
         every = [component for record in self.records for component in record.components]
         return [component for component in every if kind in (None, component.kind)]
 
+    def extensions(self, kind: ExtensionKind | None = None) -> list[Extension]:
+        """Returns the extensions of all plugins that are ok, or those of one kind."""
+        every = [extension for record in self.records for extension in record.extensions]
+        return [extension for extension in every if kind in (None, extension.kind)]
+
+    def declared(self, kind: AnyKind | None = None) -> list[Component | Extension]:
+        """Returns everything that plugins declare under a name, or what is of one kind: components come first."""
+        every: list[Component | Extension] = [*self.components(), *self.extensions()]
+        return [item for item in every if kind in (None, item.kind)]
+
     def conflicts(self) -> dict[str, list[str]]:
         """Returns the plugin ids that several packages claim, each with its claimants."""
         claims: dict[str, list[str]] = {}
@@ -88,32 +103,50 @@ class Registry:
             PluginError: There is none (the message has near names and the plugins that failed to load), the short
                 name is ambiguous, or two packages claim the plugin's id.
         """
-        pool = self.components(kind)
-        hits = [component for component in pool if name in (component.qualified, component.spec.name)]
-        providers = dict.fromkeys(component.qualified for component in hits)
+        return self._only(kind, name, self.components(kind))
+
+    def data_source(self, name: str) -> Extension:
+        """Returns the data source with that name; names and errors are as for `get`."""
+        return self._only("data_source", name, self.extensions("data_source"))
+
+    def benchmark(self, name: str) -> Extension:
+        """Returns the benchmark with that name; names and errors are as for `get`."""
+        return self._only("benchmark", name, self.extensions("benchmark"))
+
+    def rule(self, name: str) -> Extension:
+        """Returns the scoring rule with that name; names and errors are as for `get`."""
+        return self._only("scoring_rule", name, self.extensions("scoring_rule"))
+
+    def tracker(self, name: str) -> Extension:
+        """Returns the tracker with that name; names and errors are as for `get`."""
+        return self._only("tracker", name, self.extensions("tracker"))
+
+    def _only(self, kind: AnyKind, name: str, pool: Sequence[DeclaredT]) -> DeclaredT:
+        hits = [item for item in pool if name in (item.qualified, item.spec.name)]
+        providers = dict.fromkeys(item.qualified for item in hits)
         if len(providers) > 1:
             sources = [f"{hit.qualified} ({hit.distribution})" for hit in hits]
             raise PluginError(
                 f"{KIND_WORDS[kind]} {name!r} is ambiguous: {either(sources)}", hint="write the qualified name"
             )
-        self.check_conflict(hits[0].plugin if hits else name.rpartition("/")[0])
+        self.check_conflict(hits[0].plugin if hits else _plugin_of(name))
         if not hits:
-            raise missing.unknown_component(kind, name, pool, self.components(), self.records)
+            raise missing.unknown_component(kind, name, pool, self.declared(), self.records)
         return hits[0]
 
-    def find(self, name: str) -> Component:
-        """Returns the component of any kind with that qualified name, or that short name while it is unique.
+    def find(self, name: str) -> Component | Extension:
+        """Returns what has that qualified name, of any kind, or that short name while it is unique.
 
         Raises:
             PluginError: There is none, the short name is ambiguous, or two packages claim the plugin's id.
         """
-        hits = [item for item in self.components() if name in (item.qualified, item.spec.name)]
+        hits = [item for item in self.declared() if name in (item.qualified, item.spec.name)]
         if len({(item.kind, item.qualified) for item in hits}) > 1:
             sources = [f"{KIND_WORDS[hit.kind]} {hit.qualified}" for hit in hits]
             raise PluginError(f"{name!r} is ambiguous: {either(sources)}", hint="write the qualified name")
-        self.check_conflict(hits[0].plugin if hits else name.rpartition("/")[0])
+        self.check_conflict(hits[0].plugin if hits else _plugin_of(name))
         if not hits:
-            raise missing.unknown_name(name, self.components(), self.records)
+            raise missing.unknown_name(name, self.declared(), self.records)
         return hits[0]
 
     def check_conflict(self, plugin: str) -> None:
@@ -128,6 +161,11 @@ class Registry:
                 f"plugin id {plugin!r} is claimed by {' and '.join(claimants)}",
                 hint=f"uninstall all but one of them; until then nothing named {plugin}/... can be used",
             )
+
+
+def _plugin_of(name: str) -> str:
+    """Returns the plugin that a qualified name begins with; nothing of a short one."""
+    return name.partition("/")[0] if "/" in name else ""
 
 
 def configure(*, files: Sequence[Path] = (), enabled: bool = True) -> None:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from cobra_kit._plugins.contain import ProcessEnded
 from cobra_kit.errors import CobraError, class_name, text_of
 from cobra_kit.formatting import printable
-from cobra_kit.plugin import Kind
+from cobra_kit.plugin import AnyKind
 
-KIND_WORDS: dict[Kind, str] = {
+KIND_WORDS: dict[AnyKind, str] = {
     "vision_encoder": "vision encoder",
     "projector": "projector",
     "fusion": "fusion scheme",
     "backbone": "backbone",
+    "data_source": "data source",
+    "benchmark": "benchmark",
+    "scoring_rule": "scoring rule",
+    "tracker": "tracker",
 }
 
 _LONGEST = 1000

@@ -9,16 +9,16 @@ from typing import Annotated, Any
 import typer
 
 from cobra_kit import columns
-from cobra_kit._plugins import Component, PluginRecord, Registry, default_registry, metadata_registry
+from cobra_kit._plugins import Component, Extension, PluginRecord, Registry, default_registry, metadata_registry
 from cobra_kit.cli.arguments import UsageError
 from cobra_kit.cli.options import JsonOption, show_help
 from cobra_kit.cli.plugins_list import list_components, list_metadata, list_problems
 from cobra_kit.cli.plugins_show import show_component, show_plugin
 from cobra_kit.errors import PluginError
 from cobra_kit.formatting import escaped_json
-from cobra_kit.plugin import Kind
+from cobra_kit.plugin import AnyKind
 
-app = typer.Typer(help="Installed plugins and their components.", rich_markup_mode=None)
+app = typer.Typer(help="Installed plugins and what they offer.", rich_markup_mode=None)
 app.callback(invoke_without_command=True)(show_help)
 
 
@@ -29,21 +29,25 @@ class KindOption(StrEnum):
     projector = "projector"
     fusion = "fusion"
     backbone = "backbone"
+    data_source = "data_source"
+    benchmark = "benchmark"
+    scoring_rule = "scoring_rule"
+    tracker = "tracker"
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> AnyKind:
         """Returns the kind."""
         return self.value
 
 
 @app.command("list")
 def list_plugins(
-    kind: Annotated[KindOption | None, typer.Option("--kind", help="Only components of this kind.")] = None,
+    kind: Annotated[KindOption | None, typer.Option("--kind", help="Only what is of this kind.")] = None,
     broken: Annotated[bool, typer.Option("--broken", help="Only plugins that are not usable, and why.")] = False,
     no_load: Annotated[bool, typer.Option("--no-load", help="Read metadata only; import no plugin.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the components of all installed plugins."""
+    """List what all installed plugins offer: parts of models, data, benchmarks, rules and trackers."""
     if kind and (broken or no_load):
         other = "--broken" if broken else "--no-load"
         raise UsageError(f"--kind cannot stand beside {other}, which lists plugins, not components")
@@ -64,10 +68,10 @@ def list_plugins(
 @app.command("show")
 def show(
     identity: Annotated[
-        str, typer.Argument(metavar="ID", help="A plugin's id, or a component such as PLUGIN/COMPONENT.")
+        str, typer.Argument(metavar="ID", help="A plugin's id, or what it offers, such as PLUGIN/COMPONENT.")
     ],
 ) -> None:
-    """Show a plugin, or a component with the fields of its config."""
+    """Show a plugin, or one thing that it offers, with the fields of its config."""
     registry = default_registry()
     limit = columns.width()
     records = [record for record in registry.records if record.plugin == identity]
@@ -77,7 +81,7 @@ def show(
         typer.echo("\n\n".join(blocks))
         return
     component = registry.find(identity)
-    record = next(record for record in registry.records if component in record.components)
+    record = next(record for record in registry.records if component in record.declared)
     typer.echo("\n".join(show_component(component, record, limit)))
 
 
@@ -89,14 +93,14 @@ def _conflict(registry: Registry, plugin: str) -> list[PluginError]:
     return []
 
 
-def _as_json(registry: Registry, kind: Kind | None, *, broken: bool) -> dict[str, Any]:
+def _as_json(registry: Registry, kind: AnyKind | None, *, broken: bool) -> dict[str, Any]:
     conflicts = registry.conflicts()
     records = registry.records
     if broken:
         records = [record for record in records if record.status not in ("ok", "found") or record.plugin in conflicts]
     return {
         "plugins": [_record_json(record) for record in records],
-        "components": [] if broken else [_component_json(component) for component in registry.components(kind)],
+        "components": [] if broken else [_component_json(component) for component in registry.declared(kind)],
         "conflicts": conflicts,
     }
 
@@ -114,7 +118,7 @@ def _record_json(record: PluginRecord) -> dict[str, Any]:
     }
 
 
-def _component_json(component: Component) -> dict[str, Any]:
+def _component_json(component: Component | Extension) -> dict[str, Any]:
     return {
         "name": component.qualified,
         "kind": component.kind,

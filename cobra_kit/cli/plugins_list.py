@@ -7,17 +7,17 @@ from collections.abc import Sequence
 import typer
 
 from cobra_kit import columns
-from cobra_kit._plugins import Component, PluginRecord, Registry
+from cobra_kit._plugins import Component, Extension, PluginRecord, Registry
 from cobra_kit._plugins.records import SLOW_SECONDS
 from cobra_kit._plugins.words import KIND_WORDS
 from cobra_kit.formatting import plural
-from cobra_kit.plugin import KINDS, Kind
+from cobra_kit.plugin import ALL_KINDS, AnyKind
 
 
-def list_components(registry: Registry, kind: Kind | None, limit: int | None) -> list[str]:
-    """Returns the components, grouped by kind, then the plugins that are not usable, conflicts, and slow plugins."""
-    kinds = [kind] if kind else list(KINDS)
-    groups = {each: registry.components(each) for each in kinds}
+def list_components(registry: Registry, kind: AnyKind | None, limit: int | None) -> list[str]:
+    """Returns what plugins declare by kind, then the plugins that are not usable, conflicts, and slow plugins."""
+    kinds = [kind] if kind else list(ALL_KINDS)
+    groups = {each: registry.declared(each) for each in kinds}
     every = [component for group in groups.values() for component in group]
     sources = {component.distribution for component in every}
     lines = columns.blocks([_row(component, sources) for component in every], flexible=1, limit=limit)
@@ -52,7 +52,7 @@ def list_metadata(registry: Registry, limit: int | None) -> list[str]:
     return (text + _problems(registry, limit))[:-1]
 
 
-def _row(component: Component, sources: set[str]) -> tuple[str, ...]:
+def _row(component: Component | Extension, sources: set[str]) -> tuple[str, ...]:
     mark = "(not finished) " if component.spec.unfinished else ""
     cells = (component.qualified, mark + component.spec.summary, component.distribution)
     # A column that says the same in every row takes room from the summaries; it becomes one line below the table.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 import typer
 
 from cobra_kit import columns
-from cobra_kit._plugins import Component, PluginRecord
+from cobra_kit._plugins import Component, Extension, PluginRecord
 from cobra_kit._plugins.words import KIND_WORDS
 from cobra_kit.errors import PluginError
 from cobra_kit.names import install_command
@@ -33,19 +33,22 @@ def show_plugin(record: PluginRecord, limit: int | None) -> list[str]:
     if record.components:
         table = [(item.qualified, KIND_WORDS[item.kind], _summary(item)) for item in record.components]
         text += ["", "components", *columns.rows(table, flexible=2, limit=limit)]
+    if record.extensions:
+        table = [(item.qualified, KIND_WORDS[item.kind], _summary(item)) for item in record.extensions]
+        text += ["", "extensions", *columns.rows(table, flexible=2, limit=limit)]
     if record.recipes:
         text += ["", "recipes", *(f"  {record.plugin}/{stem}" for stem in sorted(record.recipes))]
     return text
 
 
-def show_component(component: Component, record: PluginRecord, limit: int | None) -> list[str]:
+def show_component(component: Component | Extension, record: PluginRecord, limit: int | None) -> list[str]:
     """Returns a component's origin, whether its requirements are met, and the fields of its config."""
     spec = component.spec
     facts = [
         ("package", component.distribution),
         ("file", record.file or "unknown"),
-        ("class", spec.target),
-        ("config", spec.config),
+        ("rule" if component.kind == "scoring_rule" else "class", spec.target),
+        *([("config", reference)] if (reference := component.config_reference) else []),
         ("requires", _requires(component)),
     ]
     text = [
@@ -56,14 +59,14 @@ def show_component(component: Component, record: PluginRecord, limit: int | None
     ]
     if spec.unfinished:
         text += ["", "not finished", columns.paragraph(spec.unfinished, indent="  ", limit=limit)]
-    return [*text, "", "config", *_fields(component, limit)]
+    return [*text, "", "config", *_fields(component, limit)] if component.config_reference else text
 
 
-def _summary(component: Component) -> str:
+def _summary(component: Component | Extension) -> str:
     return f"(not finished) {component.spec.summary}" if component.spec.unfinished else component.spec.summary
 
 
-def _requires(component: Component) -> str:
+def _requires(component: Component | Extension) -> str:
     if not component.spec.requires:
         return "nothing more"
     unmet = component.unmet()
@@ -72,7 +75,7 @@ def _requires(component: Component) -> str:
     return ", ".join(parts) + remedy
 
 
-def _fields(component: Component, limit: int | None) -> list[str]:
+def _fields(component: Component | Extension, limit: int | None) -> list[str]:
     try:
         config = component.load_config(check_requires=False)
     except PluginError as error:

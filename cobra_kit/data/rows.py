@@ -1,138 +1,27 @@
-"""The contract of every source of data: training rows, images by name, and benchmarks with their questions."""
+"""The values that data sources give, under the names they had before they moved to `cobra_kit.interfaces`."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Sequence
 
 from PIL.Image import Image
 
-from cobra_kit.errors import DataError
+from cobra_kit.interfaces.benchmark import Benchmark, Question
+from cobra_kit.interfaces.data_source import DataSource, HeldOutSplit, Split, TextForm, TrainingRow, used_images
 
-HeldOutSplit = Literal["val", "test"]
-Split = Literal["train", "val", "test"]
-TextForm = Literal["passages", "conversations"]
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingRow:
-    """One conversation to learn from.
-
-    Args:
-        row_id: Unique within the source.
-        images: Names of its images, in the order of their markers.
-        turns: (question, answer) pairs; questions may hold `<image>` markers.
-        kinds: Per turn what kind of question it is, such as `count`; empty where the source does not know.
-    """
-
-    row_id: str
-    images: tuple[str, ...]
-    turns: tuple[tuple[str, str], ...]
-    kinds: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One held-out question.
-
-    Args:
-        question_id: Unique within its benchmark.
-        image: Name of the image that it is about.
-        prompt: What the model reads, instructions about the form of the answer included.
-        choices: Answers of one token each as the prompt template writes them, to be ranked by their probability at the
-            first token; empty: the answer is generated.
-    """
-
-    question_id: str
-    image: str
-    prompt: str
-    choices: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Benchmark:
-    """Held-out questions and everything a scorer needs.
-
-    Args:
-        name: Key in recipes and folders, such as `presence`.
-        label: Heading of its column, such as `presence (POPE)`.
-        rule: Name of the rule that scores it, such as `pope/first-token`.
-        questions: The questions, in a fixed order.
-        annotations: Per question, in that order, what the rule reads beside the prediction: people's answers, the
-            true box, the group; keys are those of `evaluate.scoring.Answered`.
-        groups: Per question the part of the benchmark it belongs to, such as `color/1`; empty without parts.
-        floor: What answers without the image reach, in the rule's main figure; None where it is unknown.
-        ceiling: What disagreeing annotators leave; None where it is unknown.
-        group_floors: The floor of single groups, where it is known.
-    """
-
-    name: str
-    label: str
-    rule: str
-    questions: Sequence[Question]
-    annotations: Sequence[Mapping[str, Any]]
-    groups: Sequence[str] = ()
-    floor: float | None = None
-    ceiling: float | None = None
-    group_floors: Mapping[str, float] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for name, values in (("annotations", self.annotations), ("groups", self.groups)):
-            if len(values) != len(self.questions) and (name == "annotations" or values):
-                raise DataError(f"{self.name}: {len(values)} {name} for {len(self.questions)} questions")
-
-
-class DataSource(Protocol):
-    """Training rows, images and benchmarks of one origin."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Returns a hash that changes whenever a row, an image or a question does."""
-        ...
-
-    @property
-    def rows(self) -> Sequence[TrainingRow]:
-        """Returns the training rows."""
-        ...
-
-    @property
-    def caption_rows(self) -> Sequence[TrainingRow]:
-        """Returns the rows of the align stage: an image and, as the first answer, its caption."""
-        ...
-
-    def text_rows(self, form: TextForm) -> Sequence[TrainingRow]:
-        """Returns rows without images for the text stages.
-
-        Args:
-            form: `passages`: plain text, as the first answer of each row; `conversations`: questions and answers.
-
-        Raises:
-            DataError: The source has none.
-        """
-        ...
-
-    def image(self, image_id: str) -> Image:
-        """Returns an image as RGB.
-
-        Raises:
-            ImageError: It is missing or cannot be decoded.
-        """
-        ...
-
-    def image_ids(self, split: Split) -> Sequence[str]:
-        """Returns the names of the images that the split's rows or questions use, each once, in order."""
-        ...
-
-    def benchmarks(self, split: HeldOutSplit) -> Mapping[str, Benchmark]:
-        """Returns the benchmarks of a split by name; none where the source has no held-out questions."""
-        ...
-
-
-def used_images(rows: Sequence[TrainingRow]) -> tuple[str, ...]:
-    """Returns the names of the images of some rows, each once, in order of first use."""
-    return tuple(dict.fromkeys(name for row in rows for name in row.images))
+__all__ = [
+    "Benchmark",
+    "DataSource",
+    "FormerNames",
+    "HeldOutSplit",
+    "Question",
+    "Split",
+    "TextForm",
+    "TrainingRow",
+    "used_images",
+    "with_image_names",
+]
 
 
 class FormerNames:

@@ -8,7 +8,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 
 from cobra_kit._plugins import PluginRecord, Registry, contained, own_randomness
-from cobra_kit._plugins.component import import_reference
+from cobra_kit._plugins.declared import import_reference
 from cobra_kit._plugins.quiet import PrintsToStderr
 from cobra_kit._plugins.watch import begin, end
 from cobra_kit._plugins.words import message_of

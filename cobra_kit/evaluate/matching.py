@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cobra_kit.errors import CobraError, DataError
-from cobra_kit.evaluate.submitted import ScoredFiles, Submitted
+from cobra_kit.interfaces.submission import ScoredFiles, Submitted
 
 ALLOW = "--allow-missing scores the rest and says so."
 
@@ -75,7 +75,11 @@ def match(files: ScoredFiles, submitted: Sequence[Submitted], where: str, *, all
             where=where,
             hint="Which of them counts is not guessed: keep one for every question.",
         )
-    missing = [question.question_id for question, answer in zip(files.benchmark.questions, answers, strict=True) if answer is None]
+    missing = [
+        question.question_id
+        for question, answer in zip(files.benchmark.questions, answers, strict=True)
+        if answer is None
+    ]
     matched = Matched(answers, missing, extra, repeated)
     if (problems := matched.problems()) and not allow_missing:
         raise DataError("; ".join(problems), where=where, hint=ALLOW)

@@ -6,33 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Protocol
 
 from cobra_kit.errors import CobraError, DataError
 from cobra_kit.evaluate.matching import match
-from cobra_kit.evaluate.scoring import Answered, QuestionScore, Rule, get_rule
-from cobra_kit.evaluate.submitted import ScoredFiles, Submitted
+from cobra_kit.evaluate.scoring import get_rule
+from cobra_kit.interfaces.scoring_rule import Answered, QuestionScore, Rule
+from cobra_kit.interfaces.submission import OfficialFiles, ScoredFiles, Submitted
 from cobra_kit.statistics.intervals import Interval, bootstrap_mean
 from cobra_kit.statistics.scores import codes
 
 RESAMPLES = 2_000
 """Of the interval's bootstrap: its ends move by a few hundredths of a point from one thousand to another."""
-
-
-class OfficialFiles(Protocol):
-    """What a benchmark offers so that files of predictions can be scored against its official files."""
-
-    def read_files(self, annotations: Path, questions: Path | None) -> ScoredFiles:
-        """Returns the benchmark as its files hold it."""
-        ...
-
-    def read_predictions(self, path: Path) -> Sequence[Submitted]:
-        """Returns the answers of a file in the benchmark's result form."""
-        ...
-
-    def inspect(self, answers: Sequence[Submitted], rule: str) -> Sequence[str]:
-        """Returns what is odd about answers that the rule will read; raises where they cannot be meant."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +28,11 @@ class FileScore:
         rule: The rule that scored it.
         why: Why it was that rule, in words.
         summary: The rule's numbers, the one to report first.
-        interval: The number to report with its interval, images as the unit of resampling; None where it is no mean.
+        interval: The interval of the number to report, images as the unit of resampling.
         scores: One per question that has an answer.
         questions: How many questions the benchmark has.
+        split: The official split, or what the files are instead.
+        left_out: How many questions and predictions were left out, by why.
         notes: What a reader of the number must know: what was left out, what looks odd.
     """
 
@@ -54,14 +40,16 @@ class FileScore:
     rule: Rule
     why: str
     summary: Mapping[str, float | None]
-    interval: Interval | None
+    interval: Interval
     scores: Sequence[QuestionScore]
     questions: int
+    split: str
+    left_out: Mapping[str, int]
     notes: Sequence[str]
 
 
 def score_files(
-    benchmark: OfficialFiles,
+    benchmark: type[OfficialFiles],
     predictions: Path,
     annotations: Path,
     questions: Path | None = None,
@@ -99,6 +87,12 @@ def score_files(
         interval=_interval(scores, chosen),
         scores=scores,
         questions=len(files.benchmark.questions),
+        split=files.split,
+        left_out={
+            "questions_without_prediction": len(matched.missing),
+            "predictions_without_question": len(matched.extra),
+            "repeated_predictions": len(matched.repeated),
+        },
         notes=notes,
     )
 
@@ -153,7 +147,7 @@ def _answered(files: ScoredFiles, answers: Sequence[Submitted | None]) -> list[A
     ]
 
 
-def _interval(scores: Sequence[QuestionScore], rule: Rule) -> Interval | None:
+def _interval(scores: Sequence[QuestionScore], rule: Rule) -> Interval:
     return bootstrap_mean(
         [score.score for score in scores],
         codes(score.image for score in scores),

@@ -1,4 +1,4 @@
-"""One question's score, and several runs' scores lined up question by question."""
+"""Several runs' scores lined up question by question."""
 
 from __future__ import annotations
 
@@ -8,32 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cobra_kit.arguments import finite_number, renamed_arguments, text, texts
+from cobra_kit.arguments import finite_number, text, texts
 from cobra_kit.errors import ArgumentError, CobraError, kind_of
+from cobra_kit.interfaces.scoring_rule import QuestionScore
 
-
-@renamed_arguments(picture="image")
-@dataclass(frozen=True, slots=True)
-class QuestionScore:
-    """The score of one question under one rule.
-
-    Args:
-        question_id: Identifies the question within its benchmark; runs are paired on it.
-        image: The image the question is about; questions of one image are resampled together.
-        score: A number between 0 (wrong) and 1 (right).
-        prediction: What the rule compared, after its own parsing or normalisation.
-        answer: The answer it was compared with.
-        group: The part of the benchmark the question belongs to, such as a POPE split.
-        confidence: The probability of the positive choice, where the rule looks at probabilities.
-    """
-
-    question_id: str
-    image: str
-    score: float
-    prediction: str
-    answer: str
-    group: str = ""
-    confidence: float | None = None
+__all__ = ["Aligned", "QuestionScore", "align"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,10 +51,9 @@ RETIRED = {
 
 
 KEYWORDS = {
-    ("cobra_kit/evaluate/scoring/answered.py", "picture"),
-    ("cobra_kit/evaluate/scoring/answered.py", "picture_size"),
+    ("cobra_kit/interfaces/scoring_rule.py", "picture"),
+    ("cobra_kit/interfaces/scoring_rule.py", "picture_size"),
     ("cobra_kit/evaluate/predict.py", "picture"),
-    ("cobra_kit/statistics/scores.py", "picture"),
     ("cobra_kit/statistics/power.py", "pictures"),
     ("cobra_kit/statistics/power.py", "questions_per_picture"),
 }

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cobra_kit.errors import DataError
-
 from cobra_kit_benchmarks.common.items import Item
 
 

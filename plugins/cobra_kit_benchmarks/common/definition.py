@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cobra_kit.evaluate.submitted import Submitted
-
+from cobra_kit.interfaces.submission import Submitted
 from cobra_kit_benchmarks.common.counts import Counts
 from cobra_kit_benchmarks.common.items import Item
 from cobra_kit_benchmarks.common.protocol import Protocol
@@ -47,11 +46,10 @@ class Definition:
         splits: Files per official split.
         counts: Sizes per official split, where they are known.
         read: Reads the files of a split.
-        word: Returns the prompt of a question under a named wording.
+        prompts: Wordings by name, with `{question}` and perhaps `{ocr}` where these go.
         read_results: Reads a file of predictions.
         aliases: Returns other names of questions in files of predictions.
         inspect: Returns what is odd about answers that a rule will read; raises where they cannot be meant.
-        prompts_with_ocr: Wordings that need the file of OCR tokens.
         slim_per_group: Whether `slim` takes its share of every group.
     """
 
@@ -61,12 +59,15 @@ class Definition:
     splits: Mapping[str, SplitFiles]
     counts: Mapping[str, Counts]
     read: Callable[[Files], Sequence[Item]]
-    word: Callable[[Item, str], str]
+    prompts: Mapping[str, str]
     read_results: Callable[[Path], list[Submitted]]
     aliases: Callable[[Sequence[Item]], Mapping[str, str]]
     inspect: Callable[[Sequence[Submitted], str], Sequence[str]] = nothing_odd
-    prompts_with_ocr: tuple[str, ...] = ()
     slim_per_group: bool = False
+
+    def word(self, item: Item, prompt: str) -> str:
+        """Returns what the model reads of a question, under the wording of that name."""
+        return self.prompts[prompt].format(question=item.text, ocr=", ".join(item.ocr))
 
     @property
     def default(self) -> Protocol:

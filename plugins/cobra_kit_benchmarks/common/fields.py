@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 from cobra_kit.errors import DataError, kind_of
-
 from cobra_kit_benchmarks.common.json_files import Record
 
 ANNOTATORS = 10

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from cobra_kit.errors import DataError
-
 from cobra_kit_benchmarks.common.items import Item
 
 _ENDINGS = (".jpg", ".png", ".jpeg", ".webp")
@@ -32,7 +31,9 @@ def checked_images(items: Sequence[Item], folder: Path) -> tuple[Item, ...]:
             where=str(folder),
             hint="Unpack the images there, or name their folder by `images`.",
         )
-    return tuple(item if names[item.image] == item.image else replace(item, image=str(names[item.image])) for item in items)
+    return tuple(
+        item if names[item.image] == item.image else replace(item, image=str(names[item.image])) for item in items
+    )
 
 
 def _in_folder(name: str, present: set[str]) -> str | None:

@@ -61,7 +61,7 @@ def records_of(value: Any, key: str, path: Path, form: str) -> list[Record]:
     """
     if not isinstance(value, dict) or key not in value:
         raise DataError(
-            f"no {form}: it {_shape(value)}, expected a mapping with a list `{key}`",
+            f"no {form}: it {shape(value)}, expected a mapping with a list `{key}`",
             where=str(path),
             hint="The file may belong to another benchmark, or be the questions in place of the annotations.",
         )
@@ -122,7 +122,8 @@ def _record(value: Any, where: str) -> Record:
     return Record(where, value)
 
 
-def _shape(value: Any) -> str:
+def shape(value: Any) -> str:
+    """Returns what a value of a file is, in words that go on from `it`."""
     if isinstance(value, dict):
         keys = ", ".join(f"`{key[:_SAMPLE]}`" for key in list(value)[:3])
         return f"has {len(value):,} keys such as {keys}" if keys else "is an empty mapping"

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cobra_kit.errors import DataError, kind_of
-from cobra_kit.evaluate.submitted import Submitted
-
+from cobra_kit.interfaces.submission import Submitted
 from cobra_kit_benchmarks.common.json_files import Record, read_records, read_value
 
 _TEXTS = ("answer", "text", "prediction", "model_output", "pred_answer", "response")
@@ -141,7 +140,7 @@ def _text(record: Record, form: ResultForm) -> str | None:
         raise DataError(
             f"`{key}` is {kind_of(value)}, expected a text",
             where=record.where,
-            hint="An answer that was left empty is the empty text \"\"; a number is written as text, such as \"2\".",
+            hint='An answer that was left empty is the empty text ""; a number is written as text, such as "2".',
         )
     return None
 

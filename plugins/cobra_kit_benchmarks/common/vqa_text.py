@@ -42,7 +42,7 @@ def _without_one_apostrophe(word: str) -> list[str]:
 CONTRACTIONS = {short: word for word in _CONTRACTED for short in _without_one_apostrophe(word)}
 CONTRACTIONS["somebody'd"] = "somebodyd"  # the published table has this entry the wrong way round
 
-_TYPED_PLAINLY = frozenset("ain't aren't can't could've couldn't we've where's who've".split())
+_TYPED_PLAINLY = frozenset(["ain't", "aren't", "can't", "could've", "couldn't", "we've", "where's", "who've"])
 _KEYS_TYPED_PLAINLY = frozenset({"couldn'tve", "hadn'tve"})
 
 

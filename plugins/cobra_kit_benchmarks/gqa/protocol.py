@@ -25,7 +25,7 @@ DEFINITION = Definition(
     },
     counts={_SPLIT: Counts((12_578,), 398)},
     read=reader.read,
-    word=prompt.word,
+    prompts=prompt.PROMPTS,
     read_results=results.read,
     aliases=by_place,
 )

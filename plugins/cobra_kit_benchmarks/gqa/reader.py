@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cobra_kit.errors import DataError, kind_of
-
+from cobra_kit.errors import DataError
 from cobra_kit_benchmarks.common.definition import Files
 from cobra_kit_benchmarks.common.fields import id_field, text_field
 from cobra_kit_benchmarks.common.items import Item, unique
-from cobra_kit_benchmarks.common.json_files import Record, read_value
+from cobra_kit_benchmarks.common.json_files import Record, read_value, shape
 from cobra_kit_benchmarks.gqa.rule import answer_type
 
 
@@ -24,7 +23,7 @@ def read(files: Files) -> Sequence[Item]:
     value = read_value(path)
     if not isinstance(value, dict) or not all(isinstance(item, dict) for item in value.values()):
         raise DataError(
-            f"no file of GQA questions: {kind_of(value)}, expected a mapping of question ids to mappings",
+            f"no file of GQA questions: it {shape(value)}, expected a mapping of question ids to questions",
             where=str(path),
             hint="It is called testdev_balanced_questions.json.",
         )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from cobra_kit.evaluate.scoring.answered import Answered, Rule, Summary, by_group, mean
 from cobra_kit.evaluate.scoring.checks import human_answers, predicted_text
-from cobra_kit.statistics.scores import QuestionScore
+from cobra_kit.interfaces import QuestionScore
 
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 

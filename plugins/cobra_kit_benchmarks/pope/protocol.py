@@ -34,7 +34,7 @@ DEFINITION = Definition(
     },
     counts={_SPLIT: Counts((9_000, 8_910), 500, _GROUPS)},
     read=reader.read,
-    word=prompt.word,
+    prompts=prompt.PROMPTS,
     read_results=results.read,
     aliases=results.aliases,
     slim_per_group=True,

@@ -12,14 +12,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cobra_kit.evaluate.submitted import Submitted
-
+from cobra_kit.interfaces.submission import Submitted
 from cobra_kit_benchmarks.common.items import Item
 from cobra_kit_benchmarks.common.results import ResultForm, result_records, submitted
 from cobra_kit_benchmarks.pope.reader import SPLITS, split_files, split_name
 
 CHOICES = ("Yes", "No")
-FORM = ResultForm(example='{"question_id": 1, "question": "Is there a dog in the image?", "answer": "yes"}', choices=CHOICES)
+FORM = ResultForm(
+    example='{"question_id": 1, "question": "Is there a dog in the image?", "answer": "yes"}', choices=CHOICES
+)
 
 
 def read(path: Path) -> list[Submitted]:
@@ -33,9 +34,9 @@ def aliases(items: Sequence[Item]) -> dict[str, str]:
     names: list[tuple[str, str]] = []
     places: Counter[str] = Counter()
     for place, item in enumerate(items):
-        number = item.question_id.rpartition("/")[2]
+        numbers = item.names or (item.question_id.rpartition("/")[2],)
         names += [
-            (number, item.question_id),
+            *((number, item.question_id) for number in numbers),
             (f"#{place}", item.question_id),
             (f"{item.group}#{places[item.group]}", item.question_id),
             (f"{item.group}\n{item.image}\n{item.text}", item.question_id),

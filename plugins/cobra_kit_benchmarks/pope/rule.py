@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from cobra_kit.errors import CobraError
 from cobra_kit.evaluate.scoring.answered import Answered, Rule, Summary, by_group, mean
 from cobra_kit.evaluate.scoring.checks import choose, human_answers, predicted_text
-from cobra_kit.statistics.scores import QuestionScore
+from cobra_kit.interfaces import QuestionScore
 
 _CHOICES = ("Yes", "No")
 

@@ -51,7 +51,7 @@ def refer_definition(name: str, label: str, folder: str, split_by: str, counts: 
         },
         counts={reader.SPLIT: counts},
         read=reader.read,
-        word=prompt.word,
+        prompts=prompt.PROMPTS,
         read_results=results.read,
         aliases=results.aliases,
         inspect=units.inspect,

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from cobra_kit.errors import DataError
-
 from cobra_kit_benchmarks.common.boxes import true_box
 from cobra_kit_benchmarks.common.definition import Files
 from cobra_kit_benchmarks.common.fields import id_field, list_field, number_field, text_field

@@ -10,8 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from cobra_kit.evaluate.submitted import Submitted
-
+from cobra_kit.interfaces.submission import Submitted
 from cobra_kit_benchmarks.common.definition import by_place
 from cobra_kit_benchmarks.common.items import Item
 from cobra_kit_benchmarks.common.json_files import Record
@@ -31,7 +30,10 @@ def read(path: Path) -> list[Submitted]:
     for place, record in enumerate(result_records(path, FORM)):
         name, listed = record.fields.get("question_id"), record.fields.get("answer")
         if isinstance(listed, list) and listed and all(isinstance(item, str) for item in listed):
-            rows = [Record(record.where, {"question_id": f"{name}/{turn}", "answer": text}) for turn, text in enumerate(listed)]
+            rows = [
+                Record(record.where, {"question_id": f"{name}/{turn}", "answer": text})
+                for turn, text in enumerate(listed)
+            ]
             answers += [submitted(row, FORM) for row in rows]
         else:
             answers.append(submitted(record, FORM, (f"#{place}",)))

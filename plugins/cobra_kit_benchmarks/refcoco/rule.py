@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from cobra_kit.errors import CobraError
 from cobra_kit.evaluate.scoring.answered import Answered, Rule, Summary, mean
 from cobra_kit.evaluate.scoring.checks import finite_numbers, predicted_text
-from cobra_kit.statistics.scores import QuestionScore
+from cobra_kit.interfaces import QuestionScore
 
 Box = tuple[float, float, float, float]
 _MINIGPT4_FORM = re.compile(r"\{<\d{1,3}><\d{1,3}><\d{1,3}><\d{1,3}>\}")

@@ -7,8 +7,7 @@ import math
 from collections.abc import Sequence
 
 from cobra_kit.errors import DataError
-from cobra_kit.evaluate.submitted import Submitted
-
+from cobra_kit.interfaces.submission import Submitted
 from cobra_kit_benchmarks.refcoco.rule import COBRA, parse_minigpt4_box
 
 _MOST = 0.5
@@ -24,7 +23,7 @@ def inspect(answers: Sequence[Submitted], rule: str) -> list[str]:
         return []
     boxes = [box for answer in answers if (box := _four(answer.text or "")) is not None]
     outside = [box for box in boxes if min(box) < 0 or max(box) > 1]
-    turned = [box for box in boxes if 0 <= min(box) and max(box) <= 1 and not (box[0] < box[2] and box[1] < box[3])]
+    turned = [box for box in boxes if min(box) >= 0 and max(box) <= 1 and not (box[0] < box[2] and box[1] < box[3])]
     theirs = [answer for answer in answers if parse_minigpt4_box(answer.text or "") is not None]
     notes = []
     for odd, total, what, hint in (

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from cobra_kit_benchmarks.refcoco.prompt import PROMPTS, word
+from cobra_kit_benchmarks.refcoco.prompt import PROMPTS
 
-__all__ = ["PROMPTS", "word"]
+__all__ = ["PROMPTS"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from cobra_kit_benchmarks.common.items import Item
 from cobra_kit_benchmarks.common.protocol import PAPER, SHORT_ANSWER
 
 _TOKENS = "Reference OCR token: "
@@ -11,10 +10,3 @@ PROMPTS = {
     "ocr-last": f"{{question}}\n{_TOKENS}{{ocr}}\n{SHORT_ANSWER}",
     "no-ocr": f"{{question}}\n{SHORT_ANSWER}",
 }
-WITH_OCR = (PAPER, "ocr-last")
-"""The wordings that hold what the text reader saw."""
-
-
-def word(item: Item, name: str) -> str:
-    """Returns the prompt of a question."""
-    return PROMPTS[name].format(ocr=", ".join(item.ocr), question=item.text)

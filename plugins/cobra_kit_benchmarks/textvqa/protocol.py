@@ -36,8 +36,7 @@ DEFINITION = Definition(
     },
     counts={"val": Counts((5_000,), 3_166)},
     read=reader.read,
-    word=prompt.word,
+    prompts=prompt.PROMPTS,
     read_results=results.read,
     aliases=results.aliases,
-    prompts_with_ocr=prompt.WITH_OCR,
 )

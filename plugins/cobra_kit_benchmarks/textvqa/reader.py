@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cobra_kit.errors import DataError
-
 from cobra_kit_benchmarks.common.definition import Files
 from cobra_kit_benchmarks.common.fields import id_field, list_field, ten_answers, text_field
 from cobra_kit_benchmarks.common.items import Item, unique

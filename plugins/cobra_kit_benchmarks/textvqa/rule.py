@@ -6,10 +6,10 @@ belongs to the protocol's name and is not this rule's affair.
 
 from __future__ import annotations
 
-from cobra_kit_benchmarks.common import vqa_text
 from cobra_kit.evaluate.scoring.answered import Answered, Rule, accuracy
 from cobra_kit.evaluate.scoring.checks import human_answers, predicted_text
-from cobra_kit.statistics.scores import QuestionScore
+from cobra_kit.interfaces import QuestionScore
+from cobra_kit_benchmarks.common import vqa_text
 
 ANNOTATORS = 10
 

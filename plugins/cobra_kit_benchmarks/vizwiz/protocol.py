@@ -26,7 +26,7 @@ DEFINITION = Definition(
     },
     counts={"val": Counts((4_319,), 4_319)},
     read=reader.read,
-    word=prompt.word,
+    prompts=prompt.PROMPTS,
     read_results=results.read,
     aliases=by_number,
 )

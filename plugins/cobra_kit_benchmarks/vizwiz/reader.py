@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cobra_kit.errors import DataError
-
 from cobra_kit_benchmarks.common.definition import Files
 from cobra_kit_benchmarks.common.fields import ten_answers, text_field
 from cobra_kit_benchmarks.common.items import Item, unique

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cobra_kit.evaluate.submitted import Submitted
-
+from cobra_kit.interfaces.submission import Submitted
 from cobra_kit_benchmarks.common.items import Item
 from cobra_kit_benchmarks.common.results import ResultForm, result_records, submitted
 from cobra_kit_benchmarks.vizwiz.rule import ANSWERABLE

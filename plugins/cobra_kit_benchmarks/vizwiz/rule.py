@@ -13,10 +13,8 @@ from functools import lru_cache
 import numpy as np
 
 from cobra_kit.errors import CobraError
-from cobra_kit.evaluate.scoring import Answered, QuestionScore, Rule
-from cobra_kit.evaluate.scoring.answered import Summary, by_group, mean
+from cobra_kit.evaluate.scoring.answered import Answered, QuestionScore, Rule, Summary, by_group, mean
 from cobra_kit.evaluate.scoring.checks import finite_numbers, human_answers, predicted_text
-
 from cobra_kit_benchmarks.common import vqa_text
 
 ANSWERABLE = "answerable"

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-from cobra_kit_benchmarks.common.items import Item
 from cobra_kit_benchmarks.common.protocol import PAPER, SHORT_ANSWER
 
-PROMPTS = {PAPER: f"{{}}\n{SHORT_ANSWER}", "plain": "{}"}
-
-
-def word(item: Item, name: str) -> str:
-    """Returns the prompt of a question."""
-    return PROMPTS[name].format(item.text)
+PROMPTS = {PAPER: f"{{question}}\n{SHORT_ANSWER}", "plain": "{question}"}

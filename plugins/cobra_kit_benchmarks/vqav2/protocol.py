@@ -32,7 +32,7 @@ DEFINITION = Definition(
     },
     counts={"val": Counts((214_354,), 40_504)},
     read=reader.read,
-    word=prompt.word,
+    prompts=prompt.PROMPTS,
     read_results=results.read,
     aliases=by_place,
 )

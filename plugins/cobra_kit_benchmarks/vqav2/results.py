@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cobra_kit.evaluate.submitted import Submitted
-
+from cobra_kit.interfaces.submission import Submitted
 from cobra_kit_benchmarks.common.results import ResultForm, read_results
 
 FORM = ResultForm(example='{"question_id": 42, "answer": "yes"}')

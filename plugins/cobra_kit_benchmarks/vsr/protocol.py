@@ -37,7 +37,7 @@ DEFINITION = Definition(
     },
     counts={"test": Counts((1_222,), 715), "dev": Counts((340,), 227)},
     read=reader.read,
-    word=prompt.word,
+    prompts=prompt.PROMPTS,
     read_results=results.read,
     aliases=results.aliases,
 )

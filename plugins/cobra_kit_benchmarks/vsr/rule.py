@@ -9,7 +9,7 @@ import numpy as np
 from cobra_kit.errors import CobraError
 from cobra_kit.evaluate.scoring.answered import Answered, Rule, Summary, mean
 from cobra_kit.evaluate.scoring.checks import choose, human_answers, predicted_text
-from cobra_kit.statistics.scores import QuestionScore
+from cobra_kit.interfaces import QuestionScore
 
 _CHOICES = ("True", "False")
 

@@ -3,14 +3,13 @@ from __future__ import annotations
 import json
 import textwrap
 from pathlib import Path
-from typing import get_args
 
 import pytest
 from fake_packages import projector_module, run_python, write_package
 
 from cobra_kit.cli import main
 from cobra_kit.cli.plugins import KindOption
-from cobra_kit.plugin import Kind
+from cobra_kit.plugin import ALL_KINDS
 
 ZOO = '''
 from typing import Annotated, Literal
@@ -60,7 +59,7 @@ def folded(beginning: str, indent: int) -> list[str]:
 
 
 def test_kinds_of_the_option_are_the_kinds() -> None:
-    assert [option.kind for option in KindOption] == list(get_args(Kind))
+    assert [option.kind for option in KindOption] == list(ALL_KINDS)
 
 
 def test_list_is_grouped_by_kind(

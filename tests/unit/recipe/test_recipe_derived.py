@@ -147,7 +147,7 @@ def test_code_that_cannot_be_read_has_no_key(toy, monkeypatch):
     def unreadable(*_):
         raise CobraError("the source file cannot be read")
 
-    monkeypatch.setattr("cobra_kit._plugins.component.sources_fingerprint", unreadable)
+    monkeypatch.setattr("cobra_kit._plugins.declared.sources_fingerprint", unreadable)
     assert sizes_key(toy()) is None
 
 
