@@ -53,7 +53,9 @@ def match(files: ScoredFiles, submitted: Sequence[Submitted], where: str, *, all
     """
     places = {question.question_id: place for place, question in enumerate(files.benchmark.questions)}
     answers: list[Submitted | None] = [None] * len(places)
-    extra, repeated, differing = [], [], []
+    extra: list[str] = []
+    repeated: list[str] = []
+    differing: list[str] = []
     for answer in submitted:
         place = _place(answer, places, files.aliases)
         if place is None:

@@ -33,8 +33,9 @@ def aliases(items: Sequence[Item]) -> dict[str, str]:
     """Returns other names that are unique: the number alone, the place in the split, image and question."""
     names: list[tuple[str, str]] = []
     places: Counter[str] = Counter()
+    renamed = any(item.names for item in items)  # then a number that is the same means another question
     for place, item in enumerate(items):
-        numbers = item.names or (item.question_id.rpartition("/")[2],)
+        numbers = item.names if renamed else (item.question_id.rpartition("/")[2],)
         names += [
             *((number, item.question_id) for number in numbers),
             (f"#{place}", item.question_id),

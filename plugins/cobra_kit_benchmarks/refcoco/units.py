@@ -38,7 +38,8 @@ def inspect(answers: Sequence[Submitted], rule: str) -> list[str]:
     ):
         if len(odd) > _MOST * len(total):
             raise DataError(
-                f"{len(odd):,} of {len(total):,} boxes have {what}; {rule} reads [x1, y1, x2, y2] in parts of the image",
+                f"{len(odd):,} of {len(total):,} boxes have {what}; "
+                f"{rule} reads [x1, y1, x2, y2] in parts of the image",
                 hint=hint,
             )
         if odd:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from cobra_kit.errors import CobraError
 from cobra_kit.evaluate.scoring import Answered, QuestionScore, get_rule
-from cobra_kit.evaluate.scoring.gqa import answer_type
-from cobra_kit.evaluate.scoring.vsr import roc_auc
+from cobra_kit_benchmarks.gqa.rule import answer_type
+from cobra_kit_benchmarks.vsr.rule import roc_auc
 
 
 def score(

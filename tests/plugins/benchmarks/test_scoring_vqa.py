@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cobra_kit.errors import CobraError
-from cobra_kit.evaluate.scoring import Answered, get_rule, normalize
+from cobra_kit_benchmarks.common import vqa_text as normalize
+
+from cobra_kit.evaluate.scoring import Answered, get_rule
 
 
 def ask(rule: str, prediction: str, answers: list[str]) -> float:
