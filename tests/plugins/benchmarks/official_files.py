@@ -77,9 +77,20 @@ def _gqa(folder: Path) -> list[str]:
     def question(answer: str, structural: str, *, balanced: bool = True) -> dict[str, Any]:
         types = {"structural": structural, "semantic": "global", "detailed": "x"}
         rest = {"groups": {"global": None, "local": "x"}, "semantic": [], "entailed": [], "equivalent": []}
-        return {"imageId": "n1", "question": f"{structural}?", "answer": answer, "isBalanced": balanced, "types": types, **rest}
+        return {
+            "imageId": "n1",
+            "question": f"{structural}?",
+            "answer": answer,
+            "isBalanced": balanced,
+            "types": types,
+            **rest,
+        }
 
-    rows = {"07": question("yes", "verify"), "08": question("woman", "query"), "09": question("no", "verify", balanced=False)}
+    rows = {
+        "07": question("yes", "verify"),
+        "08": question("woman", "query"),
+        "09": question("no", "verify", balanced=False),
+    }
     as_json(folder / PAPER_NAMES["gqa"], rows)
     return ["n1.jpg"]
 
@@ -89,14 +100,28 @@ def _vizwiz(folder: Path) -> list[str]:
     for number, (given, answerable) in enumerate([(ten("soup"), 1), (ten("unanswerable"), 0)]):
         answers = [{"answer": answer, "answer_confidence": "yes"} for answer in given]
         image = f"VizWiz_val_{number:08d}.jpg"
-        rows.append({"image": image, "question": f"What {number}?", "answers": answers, "answer_type": "other", "answerable": answerable})
+        rows.append(
+            {
+                "image": image,
+                "question": f"What {number}?",
+                "answers": answers,
+                "answer_type": "other",
+                "answerable": answerable,
+            }
+        )
     as_json(folder / PAPER_NAMES["vizwiz"], rows)
     return [row["image"] for row in rows]
 
 
 def _textvqa(folder: Path) -> list[str]:
     rows = [
-        {"question_id": 34602 + number, "image_id": image, "question": text, "answers": ten("dakota"), "set_name": "val"}
+        {
+            "question_id": 34602 + number,
+            "image_id": image,
+            "question": text,
+            "answers": ten("dakota"),
+            "set_name": "val",
+        }
         for number, (image, text) in enumerate([("a1", "what brand?"), ("a1", "which year?"), ("b2", "what brand?")])
     ]
     as_json(folder / PAPER_NAMES["textvqa"], {"dataset_type": "val", "dataset_name": "textvqa", "data": rows})
@@ -110,7 +135,13 @@ def _textvqa(folder: Path) -> list[str]:
 
 def _vsr(folder: Path) -> list[str]:
     rows = [
-        {"image": "000000017697.jpg", "image_link": "", "caption": f"The car is {word}.", "label": label, "relation": word}
+        {
+            "image": "000000017697.jpg",
+            "image_link": "",
+            "caption": f"The car is {word}.",
+            "label": label,
+            "relation": word,
+        }
         for word, label in (("behind", 1), ("under", 0))
     ]
     as_lines(folder / PAPER_NAMES["vsr"], rows)
@@ -131,7 +162,13 @@ def _pope(folder: Path) -> list[str]:
 
 def _refcoco(folder: Path, name: str = "refcoco") -> list[str]:
     rows = [
-        {"img_id": "COCO_train2014_000000580957_4", "sents": text, "bbox": [468.3, 0.91, 171.7, 116.12], "height": 428, "width": 640}
+        {
+            "img_id": "COCO_train2014_000000580957_4",
+            "sents": text,
+            "bbox": [468.3, 0.91, 171.7, 116.12],
+            "height": 428,
+            "width": 640,
+        }
         for text in ("top bowl", "white dish")
     ]
     as_json(folder / PAPER_NAMES[name], rows)

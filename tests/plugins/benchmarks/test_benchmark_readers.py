@@ -1,4 +1,4 @@
-"""Each benchmark is read from its official files, worded as the paper does, and refused with words where they differ."""
+"""Each benchmark is read from its official files and worded as the paper does; bad files are refused with words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cobra_kit_benchmarks.common.subset import choose
 from cobra_kit_benchmarks.config import BenchmarkSettings
 
 from cobra_kit._plugins import default_registry
-from cobra_kit.errors import CobraError, DamagedFile, DataError
+from cobra_kit.errors import DamagedFile, DataError
 from cobra_kit.interfaces import OpenBenchmark
 
 SHORT = "\nAnswer the question using a single word or phrase."
@@ -73,7 +73,7 @@ def test_missing_files_are_all_named_before_anything_is_read(name: str, tmp_path
 def test_a_missing_image_is_named_and_counted(tmp_path: Path) -> None:
     official_files.write(tmp_path, "vizwiz")
     (tmp_path / "images" / "VizWiz_val_00000001.jpg").unlink()
-    with pytest.raises(DataError, match="1 of 2 images are missing, such as 'VizWiz_val_00000001.jpg'"):
+    with pytest.raises(DataError, match=r"1 of 2 images are missing, such as 'VizWiz_val_00000001.jpg'"):
         opened("vizwiz", tmp_path)
 
 
@@ -174,22 +174,15 @@ def test_a_true_box_in_another_unit_is_named(box: list[Any], words: str, tmp_pat
     assert caught.value.where == f"{path}: item 2"
 
 
-def edited(path: Path, name: str, text: str) -> None:
-    if path.is_dir():
-        path /= "coco_pope_popular.json"
-    path.write_text(text, encoding="utf-8")
-
-
 @pytest.mark.parametrize("name", PROMPTS)
 def test_malformed_json_has_line_and_column(name: str, tmp_path: Path) -> None:
     path = official_files.write(tmp_path, name)
-    edited(path, name, '[{"a": 1},\n {"a": }]' if name not in ("vsr", "pope") else '{"a": 1}\n{"a": }\n')
-    with pytest.raises(CobraError) as caught:
+    path = path / "coco_pope_popular.json" if path.is_dir() else path
+    by_line = name in ("vsr", "pope")
+    path.write_text('{"a": 1}\n{"a": }\n' if by_line else '[{"a": 1},\n{"a": }]', encoding="utf-8")
+    with pytest.raises(DamagedFile, match="line 2, column 7: not JSON") as caught:
         opened(name, tmp_path)
-    assert "no `" in str(caught.value) or "line 2, column 7: not JSON" in str(caught.value)
-    edited(path, name, '{"a": }')
-    with pytest.raises(DamagedFile, match="line 1, column 7: not JSON"):
-        opened(name, tmp_path)
+    assert caught.value.where == str(path)
 
 
 def test_a_byte_order_mark_changes_nothing(tmp_path: Path) -> None:
@@ -243,7 +236,7 @@ def test_questions_and_annotations_of_different_splits_are_refused(tmp_path: Pat
 def test_an_id_that_occurs_twice_is_refused(tmp_path: Path) -> None:
     path = official_files.write(tmp_path, "vizwiz")
     official_files.as_json(path, json.loads(path.read_text()) * 2)
-    with pytest.raises(DataError, match="2 question ids occur more than once, such as 'VizWiz_val_00000000.jpg'"):
+    with pytest.raises(DataError, match=r"2 question ids occur more than once, such as 'VizWiz_val_00000000.jpg'"):
         opened("vizwiz", tmp_path)
 
 
