@@ -1,4 +1,4 @@
-"""Which answer of a file of predictions belongs to which question: joined on names, never on trust."""
+"""Joins the answers of a file of predictions to their questions: on names, never on trust."""
 
 from __future__ import annotations
 

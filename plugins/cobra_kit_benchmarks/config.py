@@ -11,7 +11,7 @@ from cobra_kit_benchmarks.common.subset import Subset
 
 
 class BenchmarkSettings(ComponentConfig):
-    """Where a benchmark's files are, and how it is asked."""
+    """The place of a benchmark's files, and the way it is asked."""
 
     folder: Path
     """The folder with the official files."""

@@ -1,1 +1,1 @@
-"""What the benchmarks share: reading files, checking records, subsets, and joining predictions."""
+"""The ground of all nine benchmarks: reading files, checking records, subsets, and joining predictions."""

@@ -11,7 +11,7 @@ from cobra_kit_benchmarks.common.items import Item
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many questions and images a split has.
+    """The number of questions and images of a split.
 
     Args:
         questions: Questions in all.

@@ -1,4 +1,4 @@
-"""What a benchmark's modules say together: its files, sizes, wording, protocols and forms of results."""
+"""A benchmark as its modules describe it: files, sizes, wording, protocols and forms of results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Files = Mapping[str, Path]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitFiles:
-    """Where the files of a split are, below the benchmark's folder.
+    """The places of the files of a split, below the benchmark's folder.
 
     Args:
         annotations: Paths that the file or folder with the answers may have; the first that exists counts.

@@ -1,4 +1,4 @@
-"""What a reader returns: the questions of a benchmark's files, before they are worded for a model."""
+"""The result of a reader: the questions of a benchmark's files, before they are worded for a model."""
 
 from __future__ import annotations
 

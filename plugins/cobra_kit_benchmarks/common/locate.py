@@ -1,4 +1,4 @@
-"""Where the files of a benchmark are: where the settings say, or by their official names below its folder."""
+"""The places of a benchmark's files: where the settings say, or by their official names below its folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def expected_files(
     """Returns files and folder of images by role; where nothing is there yet, under the first of its official names.
 
     Args:
-        definition: The benchmark.
+        definition: The benchmark whose files they are.
         protocol: How it is asked: without OCR tokens in the wording, no file of them is wanted.
         settings: Where its folder is, and files of other names.
         root: What a relative folder starts at; None: the working directory.

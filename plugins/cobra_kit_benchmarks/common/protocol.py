@@ -1,4 +1,4 @@
-"""How a benchmark was asked and scored: part of every number, since other protocols give other numbers."""
+"""The way a benchmark is asked and scored: part of every number, since other protocols give other numbers."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _IDS = ("question_id", "questionId", "qid", "id", "example_id")
 
 @dataclass(frozen=True, slots=True)
 class ResultForm:
-    """What a benchmark's file of predictions looks like.
+    """The form of a benchmark's file of predictions.
 
     Args:
         example: A row of the official form, for errors.
@@ -66,7 +66,7 @@ def submitted(record: Record, form: ResultForm, places: Sequence[str] = ()) -> S
 
     Args:
         record: A mapping of the file.
-        form: Its form.
+        form: The form of the file.
         places: What the question is called by its place, for files without ids.
 
     Raises:

@@ -69,11 +69,11 @@ def _refer(path: Path) -> Iterator[Item]:
         )
         stem = str(value.get("file_name", "")).removesuffix(".jpg")
         for sentence in list_field(record, "sentences"):
-            said = Record(record.where, sentence if isinstance(sentence, dict) else {})
+            spoken = Record(record.where, sentence if isinstance(sentence, dict) else {})
             yield Item(
-                question_id=id_field(said, "sent_id"),
+                question_id=id_field(spoken, "sent_id"),
                 image=f"COCO_train2014_{image_id:0>12}.jpg",
-                text=text_field(said, "sent"),
+                text=text_field(spoken, "sent"),
                 annotation=annotation,
                 names=(stem,),
             )

@@ -10,13 +10,13 @@ from typing import Any
 
 import official_files
 import pytest
-from cobra_kit_benchmarks.common.items import Item
-from cobra_kit_benchmarks.common.subset import choose
-from cobra_kit_benchmarks.config import BenchmarkSettings
 
 from cobra_kit._plugins import default_registry
 from cobra_kit.errors import DamagedFile, DataError
 from cobra_kit.interfaces import OpenBenchmark
+from cobra_kit_benchmarks.common.items import Item
+from cobra_kit_benchmarks.common.subset import choose
+from cobra_kit_benchmarks.config import BenchmarkSettings
 
 SHORT = "\nAnswer the question using a single word or phrase."
 PLACES = 'Please provide the bounding box coordinate of the region this sentence describes: "top bowl"'

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from cobra_kit_benchmarks.refcoco.rule import Box, iou, parse_minigpt4_box, parse_unit_box
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cobra_kit.errors import CobraError
 from cobra_kit.evaluate.scoring import Answered, QuestionScore, get_rule
+from cobra_kit_benchmarks.refcoco.rule import Box, iou, parse_minigpt4_box, parse_unit_box
 
 corner = st.integers(0, 12)
 boxes = st.tuples(corner, corner, st.integers(1, 8), st.integers(1, 8)).map(

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 
 import pytest
 import scipy.stats  # noqa: F401  # here, since its import takes longer than hypothesis lets an example take
-from cobra_kit_benchmarks.gqa.rule import answer_type
-from cobra_kit_benchmarks.vsr.rule import roc_auc
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cobra_kit.errors import CobraError
 from cobra_kit.evaluate.scoring import Answered, QuestionScore, get_rule
+from cobra_kit_benchmarks.gqa.rule import answer_type
+from cobra_kit_benchmarks.vsr.rule import roc_auc
 
 
 def score(

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cobra_kit_benchmarks.gqa.rule import answer_type
 
 from cobra_kit.evaluate.scoring import Answered, QuestionScore, get_rule
+from cobra_kit_benchmarks.gqa.rule import answer_type
 
 DATA = Path(os.environ.get("COBRA_KIT_TEST_DATA", Path(__file__).parents[4] / "shared" / "data"))
 POPE_SPLITS = ("adversarial", "popular", "random")

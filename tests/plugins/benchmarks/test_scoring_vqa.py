@@ -3,12 +3,12 @@ from __future__ import annotations
 import math
 
 import pytest
-from cobra_kit_benchmarks.common import vqa_text as normalize
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cobra_kit.errors import CobraError
 from cobra_kit.evaluate.scoring import Answered, get_rule
+from cobra_kit_benchmarks.common import vqa_text as normalize
 
 
 def ask(rule: str, prediction: str, answers: list[str]) -> float:

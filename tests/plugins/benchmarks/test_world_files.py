@@ -7,7 +7,6 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from cobra_kit_benchmarks.config import BenchmarkSettings
 
 from cobra_kit._plugins import default_registry
 from cobra_kit.data.scenes import SceneDataset, SceneParams, generate
@@ -15,6 +14,7 @@ from cobra_kit.data.scenes.source import ScenesSource
 from cobra_kit.evaluate.predict import Prediction
 from cobra_kit.evaluate.score import score
 from cobra_kit.interfaces import Benchmark, Question
+from cobra_kit_benchmarks.config import BenchmarkSettings
 
 ABILITIES = {
     "vqav2": ("attribute", "count"),
