@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from cobra_kit._plugins import default_registry
+from cobra_kit.cli import main
 from cobra_kit.evaluate.scoring import Answered, QuestionScore, get_rule
+from cobra_kit.interfaces import OfficialFiles
 from cobra_kit_benchmarks.gqa.rule import answer_type
 
 DATA = Path(os.environ.get("COBRA_KIT_TEST_DATA", Path(__file__).parents[4] / "shared" / "data"))
@@ -161,3 +164,33 @@ def test_vsr_always_true_scores_the_share_of_true_statements() -> None:
     assert len({score.image for score in scores}) == 715
     assert rule.summary(scores)["accuracy"] == sum(row["label"] for row in given) / len(given)
     assert rule.summary(scores)["auc"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "split"),
+    [
+        ("vsr", "vsr_zeroshot/test.jsonl", "test"),
+        ("pope", "pope_official", "coco"),
+        ("pope", "pope_llava_questions", "coco"),
+        ("refcoco", "refcoco_val.json", "val"),
+        ("refcocog", "refcocog_val.json", "val"),
+    ],
+)
+def test_published_files_have_the_counts_of_the_official_split(name: str, file: str, split: str) -> None:
+    factory = default_registry().benchmark(name).load_benchmark()
+    assert issubclass(factory, OfficialFiles)
+    assert factory.read_files(data(file)).split == split
+
+
+def test_llavas_answers_are_joined_to_the_other_release_by_image_and_question(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    files = ["--predictions", str(data("pope_llava13b_answers.jsonl")), "--annotations", str(data("pope_official"))]
+    assert main(["score", "pope", *files]) == 1
+    assert "none of its 8,910 predictions names a question of pope" in capsys.readouterr().err
+    asked = ["--questions", str(data("pope_llava_prompts.jsonl"))]
+    assert main(["score", "pope", *files, *asked]) == 1
+    assert "336 questions have no prediction" in capsys.readouterr().err
+    assert main(["score", "pope", *files, *asked, "--allow-missing", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["scored"], round(100 * result["summary"]["accuracy"], 2)) == (8664, 87.08)
