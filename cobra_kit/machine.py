@@ -260,6 +260,7 @@ def session(device: str = "cpu") -> dict[str, Any]:
         "system": platform.platform(),
         "host": platform.node(),
         "processor": processor(),
+        "vector_bits": vector_bits(),
         "cores": cores(),
         "memory_gib": None if memory is None else round(memory / 2**30, 1),
         "threads": torch.get_num_threads(),

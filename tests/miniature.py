@@ -37,14 +37,15 @@ ablation:
 
 
 def without_times(table: Any) -> dict[str, Any]:
-    """Returns a table as plain data, without what a clock measured."""
+    """Returns a table as plain data, without what a clock measured and where it was."""
     from cobra_kit.report import table_to_json
 
     return without_times_of(json.loads(table_to_json(table)))
 
 
 def without_times_of(plain: dict[str, Any]) -> dict[str, Any]:
-    """Returns a table that is plain data already, without what a clock measured."""
+    """Returns a table that is plain data already, without what a clock measured and where it was."""
+    del plain["machines"]
     for cost in plain["costs"].values():
         del cost["training_seconds"], cost["tokens_per_second"], cost["shared_seconds"]
     return plain

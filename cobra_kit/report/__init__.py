@@ -13,6 +13,8 @@ from cobra_kit.report.build import build_table
 from cobra_kit.report.calibration import Calibration, ReferenceScore, calibrate
 from cobra_kit.report.csv_text import render_csv
 from cobra_kit.report.latex import render_latex
+from cobra_kit.report.learning import LearningRow, LearningTable, StepRatio, StepsToLevel
+from cobra_kit.report.machines import RunMachine
 from cobra_kit.report.markdown import render_markdown
 from cobra_kit.report.results import ArmResult, BenchmarkInfo, PaperReference
 from cobra_kit.report.serial import table_from_json, table_to_json
@@ -27,11 +29,16 @@ __all__ = [
     "BenchmarkInfo",
     "Calibration",
     "Estimate",
+    "LearningRow",
+    "LearningTable",
     "PaperNote",
     "PaperReference",
     "ReferenceScore",
     "ReportView",
+    "RunMachine",
     "ScoreDifference",
+    "StepRatio",
+    "StepsToLevel",
     "TablePart",
     "TableRow",
     "build_table",

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from cobra_kit.errors import CobraError
 from cobra_kit.paper import column_label, paper_column, paper_table
+from cobra_kit.report.build_learning import learning_table
 from cobra_kit.report.intervals import Design, Intervals, points
+from cobra_kit.report.machines import RunMachine
 from cobra_kit.report.results import ArmResult, BenchmarkInfo, ChoiceMasses, PaperReference
 from cobra_kit.report.table import AblationTable, ArmCost, PaperNote, ScoreDifference, TablePart, TableRow
 from cobra_kit.statistics import (
@@ -33,6 +35,7 @@ def build_table(
     split: str = "test",
     paper: PaperReference | None = None,
     left_out: Mapping[str, str] | None = None,
+    machines: Sequence[RunMachine] = (),
     level: float = 0.95,
     resamples: int = 10_000,
 ) -> AblationTable:
@@ -50,6 +53,7 @@ def build_table(
         split: The split that was scored.
         paper: Rows of a published table to print below.
         left_out: Arms that are not run because they would say nothing, with the reason.
+        machines: Where the runs were made, as far as that is recorded.
         level: The share of repeated experiments whose intervals hold the true value.
         resamples: How often the bootstrap draws the images anew.
 
@@ -71,6 +75,12 @@ def build_table(
         if benchmark.left_out
     ]
     notes += [f"{arm} is not run: {reason.rstrip('.')}" for arm, reason in (left_out or {}).items()]
+    notes += [
+        f"{row.benchmark} of {arm.name} is not in the table: {_seeds(lacking)} not scored"
+        for row in kept
+        for arm in ordered
+        if (lacking := [seed for seed in seeds if not arm.scores.get(row.benchmark, {}).get(seed)])
+    ]
     missing = [benchmark.name for benchmark, row in zip(benchmarks, rows, strict=True) if row is None]
     if missing:
         notes.append(f"not scored yet: {', '.join(missing)}")
@@ -95,6 +105,8 @@ def build_table(
         },
         paper=_paper_note(paper, reference, benchmarks) if paper and benchmarks else None,
         notes=tuple(notes),
+        learning=learning_table(ordered, benchmarks, design),
+        machines=tuple(machines),
     )
 
 
@@ -115,9 +127,18 @@ def _common_seeds(arms: Sequence[ArmResult]) -> tuple[tuple[int, ...], list[str]
     if not common:
         listed = "; ".join(f"{name}: {sorted(seeds) or 'none'}" for name, seeds in per_arm.items())
         raise CobraError(f"the arms share no finished seed ({listed})", hint="run the study to its end first")
-    left_out = sorted(frozenset.union(*per_arm.values()) - common)
-    notes = [f"seeds {', '.join(map(str, left_out))} left out: not every arm has them"] if left_out else []
-    return tuple(sorted(common)), notes
+    seeds = tuple(sorted(common))
+    lacking: dict[tuple[str, ...], list[int]] = {}
+    for seed in sorted(frozenset.union(*per_arm.values()) - common):
+        lacking.setdefault(tuple(arm for arm, finished in per_arm.items() if seed not in finished), []).append(seed)
+    if not lacking:
+        return seeds, []
+    reasons = [f"{_seeds(left)} left out: no finished run of {', '.join(names)}" for names, left in lacking.items()]
+    return seeds, [f"{'; '.join(reasons)}. Every score and every comparison rests on {_seeds(seeds)} of each arm"]
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"seed{'' if len(seeds) == 1 else 's'} {', '.join(map(str, seeds))}"
 
 
 def _row(arms: Sequence[ArmResult], benchmark: BenchmarkInfo, design: Design) -> TableRow | None:

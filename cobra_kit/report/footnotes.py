@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cobra_kit.paper import column_label
 from cobra_kit.report import grid
+from cobra_kit.report.machines import machine_line
 from cobra_kit.report.table import MIN_SEEDS, SMALL_CHOICE_MASS, AblationTable, PaperNote
 
 _SHARED = "Shared training time: of stages that several runs begin with. They were trained once; each arm shows them."
@@ -17,7 +18,7 @@ def footnotes(table: AblationTable) -> list[str]:
     if any(cost.shared_seconds for cost in table.costs.values()):
         lines.append(_SHARED)
     lines.extend(note[:1].upper() + note[1:] + "." for note in table.notes)
-    return lines
+    return [*lines, machine_line(table.machines)]
 
 
 def paper_lines(table: AblationTable) -> list[str]:

@@ -32,18 +32,18 @@ def controls(table: AblationTable, width: int) -> list[str]:
     body = [[grid.label(row, names)] for row in rows]
     for arm in arms:
         _extend(body, _difference_cells([row.controls.get(arm) for row in rows]))
-    header = [title, *(cell for arm in arms for cell in (_arm_name(table, arm), ""))]
+    header = [title, *(cell for arm in arms for cell in (arm_name(table, arm), ""))]
     lines = columns.aligned([header, *body], "l" + "rl" * len(arms))
     if _fits(lines, width):
         return lines
-    return _blocks(title, rows, [(_arm_name(table, arm), arm) for arm in arms])
+    return _blocks(title, rows, [(arm_name(table, arm), arm) for arm in arms])
 
 
 def parts(table: AblationTable, width: int) -> list[str]:
     """Returns the lines with the scores of each benchmark's parts; none where no benchmark has parts."""
     if not any(row.parts for row in table.rows):
         return []
-    header = [PARTS, *(_arm_name(table, arm) for arm in table.arms), "floor", "questions"]
+    header = [PARTS, *(arm_name(table, arm) for arm in table.arms), "floor", "questions"]
     body = [
         [
             grid.part_name(row, part),
@@ -62,13 +62,13 @@ def parts(table: AblationTable, width: int) -> list[str]:
 
 def _stacked_part(table: AblationTable, row: TableRow, part: TablePart) -> list[str]:
     floor = "" if part.floor is None else f": floor {grid.points(part.floor)}"
-    scores = [["  " + _arm_name(table, arm), grid.estimate(part.scores.get(arm))] for arm in table.arms]
+    scores = [["  " + arm_name(table, arm), grid.estimate(part.scores.get(arm))] for arm in table.arms]
     return [grid.part_name(row, part) + floor, *columns.aligned(scores, "lr")]
 
 
 def _side_by_side(table: AblationTable) -> list[str]:
     names = _name_width(table)
-    header = ["", *(_arm_name(table, arm) for arm in table.arms)]
+    header = ["", *(arm_name(table, arm) for arm in table.arms)]
     body = [[grid.label(row, names), *(grid.estimate(row.scores.get(arm)) for arm in table.arms)] for row in table.rows]
     compared = table.others if table.rows else ()  # heads without a row say nothing
     for arm in compared:
@@ -87,7 +87,7 @@ def _stacked(table: AblationTable) -> list[str]:
     header = ["", "score", f"difference {level(table)}", ""]
     changes = _difference_cells([row.differences.get(arm) for row in table.rows for arm in table.arms])
     body = [
-        ["  " + _arm_name(table, arm), grid.estimate(row.scores.get(arm))] for row in table.rows for arm in table.arms
+        ["  " + arm_name(table, arm), grid.estimate(row.scores.get(arm))] for row in table.rows for arm in table.arms
     ]
     _extend(body, [["", ""] if cells[0] == grid.NONE else cells for cells in changes])
     if not table.rows:
@@ -116,7 +116,7 @@ def _cost_block(table: AblationTable) -> list[str]:
         return []
     header = ["", *(name.replace("parameters ", "").replace(" time", "") for name in costs)]
     body = [
-        ["  " + _arm_name(table, arm), *(cells[index] for cells in costs.values())]
+        ["  " + arm_name(table, arm), *(cells[index] for cells in costs.values())]
         for index, arm in enumerate(table.arms)
     ]
     return ["", *columns.aligned([header, *body], "l" + "r" * len(costs))]
@@ -172,7 +172,8 @@ def _tokens(cost: ArmCost) -> str:
     return grid.NONE if cost.image_tokens is None else f"{cost.image_tokens:,}"
 
 
-def _arm_name(table: AblationTable, arm: str) -> str:
+def arm_name(table: AblationTable, arm: str) -> str:
+    """Returns the arm's name as it heads a column; the one that others are compared with is marked."""
     return f"{grid.shorten(arm)} (ref)" if table.others and arm == table.reference else grid.shorten(arm)
 
 

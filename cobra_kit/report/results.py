@@ -9,6 +9,10 @@ from cobra_kit.statistics import QuestionScore
 
 # benchmark -> training seed -> scored questions
 Scores = Mapping[str, Mapping[int, Sequence[QuestionScore]]]
+# (step, accuracy on validation, 0 to 1), in order of steps
+ValidationCurve = Sequence[tuple[float, float]]
+# stage -> training seed -> benchmark, or `mean` -> curve
+Validations = Mapping[str, Mapping[int, Mapping[str, ValidationCurve]]]
 # benchmark -> training seed -> how probable it is in the mean that one of the choices comes first, 0 to 1
 ChoiceMasses = Mapping[str, Mapping[int, float]]
 
@@ -52,6 +56,7 @@ class ArmResult:
         shared_seconds: Seconds of those stages, mean over seeds.
         finished: Seeds whose runs are finished; None: those that `scores` has. Without benchmarks, scores have none.
         tokens_per_second: Tokens trained on per second, mean over seeds.
+        validations: Accuracy on validation while training, by stage in their order.
     """
 
     name: str
@@ -65,6 +70,7 @@ class ArmResult:
     tokens_per_second: float | None = None
     shared_seconds: float = 0.0
     finished: frozenset[int] | None = None
+    validations: Validations = field(default_factory=dict)
 
     @property
     def finished_seeds(self) -> frozenset[int]:

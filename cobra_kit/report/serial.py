@@ -15,6 +15,7 @@ from cobra_kit.errors import CobraError
 from cobra_kit.report.table import MIN_SEEDS, AblationTable
 
 _OLDER = "made by an older version: its verdicts are as it gave them, without those of one or two training runs"
+_NARROWER = "made by an older version: it tells no steps to a level and no machine that its runs were made on"
 _FORM = 1  # goes up when an older version could no longer read the table
 
 
@@ -45,6 +46,7 @@ def table_from_json(text: str, where: str | None = None) -> AblationTable:
             where=where,
             hint="make the table again from the study's scores",
         )
+    narrower = "learning" not in body and "machines" not in body
     older = _complete(body)
     try:
         table = _adapter().validate_python(body)
@@ -52,7 +54,8 @@ def table_from_json(text: str, where: str | None = None) -> AblationTable:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise CobraError(f"damaged table: {place}: {first['msg']}", where=where) from error
-    return replace(table, notes=(*table.notes, _OLDER)) if older else table
+    told = [note for note, holds in ((_OLDER, older), (_NARROWER, narrower)) if holds]
+    return replace(table, notes=(*table.notes, *told)) if told else table
 
 
 def _complete(body: dict[str, Any]) -> bool:

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from cobra_kit.report.learning import LearningTable
+from cobra_kit.report.machines import RunMachine
+
 Verdict = Literal["higher", "lower", "unclear", "tie", "unknown", "unjudged"]
 
 MIN_SEEDS = 3
@@ -196,6 +199,8 @@ class AblationTable:
         costs: Arm to cost.
         paper: What the paper found, None where nothing is to be compared.
         notes: What else a reader must know, such as runs that are missing.
+        learning: Steps to a level; None where no run was validated, or an older version made the table.
+        machines: Where its runs were made; none where that is not recorded.
     """
 
     factor: str
@@ -209,6 +214,8 @@ class AblationTable:
     costs: Mapping[str, ArmCost]
     paper: PaperNote | None
     notes: tuple[str, ...]
+    learning: LearningTable | None = None
+    machines: tuple[RunMachine, ...] = ()
 
     @property
     def title(self) -> str:

@@ -9,6 +9,7 @@ from cobra_kit.arguments import instance, whole_number
 from cobra_kit.formatting import printable_lines
 from cobra_kit.report.footnotes import footnotes, paper_lines
 from cobra_kit.report.layout import controls, parts, scores
+from cobra_kit.report.learning_text import learning_block
 from cobra_kit.report.table import AblationTable
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def render_text(table: AblationTable, width: int = 80) -> str:
         [table.title, *scores(table, width)],
         parts(table, width),
         controls(table, width),
+        learning_block(table, width),
         _notes(table, width),
         _paper(paper_lines(table), width),
     ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from cobra_kit.report.sweep import SweepView
@@ -20,11 +20,13 @@ class StageCurve:
         stage: Such as `finetune`.
         losses: (step, loss per supervised token), in order.
         validations: (step, mean score on validation, 0 to 1), in order.
+        accuracies: Benchmark to the same of that benchmark.
     """
 
     stage: str
     losses: Sequence[tuple[float, float]] = ()
     validations: Sequence[tuple[float, float]] = ()
+    accuracies: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

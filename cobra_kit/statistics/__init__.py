@@ -8,6 +8,14 @@ from __future__ import annotations
 
 from cobra_kit.statistics.clusters import mean_score
 from cobra_kit.statistics.intervals import Interval, bootstrap_difference, bootstrap_mean
+from cobra_kit.statistics.learning import (
+    LevelCrossing,
+    geometric_mean,
+    reach_level,
+    rising,
+    seed_interval,
+    step_ratio,
+)
 from cobra_kit.statistics.paired import McNemar, holm, mcnemar
 from cobra_kit.statistics.power import (
     detectable_between_seeds,
@@ -21,6 +29,7 @@ from cobra_kit.statistics.seeds import SeedSpread, seed_spread
 __all__ = [
     "Aligned",
     "Interval",
+    "LevelCrossing",
     "McNemar",
     "QuestionScore",
     "SeedSpread",
@@ -29,10 +38,15 @@ __all__ = [
     "bootstrap_mean",
     "detectable_between_seeds",
     "detectable_difference",
+    "geometric_mean",
     "holm",
     "mcnemar",
     "mean_score",
     "planned_detectable_difference",
+    "reach_level",
+    "rising",
+    "seed_interval",
     "seed_spread",
     "standard_error",
+    "step_ratio",
 ]

@@ -20,7 +20,7 @@ from cobra_kit.interfaces import Backbone
 from cobra_kit.recipe import load_recipe, resolve_arms
 from cobra_kit.text.tokenizer import END_OF_TEXT, small_tokenizer
 from cobra_kit.text.vocabulary import vocabulary_digest
-from cobra_kit.train.backbones import build_model, load_backbone_recipe, probe_texts
+from cobra_kit.train.backbones import TextProbes, build_model, load_backbone_recipe, probe_texts
 from cobra_kit.weights import load_metadata, load_tensors, save_tensors
 from cobra_kit_mamba import config as mamba_config
 from cobra_kit_mamba import pretrained as mamba_place
@@ -189,11 +189,21 @@ def test_it_says_which_file_it_reads(family: Family) -> None:
 
 
 def test_they_have_read_passages(family: Family) -> None:
-    stages = ("train.pretrain_text=null", f"backbone.use={family.name}/tiny-base")
-    plan = load_backbone_recipe(f"backbones/{family.name}_tiny_base", overrides=(*stages, "backbone.weights=packaged"))
-    model = build_model(plan)
-    probes = probe_texts(model, SceneParams(seed=5, train=20, val=0, test=0))
-    assert probes.perplexity < 8, "random weights have hundreds, the shortest of trainings under 5"
+    probes = _probe(family, "base", "train.pretrain_text=null")
+    assert probes.perplexity < 2, "their cards say 1.8; random weights have hundreds"
+
+
+@pytest.mark.parametrize(("family", "least"), list(zip(FAMILIES, (0.97, 0.7), strict=True)), ids=["mamba", "transformer"])
+def test_those_for_chat_find_the_asked_for_color_in_a_description(family: Family, least: float) -> None:
+    probes = _probe(family, "chat", "train.pretrain_text=null", "train.instruct_text=null")
+    colors = next(probe for probe in probes.abilities if probe.ability == "color")
+    assert colors.accuracy >= least, "their cards say 100 and 79 percent"
+
+
+def _probe(family: Family, kind: str, *without: str) -> TextProbes:
+    use = (f"backbone.use={family.name}/tiny-{kind}", "backbone.weights=packaged")
+    plan = load_backbone_recipe(f"backbones/{family.name}_tiny_{kind}", overrides=(*without, *use))
+    return probe_texts(build_model(plan), SceneParams(seed=5, train=60, val=0, test=0))
 
 
 @pytest.mark.parametrize(

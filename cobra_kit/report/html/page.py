@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from cobra_kit.report.html import figures, scores
+from cobra_kit.report.html import figures, learning, scores
 from cobra_kit.report.html.blocks import PageSection
 from cobra_kit.report.html.disagreements import disagreements
 from cobra_kit.report.html.rendering import asset, render
@@ -60,6 +60,7 @@ def _sections(view: ReportView) -> list[PageSection]:
             PageSection("Results", scores.scores(table)),
             PageSection("Scores by benchmark", figures.score_plots(table)),
             PageSection("Differences", figures.difference_plots(table)),
+            PageSection("How fast they learn", learning.learning(table, view.runs)),
             PageSection("What the paper found", scores.paper_table(table)),
             PageSection("Cost", scores.cost_table(table) + figures.speed_plots(table)),
         ]

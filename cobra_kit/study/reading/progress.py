@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cobra_kit.errors import UnreadableFile
+from cobra_kit.report.learning import MEAN
 from cobra_kit.report.view import RunState, RunView, StageCurve
 from cobra_kit.study.folder import METRICS
 from cobra_kit.study.reading.at_work import is_at_work
@@ -18,6 +19,7 @@ from cobra_kit.study.reading.stored_files import (
     read_training,
 )
 from cobra_kit.study.reading.stored_study import StoredRun, StoredStudy
+from cobra_kit.study.reading.validations import Curves, validation_curves
 
 
 def run_views(study: StoredStudy) -> tuple[RunView, ...]:
@@ -58,13 +60,17 @@ def _state(run: RunView) -> str:
 def _view(study: StoredStudy, run: StoredRun, folder: Path) -> RunView:
     lines = read_metrics(folder)
     stages = dict.fromkeys(str(line["stage"]) for line in lines)
+    accuracies = validation_curves(lines)
     return RunView(
         name=run.name,
         arm=run.arm,
         seed=run.seed,
         state=_run_state(study, run, folder, started=bool(lines) or folder.is_dir()),
         step=max((int(line["step"]) for line in lines if line["stage"] == list(stages)[-1]), default=None),
-        curves=tuple(_curve(stage, [line for line in lines if line["stage"] == stage]) for stage in stages),
+        curves=tuple(
+            _curve(stage, [line for line in lines if line["stage"] == stage], accuracies.get(stage, {}))
+            for stage in stages
+        ),
     )
 
 
@@ -78,13 +84,10 @@ def _run_state(study: StoredStudy, run: StoredRun, folder: Path, *, started: boo
     return "training" if is_at_work(study.folder, run.name) else "stopped"
 
 
-def _curve(stage: str, lines: list[dict[str, Any]]) -> StageCurve:
+def _curve(stage: str, lines: list[dict[str, Any]], accuracies: Curves) -> StageCurve:
     return StageCurve(
         stage=stage,
         losses=tuple((float(line["step"]), float(line["loss"])) for line in lines if "loss" in line),
-        validations=tuple(
-            (float(line["step"]), float(line["validation"]["mean"]))
-            for line in lines
-            if "mean" in (line.get("validation") or {})
-        ),
+        validations=accuracies.get(MEAN, ()),
+        accuracies={name: curve for name, curve in accuracies.items() if name != MEAN},
     )

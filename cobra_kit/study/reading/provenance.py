@@ -22,6 +22,7 @@ _SESSION = (
     ("system", "system"),
     ("host", "host"),
     ("processor", "processor"),
+    ("vectors, bits", "vector_bits"),
     ("cores", "cores"),
     ("threads", "threads"),
     ("memory, GiB", "memory_gib"),

@@ -15,6 +15,7 @@ from cobra_kit.files import inside
 from cobra_kit.report import AblationTable, ArmResult, BenchmarkInfo, Calibration, build_table, calibrate
 from cobra_kit.statistics import QuestionScore
 from cobra_kit.study.folder import PREDICTIONS, SCORES, StudyFolder
+from cobra_kit.study.reading.run_machines import run_machines
 from cobra_kit.study.reading.stored_files import (
     AGAIN,
     SPLIT,
@@ -23,6 +24,7 @@ from cobra_kit.study.reading.stored_files import (
     read_summary,
     read_training,
 )
+from cobra_kit.study.reading.validations import Curves, whole_curves
 
 if TYPE_CHECKING:
     from cobra_kit.study.plan.study_plan import StudyPlan
@@ -55,6 +57,7 @@ def study_table(plan: StudyPlan | StoredStudy, folder: StudyFolder) -> AblationT
         CobraError: No run is finished, or results are damaged.
     """
     arms, benchmarks = _results(plan, folder)
+    shared = frozenset.intersection(*(arm.finished or frozenset() for arm in arms))
     with _runs_named(folder):
         return build_table(
             arms,
@@ -65,6 +68,7 @@ def study_table(plan: StudyPlan | StoredStudy, folder: StudyFolder) -> AblationT
             split=SPLIT,
             paper=plan.paper,
             left_out=plan.left_out,
+            machines=run_machines(folder.run(run) for run in plan.runs if run.seed in shared),
         )
 
 
@@ -108,6 +112,7 @@ def _arm(
     control_choice_mass: dict[str, dict[int, float]] = {}
     trainings: list[Training] = []
     finished: set[int] = set()
+    validations: dict[str, dict[int, Curves]] = {}
     for run in plan.runs:
         if run.arm != arm:
             continue
@@ -125,6 +130,8 @@ def _arm(
                     masses.setdefault(name, {})[run.seed] = mass
         if (training := read_training(place)) is not None:
             trainings.append(training)
+        for stage, curves in whole_curves(place, training).items():
+            validations.setdefault(stage, {})[run.seed] = curves
     rates = [rate for training in trainings if (rate := training.tokens_per_second) is not None]
     return ArmResult(
         name=arm,
@@ -138,6 +145,7 @@ def _arm(
         shared_seconds=fmean(training.shared_seconds for training in trainings) if trainings else 0.0,
         tokens_per_second=fmean(rates) if rates else None,
         finished=frozenset(finished),
+        validations=validations,
     )
 
 

@@ -107,6 +107,7 @@ class TrainingForm(Form):
 class ValidationForm(Form):
     """The result of a validation, by benchmark and in the mean."""
 
+    __pydantic_extra__: dict[Name, Number | None] = Field(init=False)
     mean: Number | None = None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -161,6 +162,12 @@ def read_study(path: Path) -> StoredStudy:
         raise CobraError("no study here", where=str(path), hint=_hint(path))
     if len(manifest["arms"]) * len(manifest["seeds"]) > MOST_RUNS or manifest["reference"] not in manifest["arms"]:
         raise DamagedFile(path / MANIFEST, "what describes the study is damaged (its arms or seeds)", STUDY_HINT)
+    for what in ("seeds", "arms"):
+        if twice := [value for value, count in Counter(manifest[what]).items() if count > 1]:
+            listed = printable(", ".join(map(str, twice)), _LONGEST_TEXT)
+            raise DamagedFile(
+                path / MANIFEST, f"what describes the study is damaged ({what} given twice: {listed})", STUDY_HINT
+            )
     check_study_file(path, RECIPE, manifest)
     recipe_text = _recipe_text(path / RECIPE)
     return StoredStudy(

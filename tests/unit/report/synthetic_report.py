@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
-from cobra_kit.report import AblationTable, ArmCost, Estimate, PaperNote, ScoreDifference, TablePart, TableRow
+from cobra_kit.report import (
+    AblationTable,
+    ArmCost,
+    Estimate,
+    LearningRow,
+    LearningTable,
+    PaperNote,
+    RunMachine,
+    ScoreDifference,
+    StepRatio,
+    StepsToLevel,
+    TablePart,
+    TableRow,
+)
 from cobra_kit.report.sweep import Objective, SweepView, Trial, TrialState
 from cobra_kit.report.view import (
     Command,
@@ -64,13 +78,21 @@ def view(arms: tuple[str, ...] = ("mlp", "ldpv2"), *, word: str = "word", sweep:
         stage=word,
         losses=[(float(step), 5.0 / step) for step in range(1, 1000)],
         validations=[(400.0, 0.5), (800.0, 0.7)],
+        accuracies={"presence": [(400.0, 0.5), (800.0, 0.7)], word: [(400.0, 0.4), (800.0, 0.9)]},
+    )
+    whole = replace(
+        table(arms, ("presence", "reading", word)),
+        learning=_learning(arms, word),
+        machines=(RunMachine(word, 256, 1, word),),
     )
     return ReportView(
         title=word,
         description=word,
-        table=table(arms, ("presence", "reading", word)),
+        table=whole,
         runs=tuple(
-            RunView(name=f"{arm}-s7", arm=arm, seed=7, state="finished", step=999, curves=(curve,)) for arm in arms
+            RunView(name=f"{arm}-s{seed}", arm=arm, seed=seed, state="finished", step=999, curves=(curve,))
+            for arm in arms
+            for seed in ((7, 8, 9) if arm == reference else (7,))
         ),
         missing=(word,),
         disagreements=(
@@ -130,6 +152,17 @@ def sweep(count: int = 200, *, word: str = "mlp/fused", objectives: int = 2) -> 
         sampler="tpe",
         pruner="median",
     )
+
+
+def _learning(arms: tuple[str, ...], word: str) -> LearningTable:
+    steps = {arm: StepsToLevel(420.0 + index, 400.0, 450.0, 3) for index, arm in enumerate(arms)}
+    ratios = dict.fromkeys(arms[1:], StepRatio(1.2, 1.0, 1.4, 3))
+    bounded = {arm: StepsToLevel(None, None, None, 3, early=1, never=2) for arm in arms}
+    rows = (
+        LearningRow("presence", 60.0, 50.0, 70.0, steps, ratios),
+        LearningRow(word, 60.0, 0.0, 90.0, bounded, dict.fromkeys(arms[1:], StepRatio(None, None, None, 3, bounded=3))),
+    )
+    return LearningTable(word, rows, (word,))
 
 
 def _row(name: str, arms: tuple[str, ...]) -> TableRow:

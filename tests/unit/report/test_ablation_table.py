@@ -143,7 +143,9 @@ def test_several_seeds_give_a_spread_and_a_wider_interval() -> None:
 def test_only_seeds_that_all_arms_have_are_used_and_the_others_named() -> None:
     table = build([arm("mlp", 0.9, (7, 8)), arm("ldpv2", 0.7, (7,))], PRESENCE)
     assert table.seeds == (7,)
-    assert table.notes == ("seeds 8 left out: not every arm has them",)
+    assert table.notes == (
+        "seed 8 left out: no finished run of ldpv2. Every score and every comparison rests on seed 7 of each arm",
+    )
 
 
 def test_a_benchmark_that_an_arm_lacks_has_no_entry_and_one_that_all_lack_is_named() -> None:
@@ -152,7 +154,7 @@ def test_a_benchmark_that_an_arm_lacks_has_no_entry_and_one_that_all_lack_is_nam
     table = build([full, part], PRESENCE, READING, BenchmarkInfo(name="boxes", rule="refcoco/cobra"))
     assert [set(row.scores) for row in table.rows] == [{"mlp", "ldpv2"}, {"mlp"}]
     assert table.rows[1].differences == {}
-    assert table.notes == ("not scored yet: boxes",)
+    assert table.notes == ("reading of ldpv2 is not in the table: seed 7 not scored", "not scored yet: boxes")
 
 
 def test_the_control_is_right_minus_wrong_images() -> None:
