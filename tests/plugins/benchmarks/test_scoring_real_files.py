@@ -191,6 +191,8 @@ def test_llavas_answers_are_joined_to_the_other_release_by_image_and_question(
     asked = ["--questions", str(data("pope_llava_prompts.jsonl"))]
     assert main(["score", "pope", *files, *asked]) == 1
     assert "336 questions have no prediction" in capsys.readouterr().err
-    assert main(["score", "pope", *files, *asked, "--allow-missing", "--json"]) == 0
-    result = json.loads(capsys.readouterr().out)
+    status = main(["score", "pope", *files, *asked, "--allow-missing", "--json"])
+    streams = capsys.readouterr()
+    assert status == 0, streams.err
+    result = json.loads(streams.out)
     assert (result["scored"], round(100 * result["summary"]["accuracy"], 2)) == (8664, 87.08)
