@@ -21,6 +21,7 @@ from cobra_kit.cli.pretrain import pretrain
 from cobra_kit.cli.report import report
 from cobra_kit.cli.reproduce import reproduce
 from cobra_kit.cli.run import run
+from cobra_kit.cli.score import score
 from cobra_kit.cli.status import status
 from cobra_kit.cli.sweep import sweep
 
@@ -39,6 +40,7 @@ app.command("status")(status)
 app.command("plan")(plan)
 app.command("report")(report)
 app.command("reproduce")(reproduce)
+app.command("score")(score)
 app.command("bench")(bench)
 app.command("doctor")(doctor)
 app.add_typer(data.app, name="data")

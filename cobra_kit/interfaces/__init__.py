@@ -65,6 +65,7 @@ if TYPE_CHECKING:
         TextProbes,
     )
     from cobra_kit.interfaces.scoring_rule import Answered, QuestionScore, Rule, Summary
+    from cobra_kit.interfaces.submission import OfficialFiles, ScoredFiles, Submitted
     from cobra_kit.interfaces.text import PromptTemplate, TemplateSegment, TextCodec, Tokenizer
     from cobra_kit.interfaces.tokens import EncoderSizes, PreparedImage, TokenShape, VisualTokens
     from cobra_kit.interfaces.tracker import Tracker
@@ -122,6 +123,11 @@ _HOMES = {
         "Rule",
         "Summary",
     ),
+    "submission": (
+        "OfficialFiles",
+        "ScoredFiles",
+        "Submitted",
+    ),
     "text": (
         "PromptTemplate",
         "TemplateSegment",
@@ -161,6 +167,7 @@ __all__ = [
     "KernelReport",
     "Layout",
     "LayoutBatch",
+    "OfficialFiles",
     "OpenBenchmark",
     "PreparedImage",
     "PretrainedFile",
@@ -170,8 +177,10 @@ __all__ = [
     "Question",
     "QuestionScore",
     "Rule",
+    "ScoredFiles",
     "SourceSample",
     "Split",
+    "Submitted",
     "Summary",
     "TEXT",
     "TemplateSegment",

@@ -25,6 +25,7 @@ _COLUMNS = {
     "reading": "textvqa",
     "boxes": "refcoco",
     "refcoco+": "refcoco_plus",
+    "refcoco-plus": "refcoco_plus",
 } | {column: column for column in COLUMN_LABELS}
 
 

@@ -1,27 +1,22 @@
-"""The rules by name."""
+"""The rules by name; plugins declare them, and nothing is imported before a rule is asked for."""
 
 from __future__ import annotations
 
-from cobra_kit._plugins import default_registry
+from cobra_kit._plugins import Extension, default_registry
 from cobra_kit.arguments import text
 from cobra_kit.errors import CobraError
-from cobra_kit.evaluate.scoring import gqa, pope, refcoco, textvqa, vqav2, vsr
-from cobra_kit.evaluate.scoring.answered import Rule
 from cobra_kit.formatting import did_you_mean, nearest
-
-_RULES: dict[str, Rule] = {
-    rule.name: rule for module in (vqav2, textvqa, pope, vsr, refcoco, gqa) for rule in module.RULES
-}
+from cobra_kit.interfaces.scoring_rule import Rule
 
 
 def rules() -> tuple[Rule, ...]:
-    """Returns all rules, benchmark by benchmark."""
-    return tuple(_RULES.values())
+    """Returns all rules, plugin by plugin."""
+    return tuple(extension.load_rule() for extension in _declared())
 
 
 def rule_names() -> tuple[str, ...]:
     """Returns the names of all rules."""
-    return tuple(_RULES)
+    return tuple(extension.spec.name for extension in _declared())
 
 
 def get_rule(name: str) -> Rule:
@@ -29,14 +24,20 @@ def get_rule(name: str) -> Rule:
 
     Raises:
         CobraError: If there is none; it names the nearest.
-        PluginError: It is a plugin's, and cannot be loaded.
+        PluginError: Its plugin cannot be loaded, or two plugins have a rule of that name.
     """
-    if text(name, "the name of a rule") in _RULES:
-        return _RULES[name]
-    registry = default_registry()
-    if any(name in rule.names for rule in registry.extensions("scoring_rule")):
-        return registry.rule(name).load_rule()
-    benchmark = name.split("/")[0]
-    same = [known for known in _RULES if known.split("/")[0] == benchmark]
-    hint = did_you_mean(nearest(name, _RULES, cutoff=0.5) or same) or f"known rules: {', '.join(_RULES)}"
+    text(name, "the name of a rule")
+    if any(name in rule.names for rule in _declared()):
+        return default_registry().rule(name).load_rule()
+    known = rule_names()
+    same = [other for other in known if other.split("/")[0] == name.split("/")[0]]
+    hint = did_you_mean(nearest(name, known, cutoff=0.5) or same) or _listed(known)
     raise CobraError(f"no scoring rule named {name!r}", hint=hint)
+
+
+def _listed(known: tuple[str, ...]) -> str:
+    return f"known rules: {', '.join(known)}" if known else "No plugin with rules is loaded; see `plugins list`."
+
+
+def _declared() -> list[Extension]:
+    return [rule for rule in default_registry().extensions("scoring_rule") if rule.spec.unfinished is None]

@@ -34,7 +34,7 @@ def test_a_rule_that_compares_choices_says_which() -> None:
 
 @pytest.mark.parametrize(
     ("name", "near"),
-    [("vqav2/offical", "vqav2/official"), ("pope/f1", "pope/first-token"), ("vsr/auc", "vsr/first-token")],
+    [("vqav2/offical", "vqav2/official"), ("pope/f1", "pope/first-token"), ("vsr/first", "vsr/first-token")],
 )
 def test_an_unknown_rule_names_the_nearest(name: str, near: str) -> None:
     with pytest.raises(CobraError, match=f"no scoring rule named '{name}'") as caught:

@@ -14,7 +14,14 @@ from cobra_kit.evaluate.predict import Prediction
 from cobra_kit.evaluate.score import score
 from cobra_kit.evaluate.scoring import Answered, Rule, rules
 
-_GOOD_ANSWERS = {"textvqa/m4c": ("yes",) * 10, "vsr/first-token": ("True",)}
+_TEN = ("yes",) * 10
+_GOOD_ANSWERS = {
+    "textvqa/m4c": _TEN,
+    "vizwiz/official": _TEN,
+    "vizwiz/cobra": _TEN,
+    "vsr/first-token": ("True",),
+    "vsr/text": ("True",),
+}
 _KINDS: dict[str, Any] = {
     "None": None,
     "int": 2,

@@ -1,0 +1,1 @@
+"""GQA: reader, prompts, protocols, result forms and rules."""

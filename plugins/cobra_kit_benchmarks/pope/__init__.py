@@ -1,0 +1,1 @@
+"""POPE: reader, prompts, protocols, result forms and rules."""

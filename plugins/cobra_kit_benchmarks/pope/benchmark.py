@@ -1,0 +1,12 @@
+"""POPE as a benchmark that recipes and `cobra-kit score` name."""
+
+from __future__ import annotations
+
+from cobra_kit_benchmarks.common.benchmark import OfficialBenchmark
+from cobra_kit_benchmarks.pope.protocol import DEFINITION
+
+
+class POPE(OfficialBenchmark):
+    """POPE."""
+
+    definition = DEFINITION

@@ -1,0 +1,1 @@
+"""RefCOCO: reader, prompts, protocols, result forms and rules."""

@@ -1,0 +1,1 @@
+"""RefCOCOg: reader, prompts, protocols, result forms and rules."""

@@ -1,0 +1,12 @@
+"""RefCOCOg as a benchmark that recipes and `cobra-kit score` name."""
+
+from __future__ import annotations
+
+from cobra_kit_benchmarks.common.benchmark import OfficialBenchmark
+from cobra_kit_benchmarks.refcocog.protocol import DEFINITION
+
+
+class RefCOCOg(OfficialBenchmark):
+    """RefCOCOg."""
+
+    definition = DEFINITION

@@ -1,0 +1,7 @@
+"""The wording of RefCOCOg is RefCOCO's."""
+
+from __future__ import annotations
+
+from cobra_kit_benchmarks.refcoco.prompt import PROMPTS
+
+__all__ = ["PROMPTS"]

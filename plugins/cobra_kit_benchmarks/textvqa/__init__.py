@@ -1,0 +1,1 @@
+"""TextVQA: reader, prompts, protocols, result forms and rules."""

@@ -1,0 +1,12 @@
+"""TextVQA as a benchmark that recipes and `cobra-kit score` name."""
+
+from __future__ import annotations
+
+from cobra_kit_benchmarks.common.benchmark import OfficialBenchmark
+from cobra_kit_benchmarks.textvqa.protocol import DEFINITION
+
+
+class TextVQA(OfficialBenchmark):
+    """TextVQA."""
+
+    definition = DEFINITION

@@ -1,0 +1,1 @@
+"""VizWiz: reader, prompts, protocols, result forms and rules."""

@@ -1,0 +1,12 @@
+"""VizWiz as a benchmark that recipes and `cobra-kit score` name."""
+
+from __future__ import annotations
+
+from cobra_kit_benchmarks.common.benchmark import OfficialBenchmark
+from cobra_kit_benchmarks.vizwiz.protocol import DEFINITION
+
+
+class VizWiz(OfficialBenchmark):
+    """VizWiz."""
+
+    definition = DEFINITION

@@ -1,0 +1,1 @@
+"""VQAv2: reader, prompts, protocols, result forms and rules."""

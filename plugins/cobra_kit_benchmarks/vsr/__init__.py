@@ -1,0 +1,1 @@
+"""VSR (zero-shot): reader, prompts, protocols, result forms and rules."""

@@ -1,0 +1,12 @@
+"""VSR as a benchmark that recipes and `cobra-kit score` name."""
+
+from __future__ import annotations
+
+from cobra_kit_benchmarks.common.benchmark import OfficialBenchmark
+from cobra_kit_benchmarks.vsr.protocol import DEFINITION
+
+
+class VSR(OfficialBenchmark):
+    """VSR."""
+
+    definition = DEFINITION

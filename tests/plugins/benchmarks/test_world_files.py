@@ -1,0 +1,76 @@
+"""The embedded world's files, read back by the readers of the official forms: the same questions and scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from cobra_kit._plugins import default_registry
+from cobra_kit.evaluate.predict import Prediction
+from cobra_kit.evaluate.score import score
+from cobra_kit.interfaces import Benchmark, Question
+from cobra_kit_benchmarks.config import BenchmarkSettings
+from cobra_kit_scenes import SceneDataset, SceneParams, generate
+from cobra_kit_scenes.source import ScenesSource
+
+ABILITIES = {
+    "vqav2": ("attribute", "count"),
+    "pope": ("presence",),
+    "vsr": ("spatial",),
+    "textvqa": ("reading",),
+    "refcoco": ("boxes",),
+}
+PROTOCOLS = {"textvqa": "no-ocr"}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("world") / "out"
+    generate(SceneParams.checked(seed=3, train=30, val=5, test=40, prompts="paper"), folder)
+    SceneDataset(folder).export_png(folder / "images")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def abilities(world: Path) -> Mapping[str, Benchmark]:
+    return ScenesSource(SceneDataset(world)).benchmarks("test")
+
+
+def read_back(name: str, world: Path) -> Benchmark:
+    settings = BenchmarkSettings(folder=world / "test", protocol=PROTOCOLS.get(name, "paper"), check_counts=False)
+    return default_registry().benchmark(name).load_benchmark().open(settings).benchmark
+
+
+def answered(questions: list[Question], rng: Random) -> dict[str, Prediction]:
+    words = ["red", "2", "a", "[0.1, 0.1, 0.5, 0.5]", "circle"]
+    return {
+        question.question_id: Prediction(
+            question.question_id,
+            question.image,
+            rng.choice(words),
+            {choice: rng.random() for choice in question.choices} or None,
+        )
+        for question in questions
+    }
+
+
+@pytest.mark.parametrize("name", ABILITIES)
+def test_questions_and_scores_are_those_of_the_world(
+    name: str, world: Path, abilities: Mapping[str, Benchmark]
+) -> None:
+    theirs = read_back(name, world)
+    ours = [abilities[ability] for ability in ABILITIES[name]]
+    expected = {question.question_id: question for each in ours for question in each.questions}
+    assert {question.question_id: question for question in theirs.questions} == expected
+    predictions = answered(list(theirs.questions), Random(1))
+    scored = score(theirs, [predictions[question.question_id] for question in theirs.questions])
+    same = {score_of.question_id: score_of.score for score_of in scored.scores}
+    for each in ours:
+        rescored = score(each, [predictions[question.question_id] for question in each.questions])
+        assert rescored.rule == scored.rule
+        assert {score_of.question_id: score_of.score for score_of in rescored.scores} == {
+            question.question_id: same[question.question_id] for question in each.questions
+        }
