@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from PIL.Image import Image
 
 from cobra_kit.data.rows import Benchmark, HeldOutSplit, Split, TextForm, TrainingRow
 from cobra_kit.data.scenes import cache_key
-from cobra_kit.data.scenes.source import kind_of_slice
-from cobra_kit.data.scenes.texts import conversations, passages
+from cobra_kit.data.scenes.source import described_rows
 from cobra_kit.errors import ImageError
 from cobra_kit.train.backbones.recipe import TextsSection
 
@@ -38,10 +36,9 @@ class TextSource:
 
     def text_rows(self, form: TextForm) -> Sequence[TrainingRow]:
         """Returns the rows of a stage of text."""
-        if form == "passages":
-            return tuple(passages(self._section.scenes(self._section.passages)))
-        rows = conversations(self._section.scenes(self._section.conversations))
-        return tuple(replace(row, kinds=tuple(map(kind_of_slice, row.kinds))) for row in rows)
+        section = self._section
+        count = section.passages if form == "passages" else section.conversations
+        return described_rows(section.scenes(count), form)
 
     def image(self, image_id: str) -> Image:
         """Raises an error: there is no image."""
