@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 
-from cobra_kit._plugins import Registry, default_registry
+from cobra_kit._plugins import Component, Registry, default_registry
 from cobra_kit.errors import PluginError, RecipeError
 from cobra_kit.plugin import Kind
 from cobra_kit.recipe.check import validate
@@ -42,6 +42,16 @@ class PretrainingRecipe(Generic[Form]):
     name: str
     recipe: Form
     part: ResolvedPart
+
+    @property
+    def component(self) -> Component:
+        """Returns the part's component."""
+        return self.part.component
+
+    @property
+    def config(self) -> BaseModel:
+        """Returns the part's settings, defaults included."""
+        return self.part.config
 
 
 def pretrained_part(source: str | Path, *, overrides: Sequence[str] = (), registry: Registry | None = None) -> Kind:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -13,8 +12,7 @@ from cobra_kit._plugins import Registry
 from cobra_kit.data.scenes.params import DEFAULT_ABILITIES, Level, SceneParams
 from cobra_kit.data.scenes.questions import Ability
 from cobra_kit.errors import CobraError
-from cobra_kit.recipe import ResolvedPart
-from cobra_kit.recipe.pretraining import load_pretraining
+from cobra_kit.recipe.pretraining import PretrainingRecipe, load_pretraining
 from cobra_kit.recipe.schema import Part, Seed
 from cobra_kit.recipe.sections import Section, StageSection, TrainSection
 
@@ -99,19 +97,8 @@ class BackboneRecipe(Section):
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class BackbonePlan:
-    """A recipe whose backbone was found.
-
-    Args:
-        name: The recipe's name.
-        recipe: The settings of the recipe file.
-        part: The backbone's component and its settings, defaults included.
-    """
-
-    name: str
-    recipe: BackboneRecipe
-    part: ResolvedPart
+BackbonePlan = PretrainingRecipe[BackboneRecipe]
+"""A recipe whose backbone was found."""
 
 
 def load_backbone_recipe(
@@ -127,5 +114,4 @@ def load_backbone_recipe(
     Raises:
         RecipeError: The recipe is missing or malformed; names every mistake with its line.
     """
-    read = load_pretraining(BackboneRecipe, "backbone", source, overrides=overrides, registry=registry)
-    return BackbonePlan(read.name, read.recipe, read.part)
+    return load_pretraining(BackboneRecipe, "backbone", source, overrides=overrides, registry=registry)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from cobra_kit._plugins import Component, Registry
-from cobra_kit.recipe.pretraining import load_pretraining
+from cobra_kit._plugins import Registry
+from cobra_kit.recipe.pretraining import PretrainingRecipe, load_pretraining
 from cobra_kit.recipe.schema import Part
 
 TERMS = {
@@ -104,21 +103,8 @@ class PretrainRecipe(_Section):
     """How long and how fast it learns."""
 
 
-@dataclass(frozen=True, slots=True)
-class PretrainPlan:
-    """A recipe whose encoder was found.
-
-    Args:
-        name: The recipe's name.
-        recipe: The settings of the recipe file.
-        component: The encoder's component.
-        config: The encoder's settings, defaults included.
-    """
-
-    name: str
-    recipe: PretrainRecipe
-    component: Component
-    config: BaseModel
+PretrainPlan = PretrainingRecipe[PretrainRecipe]
+"""A recipe whose encoder was found."""
 
 
 def load_pretrain_recipe(
@@ -134,5 +120,4 @@ def load_pretrain_recipe(
     Raises:
         RecipeError: The recipe is missing or malformed; names every mistake with its line.
     """
-    read = load_pretraining(PretrainRecipe, "vision_encoder", source, overrides=overrides, registry=registry)
-    return PretrainPlan(read.name, read.recipe, read.part.component, read.part.config)
+    return load_pretraining(PretrainRecipe, "vision_encoder", source, overrides=overrides, registry=registry)
