@@ -32,7 +32,7 @@ from scipy import stats
 from cobra_kit.errors import CobraError
 from cobra_kit.report.table import MIN_SEEDS
 from cobra_kit.statistics import align, mean_score
-from cobra_kit.study.reading.stored_files import SPLIT, is_scored, read_benchmark_scores, read_summary
+from cobra_kit.study.reading.stored_files import SPLIT, read_benchmark_scores, read_summary
 from cobra_kit.study.reading.stored_study import StoredRun, StoredStudy, read_study
 
 LEVEL = 0.95
@@ -112,10 +112,7 @@ def seed_scores(study: StoredStudy) -> dict[str, dict[str, list[float]]]:
     Raises:
         CobraError: The study is not finished, or has too few seeds.
     """
-    left = [run.name for run in study.runs if not is_scored(study.folder.run(run), SPLIT)]
-    if left:
-        hint = "Give the command that began it again: it goes on where it stopped."
-        raise CobraError(f"the study is not finished: {', '.join(left)}", where=str(study.path), hint=hint)
+    study.check_finished()
     if len(study.seeds) < MIN_SEEDS:
         hint = f"Run it with at least {MIN_SEEDS} seeds: --set 'ablation.seeds=[1,2,3]'"
         raise CobraError("too few seeds for a variance", where=str(study.path), hint=hint)

@@ -37,7 +37,6 @@ from cobra_kit.recipe import differences
 from cobra_kit.report import AblationTable, ScoreDifference, grid, table_from_json
 from cobra_kit.report.table import MIN_SEEDS
 from cobra_kit.study.reading.provenance import environment_text
-from cobra_kit.study.reading.stored_files import SPLIT, is_scored
 from cobra_kit.study.reading.stored_study import StoredStudy, read_study
 
 Answer = Literal["confirmed", "not denied", "turned", "apart"]
@@ -156,13 +155,10 @@ def _settings(study: StoredStudy) -> dict[str, object]:
 
 
 def _table(study: StoredStudy) -> AblationTable:
-    left = [run.name for run in study.runs if not is_scored(study.folder.run(run), SPLIT)]
-    if left or not study.folder.table_json.is_file():
-        raise CobraError(
-            f"the study is not finished{': ' if left else ''}{', '.join(left)}",
-            where=str(study.path),
-            hint="Give the command that began it again: it goes on where it stopped.",
-        )
+    study.check_finished()
+    if not study.folder.table_json.is_file():
+        hint = "Give the command that began it again: it goes on where it stopped."
+        raise CobraError("the study is not finished", where=str(study.path), hint=hint)
     table = table_from_json(read_utf8(study.folder.table_json, _TABLE_BYTES), str(study.folder.table_json))
     if len(table.seeds) < MIN_SEEDS:
         hint = f"Run it with at least {MIN_SEEDS} seeds: --set 'ablation.seeds=[1,2,3]'"
@@ -173,7 +169,7 @@ def _table(study: StoredStudy) -> AblationTable:
 def print_comparisons(studies: Sequence[Judged]) -> None:
     """Prints what each study is, and every comparison side by side."""
     for number, judged in enumerate(studies, start=1):
-        sessions = [session for manifest in judged.study.run_manifests for session in manifest["sessions"]]
+        sessions = judged.study.sessions
         ran = [str(session.get("processor", "processor unknown")) for session in sessions]
         ran += [text for session in sessions if (text := environment_text(session))]
         seeds = ", ".join(map(str, judged.table.seeds))

@@ -23,7 +23,6 @@ from cobra_kit.report import table_to_json
 from cobra_kit.report.table import MIN_SEEDS
 from cobra_kit.study.reading.provenance import environment_text, facts
 from cobra_kit.study.reading.results import study_table
-from cobra_kit.study.reading.stored_files import SPLIT, is_scored
 from cobra_kit.study.reading.stored_study import StoredStudy, read_study
 from cobra_kit.study.reading.stored_trials import stored_trials
 
@@ -41,7 +40,7 @@ def take(path: Path) -> Path:
     """
     study = read_study(path)
     recipe = _recipe_of(study)
-    _refuse_unfinished(study)
+    study.check_finished()
     _refuse_changed(study, recipe)
     if len(study.seeds) < MIN_SEEDS:
         raise CobraError(
@@ -86,17 +85,6 @@ def _recipe_of(study: StoredStudy) -> Recipe:
     return recipe
 
 
-def _refuse_unfinished(study: StoredStudy) -> None:
-    left = [run.name for run in study.runs if not is_scored(study.folder.run(run), SPLIT)]
-    left = [name for name in left if not any(name.startswith(f"{arm}-s") for arm in study.left_out)]
-    if left:
-        raise CobraError(
-            f"the study is not finished: {', '.join(left)}",
-            where=str(study.path),
-            hint="Give the command that began it again: it goes on where it stopped.",
-        )
-
-
 def _refuse_changed(study: StoredStudy, recipe: Recipe) -> None:
     stored = {key: value for key, value in study.identity.items() if key != "lock"}
     changed = differences(stored, settings_of(recipe))
@@ -113,8 +101,7 @@ def _refuse_changed(study: StoredStudy, recipe: Recipe) -> None:
 
 
 def _refuse_environment(study: StoredStudy) -> None:
-    sessions = [session for manifest in study.run_manifests for session in manifest.get("sessions", ())]
-    held = {text for session in sessions if (text := environment_text(session))}
+    held = {text for session in study.sessions if (text := environment_text(session))}
     if held:
         raise CobraError(
             f"the study ran with {', '.join(sorted(held))}",
@@ -128,7 +115,7 @@ def _facts(study: StoredStudy) -> list[tuple[str, str]]:
     """Returns machine, threads and versions; several values of one where runs differed."""
     known = dict(facts(study))
     named = [(name, known[name]) for name in _FACTS if name in known]
-    sessions = [session for manifest in study.run_manifests for session in manifest.get("sessions", ())]
+    sessions = study.sessions
     for package in _PACKAGES:
         versions = dict.fromkeys(session.get("packages", {}).get(package) for session in sessions)
         if shown := ", ".join(version for version in versions if version):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from cobra_kit import columns
+from cobra_kit.formatting import plural
 from cobra_kit.report import Calibration, ReferenceScore
 from cobra_kit.report.calibration import HIGHEST, LOWEST
 from cobra_kit.report.table import MIN_SEEDS
@@ -17,8 +18,7 @@ _BETWEEN = f"{LOWEST:.0f} and {HIGHEST:.0f} % of the way from floor to ceiling"
 
 def calibration_lines(study: str, calibration: Calibration, limit: int | None) -> list[str]:
     """Returns the table of the reference arm, what is wrong with it, and how to read it."""
-    count = len(calibration.seeds)
-    seeds = f"{'1 seed' if count == 1 else f'{count} seeds'} ({', '.join(map(str, calibration.seeds))})"
+    seeds = f"{plural(len(calibration.seeds), 'seed')} ({', '.join(map(str, calibration.seeds))})"
     table = [_HEADINGS, *(row for score in calibration.benchmarks for row in _rows(score))]
     sentences = [*_verdict(calibration), "", *_legend(calibration), _RULE]
     heading = f"{study}: reference arm {calibration.reference}, test split, {seeds}"

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar, cast
 import pydantic_core
 from pydantic import BaseModel
 
-from cobra_kit._plugins import Extension, Registry, default_registry
+from cobra_kit._plugins import Component, Extension, Registry, default_registry
 from cobra_kit._plugins.words import KIND_WORDS
 from cobra_kit.errors import PluginError, RecipeError
 from cobra_kit.formatting import either
@@ -48,6 +48,16 @@ class PretrainingRecipe(Generic[Form]):
     recipe: Form
     part: ResolvedPart
     task: Extension
+
+    @property
+    def component(self) -> Component:
+        """Returns the part's component."""
+        return self.part.component
+
+    @property
+    def config(self) -> BaseModel:
+        """Returns the part's settings, defaults included."""
+        return self.part.config
 
 
 def pretrained_part(source: str | Path, *, overrides: Sequence[str] = (), registry: Registry | None = None) -> Kind:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cobra_kit.errors import CobraError
 from cobra_kit.paper import column_label, paper_column, paper_table
+from cobra_kit.report import grid
 from cobra_kit.report.build_learning import learning_table
 from cobra_kit.report.intervals import Design, Intervals, points
 from cobra_kit.report.machines import RunMachine
@@ -76,7 +77,7 @@ def build_table(
     ]
     notes += [f"{arm} is not run: {reason.rstrip('.')}" for arm, reason in (left_out or {}).items()]
     notes += [
-        f"{row.benchmark} of {arm.name} is not in the table: {_seeds(lacking)} not scored"
+        f"{row.benchmark} of {arm.name} is not in the table: {grid.seeds(lacking)} not scored"
         for row in kept
         for arm in ordered
         if (lacking := [seed for seed in seeds if not arm.scores.get(row.benchmark, {}).get(seed)])
@@ -133,12 +134,8 @@ def _common_seeds(arms: Sequence[ArmResult]) -> tuple[tuple[int, ...], list[str]
         lacking.setdefault(tuple(arm for arm, finished in per_arm.items() if seed not in finished), []).append(seed)
     if not lacking:
         return seeds, []
-    reasons = [f"{_seeds(left)} left out: no finished run of {', '.join(names)}" for names, left in lacking.items()]
-    return seeds, [f"{'; '.join(reasons)}. Every score and every comparison rests on {_seeds(seeds)} of each arm"]
-
-
-def _seeds(seeds: Sequence[int]) -> str:
-    return f"seed{'' if len(seeds) == 1 else 's'} {', '.join(map(str, seeds))}"
+    reasons = [f"{grid.seeds(left)} left out: no finished run of {', '.join(names)}" for names, left in lacking.items()]
+    return seeds, [f"{'; '.join(reasons)}. Every score and every comparison rests on {grid.seeds(seeds)} of each arm"]
 
 
 def _row(arms: Sequence[ArmResult], benchmark: BenchmarkInfo, design: Design) -> TableRow | None:

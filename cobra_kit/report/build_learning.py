@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
+from cobra_kit.report import grid
 from cobra_kit.report.intervals import Design
 from cobra_kit.report.learning import MEAN, LearningRow, LearningTable, StepRatio, StepsToLevel
 from cobra_kit.report.results import ArmResult, BenchmarkInfo, ValidationCurve
@@ -84,8 +85,8 @@ def _without_curves(arms: Sequence[ArmResult], stage: str, design: Design) -> li
     for arm in arms:
         lacking = [seed for seed in design.seeds if not arm.validations.get(stage, {}).get(seed)]
         if lacking:
-            seeds = f"seed {lacking[0]}" if len(lacking) == 1 else f"seeds {', '.join(map(str, lacking))}"
-            notes.append(f"{arm.name} has no whole log of validations in {stage} of {seeds}, which its steps leave out")
+            named = grid.seeds(lacking)
+            notes.append(f"{arm.name} has no whole log of validations in {stage} of {named}, which its steps leave out")
     return notes
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cobra_kit import formatting
 from cobra_kit.report.table import Estimate, ScoreDifference, TablePart, TableRow
 
@@ -66,6 +68,11 @@ def part_name(row: TableRow, part: TablePart) -> str:
     """Returns `spatial 1` or `presence, adversarial`."""
     ability, _, level = part.name.partition("/")
     return f"{ability} {level}" if level else f"{row.benchmark}, {part.name}"
+
+
+def seeds(numbers: Sequence[int]) -> str:
+    """Returns training seeds as `seed 7`, `seeds 7, 8`."""
+    return f"seed{'' if len(numbers) == 1 else 's'} {', '.join(map(str, numbers))}"
 
 
 def count(number: int | None) -> str:

@@ -103,13 +103,14 @@ def _stacked(table: AblationTable, learning: LearningTable) -> list[str]:
     """Returns a line per arm below each benchmark, which holds any number of arms."""
     header = [_head(learning), "steps", f"ratio {level(table)}" if table.others else ""]
     body = [
-        ["  " + arm_name(table, arm), steps(row.steps.get(arm)), ratio(row.ratios.get(arm)) if table.others else ""]
+        [
+            "  " + arm_name(table, arm),
+            steps(row.steps.get(arm)),
+            "" if arm == table.reference else ratio(row.ratios.get(arm)),
+        ]
         for row in learning.rows
         for arm in table.arms
     ]
-    for cells, arm in zip(body, [arm for _ in learning.rows for arm in table.arms], strict=True):
-        if arm == table.reference:
-            cells[2] = ""
     lines = columns.aligned([header, *body], "lrr")
     result = lines[:1]
     for index, row in enumerate(learning.rows):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cobra_kit.formatting import plural
+
 _WHY = (
     "Results of training differ between processors from the first steps on: verdicts rest on the spread over seeds "
     "instead."
@@ -47,12 +49,11 @@ def _label(machine: RunMachine) -> str:
     known = (machine.processor, machine.vector_bits, machine.threads, machine.torch, machine.accelerator)
     if known == (None,) * len(known):
         return f"machine, threads and torch version {_UNKNOWN}"
-    threads = "1 thread" if machine.threads == 1 else f"{machine.threads} threads"
     parts = [
         *([machine.accelerator] if machine.accelerator else []),
         machine.processor or f"processor {_UNKNOWN}",
         f"vector width {_UNKNOWN}" if machine.vector_bits is None else f"{machine.vector_bits}-bit vectors",
-        f"threads {_UNKNOWN}" if machine.threads is None else f"{threads} per run",
+        f"threads {_UNKNOWN}" if machine.threads is None else f"{plural(machine.threads, 'thread')} per run",
         f"torch version {_UNKNOWN}" if machine.torch is None else f"torch {machine.torch}",
     ]
     return ", ".join(parts)

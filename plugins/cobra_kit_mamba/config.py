@@ -137,31 +137,30 @@ class MambaTinyConfig(MambaConfig):
         return cls()
 
 
-class MambaTinyBaseConfig(MambaTinyConfig):
+class MambaTinyPretrainedConfig(MambaTinyConfig):
+    """The base of `mamba/tiny` with weights that come with the plugin."""
+
+    weights: Weights = "packaged"
+
+    @classmethod
+    def tiny(cls) -> Self:
+        """Returns the defaults without their weights."""
+        return cls(weights="none")
+
+
+class MambaTinyBaseConfig(MambaTinyPretrainedConfig):
     """`mamba/tiny` that has read passages about scenes, as a base model has read texts.
 
     Its template is that of `mamba/tiny`, so that models that begin with either differ in weights alone.
     """
 
     packaged_file: ClassVar[str | None] = "tiny_base.safetensors"
-    weights: Weights = "packaged"
-
-    @classmethod
-    def tiny(cls) -> Self:
-        """Returns the defaults without their weights."""
-        return cls(weights="none")
 
 
-class MambaTinyChatConfig(MambaTinyConfig):
+class MambaTinyChatConfig(MambaTinyPretrainedConfig):
     """`mamba/tiny` that has read passages, then conversations about described scenes: a chat model."""
 
     packaged_file: ClassVar[str | None] = "tiny_chat.safetensors"
-    weights: Weights = "packaged"
-
-    @classmethod
-    def tiny(cls) -> Self:
-        """Returns the defaults without their weights."""
-        return cls(weights="none")
 
 
 def published(base: type[MambaFamilyConfig], name: str, repository: str, **defaults: Any) -> type[Any]:

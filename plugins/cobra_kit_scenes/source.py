@@ -91,6 +91,13 @@ def kind_of_slice(name: str) -> str:
     return {"color": "attribute", "shape": "attribute", "box": "boxes"}.get(ability, ability)
 
 
+def described_rows(params: SceneParams, form: TextForm) -> tuple[TrainingRow, ...]:
+    """Returns passages or conversations, as many as there are training images, with kinds named as benchmarks are."""
+    if form == "passages":
+        return tuple(passages(params))
+    return tuple(replace(row, kinds=tuple(map(kind_of_slice, row.kinds))) for row in conversations(params))
+
+
 @dataclass(frozen=True, slots=True)
 class _Item:
     question: Question
@@ -161,9 +168,7 @@ class ScenesSource(FormerNames):
         params = self.dataset.params
         if not params.train:
             raise DataError("no described scenes", where="data.train", hint="As many are described as `train` says.")
-        if form == "passages":
-            return tuple(passages(params))
-        return tuple(replace(row, kinds=tuple(map(kind_of_slice, row.kinds))) for row in conversations(params))
+        return described_rows(params, form)
 
     def image(self, image_id: str) -> Image:
         """Returns an image as RGB.

@@ -84,25 +84,24 @@ class TransformerTinyConfig(ComponentConfig):
         return self.hidden_size // self.num_heads
 
 
-class TransformerTinyBaseConfig(TransformerTinyConfig):
+class TransformerTinyPretrainedConfig(TransformerTinyConfig):
+    """The base of `transformer/tiny` with weights that come with the plugin."""
+
+    weights: Weights = "packaged"
+
+    @classmethod
+    def tiny(cls) -> Self:
+        """Returns the defaults without their weights."""
+        return cls(weights="none")
+
+
+class TransformerTinyBaseConfig(TransformerTinyPretrainedConfig):
     """`transformer/tiny` that has read passages about scenes: the match of `mamba/tiny-base`."""
 
     packaged_file: ClassVar[str | None] = "tiny_base.safetensors"
-    weights: Weights = "packaged"
-
-    @classmethod
-    def tiny(cls) -> Self:
-        """Returns the defaults without their weights."""
-        return cls(weights="none")
 
 
-class TransformerTinyChatConfig(TransformerTinyConfig):
+class TransformerTinyChatConfig(TransformerTinyPretrainedConfig):
     """`transformer/tiny` that has read passages, then conversations: the match of `mamba/tiny-chat`."""
 
     packaged_file: ClassVar[str | None] = "tiny_chat.safetensors"
-    weights: Weights = "packaged"
-
-    @classmethod
-    def tiny(cls) -> Self:
-        """Returns the defaults without their weights."""
-        return cls(weights="none")

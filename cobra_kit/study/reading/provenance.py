@@ -53,7 +53,7 @@ def commands(study: StoredStudy) -> tuple[Command, ...]:
     """Returns how to run a study again, exactly, and how to draw its report."""
     path = path_word(study.path)
     listed = []
-    sessions = [session for manifest in study.run_manifests for session in manifest.get("sessions", ())]
+    sessions = study.sessions
     if len({_requirements(session) for session in sessions}) == 1 and (install := _install(sessions[0])):
         listed.append(Command(purpose="The same versions of what it computes with:", line=install))
     # Its name is what somebody wrote: nothing is looked for under it that is no name of a recipe.

@@ -5,7 +5,7 @@ What is not there yet is None, or empty; what is damaged raises. Whoever writes 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -230,13 +230,18 @@ def read_metrics(run_folder: Path, last: int = 0) -> list[dict[str, Any]]:
     return entries[::-1]
 
 
-def damaged_metrics(run_folder: Path) -> int:
-    """Returns how many lines of a run's log `read_metrics` leaves out, since they are not as they were written."""
+def damaged_metrics(run_folder: Path, read: Sequence[Mapping[str, Any]] | None = None) -> int:
+    """Returns how many lines of a run's log `read_metrics` leaves out, since they are not as they were written.
+
+    Args:
+        run_folder: The run's folder.
+        read: What `read_metrics` returned; None: it is asked.
+    """
     try:
         written = read_small(run_folder / METRICS, LINES_BYTES).count(b"\n")
     except (OSError, UnreadableFile):
         return 0
-    return max(0, written - len(read_metrics(run_folder)))
+    return max(0, written - len(read_metrics(run_folder) if read is None else read))
 
 
 def _is_logged(entry: Mapping[str, Any]) -> bool:

@@ -104,6 +104,25 @@ class StoredStudy:
                     yield manifest
 
     @property
+    def sessions(self) -> list[Mapping[str, Any]]:
+        """Returns the sessions of work on its runs, of those that are begun."""
+        return [session for manifest in self.run_manifests for session in manifest.get("sessions", ())]
+
+    def check_finished(self) -> None:
+        """Checks that every run has its test scores.
+
+        Raises:
+            CobraError: Some have not; names them.
+        """
+        left = [run.name for run in self.runs if not is_scored(self.folder.run(run), SPLIT)]
+        if left:
+            raise CobraError(
+                f"the study is not finished: {', '.join(left)}",
+                where=str(self.path),
+                hint="Give the command that began it again: it goes on where it stopped.",
+            )
+
+    @property
     def remarks(self) -> tuple[str, ...]:
         """Returns what whoever reads it should know."""
         return () if is_sealed(self.manifest) else (_NO_DIGESTS,)

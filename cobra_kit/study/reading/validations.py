@@ -22,12 +22,15 @@ def whole_curves(run_folder: Path, training: Training | None) -> dict[str, Curve
         run_folder: The run's folder.
         training: Its training figures; None where it is not trained.
     """
-    if training is None or damaged_metrics(run_folder):
+    if training is None:
+        return {}
+    lines = read_metrics(run_folder)
+    if damaged_metrics(run_folder, lines):
         return {}
     ends = {entry.get("stage"): entry.get("steps") for entry in training.stages}
     return {
         stage: curves
-        for stage, curves in validation_curves(read_metrics(run_folder)).items()
+        for stage, curves in validation_curves(lines).items()
         if all(points[-1][0] == ends.get(stage, points[-1][0]) for points in curves.values())
     }
 

@@ -92,7 +92,7 @@ def build_model(plan: BackbonePlan) -> VisionLanguageModel:
 
     Random weights are drawn from the recipe's seed, and are those of `compose` with that seed.
     """
-    component, config = plan.part.component, plan.part.config
+    component, config = plan.component, plan.config
     cls = component.load_class()
     with torch.device("meta"):
         backbone = call_component(component, cls, config)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from cobra_kit._plugins import Extension, Registry
-from cobra_kit.recipe import ResolvedPart
-from cobra_kit.recipe.pretraining import load_pretraining
+from cobra_kit._plugins import Registry
+from cobra_kit.recipe.pretraining import PretrainingRecipe, load_pretraining
 from cobra_kit.recipe.schema import Part, Seed
 from cobra_kit.recipe.sections import Section, StageSection, TrainSection
 
@@ -45,21 +43,8 @@ class BackboneRecipe(Section):
     """How long and how fast it learns."""
 
 
-@dataclass(frozen=True, slots=True)
-class BackbonePlan:
-    """A recipe whose backbone was found.
-
-    Args:
-        name: The recipe's name.
-        recipe: The settings of the recipe file, with the sections of the task.
-        part: The backbone's component and its settings, defaults included.
-        task: What gives texts and probes.
-    """
-
-    name: str
-    recipe: BackboneRecipe
-    part: ResolvedPart
-    task: Extension
+BackbonePlan = PretrainingRecipe[BackboneRecipe]
+"""A recipe whose backbone was found."""
 
 
 def load_backbone_recipe(
@@ -75,5 +60,4 @@ def load_backbone_recipe(
     Raises:
         RecipeError: The recipe is missing or malformed; names every mistake with its line.
     """
-    read = load_pretraining(BackboneRecipe, "backbone", source, overrides=overrides, registry=registry)
-    return BackbonePlan(read.name, read.recipe, read.part, read.task)
+    return load_pretraining(BackboneRecipe, "backbone", source, overrides=overrides, registry=registry)

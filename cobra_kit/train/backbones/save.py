@@ -35,7 +35,7 @@ def save_backbone(path: Path, result: PretrainedBackbone, plan: BackbonePlan) ->
         tensors[name] = value.detach().to(torch.float16) if value.is_floating_point() else value.detach()
     settings = {key: value for key, value in plan.part.plain().items() if key not in ("use", "weights")}
     metadata = {
-        "component": plan.part.component.qualified,
+        "component": plan.component.qualified,
         "recipe": plan.name,
         "settings": json.dumps(settings, sort_keys=True),
         VOCABULARY: result.vocabulary,

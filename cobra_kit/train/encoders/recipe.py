@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cobra_kit._plugins import Component, Extension, Registry
-from cobra_kit.recipe.pretraining import load_pretraining
+from cobra_kit._plugins import Registry
+from cobra_kit.recipe.pretraining import PretrainingRecipe, load_pretraining
 from cobra_kit.recipe.schema import Part
 
 Ratio = Annotated[float, Field(ge=0, le=1)]
@@ -58,23 +57,8 @@ class PretrainRecipe(_Section):
     """How long and how fast it learns."""
 
 
-@dataclass(frozen=True, slots=True)
-class PretrainPlan:
-    """A recipe whose encoder was found.
-
-    Args:
-        name: The recipe's name.
-        recipe: The settings of the recipe file, with the sections of the task.
-        component: The encoder's component.
-        config: The encoder's settings, defaults included.
-        task: What gives data, objective and probes.
-    """
-
-    name: str
-    recipe: PretrainRecipe
-    component: Component
-    config: BaseModel
-    task: Extension
+PretrainPlan = PretrainingRecipe[PretrainRecipe]
+"""A recipe whose encoder was found."""
 
 
 def load_pretrain_recipe(
@@ -90,5 +74,4 @@ def load_pretrain_recipe(
     Raises:
         RecipeError: The recipe is missing or malformed; names every mistake with its line.
     """
-    read = load_pretraining(PretrainRecipe, "vision_encoder", source, overrides=overrides, registry=registry)
-    return PretrainPlan(read.name, read.recipe, read.part.component, read.part.config, read.task)
+    return load_pretraining(PretrainRecipe, "vision_encoder", source, overrides=overrides, registry=registry)

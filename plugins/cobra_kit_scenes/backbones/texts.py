@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from PIL.Image import Image
 
@@ -12,8 +11,7 @@ from cobra_kit.errors import ImageError
 from cobra_kit.interfaces import Benchmark, HeldOutSplit, Split, TextForm, TrainingRow
 from cobra_kit_scenes import cache_key
 from cobra_kit_scenes.backbones.recipe import TextsSection
-from cobra_kit_scenes.source import kind_of_slice
-from cobra_kit_scenes.texts import conversations, passages
+from cobra_kit_scenes.source import described_rows
 
 
 class TextSource:
@@ -38,10 +36,9 @@ class TextSource:
 
     def text_rows(self, form: TextForm) -> Sequence[TrainingRow]:
         """Returns the rows of a stage of text."""
-        if form == "passages":
-            return tuple(passages(self._section.scenes(self._section.passages)))
-        rows = conversations(self._section.scenes(self._section.conversations))
-        return tuple(replace(row, kinds=tuple(map(kind_of_slice, row.kinds))) for row in rows)
+        section = self._section
+        count = section.passages if form == "passages" else section.conversations
+        return described_rows(section.scenes(count), form)
 
     def image(self, image_id: str) -> Image:
         """Raises an error: there is no image."""

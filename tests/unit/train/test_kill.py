@@ -95,20 +95,23 @@ def steady(folder):
 def test_killed_at_random_moments_it_ends_the_same(context, undisturbed, tmp_path, number, times):
     home, expected = undisturbed
     moments = random.Random(int(number))
-    killed = [
-        disturb(context, home / "toy.yaml", tmp_path / "run", number, moments.uniform(-0.05, 0.15))
-        for _ in range(times)
-    ]
+    for attempt in range(3):  # on a busy machine signals come late, to a training that has ended
+        folder = tmp_path / f"run{attempt}"
+        killed = [
+            disturb(context, home / "toy.yaml", folder, number, moments.uniform(-0.05, 0.15)) for _ in range(times)
+        ]
+        for delay in (0.3, 1.0, 3.0):  # on a slow one all of them may have come before the first checkpoint
+            if not went_on(folder):
+                disturb(context, home / "toy.yaml", folder, number, delay)
+        weights = finish(context, home / "toy.yaml", folder)
+        # Equal bits: every process computes on one thread, and goes on from exactly what another has written.
+        assert [name for name in expected if not torch.equal(expected[name], weights[name])] == []
+        assert steady(folder) == steady(home / "run")
+        assert len(list((folder / "checkpoints").iterdir())) <= 2, "leftovers of killed writers"
+        if sum(killed) > times / 2:
+            break
     assert sum(killed) > times / 2, "most signals came too late to test anything"
-    for delay in (0.3, 1.0, 3.0):  # on a slow machine all of them may have come before the first checkpoint
-        if not went_on(tmp_path / "run"):
-            disturb(context, home / "toy.yaml", tmp_path / "run", number, delay)
-    weights = finish(context, home / "toy.yaml", tmp_path / "run")
-    # Equal bits: every process computes on one thread, and goes on from exactly what another has written.
-    assert [name for name in expected if not torch.equal(expected[name], weights[name])] == []
-    assert steady(tmp_path / "run") == steady(home / "run")
-    assert went_on(tmp_path / "run"), "no process went on from a checkpoint"
-    assert len(list((tmp_path / "run" / "checkpoints").iterdir())) <= 2, "leftovers of killed writers"
+    assert went_on(folder), "no process went on from a checkpoint"
 
 
 def test_ctrl_c_loses_no_step(context, undisturbed, tmp_path):
