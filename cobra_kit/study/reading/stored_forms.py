@@ -79,6 +79,7 @@ class ScoreForm(Form):
     choice_mass: Number | None = None
     left_out: Count = 0
     cut_answers: Count = 0
+    protocol: dict[str, Any] | None = None
     digest: dict[str, Any] | None = None
 
 
