@@ -269,7 +269,10 @@ def _unknown_benchmark(recipe: Recipe, index: int, name: str, offered: Collectio
         if qualified:
             hint = f"Write {' or '.join(qualified)} to ask a plugin's.\n{hint}"
         return problem(recipe.tree, path, f"the data source has no benchmarks, and so no {name!r}", hint)
-    return problem(recipe.tree, path, f"no benchmark named {name!r}", suggest(name, offered, what="benchmarks"))
+    hint = suggest(name, offered, what="benchmarks")
+    if qualified:
+        hint = f"did you mean {' or '.join(qualified)}?"
+    return problem(recipe.tree, path, f"no benchmark named {name!r}", hint)
 
 
 def no_validation(recipe: Recipe) -> RecipeError:
