@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
+from pydantic import Field
+
 from cobra_kit.config import ComponentConfig
 from cobra_kit_benchmarks.common.protocol import PAPER
 from cobra_kit_benchmarks.common.subset import Subset
@@ -13,7 +15,7 @@ from cobra_kit_benchmarks.common.subset import Subset
 class BenchmarkSettings(ComponentConfig):
     """The place of a benchmark's files, and the way it is asked."""
 
-    folder: Path = Path()
+    folder: Path = Field(default=Path(), validate_default=False)  # strict JSON has texts for paths
     """The folder with the official files, from the entry's `root` on."""
     protocol: str = PAPER
     """How it is asked and scored; `paper`: as the Cobra paper does."""
