@@ -100,11 +100,11 @@ def _results(plan: StudyPlan | StoredStudy, folder: StudyFolder) -> tuple[list[A
 
 
 def _columns(plan: StudyPlan | StoredStudy, summaries: Mapping[str, dict[str, Any]]) -> Columns:
-    runs = sorted(plan.runs, key=lambda run: run.arm != plan.reference)
+    names = {run.name: run.arm != plan.reference for run in plan.runs}
     return Columns(
         (name, entry)
-        for run in runs
-        for what, entries in summaries[run.name].items()
+        for run in sorted(names, key=names.__getitem__)
+        for what, entries in summaries[run].items()
         if what != "val"
         for name, entry in entries.items()
     )

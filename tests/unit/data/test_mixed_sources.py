@@ -8,8 +8,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import miniature
 import pytest
-from toy_recipe import RECIPE
 from toy_source import ToySource
 
 from cobra_kit.data.mixture import MixedPart, MixedSource
@@ -18,6 +18,7 @@ from cobra_kit.errors import RecipeError
 from cobra_kit.recipe import load_recipe, resolve
 from cobra_kit.recipe.sections import DataSection
 
+BASE = miniature.RECIPE.partition("data:")[0]
 TWO = "data: [{source: scenes, train: 8, val: 4, test: 4, weight: 2}, {source: llava, rows: r.json, images: i}]\n"
 
 
@@ -27,7 +28,7 @@ def mixed(seed: int = 7, **weights: float) -> MixedSource:
 
 
 def loaded(path: Path, data: str, *overrides: str):
-    path.write_text(RECIPE + data)
+    path.write_text(f"{BASE}{data}")
     return load_recipe(path, overrides=overrides)
 
 
