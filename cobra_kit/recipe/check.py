@@ -94,6 +94,8 @@ def _problems(
 def _without_members(loc: PathKeys, tree: Node, path: PathKeys) -> tuple[str | int, ...]:
     """Returns a location without the names that a union's members have in it; the last key may be missing."""
     *inside, last = loc or ("",)
+    if isinstance(last, int):  # of a value that may also be a list, the value itself is wrong
+        return tuple(loc)
     real: tuple[str | int, ...] = ()
     for key in inside:
         if tree.get(*path, *real, key) is not None:
