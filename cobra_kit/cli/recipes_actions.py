@@ -11,6 +11,7 @@ import typer
 from cobra_kit import columns
 from cobra_kit.cli import recipes_text
 from cobra_kit.cli.recipes_derived import Sizes, derived_sizes, plain_sizes
+from cobra_kit.data.asked import asked_of_plugins
 from cobra_kit.data.sources import source_settings
 from cobra_kit.errors import CobraError, RecipeError
 from cobra_kit.formatting import escaped_json
@@ -73,6 +74,7 @@ def validate(recipe: str, *, profile: str | None, changes: Sequence[str], as_jso
     lines = [f"{find_recipe(recipe).display} is valid"]
     for resolved, derived in zip(profiles, sizes, strict=True):
         lines += ["", *recipes_text.profile(resolved, derived, columns.width())]
+        lines += recipes_text.not_there(_missing_files(resolved), columns.width())
     _print(lines)
 
 
@@ -120,13 +122,24 @@ def _check_data(recipe: str, profiles: Sequence[ResolvedProfile]) -> None:
     problems: list[RecipeError] = []
     for profile in profiles:
         for resolved in (profile.model, *profile.arms.values()):
-            if resolved.recipe.data is None:
-                continue
             try:
-                source_settings(resolved.recipe)
+                asked_of_plugins(resolved.recipe)
+                if resolved.recipe.data is not None:
+                    source_settings(resolved.recipe)
             except RecipeError as error:
                 problems += error.problems if isinstance(error, RecipeProblems) else [error]
     raise_problems(recipe, problems)
+
+
+def _missing_files(profile: ResolvedProfile) -> list[str]:
+    """Returns the files of benchmarks that are not on this machine: no mistake of the recipe, and told all the same."""
+    missing = {
+        f"benchmark {asked.name}: {role} {path}": None
+        for resolved in (profile.model, *profile.arms.values())
+        for asked in asked_of_plugins(resolved.recipe)
+        for role, path in asked.missing_files().items()
+    }
+    return list(missing)
 
 
 def _all_sizes(recipe: str, profiles: Sequence[ResolvedProfile]) -> list[dict[str, Sizes]]:
@@ -150,6 +163,8 @@ def _all_sizes(recipe: str, profiles: Sequence[ResolvedProfile]) -> list[dict[st
 def _profile_json(resolved: ResolvedProfile, derived: Mapping[str, Sizes]) -> dict[str, Any]:
     ablation = resolved.recipe.ablation
     plain: dict[str, Any] = {"profile": resolved.recipe.profile, "lock": resolved.model.lock()}
+    if missing := _missing_files(resolved):
+        plain["missing_files"] = missing
     if ablation is None:
         return plain | {"derived": plain_sizes(derived[""])}
     by_arm = arm_differences(resolved.arms, ablation.reference)

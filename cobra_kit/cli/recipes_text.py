@@ -57,6 +57,14 @@ def profile(resolved: ResolvedProfile, derived: Mapping[str, Sizes], limit: int 
     return [*lines, *_derived(derived, limit)]
 
 
+def not_there(files: Sequence[str], limit: int | None) -> list[str]:
+    """Returns the files that a recipe reads and that are not on this machine, one a line; nothing where all are."""
+    if not files:
+        return []
+    heading = "  not on this machine, and needed before it is run:"
+    return [heading, *(columns.paragraph(file, indent="    ", limit=limit) for file in files)]
+
+
 def comparison(
     left: ResolvedRecipe, right: ResolvedRecipe, changes: Sequence[SettingDifference], limit: int | None
 ) -> list[str]:

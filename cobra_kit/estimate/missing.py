@@ -11,7 +11,8 @@ from typing import cast
 from pydantic import BaseModel
 
 from cobra_kit._plugins import call_component
-from cobra_kit.data.sources import offered_benchmarks, source_factory, source_settings
+from cobra_kit.data.asked import asked_of_plugins
+from cobra_kit.data.sources import named_sources, offered_benchmarks
 from cobra_kit.errors import CobraError
 from cobra_kit.files import expanded
 from cobra_kit.interfaces import Backbone, Component
@@ -48,17 +49,31 @@ def missing_packages(resolved: ResolvedRecipe) -> list[Missing]:
 def missing_data(recipe: Recipe) -> list[Missing]:
     """Returns the files and folders that the data source's settings name and that are not there."""
     missing = []
-    for name, path in _paths(source_settings(recipe)):
-        if not expanded(path).exists():
-            remedies = source_factory(recipe).remedies(name) or ("Give its path.",)
-            missing.append(Missing(f"data.{name}: {path} is not there", remedies))
+    for source in named_sources(recipe):
+        for name, path in _paths(source.settings(recipe)):
+            if not expanded(path).exists():
+                remedies = source.factory().remedies(name) or ("Give its path.",)
+                missing.append(Missing(f"{source.label}.{name}: {path} is not there", remedies))
+    return missing
+
+
+def missing_benchmark_files(recipe: Recipe) -> list[Missing]:
+    """Returns the files of benchmarks that the recipe names and that are not there, each benchmark once."""
+    missing = []
+    for asked in asked_of_plugins(recipe):
+        if files := asked.missing_files():
+            listed = ", ".join(f"{role} {path}" for role, path in files.items())
+            remedy = f"evaluate.benchmarks names its folder; {asked.extension.qualified} lists its files by role."
+            missing.append(Missing(f"benchmark {asked.name}: {listed} not there", (remedy,)))
     return missing
 
 
 def missing_benchmarks(recipe: Recipe) -> list[Missing]:
     """Returns the benchmarks that the recipe asks for, or its published row has, and its data source does not offer."""
+    if recipe.evaluate is not None and recipe.evaluate.named_benchmarks():
+        return missing_benchmark_files(recipe)
     offered = offered_benchmarks(recipe)
-    asked = recipe.evaluate.benchmarks if recipe.evaluate is not None else None
+    asked = recipe.evaluate.own_benchmarks if recipe.evaluate is not None else None
     row = recipe.paper or (recipe.ablation.paper if recipe.ablation is not None else None)
     published: list[str] = []
     if row is not None:
@@ -68,7 +83,7 @@ def missing_benchmarks(recipe: Recipe) -> list[Missing]:
     names = [column_label(name) if name in COLUMN_LABELS else name for name in wanted if name not in offered]
     if not names and offered:
         return []
-    source = recipe.data.source if recipe.data is not None else ""
+    source = ", ".join(section.source for section in recipe.sources)
     listed = f"files of {', '.join(names)}" if names else "any benchmark"
     what = f"benchmarks: {listed}; the data source {source} has {'no held-out questions' if not offered else 'others'}"
     remedy = f"It has {', '.join(offered)}." if offered else "Training runs; questions need a source that has some."

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from cobra_kit._plugins import attributed
 from cobra_kit.data.rows import DataSource, Split
-from cobra_kit.data.sources import open_source, source_extension, source_settings
+from cobra_kit.data.sources import named_sources, open_source
 from cobra_kit.recipe import Recipe
 
 IMAGES: Mapping[Split, int] = {"train": 320, "val": 80, "test": 160}
@@ -44,13 +44,14 @@ def sample_of(recipe: Recipe) -> Iterator[Sample]:
         RecipeError: A setting of `data` is wrong.
         DataError: The data are missing or broken.
     """
-    settings, extension = source_settings(recipe), source_extension(recipe)
-    factory = extension.load_source()
-    with TemporaryDirectory() as folder:
-        with attributed((extension,)):
-            part = factory.sample(settings, IMAGES, Path(folder))
-        if part is not None:
-            yield Sample(part.source, part.times, part.seconds_per_image, part.to_make, part.label)
-            return
+    if not isinstance(recipe.data, list):  # several sources are opened whole: a part of each would change the mix
+        (named,) = named_sources(recipe)
+        settings, factory = named.settings(recipe), named.factory()
+        with TemporaryDirectory() as folder:
+            with attributed((named.extension,)):
+                part = factory.sample(settings, IMAGES, Path(folder))
+            if part is not None:
+                yield Sample(part.source, part.times, part.seconds_per_image, part.to_make, part.label)
+                return
     source = open_source(recipe)
     yield Sample(source, dict.fromkeys(IMAGES, 1.0), 0.0, 0, f"{len(source.rows):,} rows")

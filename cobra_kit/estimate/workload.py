@@ -123,7 +123,8 @@ def workload(
 
 def _assumed(recipe: Recipe, captions: bool, text_only: bool) -> tuple[int, int, RowShape, str]:
     """Returns rows, images, the row and the words for data that are not here: the paper's."""
-    own_file = captions and getattr(source_settings(recipe), "captions", None) is not None
+    named = [getattr(settings, "captions", None) for settings in source_settings(recipe)]
+    own_file = captions and any(file is not None for file in named)
     rows = ROW_COUNTS["captions" if own_file else "rows"]
     text = _CAPTION_TOKENS if captions else TEXT_TOKENS
     supervised = text if captions else text // 2

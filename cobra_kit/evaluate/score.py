@@ -17,6 +17,7 @@ from cobra_kit.files import read_json_lines, write_bytes
 
 if TYPE_CHECKING:
     from cobra_kit.evaluate.predict import Prediction  # which needs torch; reading scores does not
+    from cobra_kit.interfaces import BenchmarkProtocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class BenchmarkScore:
             choices; None where no question has. Where it is small, the model would say something else.
         cut_answers: How many answers were cut at the most new tokens.
         left_out: How many questions were not asked, since their images cannot be read.
+        protocol: How it was asked and scored; None where nobody said.
     """
 
     benchmark: str
@@ -49,6 +51,7 @@ class BenchmarkScore:
     choice_mass: float | None = None
     cut_answers: int = 0
     left_out: int = 0
+    protocol: BenchmarkProtocol | None = None
 
     def entry(self, file: str) -> dict[str, Any]:
         """Returns what `scores.json` says about it.
@@ -67,6 +70,7 @@ class BenchmarkScore:
             "mean_of_groups": self.mean_of_groups,
             "group_floors": dict(self.group_floors),
             "choice_mass": self.choice_mass,
+            "protocol": None if self.protocol is None else asdict(self.protocol),
             "file": file,
         }
 

@@ -37,6 +37,16 @@ def paper_column(benchmark: str) -> str | None:
     return _COLUMNS.get(text(benchmark, "benchmark").lower())
 
 
+def is_published(benchmark: str) -> bool:
+    """Returns whether a name is that of one of the paper's benchmarks, not of an ability that stands beside one."""
+    column = paper_column(benchmark)
+    return column is not None and _plain(benchmark) == _plain(column)
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("+", "_plus").replace("-", "_").replace("__", "_")
+
+
 def column_label(column: str) -> str:
     """Returns how to print a column's name; the name itself where it is no benchmark."""
     return COLUMN_LABELS.get(text(column, "column"), column)

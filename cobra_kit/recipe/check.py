@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 
@@ -74,6 +74,7 @@ def _problems(
         loc, kind = item["loc"], item["type"]
         if loc and loc[-1] == "[key]":
             loc = loc[:-1]
+        loc = _without_members(loc, tree, path)
         keys = (*path, *loc)
         if kind == "extra_forbidden":
             problems[keys] = _unknown_key(model, tree, path, loc, extra_known)
@@ -86,7 +87,26 @@ def _problems(
                 text = text.replace("expected ", "expected, in a list, ", 1)
             expected.setdefault(real, []).append(text)
             problems[real] = problem(tree, real, _wrong_value(expected[real], tree, real))
-    return list(problems.values())
+    # Of a value that may be a text or a mapping and is a mapping, what is wrong inside says enough.
+    return [error for keys, error in problems.items() if not _is_told_inside(keys, problems, tree)]
+
+
+def _without_members(loc: PathKeys, tree: Node, path: PathKeys) -> tuple[str | int, ...]:
+    """Returns a location without the names that a union's members have in it; the last key may be missing."""
+    *inside, last = loc or ("",)
+    if isinstance(last, int):  # of a value that may also be a list, the value itself is wrong
+        return tuple(loc)
+    real: tuple[str | int, ...] = ()
+    for key in inside:
+        if tree.get(*path, *real, key) is not None:
+            real = (*real, key)
+    return (*real, last) if loc else ()
+
+
+def _is_told_inside(keys: PathKeys, problems: Collection[PathKeys], tree: Node) -> bool:
+    node, depth = tree.get(*keys), len(keys)
+    inside = any(len(other) > depth and tuple(other[:depth]) == tuple(keys) for other in problems)
+    return inside and node is not None and isinstance(node.value, (dict, list))
 
 
 def _existing(tree: Node, keys: PathKeys) -> tuple[str | int, ...]:

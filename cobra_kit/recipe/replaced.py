@@ -56,7 +56,7 @@ def other_data(body: Node, replaced: list[Replaced], profile: str) -> list[Probl
     return [
         problem(body, setting.keys, f"the profile {profile} of {setting.profile} replaces this data source", hint)
         for setting in replaced
-        if setting.keys == ("data", "source")
+        if setting.keys in (("data",), ("data", "source"))
     ]
 
 

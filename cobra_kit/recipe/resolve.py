@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -28,11 +28,14 @@ class ResolvedRecipe:
         recipe: What it was resolved from, after extends, profile and --set (and the arm's changes).
         parts: Per kind the component and its config.
         arm: The arm's name, if it is one of an ablation.
+        extensions: Per benchmark of a plugin, and per source where there are several, its distribution; empty until
+            they are looked up.
     """
 
     recipe: Recipe
     parts: Mapping[Kind, ResolvedPart]
     arm: str | None = None
+    extensions: Mapping[str, str] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:
         """Returns the recipe as plain data, names qualified, nothing left to defaults."""
@@ -51,7 +54,8 @@ class ResolvedRecipe:
 
     def lock(self) -> dict[str, str]:
         """Returns per component, by qualified name, the distribution it came from: `"cobra-kit 0.1.0"`."""
-        return {part.component.qualified: part.component.distribution for part in self.parts.values()}
+        parts = {part.component.qualified: part.component.distribution for part in self.parts.values()}
+        return {**parts, **self.extensions}
 
 
 def resolve(recipe: Recipe, registry: Registry | None = None) -> ResolvedRecipe:

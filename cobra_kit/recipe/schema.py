@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, field_validator
 from cobra_kit.errors import first_line
 from cobra_kit.names import ARM_PATTERN, LONGEST_NAME
 from cobra_kit.plugin import Kind
-from cobra_kit.recipe.sections import DataSection, EvaluateSection, Section, TrainSection
+from cobra_kit.recipe.sections import DataSection, EvaluateSection, ListedSource, Section, TrainSection
 from cobra_kit.recipe.sweep import SweepSection
 from cobra_kit.recipe.tree import Node, Origin, from_plain
 
@@ -124,8 +124,8 @@ class Recipe(Section):
     """Seed of a single model's random numbers; an ablation has seeds of its own."""
     model: ModelSection
     """The parts the model is composed from."""
-    data: DataSection | None = None
-    """What the model is trained and evaluated on."""
+    data: DataSection | Annotated[list[ListedSource], Field(min_length=1)] | None = None
+    """What the model is trained and evaluated on: a source, or a list of several with weights."""
     train: TrainSection | None = None
     """How it is trained."""
     evaluate: EvaluateSection | None = None
@@ -157,6 +157,13 @@ class Recipe(Section):
     def profile_names(self) -> tuple[str, ...]:
         """Returns the profiles that the file offers."""
         return self._profiles
+
+    @property
+    def sources(self) -> tuple[DataSection, ...]:
+        """Returns the sections of the data sources; none without data."""
+        if isinstance(self.data, list):
+            return tuple(self.data)
+        return () if self.data is None else (self.data,)
 
     @property
     def tree(self) -> Node:

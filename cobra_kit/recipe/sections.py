@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from cobra_kit.names import ARM_PATTERN, LONGEST_NAME
+
 STAGES = ("pretrain_text", "instruct_text", "align", "finetune", "full_finetune")
 """The stages of training, in the order they run."""
 
@@ -34,6 +36,13 @@ class DataSection(Section):
     def settings(self) -> dict[str, Any]:
         """Returns the source's own keys."""
         return dict(self.model_extra or {})
+
+
+class ListedSource(DataSection):
+    """One of several data sources, with its share of an epoch."""
+
+    weight: Positive = 1.0
+    """How often an epoch has its rows: 1 each once, 2 each twice, 0.5 a half of them, drawn by the seed."""
 
 
 class CurriculumSection(Section):
@@ -159,17 +168,65 @@ class PrecisionSection(Section):
         return f"weights {self.weights}, state {self.state}"
 
 
+class NamedBenchmark(Section):
+    """A benchmark of a plugin and its settings, flat beside `use`; the benchmark itself checks them."""
+
+    model_config = ConfigDict(extra="allow", strict=True, use_attribute_docstrings=True)
+
+    use: str = Field(min_length=1)
+    """The benchmark, as `cobra-kit plugins list --kind benchmark` has it, such as `benchmarks/vqav2`."""
+    name: Annotated[str, Field(pattern=ARM_PATTERN, max_length=LONGEST_NAME)] | None = None
+    """What its column and its files are called; null: as the benchmark is, without the plugin's name."""
+    root: Annotated[str, Field(min_length=1)] | None = None
+    """The folder that relative paths of its settings start at; null: the working directory."""
+    split: Annotated[str, Field(min_length=1)] | None = None
+    """The split that is asked, as the files call it; null: the protocol's."""
+    max_new_tokens: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Most tokens of a generated answer; null: as its protocol says."""
+
+    @property
+    def column(self) -> str:
+        """Returns the name of its column and its files."""
+        return self.name or self.use.rpartition("/")[2]
+
+    def settings(self) -> dict[str, Any]:
+        """Returns the benchmark's own keys."""
+        return dict(self.model_extra or {})
+
+
 class EvaluateSection(Section):
     """The settings by which a trained model is evaluated."""
 
-    benchmarks: list[str] | None = None
-    """Names of the benchmarks, of those that the data source offers; null: all of them. With an empty list, or a source
-    that has none, models are trained and tables say that nothing was evaluated."""
+    benchmarks: list[str | NamedBenchmark] | None = None
+    """The benchmarks: names of those that the data source offers, and those of any plugin by qualified names, such as
+    `scenes/presence`, or with settings, such as `{use: benchmarks/vqav2, root: data/vqav2}`. null: all that the data
+    source offers. With an empty list, or a source that has none, models are trained and tables say that nothing was
+    evaluated. Those of plugins are asked in the end; validation and searches ask the source's own."""
     max_new_tokens: Annotated[int, Field(ge=1, le=1_000_000)] = 40
-    """Most tokens of a generated answer."""
+    """Most tokens of a generated answer, where the protocol of a benchmark says nothing else."""
     batch_size: BatchSize = 64
     """Questions answered together."""
     precision: PrecisionSection | None = None
     """How exactly the model is computed while it answers; null: as it was trained. Arms may differ in it."""
     validation: ValidationSection | None = None
     """Validation during training; null: none."""
+
+    @property
+    def own_benchmarks(self) -> list[str] | None:
+        """Returns the chosen benchmarks of the data source; None: all that it offers."""
+        if self.benchmarks is None:
+            return None
+        return [entry for entry in self.benchmarks if isinstance(entry, str) and "/" not in entry]
+
+    def columns(self) -> list[str]:
+        """Returns the names of the columns that are listed, in order."""
+        named = self.named_benchmarks()
+        return [named[i].column if i in named else str(entry) for i, entry in enumerate(self.benchmarks or ())]
+
+    def named_benchmarks(self) -> dict[int, NamedBenchmark]:
+        """Returns the benchmarks of plugins by their places in the list."""
+        return {
+            index: NamedBenchmark(use=entry) if isinstance(entry, str) else entry
+            for index, entry in enumerate(self.benchmarks or ())
+            if not isinstance(entry, str) or "/" in entry
+        }

@@ -10,11 +10,12 @@ from pydantic import BaseModel
 from cobra_kit.recipe.check import validate
 from cobra_kit.recipe.problems import raise_problems
 from cobra_kit.recipe.schema import Recipe
+from cobra_kit.recipe.tree import PathKeys
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
 
-def settings_at(recipe: Recipe, path: Sequence[str], model: type[Settings], *, without: Sequence[str] = ()) -> Settings:
+def settings_at(recipe: Recipe, path: PathKeys, model: type[Settings], *, without: Sequence[str] = ()) -> Settings:
     """Returns what stands at a path of the recipe as `model`; errors name file and line, as for every other key.
 
     Args:

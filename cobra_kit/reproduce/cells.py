@@ -200,7 +200,7 @@ def _not_run(table: PaperTable, column: str, sources: tuple[Source, ...], lackin
         name = (alone or [sources[0].recipe])[0]
         return f"speed, which no study has: cobra-kit bench {name} --profile paper --protocol cobra measures it"
     if not any(offers(source, column) for source in sources):
-        return "benchmark not built: the recipe's data source does not have it"
+        return "benchmark not asked: neither evaluate.benchmarks nor the data source has it"
     return f"needs {'; '.join(lacking)}" if lacking else "can be run here: --run"
 
 

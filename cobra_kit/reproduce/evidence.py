@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from cobra_kit.errors import CobraError
-from cobra_kit.paper import paper_column
+from cobra_kit.paper import is_published, paper_column
 from cobra_kit.recipe import differences, load_recipe
 from cobra_kit.report import AblationTable, Estimate
 from cobra_kit.reproduce.sources import PROFILE, Source
@@ -82,8 +82,8 @@ class Evidence:
                 benchmark=row.benchmark,
                 score=row.scores[source.arm],
                 seeds=len(table.seeds),
-                comparable=not why_not and row.benchmark == column,
-                why_not=why_not or ("" if row.benchmark == column else "another benchmark of the same form"),
+                comparable=not why_not and is_published(row.benchmark),
+                why_not=why_not or ("" if is_published(row.benchmark) else "another benchmark of the same form"),
                 choice_mass=row.choice_mass.get(source.arm),
             )
             for row in table.rows

@@ -68,7 +68,7 @@ def _prevented(reproduction: Reproduction, source: Source) -> str:
     blocking = sorted(reason for reason in reasons if not reason.startswith(("needs ", "can be run")))
     if len(blocking) == len(reasons):
         return "; ".join(blocking)
-    data = [need for need in row.needs if need.startswith("data.") or "not built" in need]
+    data = [need for need in row.needs if need.startswith(("data.", "benchmark ")) or "not built" in need]
     return f"needs {'; '.join(data)}" if data else ""
 
 

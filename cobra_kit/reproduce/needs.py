@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 
-from cobra_kit.data.sources import offered_benchmarks
 from cobra_kit.errors import CobraError
-from cobra_kit.estimate.missing import missing_data, missing_weights
+from cobra_kit.estimate.missing import missing_benchmark_files, missing_data, missing_weights
 from cobra_kit.model import compose
-from cobra_kit.paper import COLUMN_LABELS, column_label
+from cobra_kit.paper import COLUMN_LABELS, column_label, is_published, paper_column
 from cobra_kit.recipe import ResolvedRecipe, load_recipe
 from cobra_kit.reproduce.sources import PROFILE, Source
-from cobra_kit.study.plan.study_plan import StudyPlan, make_plan
+from cobra_kit.study.plan.study_plan import StudyPlan, asked_benchmarks, make_plan
 
 
 @cache
@@ -38,6 +37,7 @@ def needs(source: Source) -> tuple[str, ...]:
     if not unfinished:
         lacking += _weights(run.resolved)
     lacking += [thing.what.removesuffix(" is not there") for thing in missing_data(run.resolved.recipe)]
+    lacking += [thing.what.removesuffix(" not there") for thing in missing_benchmark_files(run.resolved.recipe)]
     if not has_accelerator():
         lacking.append("a GPU")
     return tuple(lacking)
@@ -53,9 +53,11 @@ def _weights(resolved: ResolvedRecipe) -> list[str]:
 
 
 def offers(source: Source, column: str) -> bool:
-    """Returns whether the recipe's data source has the benchmark of a column."""
+    """Returns whether the recipe asks the benchmark of a column."""
     plan = plan_of(source.recipe)
-    return not isinstance(plan, CobraError) and column in offered_benchmarks(plan.recipe)
+    if isinstance(plan, CobraError):
+        return False
+    return any(is_published(name) and paper_column(name) == column for name in asked_benchmarks(plan.recipe))
 
 
 def benchmark_name(column: str) -> str:

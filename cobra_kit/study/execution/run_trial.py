@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cobra_kit._plugins import attributed
 from cobra_kit.data.cuts import MAX_CUT_SHARE
+from cobra_kit.data.images import Images
 from cobra_kit.data.rows import Benchmark, HeldOutSplit
 from cobra_kit.errors import DamagedFile
 from cobra_kit.evaluate.control import shuffled_images
@@ -22,6 +23,7 @@ from cobra_kit.model import VisionLanguageModel, compose
 from cobra_kit.model.decoding import Precision
 from cobra_kit.model.seeding import derive_seed
 from cobra_kit.recipe.sections import ValidationSection
+from cobra_kit.study.execution.asked_protocols import protocols_of
 from cobra_kit.study.execution.devices import run_threads
 from cobra_kit.study.execution.events import RunDone, RunStarted
 from cobra_kit.study.execution.mending import Mending
@@ -136,7 +138,8 @@ class _TrialRun:
         reset_peak(model.device)
         validate = self._validator(model)
         for held_out in dict.fromkeys((self._split, "val") if run.evaluate.validation else (self._split,)):
-            check_questions(cache.benchmarks(run, held_out), source.image_ids(held_out), model.processor.codec)
+            for group in cache.groups(run, held_out):
+                check_questions(group.benchmarks, group.image_ids, model.processor.codec)
         # Of every stage, before the first one is trained: `train_run` sees one stage at a time where stages are shared.
         check_cut_shares(source, model.processor, run.train.stages(), MAX_CUT_SHARE)
         shared = shared_stages(
@@ -194,18 +197,24 @@ class _TrialRun:
             self._report(Message(text=f"not evaluated ({what}): there are no benchmarks to ask"))
             write_results(self._folder, what, {})
             return
-        images = self._cache.images(run, model, self._split, self._report)
-        benchmarks = readable(offered, images, self._report)
+        images: dict[str, Images] = {}
+        readable_ones: dict[str, Benchmark] = {}
+        for group in self._cache.groups(run, self._split):
+            of_group = self._cache.group_images(run, model, group, self._report)
+            images |= dict.fromkeys(group.benchmarks, of_group)
+            readable_ones |= readable(group.benchmarks, of_group, self._report)
+        benchmarks = {name: readable_ones[name] for name in offered if name in readable_ones}
+        protocols = protocols_of(run, offered, self._cache.opened(run) if self._split == SPLIT else {}, self._split)
         counted = _Counted(benchmarks, what, self._report)
         scored: dict[str, BenchmarkScore] = {}
         for name, benchmark in benchmarks.items():
             predictions = predict(
                 model,
                 benchmark,
-                images,
+                images[name],
                 self._folder / "predictions" / what / f"{name}.jsonl",
                 shown=_shown_images(benchmark, control),
-                max_new_tokens=run.evaluate.max_new_tokens,
+                max_new_tokens=protocols[name].max_new_tokens or run.evaluate.max_new_tokens,
                 batch_size=run.evaluate.batch_size,
                 precision=precision,
                 computed=run.evaluate.precision.label if run.evaluate.precision else None,
@@ -213,7 +222,7 @@ class _TrialRun:
             )
             counted.next()
             left_out = len(offered[name].questions) - len(benchmark.questions)
-            scored[name] = replace(score(benchmark, predictions), left_out=left_out)
+            scored[name] = replace(score(benchmark, predictions), left_out=left_out, protocol=protocols[name])
         _tell_cut_answers(scored, what, run.evaluate.max_new_tokens, self._report)
         write_results(self._folder, what, scored)
 

@@ -7,13 +7,14 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cobra_kit._plugins import Registry
-from cobra_kit.data.sources import example_data, offered_benchmarks, source_settings
+from cobra_kit._plugins import Registry, default_registry
+from cobra_kit.data.asked import asked_of_plugins, benchmark_lock
+from cobra_kit.data.sources import example_data, extension_lock, offered_benchmarks, with_defaults
 from cobra_kit.errors import RecipeError
 from cobra_kit.formatting import suggest
 from cobra_kit.recipe import Recipe, ResolvedRecipe, resolve, resolve_arms
 from cobra_kit.recipe.problems import problem
-from cobra_kit.recipe.sections import DataSection, EvaluateSection, TrainSection
+from cobra_kit.recipe.sections import EvaluateSection, TrainSection
 from cobra_kit.recipe.sweep import MAX_TRIALS
 from cobra_kit.recipe.tree import Node, Origin
 from cobra_kit.report import PaperReference
@@ -245,23 +246,33 @@ def check_sections(recipe: Recipe) -> None:
 
 def check_questions(recipe: Recipe) -> None:
     """Raises a `RecipeError` if a recipe asks questions that its data cannot have; opens no data."""
-    offered, wanted = offered_benchmarks(recipe), (recipe.evaluate or EvaluateSection()).benchmarks
-    for index, name in enumerate(wanted or ()):
-        if name not in offered:
-            raise unknown_benchmark(recipe, index, offered)
-    if recipe.evaluate is not None and recipe.evaluate.validation is not None and not asked_benchmarks(recipe):
+    check_own(recipe, offered_benchmarks(recipe))
+    asked_of_plugins(recipe)
+    if recipe.evaluate is not None and recipe.evaluate.validation is not None and not own_benchmarks(recipe):
         raise no_validation(recipe)
 
 
-def unknown_benchmark(recipe: Recipe, index: int, offered: Collection[str]) -> RecipeError:
-    """Returns the error about the name of a benchmark that the data do not have."""
-    assert recipe.evaluate is not None
-    assert recipe.evaluate.benchmarks is not None
-    name, path = recipe.evaluate.benchmarks[index], ("evaluate", "benchmarks", index)
+def check_own(recipe: Recipe, offered: Collection[str]) -> None:
+    """Raises a `RecipeError` if a recipe names a benchmark of its data that these do not have."""
+    section = recipe.evaluate or EvaluateSection()
+    named = section.named_benchmarks()
+    for index, entry in enumerate(section.benchmarks or ()):
+        if index not in named and entry not in offered:
+            raise _unknown_benchmark(recipe, index, str(entry), offered)
+
+
+def _unknown_benchmark(recipe: Recipe, index: int, name: str, offered: Collection[str]) -> RecipeError:
+    path = ("evaluate", "benchmarks", index)
+    qualified = [known.qualified for known in default_registry().extensions("benchmark") if name in known.names]
     if not offered:
         hint = "Write `evaluate: {benchmarks: []}` to train without evaluating."
+        if qualified:
+            hint = f"Write {' or '.join(qualified)} to ask a plugin's.\n{hint}"
         return problem(recipe.tree, path, f"the data source has no benchmarks, and so no {name!r}", hint)
-    return problem(recipe.tree, path, f"no benchmark named {name!r}", suggest(name, offered, what="benchmarks"))
+    hint = suggest(name, offered, what="benchmarks")
+    if qualified:
+        hint = f"did you mean {' or '.join(qualified)}?"
+    return problem(recipe.tree, path, f"no benchmark named {name!r}", hint)
 
 
 def no_validation(recipe: Recipe) -> RecipeError:
@@ -274,18 +285,34 @@ def no_validation(recipe: Recipe) -> RecipeError:
     )
 
 
-def asked_benchmarks(recipe: Recipe) -> tuple[str, ...]:
-    """Returns the benchmarks that are asked, as far as the source says which it may have."""
-    wanted = (recipe.evaluate or EvaluateSection()).benchmarks
+def own_benchmarks(recipe: Recipe) -> tuple[str, ...]:
+    """Returns the benchmarks of the data source that are asked, as far as the source says which it may have."""
+    wanted = (recipe.evaluate or EvaluateSection()).own_benchmarks
     return offered_benchmarks(recipe) if wanted is None else tuple(wanted)
 
 
+def asked_benchmarks(recipe: Recipe) -> tuple[str, ...]:
+    """Returns the benchmarks that are asked in the end: those of the data source, and those of plugins."""
+    named = (recipe.evaluate or EvaluateSection()).named_benchmarks().values()
+    return (*own_benchmarks(recipe), *(entry.column for entry in named))
+
+
 def with_data(resolved: ResolvedRecipe) -> ResolvedRecipe:
-    """Returns the recipe with the data source's defaults written out, as `resolve` does for components."""
-    data = resolved.recipe.data
-    assert data is not None
-    settings = source_settings(resolved.recipe).model_dump(mode="json", exclude_none=True)
-    return _changed(resolved, {"data": DataSection(source=data.source, **settings)})
+    """Returns the recipe with the defaults of data sources and benchmarks written out, as `resolve` does for parts."""
+    recipe = resolved.recipe
+    complete = _changed(resolved, {"data": with_defaults(recipe), "evaluate": _with_questions(recipe)})
+    return replace(complete, extensions={**extension_lock(recipe), **benchmark_lock(recipe)})
+
+
+def _with_questions(recipe: Recipe) -> EvaluateSection | None:
+    asked, section = asked_of_plugins(recipe), recipe.evaluate
+    if section is None or not asked:
+        return section
+    places = dict(zip(section.named_benchmarks(), asked, strict=True))
+    entries = [
+        places[index].plain() if index in places else entry for index, entry in enumerate(section.benchmarks or ())
+    ]
+    return section.model_copy(update={"benchmarks": entries})
 
 
 def _changed(resolved: ResolvedRecipe, changes: Mapping[str, Any]) -> ResolvedRecipe:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from cobra_kit.files import inside
 from cobra_kit.report import AblationTable, ArmResult, BenchmarkInfo, Calibration, build_table, calibrate
 from cobra_kit.statistics import QuestionScore
 from cobra_kit.study.folder import PREDICTIONS, SCORES, StudyFolder
+from cobra_kit.study.reading.protocols import Columns, stated
 from cobra_kit.study.reading.run_machines import run_machines
 from cobra_kit.study.reading.stored_files import (
     AGAIN,
@@ -57,9 +59,11 @@ def study_table(plan: StudyPlan | StoredStudy, folder: StudyFolder) -> AblationT
         CobraError: No run is finished, or results are damaged.
     """
     arms, benchmarks = _results(plan, folder)
+    summaries = {run.name: read_summary(folder.run(run)) for run in plan.runs}
+    told = _columns(plan, summaries).remarks()
     shared = frozenset.intersection(*(arm.finished or frozenset() for arm in arms))
     with _runs_named(folder):
-        return build_table(
+        table = build_table(
             arms,
             benchmarks,
             reference=plan.reference,
@@ -70,6 +74,7 @@ def study_table(plan: StudyPlan | StoredStudy, folder: StudyFolder) -> AblationT
             left_out=plan.left_out,
             machines=run_machines(folder.run(run) for run in plan.runs if run.seed in shared),
         )
+    return replace(table, notes=(*table.notes, *told)) if told else table
 
 
 def study_calibration(study: StoredStudy) -> Calibration:
@@ -85,11 +90,24 @@ def study_calibration(study: StoredStudy) -> Calibration:
 
 def _results(plan: StudyPlan | StoredStudy, folder: StudyFolder) -> tuple[list[ArmResult], list[BenchmarkInfo]]:
     summaries = {run.name: read_summary(folder.run(run)) for run in plan.runs}
+    columns = _columns(plan, summaries)
     benchmarks: dict[str, BenchmarkInfo] = {}
     for summary in summaries.values():
         for name, entry in summary.get(SPLIT, {}).items():
-            benchmarks.setdefault(name, _benchmark(name, entry))
-    return [_arm(plan, folder, arm, summaries) for arm in plan.arms], list(benchmarks.values())
+            column = columns.of(name, entry)
+            benchmarks.setdefault(column, _benchmark(column, entry))
+    return [_arm(plan, folder, arm, summaries, columns) for arm in plan.arms], list(benchmarks.values())
+
+
+def _columns(plan: StudyPlan | StoredStudy, summaries: Mapping[str, dict[str, Any]]) -> Columns:
+    names = {run.name: run.arm != plan.reference for run in plan.runs}
+    return Columns(
+        (name, entry)
+        for run in sorted(names, key=names.__getitem__)
+        for what, entries in summaries[run].items()
+        if what != "val"
+        for name, entry in entries.items()
+    )
 
 
 @contextmanager
@@ -104,7 +122,11 @@ def _runs_named(folder: StudyFolder) -> Iterator[None]:
 
 
 def _arm(
-    plan: StudyPlan | StoredStudy, folder: StudyFolder, arm: str, summaries: Mapping[str, dict[str, Any]]
+    plan: StudyPlan | StoredStudy,
+    folder: StudyFolder,
+    arm: str,
+    summaries: Mapping[str, dict[str, Any]],
+    columns: Columns,
 ) -> ArmResult:
     scores: dict[str, dict[int, list[QuestionScore]]] = {}
     control: dict[str, dict[int, list[QuestionScore]]] = {}
@@ -123,11 +145,11 @@ def _arm(
             for name, entry in by_benchmark.items():
                 if what == "val":
                     continue  # selects, and is never reported
-                into = scores if what == SPLIT else control
-                into.setdefault(name, {})[run.seed] = read_benchmark_scores(place, entry)
+                into, column = (scores if what == SPLIT else control), columns.of(name, entry)
+                into.setdefault(column, {})[run.seed] = read_benchmark_scores(place, entry)
                 if (mass := _choice_mass(place, what, name, entry)) is not None:
                     masses = choice_mass if what == SPLIT else control_choice_mass
-                    masses.setdefault(name, {})[run.seed] = mass
+                    masses.setdefault(column, {})[run.seed] = mass
         if (training := read_training(place)) is not None:
             trainings.append(training)
         for stage, curves in whole_curves(place, training).items():
@@ -158,6 +180,7 @@ def _benchmark(name: str, entry: Mapping[str, Any]) -> BenchmarkInfo:
         mean_of_groups=entry["mean_of_groups"],
         group_floors=entry.get("group_floors", {}),
         left_out=entry.get("left_out", 0),
+        protocol=stated(protocol) if (protocol := entry.get("protocol")) else "",
     )
 
 

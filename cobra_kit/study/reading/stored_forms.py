@@ -65,6 +65,17 @@ class RunManifestForm(Form):
     sessions: list[SessionForm]
 
 
+class ProtocolForm(Form):
+    """How a benchmark was asked and scored."""
+
+    split: str
+    prompt: str
+    rule: str
+    decoding: str
+    post_processing: str = ""
+    max_new_tokens: Count | None = None
+
+
 class ScoreForm(Form):
     """A benchmark's entry in `scores.json`."""
 
@@ -79,6 +90,7 @@ class ScoreForm(Form):
     choice_mass: Number | None = None
     left_out: Count = 0
     cut_answers: Count = 0
+    protocol: ProtocolForm | None = None
     digest: dict[str, Any] | None = None
 
 

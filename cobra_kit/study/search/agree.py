@@ -98,7 +98,7 @@ def _objectives(recipe: Recipe) -> list[RecipeError]:
     if any(path.startswith(("data.source", "evaluate.benchmarks")) or path == "data" for path in section.space):
         return []
     offered = offered_benchmarks(recipe)
-    chosen = recipe.evaluate.benchmarks if recipe.evaluate is not None else None
+    chosen = recipe.evaluate.own_benchmarks if recipe.evaluate is not None else None
     asked = offered if chosen is None else chosen
     known = [*([MEAN] if offered and asked else []), *(name for name in asked if name in offered)]
     problems: list[RecipeError] = []

@@ -14,9 +14,9 @@ from cobra_kit.recipe.sweep import Scalar, SweepSection
 from cobra_kit.study.plan.study_plan import (
     WORDS,
     RunPlan,
-    asked_benchmarks,
     check_questions,
     check_sections,
+    own_benchmarks,
     study_name,
     with_data,
     without_limits,
@@ -131,7 +131,7 @@ def make_search_plan(recipe: Recipe, registry: Registry | None = None, trials: i
     if recipe.sweep.sampler.use == GRID:
         check_grid(recipe, recipe.sweep.space)  # before each value is tried
     check_space(recipe, registry)
-    check_objectives(recipe, asked_benchmarks(recipe))
+    check_objectives(recipe, own_benchmarks(recipe))
     check_agreement(recipe)
     # Fewer trials than the recipe says are a try of it, and more may be asked for later.
     check_pruner(recipe, max(number_of_trials(recipe), number_of_trials(recipe, trials)))

@@ -51,7 +51,7 @@ class OfficialBenchmark(BenchmarkFactory, OfficialFiles):
         items = definition.read({role: path for role, path in files.items() if role != IMAGES})
         if config.check_counts and protocol.split in definition.counts:
             check_counts(items, definition.counts[protocol.split], str(files["annotations"]))
-        items = choose(items, config.subset, per_group=definition.slim_per_group)
+        items = choose(items, config.part, per_group=definition.slim_per_group)
         items = checked_images(items, files[IMAGES])
         images = ImageFolder(files[IMAGES], report)
         benchmark = _benchmark(definition, items, protocol)

@@ -20,7 +20,7 @@ def with_data(toy_recipe):
 
 
 def test_a_source_gets_its_settings(with_data, tmp_path):
-    settings = source_settings(with_data("data: {source: llava, rows: r.json, images: pictures}\n"))
+    (settings,) = source_settings(with_data("data: {source: llava, rows: r.json, images: pictures}\n"))
     assert settings.model_dump(mode="json") == {"rows": "r.json", "images": "pictures", "captions": None}
 
 

@@ -30,9 +30,23 @@ def test_data_files_that_are_not_there_come_with_their_links(tmp_path: Path, mon
 
 
 def test_benchmarks_that_the_data_source_does_not_have_are_named() -> None:
-    (lacking,) = missing_benchmarks(load_recipe("cobra_3b", profile="paper"))
+    alone = load_recipe("cobra_3b", profile="paper", overrides=["evaluate.benchmarks=null"])
+    (lacking,) = missing_benchmarks(alone)
     assert lacking.what.startswith("benchmarks: files of VQAv2, GQA, VizWiz, TextVQA, VSR, POPE; the data source llava")
     assert missing_benchmarks(load_recipe("cobra_3b")) == []
+
+
+def test_files_of_benchmarks_that_are_not_there_are_named_by_benchmark_and_role(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lacking = missing_benchmarks(load_recipe("cobra_3b", profile="paper"))
+    names = [thing.what.split(":")[0].removeprefix("benchmark ") for thing in lacking]
+    assert names == [*["vqav2", "gqa", "vizwiz", "textvqa", "vsr", "pope", "refcoco", "refcoco-plus", "refcocog"]]
+    assert "questions data/cobra/benchmarks/vqav2/v2_OpenEnded_mscoco_val2014_questions.json" in lacking[0].what
+    assert "images data/cobra/benchmarks/vqav2/val2014" in lacking[0].what
+    (tmp_path / "data/cobra/benchmarks/vqav2/val2014").mkdir(parents=True)
+    assert "images" not in missing_benchmarks(load_recipe("cobra_3b", profile="paper"))[0].what
 
 
 def test_drawn_data_need_no_file() -> None:
