@@ -28,7 +28,8 @@ def stream_rows(file: Path) -> Iterator[Any]:
     try:
         with open(file, "rb") as binary:
             before = _state(binary)
-            yield from _values(_Window(binary, file))
+            window = _Window(binary, file)  # it closes the file when it goes
+            yield from _values(window)
             if _state(binary) != before or _state_of(file) != before:
                 raise DataError(
                     "the file was changed while it was read",

@@ -125,7 +125,7 @@ def _loaded(settings: DatasetSettings) -> Any:
         raise DataError(
             f"the data set cannot be opened: {first_line(error)}",
             where=settings.path,
-            hint="data.path must name a folder of `save_to_disk`, one that `load_dataset` reads, or a data set on the hub.",
+            hint="data.path names a folder that `save_to_disk` wrote or `load_dataset` reads, or one on the hub.",
         ) from error
     return table
 

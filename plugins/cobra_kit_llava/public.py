@@ -118,7 +118,8 @@ ALIGN = PublicSet(
     licence=f"that of the images' makers, see its page: {_HUB}/liuhaotian/LLaVA-Pretrain",
     facts=_FACTS,
     notes=("Its images lie beside those of the instruction rows, so that one `images` serves both stages.",),
-    settings="data: {source: llava/rows, rows: ..., captions: {root}/blip_laion_cc_sbu_558k.json, images: {root}/images}",
+    settings="data: {source: llava/rows, rows: ROWS, "
+    "captions: {root}/blip_laion_cc_sbu_558k.json, images: {root}/images}",
 )
 
 SETS = (MIX, LVIS, LRV, ALIGN)

@@ -113,9 +113,7 @@ def _check_images(
         except ImageError as error:
             return name, error.message, None
 
-    pool = ThreadPoolExecutor(
-        max(2, os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count() or 2)
-    )
+    pool = ThreadPoolExecutor(max(2, os.cpu_count() or 2))
     try:
         for names in index.images():
             bad = []

@@ -70,8 +70,9 @@ def check_quickly(recipe: Recipe, seconds: float = QUICK_SECONDS) -> None:
     stream = _stream(recipe, silent)
     if stream is None:
         return
-    until, seen, missing, first, rows = time.monotonic() + seconds, 0, 0, "", 0
-    for rows, item in enumerate(stream.rows(), start=1):
+    until, rows, seen, missing, first = time.monotonic() + seconds, 0, 0, 0, ""
+    for item in stream.rows():
+        rows += 1
         for name in item.row.images if item.row is not None else ():
             seen += 1
             if not stream.has_image(name):
