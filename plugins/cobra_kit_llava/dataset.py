@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ class HubTable:
 
 def _loaded(settings: DatasetSettings) -> Any:
     try:
-        import datasets
+        datasets: Any = import_module("datasets")
     except ImportError as error:
         raise PluginError(
             "data sets of Hugging Face are read with the package `datasets`, which is not installed",

@@ -11,7 +11,7 @@ import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from PIL.Image import Image
 
@@ -75,7 +75,7 @@ def shard_rows(shard: Path) -> Iterator[Any]:
         with tarfile.open(shard, "r:") as archive:
             sample: _Sample | None = None
             for member in archive:
-                archive.members = []  # tarfile would keep every header
+                cast(Any, archive).members = []  # tarfile would keep every header
                 if not member.isfile():
                     continue
                 key, ending = _split(member.name)

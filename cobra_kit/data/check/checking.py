@@ -18,11 +18,11 @@ from cobra_kit.data.check.texts import TextCheck
 from cobra_kit.data.quarantine import QuarantinedRow
 from cobra_kit.data.rejects import Rejects
 from cobra_kit.errors import ImageError
-from cobra_kit.events import Progress, Reporter, silent
+from cobra_kit.events import Message, Progress, Reporter, silent
 from cobra_kit.images import memory_as_image_error
 from cobra_kit.interfaces import DataSource, PlacedRow, RowStream
 
-_REPORT_EVERY = 1000
+_REPORT_EVERY = 100_000
 _MARKED = 3
 
 
@@ -72,7 +72,8 @@ def _check_rows(
     for item in stream.rows():
         result.rows += 1
         if result.rows % _REPORT_EVERY == 0:
-            report(Progress(task="checking rows", done=result.rows, total=result.rows, unit="rows"))
+            # How many there will be is not known, and a count without an end is no progress that could be drawn.
+            report(Message(text=f"checking rows: {result.rows:,} so far"))
         if item.quarantined:
             result.quarantined += 1
             continue
