@@ -16,6 +16,7 @@ from cobra_kit.cli.progress import progress
 from cobra_kit.cli.run_workers import RunWorkers, work_as_one
 from cobra_kit.cli.tables import print_table, terminal_width
 from cobra_kit.columns import joined, paragraph
+from cobra_kit.data.check.recipe_data import check_quickly
 from cobra_kit.data.sources import is_made_here
 from cobra_kit.names import path_word
 from cobra_kit.recipe import load_recipe
@@ -83,6 +84,7 @@ def run(arguments: RunArguments, *, fresh: bool, by_itself: bool) -> None:
     control, device = arguments.control, arguments.device
     for line in heading(plan, path, terminal_width(sys.stderr.isatty())):
         typer.echo(line, err=True)
+    check_quickly(plan.recipe)
     try:
         with progress(plan) as report:
             relay = EventRelay(report)

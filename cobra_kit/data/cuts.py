@@ -112,7 +112,7 @@ def check_long_rows(rows: Sequence[TrainingRow], codec: TextCodec, most: float, 
         stage: The stage's name.
         captions: Whether it learns first answers alone.
     """
-    if not any(_may_be_long(row, codec, captions) and _count([row], codec, captions).rows for row in rows):
+    if not any(may_be_long(row, codec, captions) and _count([row], codec, captions).rows for row in rows):
         return
     _count(rows, codec, captions).check(most, stage, len(rows))
 
@@ -132,7 +132,7 @@ def _count(rows: Sequence[TrainingRow], codec: TextCodec, captions: bool) -> Cut
     return cuts
 
 
-def _may_be_long(row: TrainingRow, codec: TextCodec, captions: bool) -> bool:
+def may_be_long(row: TrainingRow, codec: TextCodec, captions: bool) -> bool:
     """Returns whether a row may have too many tokens: none stands for less than a byte, a blank in front aside."""
     turns = row.turns[:1] if captions else row.turns
     size = sum(_bytes(answer) + (0 if captions else _bytes(question)) for question, answer in turns)

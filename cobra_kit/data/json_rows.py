@@ -9,9 +9,9 @@ from typing import Any, NoReturn
 
 from cobra_kit.errors import DataError
 
-_FORMS = "Rows are one JSON list, `[{...}, {...}]`, or JSON lines, one `{...}` a line, as UTF-8 text."
+FORMS = "Rows are one JSON list, `[{...}, {...}]`, or JSON lines, one `{...}` a line, as UTF-8 text."
 _BLANKS = re.compile(r"[ \t\r\n]*")
-_PACKED = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"PAR1": "Parquet", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
+PACKED = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"PAR1": "Parquet", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
 """How files that are no text begin, and what they are."""
 _LONGEST_START = 40
 
@@ -38,15 +38,15 @@ def decode_rows(content: bytes, file: Path) -> list[Any]:
         if text[start] == "{":
             return _objects(text, start, file)
     except RecursionError:
-        raise DataError("nested too deeply to be rows", where=str(file), hint=_FORMS) from None
+        raise DataError("nested too deeply to be rows", where=str(file), hint=FORMS) from None
     begin = text[start : start + _LONGEST_START].splitlines()[0]
-    raise DataError(f"neither a JSON list nor JSON lines: it begins with {begin!r}", where=str(file), hint=_FORMS)
+    raise DataError(f"neither a JSON list nor JSON lines: it begins with {begin!r}", where=str(file), hint=FORMS)
 
 
 def _text(content: bytes, file: Path) -> str:
-    for start, kind in _PACKED.items():
+    for start, kind in PACKED.items():
         if content.startswith(start):
-            raise DataError(f"a {kind} file, not JSON", where=str(file), hint=f"Unpack or convert it first. {_FORMS}")
+            raise DataError(f"a {kind} file, not JSON", where=str(file), hint=f"Unpack or convert it first. {FORMS}")
     try:
         # With or without a byte order mark, UTF-16 and UTF-32 among them: what the json module recognises.
         text = content.decode(json.detect_encoding(content))
@@ -55,7 +55,7 @@ def _text(content: bytes, file: Path) -> str:
         raise DataError(
             f"line {line}: byte {content[error.start]:#04x} is not {error.encoding.upper()}",
             where=str(file),
-            hint=f"Save the file as UTF-8. {_FORMS}",
+            hint=f"Save the file as UTF-8. {FORMS}",
         ) from error
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
@@ -96,7 +96,7 @@ def _objects(text: str, start: int, file: Path) -> list[Any]:
             f"one object without `conversations` (it has {', '.join(map(repr, list(values[0])[:5])) or 'nothing'}), "
             "expected rows",
             where=str(file),
-            hint=_FORMS + below,
+            hint=FORMS + below,
         )
     return values
 
@@ -115,5 +115,5 @@ def _not_json(error: ValueError, file: Path) -> NoReturn:
     raise DataError(
         f"{place}not JSON ({reason})",
         where=str(file),
-        hint=f"Mend that place, or fetch the file again. {_FORMS}",
+        hint=f"Mend that place, or fetch the file again. {FORMS}",
     ) from error

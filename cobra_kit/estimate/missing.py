@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from pydantic import BaseModel
-
 from cobra_kit._plugins import call_component
 from cobra_kit.data.asked import asked_of_plugins
+from cobra_kit.data.check.recipe_data import named_paths
 from cobra_kit.data.sources import named_sources, offered_benchmarks
 from cobra_kit.errors import CobraError
 from cobra_kit.files import expanded
@@ -50,7 +49,7 @@ def missing_data(recipe: Recipe) -> list[Missing]:
     """Returns the files and folders that the data source's settings name and that are not there."""
     missing = []
     for source in named_sources(recipe):
-        for name, path in _paths(source.settings(recipe)):
+        for name, path in named_paths(source.settings(recipe)):
             if not expanded(path).exists():
                 remedies = source.factory().remedies(name) or ("Give its path.",)
                 missing.append(Missing(f"{source.label}.{name}: {path} is not there", remedies))
@@ -137,13 +136,6 @@ def _weights_requests(part: ResolvedPart, module: Component) -> list[HubRequest]
         return [HubRequest(name, tuple(files), revision) for (name, revision), files in patterns.items()]
     hub_id = getattr(part.config, "hub_id", None)
     return [HubRequest(hub_id)] if isinstance(hub_id, str) else []
-
-
-def _paths(settings: BaseModel) -> Iterator[tuple[str, Path]]:
-    for name in type(settings).model_fields:
-        value = getattr(settings, name)
-        if isinstance(value, Path):
-            yield name, value
 
 
 def _tokenizer(resolved: ResolvedRecipe, wanted: dict[HubRequest, str]) -> list[Missing]:

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
         DataSource,
         DataSourceFactory,
         HeldOutSplit,
+        PlacedRow,
+        RowStream,
         SourceSample,
         Split,
         TextForm,
@@ -64,6 +66,7 @@ if TYPE_CHECKING:
         Probe,
         TextProbes,
     )
+    from cobra_kit.interfaces.public_set import PublicFile, PublicSet
     from cobra_kit.interfaces.scoring_rule import Answered, QuestionScore, Rule, Summary
     from cobra_kit.interfaces.submission import OfficialFiles, ScoredFiles, Submitted
     from cobra_kit.interfaces.text import PromptTemplate, TemplateSegment, TextCodec, Tokenizer
@@ -92,6 +95,8 @@ _HOMES = {
         "DataSource",
         "DataSourceFactory",
         "HeldOutSplit",
+        "PlacedRow",
+        "RowStream",
         "SourceSample",
         "Split",
         "TextForm",
@@ -117,6 +122,7 @@ _HOMES = {
         "Probe",
         "TextProbes",
     ),
+    "public_set": ("PublicFile", "PublicSet"),
     "scoring_rule": (
         "Answered",
         "QuestionScore",
@@ -169,13 +175,17 @@ __all__ = [
     "LayoutBatch",
     "OfficialFiles",
     "OpenBenchmark",
+    "PlacedRow",
     "PreparedImage",
     "PretrainedFile",
     "Probe",
     "Projector",
     "PromptTemplate",
+    "PublicFile",
+    "PublicSet",
     "Question",
     "QuestionScore",
+    "RowStream",
     "Rule",
     "ScoredFiles",
     "SourceSample",

@@ -12,6 +12,7 @@ from PIL.Image import Image
 
 from cobra_kit.errors import DataError
 from cobra_kit.events import Reporter, silent
+from cobra_kit.interfaces.public_set import PublicSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,11 @@ class BenchmarkFactory(ABC):
             config: The checked settings, of the config's class.
             split: The split to ask; None: the default.
         """
+
+    @classmethod
+    def public_sets(cls) -> tuple[PublicSet, ...]:
+        """Returns the files of the benchmark as they are distributed, for `data prepare`."""
+        return ()
 
     @classmethod
     def files(cls, config: Any, split: str | None = None, root: Path | None = None) -> Mapping[str, Path]:

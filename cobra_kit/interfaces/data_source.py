@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 from PIL.Image import Image
 
 from cobra_kit.events import Reporter, silent
+from cobra_kit.interfaces.public_set import PublicSet
 
 if TYPE_CHECKING:
     from cobra_kit.interfaces.benchmark import Benchmark
@@ -89,6 +90,59 @@ def used_images(rows: Sequence[TrainingRow]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class PlacedRow:
+    """A row as a file has it, good or not, with its place.
+
+    Args:
+        file: The file or shard, as the settings name it; empty where there is none.
+        number: Its number in there, the first one 1.
+        row_id: Its id as written, which others may have too; empty where it has none.
+        row: The row; None where it breaks the form.
+        reason: Why it does.
+        quarantined: Whether a quarantine list leaves it out.
+    """
+
+    file: str
+    number: int
+    row_id: str
+    row: TrainingRow | None
+    reason: str = ""
+    quarantined: bool = False
+
+    @property
+    def place(self) -> str:
+        """Returns where it is, in words: `rows.json row 12`."""
+        return f"{self.file} row {self.number}" if self.file else f"row {self.number}"
+
+
+class RowStream(Protocol):
+    """A data source that is read row by row, in memory that does not grow with their number.
+
+    `rows` may be called several times; a file that changes while it is read is an error.
+    """
+
+    def rows(self) -> Iterator[PlacedRow]:
+        """Yields the rows of all files, those of the align stage included.
+
+        Raises:
+            DataError: A file is missing, is no file of rows, or was changed while it was read.
+        """
+        ...
+
+    def has_image(self, image_id: str) -> bool:
+        """Returns whether an image is there, without opening it."""
+        ...
+
+    def image(self, image_id: str) -> Image:
+        """Returns an image as RGB; may be called from several threads at once.
+
+        Raises:
+            ImageError: It is missing or cannot be decoded.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class SourceSample:
     """A small part of a data source, to measure rows and speed on.
 
@@ -142,6 +196,20 @@ class DataSourceFactory(ABC):
     @classmethod
     def remedies(cls, setting: str) -> tuple[str, ...]:
         """Returns what supplies the file or folder that a setting names, such as links, each a line."""
+        return ()
+
+    @classmethod
+    def stream(cls, config: Any, report: Reporter = silent) -> RowStream | None:
+        """Returns the source to be read row by row, for `data check`; None where only `open` can read it.
+
+        Raises:
+            DataError: A file or folder is missing.
+        """
+        return None
+
+    @classmethod
+    def public_sets(cls) -> tuple[PublicSet, ...]:
+        """Returns the public data that the source reads, for `data prepare`."""
         return ()
 
     @classmethod

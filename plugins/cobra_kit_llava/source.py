@@ -1,4 +1,4 @@
-"""The source `llava/rows`: a file of rows in LLaVA's form and a folder of images. It has no held-out questions.
+"""The source `llava/rows`: files of rows in LLaVA's form and a folder of images. It has no held-out questions.
 
 Rows that break the form are rejected and counted; see `cobra_kit.text.llava` for what breaks it.
 """
@@ -6,43 +6,39 @@ Rows that break the form are rejected and counted; see `cobra_kit.text.llava` fo
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
 from PIL.Image import Image
 
-from cobra_kit.data.image_folder import ImageFolder
+from cobra_kit.data.image_folder import ImageFolder, leads_out
 from cobra_kit.data.json_rows import decode_rows
+from cobra_kit.data.json_stream import stream_rows
+from cobra_kit.data.quarantine import Quarantine, read_quarantine
 from cobra_kit.data.rejects import Rejects
-from cobra_kit.data.rows import FormerNames
-from cobra_kit.errors import DamagedFile, DataError, TextError, UnreadableFile, first_line
+from cobra_kit.errors import DamagedFile, DataError, UnreadableFile
 from cobra_kit.events import Reporter, silent
 from cobra_kit.files import expanded, read_small
 from cobra_kit.formatting import gibibytes
-from cobra_kit.interfaces import (
-    Benchmark,
-    DataSourceFactory,
-    HeldOutSplit,
-    Split,
-    TextForm,
-    TrainingRow,
-    used_images,
-)
+from cobra_kit.interfaces import DataSourceFactory, PlacedRow, PublicSet, TrainingRow
 from cobra_kit.machine import available_memory
-from cobra_kit.text.llava import parse_llava_row
 from cobra_kit_llava.config import Params
+from cobra_kit_llava.conversations import ConversationSource
 from cobra_kit_llava.downloads import BY_SETTING
+from cobra_kit_llava.parsing import collected, placed
+from cobra_kit_llava.public import SETS
 
 _PARSED = 4
 """Bytes of memory that a byte of a file of rows takes at least while it is read."""
 
 
-class LlavaSource(FormerNames):
-    """Rows of a file and the images they name.
+class LlavaSource(ConversationSource):
+    """Rows of files and the images they name.
 
     Args:
-        params: Settings that say where file and folder are.
+        params: Settings that say where files and folder are.
         report: Told how many rows were rejected, and why.
 
     Attributes:
@@ -52,21 +48,20 @@ class LlavaSource(FormerNames):
         caption_rejects: The rows of the align stage that do not, and why.
 
     Raises:
-        DataError: The file or the folder is missing, is not what it should be, or holds no good row.
+        DataError: A file or the folder is missing, is not what it should be, or holds no good row.
     """
 
     def __init__(self, params: Params, report: Reporter = silent) -> None:
-        self._file = expanded(params.rows)
         self._images = ImageFolder(expanded(params.images), report)
-        content = _read(self._file)
-        self._digest = hashlib.sha256(content)
-        self.rows, self.rejects = _good_rows(content, self._file, report)
-        self.caption_rows, self.caption_rejects = self.rows, self.rejects
+        self._digest = hashlib.sha256()
+        quarantine = read_quarantine(params.quarantine and expanded(params.quarantine))
+        rows, rejects = self._collected(params.files, quarantine, report)
+        captions = None
         if params.captions is not None:
-            captions = expanded(params.captions)
-            content = _read(captions)
-            self._digest.update(content)
-            self.caption_rows, self.caption_rejects = _good_rows(content, captions, report)
+            captions = self._collected((params.captions,), quarantine, report)
+        if params.quarantine is not None and len(quarantine):
+            self._digest.update(expanded(params.quarantine).read_bytes())
+        super().__init__(", ".join(map(str, map(expanded, params.files))), rows, rejects, captions)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -74,22 +69,6 @@ class LlavaSource(FormerNames):
         digest = self._digest.copy()
         digest.update(self._images.fingerprint(self.image_ids("train")).encode())
         return digest.hexdigest()
-
-    def text_rows(self, form: TextForm) -> Sequence[TrainingRow]:
-        """Returns the rows without images; LLaVA's form has no plain text.
-
-        Raises:
-            DataError: No row is without an image, or plain text is asked for.
-        """
-        text_rows = tuple(row for row in self.rows if not row.images)
-        if form == "conversations" and text_rows:
-            return text_rows
-        raise DataError(
-            "rows in LLaVA's form are conversations, no plain text" if text_rows else "every row has a picture",
-            where=str(self._file),
-            hint="Leave the text stages out (train.pretrain_text, train.instruct_text) and begin with a language model "
-            "that has read enough.",
-        )
 
     def image(self, image_id: str) -> Image:
         """Returns an image as RGB.
@@ -100,17 +79,24 @@ class LlavaSource(FormerNames):
         """
         return self._images.image(image_id)
 
-    def image_ids(self, split: Split) -> Sequence[str]:
-        """Returns the images of the training rows; none for the other splits."""
-        return used_images((*self.rows, *self.caption_rows)) if split == "train" else ()
+    def _collected(
+        self, files: Sequence[Path], quarantine: Quarantine, report: Reporter
+    ) -> tuple[tuple[TrainingRow, ...], Rejects]:
+        def rows() -> Iterator[PlacedRow]:
+            for named in files:
+                file = expanded(named)
+                content = _read(file)
+                self._digest.update(content)
+                listed = decode_rows(content, file)
+                del content  # the rows alone take several times as much
+                yield from placed(listed, str(named), quarantine)
 
-    def benchmarks(self, split: HeldOutSplit) -> Mapping[str, Benchmark]:
-        """Returns no benchmark: the rows are for training."""
-        return {}
+        place = ", ".join(str(expanded(file)) for file in files)
+        return collected(rows(), place, report, several=len(files) > 1)
 
 
 class Rows(DataSourceFactory):
-    """The class that opens a file of rows."""
+    """The class that opens files of rows."""
 
     @classmethod
     def open(cls, config: Params, report: Reporter = silent) -> LlavaSource:
@@ -118,38 +104,49 @@ class Rows(DataSourceFactory):
         return LlavaSource(config, report)
 
     @classmethod
+    def stream(cls, config: Params, report: Reporter = silent) -> RowFiles:
+        """Returns the source with these settings, to be read row by row."""
+        return RowFiles(config)
+
+    @classmethod
+    def public_sets(cls) -> tuple[PublicSet, ...]:
+        """Returns the paper's training data."""
+        return SETS
+
+    @classmethod
     def remedies(cls, setting: str) -> tuple[str, ...]:
         """Returns where the paper's data are."""
         return tuple(f"{download.what}: {download.link}" for download in BY_SETTING.get(setting, ()))
 
 
-def _good_rows(content: bytes, file: Path, report: Reporter) -> tuple[tuple[TrainingRow, ...], Rejects]:
-    rows, rejects = _parse(content, file)
-    if not rows:
-        raise DataError(
-            "no training row is left",
-            where=str(file),
-            hint=rejects.summary("rows break LLaVA's form") if rejects.total else "The file is empty.",
-        )
-    rejects.announce(report, f"{file}", "rows break LLaVA's form and are left out")
-    return rows, rejects
+class RowFiles:
+    """Files of rows, read row by row.
 
+    Args:
+        params: Settings that say where files and folder are.
 
-def _parse(content: bytes, file: Path) -> tuple[tuple[TrainingRow, ...], Rejects]:
-    listed = decode_rows(content, file)
-    rows: dict[str, TrainingRow] = {}
-    rejects = Rejects(len(listed))
-    for number, row in enumerate(listed, start=1):
-        try:
-            conversation = parse_llava_row(row)
-        except TextError as error:
-            rejects.add(f"row {number}", first_line(error))
-            continue
-        name = conversation.id
-        while name in rows:  # a loop, since a row may be called `a#3` by itself
-            name += f"#{number}"
-        rows[name] = TrainingRow(name, conversation.images, conversation.turns)
-    return tuple(rows.values()), rejects
+    Raises:
+        DataError: The folder of images is missing, or the quarantine list cannot be read.
+    """
+
+    def __init__(self, params: Params) -> None:
+        self._root = expanded(params.images)
+        self._images = ImageFolder(self._root)
+        self._files = (*params.files, *((params.captions,) if params.captions is not None else ()))
+        self._quarantine = read_quarantine(params.quarantine and expanded(params.quarantine))
+
+    def rows(self) -> Iterator[PlacedRow]:
+        """Yields the rows of all files with their places."""
+        for file in dict.fromkeys(self._files):
+            yield from placed(stream_rows(expanded(file)), str(file), self._quarantine)
+
+    def has_image(self, image_id: str) -> bool:
+        """Returns whether the folder has an image, by its name alone."""
+        return not leads_out(image_id) and os.path.isfile(os.path.join(self._root, image_id))
+
+    def image(self, image_id: str) -> Image:
+        """Returns an image as RGB; raises as an `ImageFolder` does."""
+        return self._images.image(image_id)
 
 
 def _read(file: Path) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from cobra_kit.data.image_folder import ImageFolder
 from cobra_kit.errors import DataError
 from cobra_kit.events import Reporter, silent
-from cobra_kit.interfaces import Benchmark, BenchmarkFactory, BenchmarkProtocol, OpenBenchmark, Question
+from cobra_kit.interfaces import Benchmark, BenchmarkFactory, BenchmarkProtocol, OpenBenchmark, PublicSet, Question
 from cobra_kit.interfaces.submission import OfficialFiles, ScoredFiles, Submitted
 from cobra_kit_benchmarks.common.counts import check_counts, count_problem
 from cobra_kit_benchmarks.common.definition import Definition
@@ -22,6 +22,7 @@ from cobra_kit_benchmarks.common.json_files import existing
 from cobra_kit_benchmarks.common.locate import IMAGES, check_present, expected_files
 from cobra_kit_benchmarks.common.protocol import Protocol
 from cobra_kit_benchmarks.common.subset import choose
+from cobra_kit_benchmarks.public import SETS
 
 
 class OfficialBenchmark(BenchmarkFactory, OfficialFiles):
@@ -62,6 +63,11 @@ class OfficialBenchmark(BenchmarkFactory, OfficialFiles):
             protocol=_stated(definition, protocol),
             fingerprint=_fingerprint(benchmark, images.fingerprint(names)),
         )
+
+    @classmethod
+    def public_sets(cls) -> tuple[PublicSet, ...]:
+        """Returns its official files, for `data prepare`."""
+        return SETS.get(cls.definition.name, ())
 
     @classmethod
     def protocol(cls, config: Any, split: str | None = None) -> BenchmarkProtocol:

@@ -21,7 +21,12 @@ def with_data(toy_recipe):
 
 def test_a_source_gets_its_settings(with_data, tmp_path):
     (settings,) = source_settings(with_data("data: {source: llava, rows: r.json, images: pictures}\n"))
-    assert settings.model_dump(mode="json") == {"rows": "r.json", "images": "pictures", "captions": None}
+    assert settings.model_dump(mode="json") == {
+        "rows": "r.json",
+        "images": "pictures",
+        "captions": None,
+        "quarantine": None,
+    }
 
 
 @pytest.mark.parametrize(
