@@ -119,6 +119,7 @@ class TableRow:
         choice_mass: Arm to how probable it is, 0 to 1, that one of the choices comes first: the mean over questions of
             the seed where it is least. Empty where answers are generated.
         control_choice_mass: The same with wrong images.
+        protocol: How it was asked and scored, in a sentence; empty: as the study's recipe says.
     """
 
     benchmark: str
@@ -134,6 +135,7 @@ class TableRow:
     parts: tuple[TablePart, ...] = ()
     choice_mass: Mapping[str, float] = field(default_factory=dict)
     control_choice_mass: Mapping[str, float] = field(default_factory=dict)
+    protocol: str = ""
 
     @property
     def at_floor(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from cobra_kit.report import AblationTable, ArmResult, BenchmarkInfo, Calibratio
 from cobra_kit.statistics import QuestionScore
 from cobra_kit.study.folder import PREDICTIONS, SCORES, StudyFolder
 from cobra_kit.study.reading.run_machines import run_machines
+from cobra_kit.study.reading.stored_evaluations import StoredEvaluation, column_titles, read_evaluations
 from cobra_kit.study.reading.stored_files import (
     AGAIN,
     SPLIT,
@@ -79,6 +81,8 @@ def study_calibration(study: StoredStudy) -> Calibration:
         CobraError: The reference has no finished run, there are no benchmarks, or results are damaged.
     """
     arms, benchmarks = _results(study, study.folder)
+    # What a run was asked afterwards says nothing about how hard the study's own questions are.
+    benchmarks = [benchmark for benchmark in benchmarks if not benchmark.protocol]
     with _runs_named(study.folder):
         return calibrate(arms, benchmarks, reference=study.reference)
 
@@ -89,7 +93,36 @@ def _results(plan: StudyPlan | StoredStudy, folder: StudyFolder) -> tuple[list[A
     for summary in summaries.values():
         for name, entry in summary.get(SPLIT, {}).items():
             benchmarks.setdefault(name, _benchmark(name, entry))
-    return [_arm(plan, folder, arm, summaries) for arm in plan.arms], list(benchmarks.values())
+    asked = {run.name: read_evaluations(folder.run(run)) for run in plan.runs}
+    titles = column_titles(evaluation for evaluations in asked.values() for evaluation in evaluations)
+    for evaluations in asked.values():
+        for evaluation in evaluations:
+            title = titles[evaluation.column]
+            info = replace(_benchmark(title, evaluation.entry), protocol=evaluation.protocol.sentence())
+            benchmarks.setdefault(title, info)
+    arms = [
+        _with_evaluations(_arm(plan, folder, arm, summaries), plan, folder, asked, titles) for arm in plan.arms
+    ]
+    return arms, list(benchmarks.values())
+
+
+def _with_evaluations(
+    arm: ArmResult,
+    plan: StudyPlan | StoredStudy,
+    folder: StudyFolder,
+    asked: Mapping[str, list[StoredEvaluation]],
+    titles: Mapping[tuple[str, str], str],
+) -> ArmResult:
+    """Returns an arm with what its runs were asked beside the study's questions, a row per benchmark and protocol."""
+    scores = {name: dict(by_seed) for name, by_seed in arm.scores.items()}
+    choice_mass = {name: dict(by_seed) for name, by_seed in arm.choice_mass.items()}
+    for run in plan.runs:
+        for evaluation in asked[run.name] if run.arm == arm.name else ():
+            title = titles[evaluation.column]
+            scores.setdefault(title, {})[run.seed] = read_benchmark_scores(folder.run(run), evaluation.entry)
+            if (mass := evaluation.entry.get("choice_mass")) is not None:
+                choice_mass.setdefault(title, {})[run.seed] = mass
+    return replace(arm, scores=scores, choice_mass=choice_mass)
 
 
 @contextmanager
