@@ -95,9 +95,7 @@ def evaluate_run(
             where="--benchmarks",
             hint="Name some, separated by commas; `cobra-kit plugins list --kind benchmark` has them.",
         )
-    opened = open_benchmarks(
-        run, names, limit=limit, split=split, root=root, changes=changes or {}, report=report
-    )
+    opened = open_benchmarks(run, names, limit=limit, split=split, root=root, changes=changes or {}, report=report)
     known = [each.name for each in opened if _is_asked_by_study(run, each)]
     wanted = [each for each in opened if each.name not in known]
     folder = run.folder / EVALUATIONS
@@ -258,5 +256,3 @@ def _refuse(folder: Path) -> None:
         where=str(folder),
         hint="Wait until it is done, or stop it; what it has answered is kept.",
     )
-
-

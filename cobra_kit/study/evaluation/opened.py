@@ -85,9 +85,7 @@ def open_benchmarks(
     """
     limited_places(1, limit)
     extensions = {extension.qualified: extension for extension in map(default_registry().benchmark, names)}
-    configs = {
-        name: benchmark_settings(extension, run.recipe, root, changes) for name, extension in extensions.items()
-    }
+    configs = {name: benchmark_settings(extension, run.recipe, root, changes) for name, extension in extensions.items()}
     for name, extension in extensions.items():
         with attributed((extension,)):  # a split that there is not, before another benchmark is drawn or read
             extension.load_benchmark().protocol(configs[name], split)

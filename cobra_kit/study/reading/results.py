@@ -100,9 +100,7 @@ def _results(plan: StudyPlan | StoredStudy, folder: StudyFolder) -> tuple[list[A
             title = titles[evaluation.column]
             info = replace(_benchmark(title, evaluation.entry), protocol=evaluation.protocol.sentence())
             benchmarks.setdefault(title, info)
-    arms = [
-        _with_evaluations(_arm(plan, folder, arm, summaries), plan, folder, asked, titles) for arm in plan.arms
-    ]
+    arms = [_with_evaluations(_arm(plan, folder, arm, summaries), plan, folder, asked, titles) for arm in plan.arms]
     return arms, list(benchmarks.values())
 
 
