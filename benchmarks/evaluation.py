@@ -3,9 +3,10 @@
     python benchmarks/evaluation.py studies/ablation_projector-laptop/mlp-s7
     python benchmarks/evaluation.py RUN --questions 200 --batch-size 32
 
-The questions are those of the embedded world's six abilities, evenly. Features of the images are made before, as
-`cobra-kit evaluate` makes them, and are not in the times. The two ways take turns, ability by ability and round by
-round, so that other work on the machine falls on both; times are processor time of this process, on one thread.
+The questions are those of the embedded world's six abilities, each with its part of the whole. Features of the images
+are made before, as `cobra-kit evaluate` makes them, and are not in the times. The two ways take turns, ability by
+ability and round by round, so that other work on the machine falls on both; times are processor time of this process,
+on one thread.
 """
 
 from __future__ import annotations
@@ -82,18 +83,21 @@ def main() -> None:
 
 
 def opened_abilities(run: AskedRun, questions: int, images: int) -> list[OpenedBenchmark]:
-    """Returns the abilities, each with its share of the questions."""
-    shares = [questions // len(ABILITIES) + (place < questions % len(ABILITIES)) for place in range(len(ABILITIES))]
-    opened = []
-    for name, share in zip(ABILITIES, shares, strict=True):
-        world = {"test": images}
-        opened += open_benchmarks(
-            run, [f"scenes/{name}"], limit=share, split="test", root=None, changes=world, report=print_nothing
-        )
-        if len(opened[-1].benchmark.questions) < share:
-            raise SystemExit(
-                f"{name} has {len(opened[-1].benchmark.questions)} questions, {share} wanted: more --images"
-            )
+    """Returns the abilities, each with its share of the questions: as large as its part of all that the world asks."""
+    everything = [opened_ability(run, name, None, images) for name in ABILITIES]
+    sizes = [len(opened.benchmark.questions) for opened in everything]
+    if sum(sizes) < questions:
+        raise SystemExit(f"the world has {sum(sizes):,} questions, {questions:,} are wanted: more --images")
+    ends = [questions * sum(sizes[: place + 1]) // sum(sizes) for place in range(len(sizes))]
+    shares = [end - start for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+    return [opened_ability(run, name, share, images) for name, share in zip(ABILITIES, shares, strict=True)]
+
+
+def opened_ability(run: AskedRun, name: str, limit: int | None, images: int) -> OpenedBenchmark:
+    """Returns an ability with some of its questions."""
+    (opened,) = open_benchmarks(
+        run, [f"scenes/{name}"], limit=limit, split="test", root=None, changes={"test": images}, report=print_nothing
+    )
     return opened
 
 

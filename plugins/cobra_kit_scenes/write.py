@@ -57,16 +57,7 @@ def write_held_out(
         folder / "textvqa.json",
         file_formats.textvqa_form(chosen["textvqa"], split, params.seed, params.disagreement),
     )
-    boxes = chosen["refcoco"]
-    write_json(folder / "refcoco.json", file_formats.refcoco_form(boxes, split))
-    # The rest are the same questions again, in the forms of further benchmarks: nothing in the world reads them.
-    write_json(folder / "refcoco+.json", file_formats.refcoco_form(file_formats.refcoco_plus_rows(boxes), split))
-    write_json(folder / "refcocog.json", file_formats.refcoco_form(boxes, split))
-    write_json(folder / "textvqa_ocr.json", file_formats.textvqa_ocr_form(chosen["textvqa"], split, scenes))
-    write_json(folder / "gqa.json", file_formats.gqa_form(chosen["vqav2"], split))
-    write_json(
-        folder / "vizwiz.json", file_formats.vizwiz_form(chosen["vqav2"], split, params.seed, params.disagreement)
-    )
+    write_json(folder / "refcoco.json", file_formats.refcoco_form(chosen["refcoco"], split))
     write_json(folder / SLICES_FILE, {name: [row.question.slice for row in rows] for name, rows in chosen.items()})
     return {name: len(rows) for name, rows in chosen.items()}
 
