@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +116,9 @@ def _open(
             f"was asked for the split {split!r} and opened {opened.protocol.split!r}", where=extension.qualified
         )
     chosen = with_questions(every, limited_places(len(every.questions), limit))
+    if len(chosen.questions) < len(every.questions):
+        # What answers without the image reach is known of all questions, and not of these.
+        chosen = replace(chosen, floor=None, ceiling=None, group_floors={})
     _check_names_images(extension.qualified, chosen)
     protocol = asked_protocol(
         opened.protocol,
