@@ -196,6 +196,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "help plugins list": lambda: command_help("plugins", "list"),
     "help bench": lambda: command_help("bench"),
     "help doctor": lambda: command_help("doctor"),
+    "help evaluate": lambda: command_help("evaluate"),
     "help plan": lambda: command_help("plan"),
     "help recipes": lambda: command_help("recipes"),
     "help recipes calibrate": lambda: command_help("recipes", "calibrate"),

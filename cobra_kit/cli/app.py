@@ -16,6 +16,7 @@ from cobra_kit._plugins import configure
 from cobra_kit.cli import data, exchange, plugins, recipes
 from cobra_kit.cli.bench import bench
 from cobra_kit.cli.doctor import doctor
+from cobra_kit.cli.evaluate import evaluate
 from cobra_kit.cli.plan import plan
 from cobra_kit.cli.pretrain import pretrain
 from cobra_kit.cli.report import report
@@ -40,6 +41,7 @@ app.command("status")(status)
 app.command("plan")(plan)
 app.command("report")(report)
 app.command("reproduce")(reproduce)
+app.command("evaluate")(evaluate)
 app.command("score")(score)
 app.command("bench")(bench)
 app.command("doctor")(doctor)

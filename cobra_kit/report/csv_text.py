@@ -16,7 +16,7 @@ COLUMNS = (
     *("difference", "difference_low", "difference_high", "verdict", "p_value", "p_holm", "detectable"),
     *("paper_row", "paper_score", "paper_difference"),
     *("image_tokens", "parameters_trained", "training_seconds", "tokens_per_second"),
-    "choice_mass",
+    *("choice_mass", "protocol"),
 )
 # What spreadsheets run when a file is opened: OWASP's list for CSV injection.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -58,6 +58,7 @@ def _cells(table: AblationTable, row: TableRow, arm: str) -> dict[str, _Cell]:
         "floor": row.floor,
         "ceiling": row.ceiling,
         "choice_mass": row.choice_mass.get(arm),
+        "protocol": row.protocol or None,
     }
     if difference is not None:
         cells |= {

@@ -2,7 +2,8 @@
 
 STUDY/recipe.yaml, lock.json, manifest.json, table.md, table.json, features/, shared/stages/<key>/ (see `stages`)
 STUDY/runs/<arm>-s<seed>/recipe.yaml, lock.json, manifest.json, metrics.jsonl, checkpoints/, model.safetensors,
-    training.json, predictions/<split>[-control]/<benchmark>.jsonl, scores/<the same>, scores.json
+    training.json, predictions/<split>[-control]/<benchmark>.jsonl, scores/<the same>, scores.json,
+    evaluations.json, evaluations/<key>/{predictions,scores}.jsonl (what `cobra-kit evaluate` asked beside the recipe)
 """
 
 from __future__ import annotations

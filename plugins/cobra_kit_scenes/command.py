@@ -26,15 +26,19 @@ def scenes(
 ) -> None:
     """Draw the embedded world: images, LLaVA rows and benchmark files that cannot be guessed.
 
+    The benchmark files of a split have the official forms of all nine benchmarks.
+
     Prints, per benchmark, what an oracle that never sees an image scores (floor) and the best possible score
     (ceiling).
     """
     from cobra_kit_scenes import SceneDataset, SceneParams, generate
+    from cobra_kit_scenes.further_forms import write_further_forms
 
     params = SceneParams.checked(seed=seed, train=train, val=val, test=test, towers=towers)
     with _bar("drawing") as progress:
         generate(params, out, progress=progress)
     world = SceneDataset(out)
+    write_further_forms(world)
     sizes = ", ".join(f"{params.size(split)} {split}" for split in world.splits)
     typer.echo(f"{out}: {sizes} pictures")
     if png:

@@ -1,7 +1,8 @@
 """Held-out questions in the official file forms, key by key.
 
 Sources: the VQAv2 annotation files and API (visualqa.org/download.html), VSR's jsonl (cambridgeltl/
-visual-spatial-reasoning), POPE's (AoiDragon/POPE), TextVQA 0.5.1, and MiniGPT-4's RefCOCO evaluation files.
+visual-spatial-reasoning), POPE's (AoiDragon/POPE), TextVQA 0.5.1 with Rosetta's OCR tokens, GQA's balanced questions
+(gqadataset.org), VizWiz' annotations (vizwiz.org), and MiniGPT-4's RefCOCO evaluation files.
 Keys that make no sense for drawn images (web addresses, annotator numbers) are there and empty.
 """
 
@@ -12,6 +13,7 @@ from typing import Any
 
 from cobra_kit_scenes.annotators import ten_answers
 from cobra_kit_scenes.held_out import HeldOut
+from cobra_kit_scenes.layout import Scene
 from cobra_kit_scenes.names import image_name, image_stem
 from cobra_kit_scenes.splits import image_rng
 from cobra_kit_scenes.vocabulary import IMAGE, Split
@@ -104,6 +106,60 @@ def textvqa_form(rows: Rows, split: Split, seed: int, disagreement: float) -> di
         for number, row in enumerate(rows)
     ]
     return {"dataset_type": split, "dataset_name": "scenes", "dataset_version": "1.0", "data": data}
+
+
+def textvqa_ocr_form(rows: Rows, split: Split, scenes: Sequence[Scene]) -> dict[str, Any]:
+    """Returns a file of OCR tokens: what is written in the images that TextVQA's questions are about, in capitals."""
+    written = {row.index: scenes[row.index].text for row in rows}
+    data = [
+        {"image_id": image_stem(split, index), "ocr_tokens": [] if text is None else text.text.upper().split()}
+        for index, text in sorted(written.items())
+    ]
+    return {"dataset_type": split, "dataset_name": "scenes", "dataset_version": "1.0", "data": data}
+
+
+def gqa_form(rows: Rows, split: Split) -> dict[str, Any]:
+    """Returns a GQA file: VQAv2's questions with the true answer alone, but for those that count: GQA has none."""
+    return {
+        f"{number:08d}": {
+            "semantic": [],
+            "entailed": [],
+            "equivalent": [f"{number:08d}"],
+            "question": row.question.text,
+            "imageId": image_stem(split, row.index),
+            "isBalanced": True,
+            "groups": {"global": row.question.ability, "local": row.question.slice},
+            "answer": row.question.answer,
+            "semanticStr": "",
+            "annotations": {"answer": {}, "question": {}, "fullAnswer": {}},
+            "types": {"detailed": row.question.template, "semantic": "attr", "structural": "query"},
+            "fullAnswer": row.question.answer,
+        }
+        for number, row in enumerate(rows)
+        if row.question.ability != "count"
+    }
+
+
+def vizwiz_form(rows: Rows, split: Split, seed: int, disagreement: float) -> list[dict[str, Any]]:
+    """Returns a VizWiz file: of each image one of VQAv2's questions, with the same ten answers; all can be answered."""
+    first = {row.index: row for row in reversed(rows)}
+    return [
+        {
+            "image": image_name(split, index),
+            "question": row.question.text,
+            "answers": [
+                {"answer": answer, "answer_confidence": "yes"} for answer in _answers(row, split, seed, disagreement)
+            ],
+            "answer_type": "number" if row.question.ability == "count" else "other",
+            "answerable": 1,
+        }
+        for index, row in sorted(first.items())
+    ]
+
+
+def refcoco_plus_rows(rows: Rows) -> Rows:
+    """Returns the expressions that name a thing by its looks: RefCOCO+ forbids those that tell where it is."""
+    return [row for row in rows if row.question.template != "quarter"]
 
 
 def refcoco_form(rows: Rows, split: Split) -> list[dict[str, Any]]:

@@ -156,7 +156,7 @@ def named_paths(settings: BaseModel) -> list[tuple[str, Path]]:
 
 
 def _of_named_benchmarks(recipe: Recipe, report: Reporter) -> HeldOutImages:
-    """Returns the images of the benchmarks of plugins whose files are here; without them there is nothing to compare."""
+    """Returns the images of the plugins' benchmarks whose files are here; others cannot be compared."""
     images = HeldOutImages()
     for asked in asked_of_plugins(recipe):
         if not asked.missing_files():

@@ -18,6 +18,7 @@ from cobra_kit.statistics import QuestionScore
 from cobra_kit.study.folder import PREDICTIONS, SCORES, StudyFolder
 from cobra_kit.study.reading.protocols import Columns, stated
 from cobra_kit.study.reading.run_machines import run_machines
+from cobra_kit.study.reading.stored_evaluations import StoredEvaluation, column_titles, read_evaluations
 from cobra_kit.study.reading.stored_files import (
     AGAIN,
     SPLIT,
@@ -58,7 +59,9 @@ def study_table(plan: StudyPlan | StoredStudy, folder: StudyFolder) -> AblationT
     Raises:
         CobraError: No run is finished, or results are damaged.
     """
-    arms, benchmarks = _results(plan, folder)
+    arms, own = _results(plan, folder)
+    arms, later = _asked_afterwards(plan, folder, arms)
+    benchmarks = [*own, *later]
     summaries = {run.name: read_summary(folder.run(run)) for run in plan.runs}
     told = _columns(plan, summaries).remarks()
     shared = frozenset.intersection(*(arm.finished or frozenset() for arm in arms))
@@ -83,6 +86,7 @@ def study_calibration(study: StoredStudy) -> Calibration:
     Raises:
         CobraError: The reference has no finished run, there are no benchmarks, or results are damaged.
     """
+    # Without what a run was asked afterwards: that says nothing about how hard the study's own questions are.
     arms, benchmarks = _results(study, study.folder)
     with _runs_named(study.folder):
         return calibrate(arms, benchmarks, reference=study.reference)
@@ -108,6 +112,39 @@ def _columns(plan: StudyPlan | StoredStudy, summaries: Mapping[str, dict[str, An
         if what != "val"
         for name, entry in entries.items()
     )
+
+
+def _asked_afterwards(
+    plan: StudyPlan | StoredStudy, folder: StudyFolder, arms: list[ArmResult]
+) -> tuple[list[ArmResult], list[BenchmarkInfo]]:
+    """Returns arms with what their runs were asked beside the study's questions, and those benchmarks by protocol."""
+    asked = {run.name: read_evaluations(folder.run(run)) for run in plan.runs}
+    titles = column_titles(evaluation for evaluations in asked.values() for evaluation in evaluations)
+    benchmarks: dict[str, BenchmarkInfo] = {}
+    for evaluations in asked.values():
+        for evaluation in evaluations:
+            title = titles[evaluation.column]
+            info = replace(_benchmark(title, evaluation.entry), protocol=evaluation.protocol.sentence())
+            benchmarks.setdefault(title, info)
+    return [_with_evaluations(arm, plan, folder, asked, titles) for arm in arms], list(benchmarks.values())
+
+
+def _with_evaluations(
+    arm: ArmResult,
+    plan: StudyPlan | StoredStudy,
+    folder: StudyFolder,
+    asked: Mapping[str, list[StoredEvaluation]],
+    titles: Mapping[tuple[str, str], str],
+) -> ArmResult:
+    scores = {name: dict(by_seed) for name, by_seed in arm.scores.items()}
+    choice_mass = {name: dict(by_seed) for name, by_seed in arm.choice_mass.items()}
+    for run in plan.runs:
+        for evaluation in asked[run.name] if run.arm == arm.name else ():
+            title = titles[evaluation.column]
+            scores.setdefault(title, {})[run.seed] = read_benchmark_scores(folder.run(run), evaluation.entry)
+            if (mass := evaluation.entry.get("choice_mass")) is not None:
+                choice_mass.setdefault(title, {})[run.seed] = mass
+    return replace(arm, scores=scores, choice_mass=choice_mass)
 
 
 @contextmanager

@@ -1,0 +1,121 @@
+"""The protocol of a score: everything that two numbers must share before one is subtracted from the other."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from random import Random
+
+from cobra_kit.errors import CobraError
+from cobra_kit.interfaces.benchmark import Benchmark, BenchmarkProtocol
+
+SUBSET_SEED = 21
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedProtocol:
+    """How a run was asked. It is stored with every score and printed with every number.
+
+    Args:
+        split: The split of the benchmark's files.
+        prompt: The wording of a question, with `{question}` where its text goes.
+        rule: Name of the rule.
+        decoding: `greedy` or `choices`.
+        post_processing: What is done with an answer before the rule sees it; empty: nothing.
+        max_new_tokens: Most tokens of an answer.
+        asked: How many questions were chosen.
+        available: How many the benchmark has.
+        subset: The rule by which they were chosen; empty where all were asked.
+        data: Fingerprint of the questions, the annotations and the images.
+    """
+
+    split: str
+    prompt: str
+    rule: str
+    decoding: str
+    post_processing: str
+    max_new_tokens: int
+    asked: int
+    available: int
+    subset: str
+    data: str
+
+    @property
+    def digest(self) -> str:
+        """Returns 16 hex digits that differ for whatever differs in a protocol."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+
+    def parts(self) -> dict[str, str]:
+        """Returns what a reader must know, by name, in words."""
+        generated = f", at most {self.max_new_tokens} new tokens"
+        ranked = "choices, ranked by their probability at the first token"
+        questions = f"all {self.available:,}"
+        if self.subset:
+            questions = f"{self.asked:,} of {self.available:,} ({self.subset})"
+        return {
+            "split": self.split,
+            "questions": questions,
+            "prompt": json.dumps(self.prompt, ensure_ascii=False),
+            "decoding": ranked if self.decoding == "choices" else self.decoding + generated,
+            "post-processing": self.post_processing or "none",
+            "rule": self.rule,
+        }
+
+    def sentence(self) -> str:
+        """Returns `parts` in one line."""
+        return "; ".join(f"{name} {text}" for name, text in self.parts().items())
+
+
+def asked_protocol(
+    stated: BenchmarkProtocol, benchmark: Benchmark, *, available: int, max_new_tokens: int, data: str
+) -> AskedProtocol:
+    """Returns the protocol of a benchmark as it is asked.
+
+    Args:
+        stated: What the benchmark says of itself.
+        benchmark: The questions that were chosen.
+        available: How many questions the benchmark has.
+        max_new_tokens: The recipe's most tokens of an answer, for a protocol that has none of its own.
+        data: The benchmark's fingerprint.
+
+    Raises:
+        CobraError: The protocol names another rule than the one that will score.
+    """
+    if stated.rule != benchmark.rule:
+        raise CobraError(
+            f"its protocol says the rule {stated.rule}, its questions are scored by {benchmark.rule}",
+            where=benchmark.name,
+            hint="Whoever made the benchmark must name one rule in both: it stands beside every number.",
+        )
+    asked = len(benchmark.questions)
+    return AskedProtocol(
+        split=stated.split,
+        prompt=stated.prompt,
+        rule=stated.rule,
+        decoding=stated.decoding,
+        post_processing=stated.post_processing,
+        max_new_tokens=max_new_tokens if stated.max_new_tokens is None else stated.max_new_tokens,
+        asked=asked,
+        available=available,
+        subset=_SUBSET.format(asked) if asked < available else "",
+        data=data,
+    )
+
+
+_SUBSET = f"the first {{}} places after random.Random({SUBSET_SEED}).shuffle"
+
+
+def limited_places(total: int, limit: int | None) -> list[int]:
+    """Returns the places of the questions that a limit leaves, in order; a smaller limit's lie within a larger one's.
+
+    Raises:
+        CobraError: The limit leaves none.
+    """
+    if limit is not None and limit < 1:
+        raise CobraError(f"{limit} questions are none to ask", where="--limit", hint="Give 1 or more, or leave it out.")
+    places = list(range(total))
+    if limit is None or limit >= total:
+        return places
+    Random(SUBSET_SEED).shuffle(places)
+    return sorted(places[:limit])
