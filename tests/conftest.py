@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 
@@ -12,6 +13,10 @@ from cobra_kit import _plugins
 
 # A shell that starts pytest in the background makes it ignore Ctrl-C, and its children too; the tests send some.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How wide what is printed may be is each test's own: a shell that exports it, or whoever runs tests in parallel, has
+# no say.
+os.environ.pop("COLUMNS", None)
 
 
 # Speed is measured in benchmarks/: an example that takes longer on a busy machine is no failure.

@@ -168,9 +168,9 @@ class BenchmarkImages:
     """The images of benchmarks of one origin, as features are computed of: a data source without rows.
 
     Args:
-        fingerprint: Of the origin.
+        fingerprint: The hash of the origin.
         images: What reads them.
-        image_ids: Their names.
+        image_ids: Names of the images.
     """
 
     rows: Sequence[TrainingRow] = ()

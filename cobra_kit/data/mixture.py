@@ -24,7 +24,7 @@ class MixedPart:
 
     Args:
         prefix: What the names of its rows and images begin with.
-        source: The source.
+        source: The opened source.
         weight: How often an epoch has its rows.
     """
 

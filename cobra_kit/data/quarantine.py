@@ -52,7 +52,7 @@ class Quarantine:
     """A list that was read; an empty one leaves nothing out.
 
     Args:
-        rows: Its rows.
+        rows: The rows of the list.
         path: Where it stands, for errors.
     """
 

@@ -15,7 +15,7 @@ SUBSET_SEED = 21
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedProtocol:
-    """How a run was asked. It is stored with every score and printed with every number.
+    """The way a run was asked. It is stored with every score and printed with every number.
 
     Args:
         split: The split of the benchmark's files.

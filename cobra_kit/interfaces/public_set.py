@@ -40,7 +40,7 @@ class PublicSet:
     Args:
         name: The name that `data prepare` takes.
         title: What it is, in one line.
-        files: Its files.
+        files: The files that it consists of.
         licence: What the makers allow, and where they say so.
         facts: Where the counts, places and links stand that are given here.
         notes: What else has to be done or known, each a line.

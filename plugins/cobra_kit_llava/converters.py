@@ -20,7 +20,7 @@ class Refused:
 
     Args:
         number: Its number in its file.
-        reason: Why.
+        reason: Why it was not.
     """
 
     number: int

@@ -36,7 +36,7 @@ def check_stream(
     """Looks at all rows and images.
 
     Args:
-        stream: The rows.
+        stream: Gives the rows to look at.
         texts: Looks at their texts; None: nobody does, since there is no tokenizer here.
         held_out: The images of benchmarks.
         finish: Given the rows that cannot be trained on, where there are any, at the end.

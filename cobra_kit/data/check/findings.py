@@ -44,12 +44,12 @@ class Kind:
 
 @dataclass(slots=True)
 class DataReport:
-    """What a check found.
+    """The findings of a check.
 
     Args:
         rows: Rows in all.
         quarantined: Rows that the recipe's quarantine list leaves out.
-        images: Different images.
+        images: How many different images there are.
         kinds: The findings by kind.
         bad_rows: Rows that cannot be trained on and stand on no list.
         cut: What is cut, in one line; empty where nothing is.

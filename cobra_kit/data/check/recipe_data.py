@@ -29,7 +29,7 @@ QUICK_SECONDS = 6.0
 
 @dataclass(frozen=True, slots=True)
 class SourceCheck:
-    """What was looked at of one of a recipe's data sources.
+    """The check of one of a recipe's data sources.
 
     Args:
         label: Where it stands in the recipe: `data`, or a place of the list there.

@@ -35,8 +35,8 @@ class Fetched:
     """A file that was fetched.
 
     Args:
-        size: Its bytes.
-        sha256: Its checksum.
+        size: Its length in bytes.
+        sha256: Its checksum, in hexadecimal.
         resumed: Bytes that an earlier process had fetched.
     """
 

@@ -28,7 +28,7 @@ class FileState:
     """A file of a set, as it stands.
 
     Args:
-        file: The file.
+        file: The file as it is distributed.
         place: Where it is, or its unpacked content, or is to be.
         state: How it is.
         why: What is wrong or was found, in words.
@@ -59,7 +59,7 @@ def prepare(
     """Brings a set's files to a root folder as far as that goes, and returns how each of them stands.
 
     Args:
-        item: The set.
+        item: The public set.
         root: The folder; sets that share files share them there.
         download: Whether files that are not there are fetched.
         again: Fetch and unpack again what is there but wrong.

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluated:
-    """What a run was asked.
+    """The outcome of asking a run.
 
     Args:
         evaluations: One per benchmark, in the order of their names.

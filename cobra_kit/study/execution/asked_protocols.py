@@ -1,4 +1,4 @@
-"""How each benchmark of a run is asked and scored: the protocol that stands beside its numbers."""
+"""The way each benchmark of a run is asked and scored: the protocol that stands beside its numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `cobra-kit evaluate` left in a run's folder: scores by benchmark and protocol, which become rows of the table.
+"""The results of `cobra-kit evaluate` in a run's folder: scores by benchmark and protocol, which become table rows.
 
 `evaluations.json` lists them; `evaluations/KEY/predictions.jsonl` and `scores.jsonl` beside it hold the questions. They
 are no part of `scores.json`: that says what the study's own recipe asks, and is written anew with it.

@@ -66,7 +66,7 @@ class RunManifestForm(Form):
 
 
 class ProtocolForm(Form):
-    """How a benchmark was asked and scored."""
+    """The way a benchmark was asked and scored."""
 
     split: str
     prompt: str

@@ -42,7 +42,8 @@ USAGE = {
     "plugins list --plugin": "error: option --plugin takes a value\n       try: cobra-kit --help\n",
     "plugins list --kind project": (
         "error: invalid value for '--kind': 'project' is not one of 'vision_encoder', 'projector', 'fusion', "
-        "'backbone'\n       try: cobra-kit plugins list --help\n"
+        "'backbone', 'data_source', 'benchmark', 'scoring_rule', 'tracker', 'pretraining'\n"
+        "       try: cobra-kit plugins list --help\n"
     ),
     "plugins list --kind projector --no-load": (
         "error: --kind cannot stand beside --no-load, which lists plugins, not components\n"
