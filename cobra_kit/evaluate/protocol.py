@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from random import Random
 
 from cobra_kit.errors import CobraError
@@ -101,6 +101,24 @@ def asked_protocol(
         subset=_SUBSET.format(asked) if asked < available else "",
         data=data,
     )
+
+
+def own_protocol(
+    benchmark: Benchmark, split: str, stated: BenchmarkProtocol | None, max_new_tokens: int
+) -> BenchmarkProtocol:
+    """Returns the protocol of a benchmark that a data source asks about its own images.
+
+    Args:
+        benchmark: The questions, which know their rule and their choices.
+        split: The split that they are of.
+        stated: What the source's plugin says of them; None: nothing.
+        max_new_tokens: The recipe's most tokens of a generated answer.
+    """
+    choices = any(question.choices for question in benchmark.questions)
+    if stated is None:
+        decoding = "choices" if choices else "greedy"
+        stated = BenchmarkProtocol(split=split, prompt="", rule=benchmark.rule, decoding=decoding)
+    return replace(stated, rule=benchmark.rule, max_new_tokens=None if choices else max_new_tokens)
 
 
 _SUBSET = f"the first {{}} places after random.Random({SUBSET_SEED}).shuffle"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -19,11 +19,12 @@ from cobra_kit.evaluate.validation import with_questions
 from cobra_kit.events import Reporter
 from cobra_kit.files import expanded
 from cobra_kit.formatting import suggest
-from cobra_kit.interfaces import Benchmark
-from cobra_kit.interfaces.benchmark import ImageReader
 from cobra_kit.recipe import Recipe
 from cobra_kit.recipe.sections import NamedBenchmark
 from cobra_kit.study.evaluation.asked_run import AskedRun
+
+if TYPE_CHECKING:
+    from cobra_kit.interfaces import Benchmark, ImageReader
 
 FOLDER = "folder"
 """The setting of benchmarks that are files: where these are. Unless it is set, `ROOT/NAME`, or `ROOT` itself."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from cobra_kit._plugins import attributed, default_registry
 from cobra_kit.data.rows import Benchmark, HeldOutSplit
 from cobra_kit.data.sources import NamedSource, named_sources
 from cobra_kit.errors import CobraError, PluginError
-from cobra_kit.interfaces import BenchmarkProtocol, OpenBenchmark
+from cobra_kit.evaluate.protocol import own_protocol
 from cobra_kit.study.plan.study_plan import RunPlan
+
+if TYPE_CHECKING:
+    from cobra_kit.interfaces import BenchmarkProtocol, OpenBenchmark
 
 
 def protocols_of(
@@ -36,12 +39,11 @@ def _own(
     run: RunPlan, sources: tuple[NamedSource, ...], benchmark: Benchmark, split: HeldOutSplit
 ) -> BenchmarkProtocol:
     """Returns the protocol of a data source's own benchmark: as its plugin states it, where it does."""
-    choices = any(question.choices for question in benchmark.questions)
-    stated = BenchmarkProtocol(split=split, prompt="", rule=benchmark.rule, decoding="choices" if choices else "greedy")
+    stated = None
     for source in sources:
         with suppress(PluginError, CobraError):
             stated = _stated(run, source, benchmark, split) or stated
-    return replace(stated, rule=benchmark.rule, max_new_tokens=None if choices else run.evaluate.max_new_tokens)
+    return own_protocol(benchmark, split, stated, run.evaluate.max_new_tokens)
 
 
 def _stated(run: RunPlan, source: NamedSource, benchmark: Benchmark, split: HeldOutSplit) -> BenchmarkProtocol | None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from cobra_kit.data.asked import asked_of_plugins, by_origin, check_files
 from cobra_kit.data.features import FeatureCache
@@ -15,7 +16,6 @@ from cobra_kit.data.sources import open_source
 from cobra_kit.errors import DataError
 from cobra_kit.evaluate.validation import with_questions
 from cobra_kit.events import Message, Reporter
-from cobra_kit.interfaces import OpenBenchmark
 from cobra_kit.model import VisionLanguageModel
 from cobra_kit.names import name_problem
 from cobra_kit.study.execution.shared_stages import shared_keys, stage_prefixes
@@ -23,6 +23,9 @@ from cobra_kit.study.folder import StudyFolder
 from cobra_kit.study.plan.study_plan import RunPlan, check_own
 from cobra_kit.study.reading.stored_files import SPLIT
 from cobra_kit.train import STAGES
+
+if TYPE_CHECKING:
+    from cobra_kit.interfaces import OpenBenchmark
 
 
 @dataclass(frozen=True, slots=True)
