@@ -17,8 +17,10 @@ from typing import Any
 
 MODULES = {
     "cobra_kit.store": "cobra_kit.files",
+    "cobra_kit.data.llava": "cobra_kit_llava.source",
     "cobra_kit.data.lock": "cobra_kit.locks",
     "cobra_kit.data.pictures": "cobra_kit.data.images",
+    "cobra_kit.data.scenes": "cobra_kit_scenes",
     "cobra_kit.statistics.bootstrap": "cobra_kit.statistics.intervals",
     "cobra_kit.study.devices": "cobra_kit.study.execution.devices",
     "cobra_kit.study.events": "cobra_kit.study.execution.events",

@@ -14,7 +14,9 @@ import cobra_kit
 from cobra_kit._plugins import Registry
 
 CORE = Path(cobra_kit.__file__).parent
-SOURCES = sorted(path for path in CORE.rglob("*.py") if "_template" not in path.parts)
+MOVED = CORE / "_moved.py"
+"""Says where the names of former versions went, and some went to plugins: it acts for scripts that still use them."""
+SOURCES = sorted(path for path in CORE.rglob("*.py") if "_template" not in path.parts and path != MOVED)
 
 
 @pytest.fixture(scope="module")
