@@ -20,8 +20,9 @@ from typing import Any
 import ablation_results
 
 from cobra_kit._plugins import Registry
+from cobra_kit.data.public.preparing import public_sets
 from cobra_kit.exchange import FORMATS
-from cobra_kit.plugin import KINDS
+from cobra_kit.plugin import KINDS, ExtensionKind
 from cobra_kit.recipe import builtin_recipes, load_recipe
 from cobra_kit.recipe.not_built import NOT_BUILT
 
@@ -39,6 +40,24 @@ def component_table() -> str:
         for c in registry.components(kind)
     ]
     return markdown_table(("kind", "component", "what it is", "builds"), rows)
+
+
+def extension_table() -> str:
+    """Returns every first-party data source, benchmark, rule and tracker."""
+    registry = Registry.discover()
+    kinds: tuple[ExtensionKind, ...] = ("data_source", "benchmark", "scoring_rule", "tracker")
+    rows = [
+        (kind.replace("_", " "), f"`{extension.qualified}`", extension.spec.summary)
+        for kind in kinds
+        for extension in registry.extensions(kind)
+    ]
+    return markdown_table(("kind", "name", "what it is"), rows)
+
+
+def public_set_table() -> str:
+    """Returns every public data set that `data prepare` knows."""
+    rows = [(f"`{name}`", item.title, item.licence) for name, item in public_sets().items()]
+    return markdown_table(("name", "what it is", "licence"), rows)
 
 
 def recipe_table() -> str:
@@ -190,6 +209,8 @@ def markdown_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 BLOCKS: dict[str, Callable[[], str]] = {
     "ablations": ablation_results.page,
     "components": component_table,
+    "extensions": extension_table,
+    "public sets": public_set_table,
     "recipes": recipe_table,
     "formats": format_table,
     "help": command_help,
@@ -202,6 +223,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "help recipes calibrate": lambda: command_help("recipes", "calibrate"),
     "help report": lambda: command_help("report"),
     "help reproduce": lambda: command_help("reproduce"),
+    "help score": lambda: command_help("score"),
     "help run": lambda: command_help("run"),
     "help sweep": lambda: command_help("sweep"),
     "rooms": room_table,
