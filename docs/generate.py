@@ -47,7 +47,7 @@ def extension_table() -> str:
     registry = Registry.discover()
     kinds: tuple[ExtensionKind, ...] = ("data_source", "benchmark", "scoring_rule", "tracker")
     rows = [
-        (kind.replace("_", " "), f"`{extension.qualified}`", extension.spec.summary)
+        (kind.replace("_", " "), f"`{extension.qualified}`", extension.spec.summary.replace("<", "&lt;"))
         for kind in kinds
         for extension in registry.extensions(kind)
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -124,4 +125,5 @@ def _bounds(metadata: Sequence[Any]) -> str:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "  (required)"
-    return f" = {field.get_default(call_default_factory=True, validated_data={})!r}"
+    value = field.get_default(call_default_factory=True, validated_data={})
+    return f" = {str(value) if isinstance(value, Path) else value!r}"
