@@ -128,7 +128,7 @@ def _run(folder: Path, arguments: tuple[str, ...], kill_after: float, environmen
         status = None
     words.append(time.monotonic() - began)
     for thread in threads:
-        thread.join(60)
+        thread.join(5)  # a child that a plugin left behind may hold the pipe open for ever
     for stream in (process.stdout, process.stderr):
         stream.close()
     return Ended(status, gathered["out"].decode(), gathered["err"].decode(), words[0])
