@@ -18,7 +18,7 @@ def start(*words: str) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-m", "cobra_kit", *words], stderr=subprocess.PIPE, text=True)
 
 
-def until(condition: Callable[[], object], seconds: float = 200) -> None:
+def until(condition: Callable[[], object], seconds: float = 600) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end

@@ -78,7 +78,7 @@ def run_python(
         [sys.executable, *arguments],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=900,
         cwd=cwd,
         env={**inherited, "COLUMNS": "100", **environment},
         check=False,

@@ -21,8 +21,14 @@ STAGE = {"steps": 60, "batch_size": 4, "learning_rate": 0.02}
 BEGINNING = {"curriculum": {"kinds": ["colour"], "share": 0.3}, "loss_unit": "answer"}
 
 
-def main(recipe: Path, folder: Path) -> None:
-    """Leaves `final.pt` in the folder when it is done; `said.txt` has a line per stage begun, with its step."""
+def main(recipe: Path, folder: Path, slow_end: bool = False) -> None:
+    """Leaves `final.pt` in the folder when it is done; `said.txt` has a line per stage begun, with its step.
+
+    Args:
+        recipe: Path of the recipe.
+        folder: Where it trains.
+        slow_end: Dawdle over the last steps, so that whoever is to kill it comes in time, however fast the machine is.
+    """
     torch.set_num_threads(1)
     _plugins.configure(files=[Path(__file__).with_name("toy_plugin.py")])
 
@@ -31,7 +37,8 @@ def main(recipe: Path, folder: Path) -> None:
             with open(folder / "said.txt", "a") as file:
                 file.write(f"{event.stage} {event.step}\n")
         if isinstance(event, StepDone):
-            time.sleep(0.01)
+            last = slow_end and event.stage == "finetune" and event.step > STAGE["steps"] - 10
+            time.sleep(1.0 if last else 0.01)
 
     section = TrainSection.model_validate({"align": {**STAGE, "steps": 20}, "finetune": {**STAGE, **BEGINNING}})
     model = compose(recipe)

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from multiprocessing.synchronize import Semaphore
 from pathlib import Path
 from typing import Any
 
@@ -97,13 +98,27 @@ def search(space: str, **section: object) -> str:
     return f"{RECIPE.replace('title: Miniature', 'title: Miniature search')}sweep:\n{rest}  space:\n{lines}"
 
 
-def work_on(recipe: str, out: str, storage: str | None = None) -> None:
-    """Does trials of a study until none is left, saving after every step."""
+def work_on(recipe: str, out: str, storage: str | None = None, gate: tuple[Semaphore, Semaphore] | None = None) -> None:
+    """Does trials of a study until none is left, saving after every step.
+
+    Args:
+        recipe: Path of the recipe.
+        out: The study's folder.
+        storage: URL of a database.
+        gate: In the middle of every training the first is released, and the second is waited for.
+    """
+    from cobra_kit.events import StepDone
     from cobra_kit.recipe import load_recipe
     from cobra_kit.study.execution.study_queue import WorkerOptions
     from cobra_kit.study.execution.study_session import open_session, trials_of
     from cobra_kit.train import TrainIntervals
 
+    def report(event: object, /) -> None:
+        if gate is not None and isinstance(event, StepDone) and event.step == event.steps // 2:
+            gate[0].release()
+            assert gate[1].acquire(timeout=600), "nobody opened the gate"
+
+    trials, options = trials_of(load_recipe(recipe)), WorkerOptions(storage=storage)
     pace = TrainIntervals(log_steps=1, save_seconds=0.0)
-    with open_session(trials_of(load_recipe(recipe)), Path(out), WorkerOptions(storage=storage), pace=pace) as session:
+    with open_session(trials, Path(out), options, report=report, pace=pace) as session:
         session.work()

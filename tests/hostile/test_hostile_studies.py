@@ -290,7 +290,7 @@ PLACES = {
 def test_something_else_in_the_place_of_a_file(case: str, kind: str, study: Path, run: Run) -> None:
     put_in_place(study / PLACES[case], kind)
     for command in (STATUS, PAGE, RUN):
-        run(*command, kill_after=40)
+        run(*command, kill_after=200)
     assert (study.parents[1] / "out" / "precious.jsonl").read_text() == PRECIOUS
 
 
@@ -317,7 +317,7 @@ RECIPES = {
 def test_a_hostile_recipe_runs_nothing(case: str, study: Path, run: Run) -> None:
     (study.parent / "recipe.yaml").write_text(RECIPES[case])
     for command in (("recipes", "validate", "recipe.yaml"), ("plan", "recipe.yaml")):
-        run(*command, kill_after=40)
+        run(*command, kill_after=200)
     assert not (study.parent / "pwned").exists()
 
 
@@ -325,7 +325,7 @@ def test_a_hostile_recipe_runs_nothing(case: str, study: Path, run: Run) -> None
 def test_a_recipe_that_is_no_file(kind: str, study: Path, run: Run) -> None:
     put_in_place(study.parent / "recipe.yaml", kind)
     for command in (("recipes", "validate", "recipe.yaml"), ("plan", "recipe.yaml"), ("run", "recipe.yaml")):
-        assert run(*command, kill_after=40).status == 1
+        assert run(*command, kill_after=200).status == 1
 
 
 @pytest.mark.parametrize("kind", ["fifo", "folder", "device", "outside"])

@@ -29,7 +29,7 @@ CACHES = ("__pycache__", ".mypy_cache", ".ruff_cache")
 def call(command: Sequence[str | Path], cwd: Path) -> str:
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "COBRA_KIT_"))}
     words = [str(word) for word in command]
-    process = subprocess.run(words, cwd=cwd, env=inherited, capture_output=True, text=True, timeout=300, check=False)
+    process = subprocess.run(words, cwd=cwd, env=inherited, capture_output=True, text=True, timeout=900, check=False)
     assert process.returncode == 0, process.stdout + process.stderr
     assert not [line for line in process.stderr.splitlines() if "warning: plugin" in line]
     return process.stdout

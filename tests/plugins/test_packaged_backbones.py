@@ -194,7 +194,9 @@ def test_they_have_read_passages(family: Family) -> None:
     assert probes.perplexity < 2, "their cards say 1.8; random weights have hundreds"
 
 
-@pytest.mark.parametrize(("family", "least"), zip(FAMILIES, (0.97, 0.7), strict=True), ids=["mamba", "transformer"])
+@pytest.mark.parametrize(
+    ("family", "least"), list(zip(FAMILIES, (0.97, 0.7), strict=True)), ids=["mamba", "transformer"]
+)
 def test_those_for_chat_find_the_asked_for_color_in_a_description(family: Family, least: float) -> None:
     probes = _probe(family, "chat", "train.pretrain_text=null", "train.instruct_text=null")
     colors = next(probe for probe in probes.abilities if probe.ability == "color")

@@ -68,7 +68,7 @@ def test_a_pipe_or_a_device_is_not_waited_for(tmp_path: Path, make) -> None:  # 
 
     thread = threading.Thread(target=read, daemon=True)
     thread.start()
-    thread.join(20)
+    thread.join(200)
     assert len(errors) == 2
     assert all("pipe or a device" in error for error in errors)
 

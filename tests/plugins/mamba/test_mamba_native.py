@@ -239,7 +239,7 @@ def test_processes_that_compile_at_once_all_end_well(empty: Path, caplog: pytest
         for _ in range(3)
     ]
     for process in started:
-        out, err = process.communicate(timeout=200)
+        out, err = process.communicate(timeout=900)
         assert process.returncode == 0, err
         assert Path(out.strip()) in files(empty)
     assert all(re.fullmatch(r"[0-9a-f]{32}-[0-9a-f]{64}\.so", path.name) for path in files(empty))

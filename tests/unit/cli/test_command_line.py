@@ -144,7 +144,7 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     assert process.stderr is not None
     assert "pipe" not in process.stderr.read().lower()
     process.stderr.close()
-    assert process.wait(timeout=60) == 141
+    assert process.wait(timeout=600) == 141
 
 
 def test_output_that_the_terminal_cannot_show(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,7 +37,7 @@ def test_a_signal_saves_says_how_to_go_on_and_has_a_status_of_its_own(work: Path
     until(lambda: metrics.is_file() and metrics.stat().st_size)
     process.send_signal(number)
     process.send_signal(number)  # a terminal that closes tells twice
-    _, printed = process.communicate(timeout=200)
+    _, printed = process.communicate(timeout=600)
     assert process.returncode == 128 + number
     assert printed.splitlines()[-2:] == [
         f"Ended by {number.name}. What is done is kept in {out}. To go on:",
@@ -57,7 +57,7 @@ def test_a_signal_that_is_ignored_stays_ignored(work: Path) -> None:
         signal.signal(signal.SIGHUP, before)
     until(lambda: at_work(out))
     process.send_signal(signal.SIGHUP)
-    _, printed = process.communicate(timeout=200)
+    _, printed = process.communicate(timeout=600)
     assert process.returncode == 0, printed
 
 
@@ -72,10 +72,11 @@ def test_workers_of_a_killed_parent_end_at_once(work: Path) -> None:
     assert all(map(is_alive, workers))
     parent.kill()
     begun = time.monotonic()
-    until(lambda: not any(map(is_alive, workers)), 60)
-    # Two seconds is what a machine with nothing else to do takes at most; a busy one runs this test, too.
-    assert time.monotonic() - begun < 6.0
-    parent.communicate(timeout=60)
+    until(lambda: not any(map(is_alive, workers)))
+    # Two seconds is what a machine with nothing else to do takes at most; a busy one runs this test, too. The trials
+    # that they are at would take far longer.
+    assert time.monotonic() - begun < 30
+    parent.communicate(timeout=600)
 
 
 @pytest.mark.slow
@@ -86,7 +87,7 @@ def test_a_sweep_with_failed_trials_has_a_status_of_its_own(work: Path) -> None:
     )
     recipe, out = miniature.write(work, search, "search"), work / "my study"
     process = start("sweep", str(recipe), "--out", str(out))
-    _, printed = process.communicate(timeout=200)
+    _, printed = process.communicate(timeout=600)
     assert process.returncode == TRIALS_FAILED, printed
     assert printed.splitlines()[-1] == (
         f"warning: 1 trial failed: cobra-kit status '{out}' shows why; the same command tries again"

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,11 @@ import pytest
 from child_commands import at_work, is_alive, start, until
 
 import cobra_kit
+from cobra_kit import _plugins
 from cobra_kit.cli import main
 from cobra_kit.study.reading.status import study_status
 
 FOUR = miniature.ABLATION.replace("  reference: mlp", "  seeds: [1, 2]\n  reference: mlp")
-LONG = miniature.ABLATION.replace("steps: 20", "steps: 300")
 PLUGIN = """
 import torch
 from cobra_kit.config import ComponentConfig
@@ -54,6 +55,13 @@ def cobra_projectors():
     target, config = f"{__name__}:Bad", f"{__name__}:BadConfig"
     return [ProjectorSpec(name="linear", summary="fails", target=target, config=config)]
 """
+LONG = (
+    miniature.ABLATION.replace("steps: 20", "steps: 60")
+    .replace("use: mlp/gelu", "use: bad/linear")
+    .replace("model.projector", "model.backbone")
+    .replace("{projector: {use: mlp/linear}}", "{backbone: {d_state: 8}}")
+)
+"""Two arms whose projector waits at every call for as long as `PAUSE` says, so that they last on any machine."""
 SIDE_BY_SIDE = "4 runs are left; 2 workers train side by side"
 
 
@@ -69,10 +77,27 @@ def work(tmp_path: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPatch) ->
     return tmp_path
 
 
+@pytest.fixture
+def pausing(work: Path) -> Path:
+    """The plugin of `LONG`, known to this process too."""
+    file = work / "bad.py"
+    file.write_text(
+        PLUGIN.replace("RAISED", "__import__('time').sleep(float(__import__('os').environ.get('PAUSE', '0')))")
+    )
+    _plugins.configure(files=[file])
+    return file
+
+
+def start_pausing(seconds: float, plugin: Path, *words: str) -> subprocess.Popen[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PAUSE", str(seconds))
+        return start("--plugin", str(plugin), *words)
+
+
 def finish(*words: str, status: int = 0) -> str:
     """Does a command to its end and returns what it printed on stderr."""
     process = start(*words)
-    _, printed = process.communicate(timeout=400)
+    _, printed = process.communicate(timeout=900)
     assert process.returncode == status, printed
     return printed
 
@@ -118,13 +143,13 @@ def test_workers_make_the_table_that_one_process_makes(work: Path, capsys: pytes
 
 
 @pytest.mark.slow
-def test_a_killed_worker_starts_again_and_nothing_else_changes(work: Path) -> None:
+def test_a_killed_worker_starts_again_and_nothing_else_changes(work: Path, pausing: Path) -> None:
     recipe, calm, out = miniature.write(work, LONG), work / "calm", work / "study"
     cobra_kit.run(recipe, out=calm)
-    process = start("run", str(recipe), "--out", str(out), "--workers", "2")
+    process = start_pausing(0.2, pausing, "run", str(recipe), "--out", str(out), "--workers", "2")
     until(lambda: len(at_work(out)) == 2)
     os.kill(int(at_work(out)[0].worker.rpartition(":")[2]), signal.SIGKILL)
-    _, printed = process.communicate(timeout=400)
+    _, printed = process.communicate(timeout=900)
     assert process.returncode == 0, printed
     assert re.search(r"warning: worker [01] was killed \(SIGKILL\); it starts again", printed)
     assert weights(out) == weights(calm)
@@ -132,18 +157,20 @@ def test_a_killed_worker_starts_again_and_nothing_else_changes(work: Path) -> No
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
-def test_what_is_interrupted_is_saved_and_goes_on_the_other_way(work: Path, number: signal.Signals) -> None:
+def test_what_is_interrupted_is_saved_and_goes_on_the_other_way(
+    work: Path, pausing: Path, number: signal.Signals
+) -> None:
     recipe, out = miniature.write(work, LONG), work / "my study"
-    process = start("run", str(recipe), "--out", str(out), "--workers", "2")
+    process = start_pausing(0.5, pausing, "run", str(recipe), "--out", str(out), "--workers", "2")
     until(lambda: len([trial for trial in at_work(out) if trial.step]) == 2)
     workers = [int(trial.worker.rpartition(":")[2]) for trial in at_work(out)]
     process.send_signal(number)
-    _, printed = process.communicate(timeout=200)
+    _, printed = process.communicate(timeout=900)
     assert process.returncode == 128 + number
     how = "Interrupted" if number == signal.SIGINT else "Ended by SIGTERM"
     assert [line for line in printed.splitlines() if line not in ("interrupted", "ended by SIGTERM")][-2:] == [
         f"{how}. What is done is kept in {out}. To go on:",
-        f"  cobra-kit run {recipe} --out '{out}' --workers 2",
+        f"  cobra-kit --plugin {pausing} run {recipe} --out '{out}' --workers 2",
     ]
     assert not any(map(is_alive, workers))
     states = [trial.state for trial in study_status(out).trials]
@@ -229,7 +256,7 @@ def test_workers_of_a_killed_run_end_and_fresh_waits_for_them(work: Path) -> Non
     printed = finish("run", str(recipe), "--out", str(out), "--fresh", *short)
     assert not any(map(is_alive, workers))
     assert "linear: trained in" in printed
-    process.communicate(timeout=60)
+    process.communicate(timeout=600)
 
 
 def test_more_workers_than_runs_are_not_started(work: Path) -> None:

@@ -40,7 +40,7 @@ sys.exit(cli.main(["run", "cobra_tiny"]))
 def written(tmp_path: Path, **streams: int) -> tuple[str, int]:
     out = tmp_path / "out"
     command = [sys.executable, "-c", NEWS, str(out)]
-    process = subprocess.run(command, input="\n", text=True, timeout=60, check=False, **streams)
+    process = subprocess.run(command, input="\n", text=True, timeout=600, check=False, **streams)
     return out.read_text() if out.exists() else "", process.returncode
 
 
@@ -76,7 +76,7 @@ def test_a_full_disk_loses_news_but_no_result(tmp_path: Path) -> None:
 def test_a_run_whose_reader_has_gone_ends_as_it_would(tmp_path: Path) -> None:
     stream = closed_pipe()
     process = subprocess.run(
-        [sys.executable, "-c", RUN], cwd=tmp_path, stdout=stream, stderr=stream, timeout=60, check=False
+        [sys.executable, "-c", RUN], cwd=tmp_path, stdout=stream, stderr=stream, timeout=600, check=False
     )
     os.close(stream)
     assert (tmp_path / "done").exists()
@@ -95,7 +95,7 @@ for stream in (sys.stdout, sys.stderr):
 
 
 def test_a_terminal_obeys_only_what_draws() -> None:
-    done = subprocess.run([sys.executable, "-X", "utf8", "-c", HOSTILE], capture_output=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-X", "utf8", "-c", HOSTILE], capture_output=True, timeout=600, check=True)
     shown = "abcd \x1b[31mred\x1b[0m 10 %\r\x1b[1A\x1b[2K\né\n\tplain\n"
     assert done.stdout.decode() == shown
     assert done.stderr.decode() == shown

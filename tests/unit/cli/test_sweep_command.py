@@ -173,7 +173,7 @@ def make_workers(tmp_path: Path, code: str, events: list[Any]) -> Workers:
     return Workers([sys.executable, "-c", code], [{}, {}], tmp_path / "workers", events.append)
 
 
-def tended(workers: Workers, seconds: float = 60.0) -> None:
+def tended(workers: Workers, seconds: float = 600.0) -> None:
     until = time.monotonic() + seconds
     while workers.tend(0):
         assert time.monotonic() < until
@@ -209,7 +209,7 @@ def test_workers_are_interrupted_when_the_block_ends(tmp_path: Path) -> None:
     )
     workers = make_workers(tmp_path, code, [])
     with working(workers):
-        until = time.monotonic() + 200
+        until = time.monotonic() + 600
         while sum(path.read_text().count("ready") for path in (tmp_path / "workers").iterdir()) < 2:
             assert time.monotonic() < until
             time.sleep(0.02)
@@ -221,16 +221,18 @@ def command(recipe: Path, out: Path, *more: str) -> list[str]:
 
 
 def test_two_workers_one_of_them_killed_and_a_third_that_joins(recipe: Path, tmp_path: Path) -> None:
+    # Long enough for the first trials to be seen, the last still to come.
+    recipe.write_text(recipe.read_text().replace("steps: 20", "steps: 100"))
     out = tmp_path / "study"
     first = subprocess.Popen(command(recipe, out, "--workers", "2", "--json"), stdout=subprocess.PIPE, text=True)
-    until = time.monotonic() + 200
+    until = time.monotonic() + 600
     while not (running := _running(out)):
         assert time.monotonic() < until
         assert first.poll() is None
-        time.sleep(0.2)
+        time.sleep(0.05)
     os.kill(int(running[0].worker.rpartition(":")[2]), signal.SIGKILL)
-    joined = subprocess.run(command(recipe, out, "--json"), capture_output=True, text=True, check=True, timeout=400)
-    printed, _ = first.communicate(timeout=400)
+    joined = subprocess.run(command(recipe, out, "--json"), capture_output=True, text=True, check=True, timeout=900)
+    printed, _ = first.communicate(timeout=900)
     assert first.returncode == 0
     assert miniature.without_times_of(json.loads(printed)) == miniature.without_times_of(json.loads(joined.stdout))
     status = study_status(out)
@@ -245,15 +247,17 @@ def _running(out: Path) -> list[TrialStatus]:
         return []
 
 
-def test_ctrl_c_comes_to_the_workers_and_says_how_to_go_on(recipe: Path, tmp_path: Path) -> None:
+def test_ctrl_c_comes_to_the_workers_and_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COBRA_KIT_CACHE", str(tmp_path / "cache"))
+    recipe = miniature.write(tmp_path, GRID.replace("steps: 20", "steps: 100000"), "endless")  # none ends by itself
     out = tmp_path / "study"
     process = subprocess.Popen(command(recipe, out, "--workers", "2"), stderr=subprocess.PIPE, text=True)
-    until = time.monotonic() + 200
+    until = time.monotonic() + 600
     while not (running := _running(out)):
         assert time.monotonic() < until
-        time.sleep(0.2)
+        time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, printed = process.communicate(timeout=200)
+    _, printed = process.communicate(timeout=600)
     assert process.returncode == 130
     assert f"cobra-kit sweep {recipe} --out {out} --workers 2" in printed
     for trial in running:

@@ -143,7 +143,7 @@ def test_a_second_process_waits_for_the_first(model, source, tmp_path):
     with locked(folder / f".{key}.lock", lambda: None) as alone:
         assert alone
         second.start()
-        assert reported.wait(20)
+        assert reported.wait(200)
         seen = len(source.decoded)
         features.folder.rename(folder / key)  # the first one is done
     second.join()

@@ -158,7 +158,7 @@ def test_no_file_in_its_place(model, source, tmp_path, name, make):
 
     thread = threading.Thread(target=reader, daemon=True)
     thread.start()
-    thread.join(20)
+    thread.join(200)
     assert errors
 
 

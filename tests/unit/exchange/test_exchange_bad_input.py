@@ -311,7 +311,7 @@ def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(theirs, recipe, tmp_pat
 
     thread = threading.Thread(target=read, daemon=True)
     thread.start()
-    thread.join(30)
+    thread.join(200)
     expected = "no config.json describes" if place == "config.json" else str(theirs)
     assert any(expected in outcome for outcome in outcomes)
 

@@ -171,7 +171,7 @@ def test_a_kill_in_a_shared_stage_changes_nothing(context: ForkServerContext, st
     out = tmp_path / "study"
     child = context.Process(target=miniature.run_and_die_in, args=(str(recipe), str(out), "pretrain_text", 3))
     child.start()
-    child.join(120)
+    child.join(600)
     assert child.exitcode == -signal.SIGKILL
     [place] = (out / "shared" / "stages").glob("*/")
     assert not (place / "stage.json").exists()
@@ -215,7 +215,7 @@ def test_of_two_at_once_one_trains_and_the_other_waits(study: Study, tmp_path: P
         if isinstance(event, StageStarted):
             trained.append("first")
             inside.set()
-            assert other_waits.wait(60)
+            assert other_waits.wait(600)
 
     def second(event: Event, /) -> None:
         if isinstance(event, StageStarted):
@@ -225,11 +225,11 @@ def test_of_two_at_once_one_trains_and_the_other_waits(study: Study, tmp_path: P
 
     threads = [threading.Thread(target=bring, args=(0, first))]
     threads[0].start()
-    assert inside.wait(60)
+    assert inside.wait(600)
     threads.append(threading.Thread(target=bring, args=(1, second)))
     threads[1].start()
     for thread in threads:
-        thread.join(60)
+        thread.join(600)
     assert trained == ["first"]
     assert results["chat-s7"] == results["base-s7"]
     assert results["base-s7"][0].made_by == "chat-s7"

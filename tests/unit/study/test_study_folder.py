@@ -127,7 +127,7 @@ def hold(recipe: Path, folder: Path, held: Any, done: Any) -> None:
     """Holds a study until `done` is set."""
     with open_study(folder, make_plan(load_recipe(recipe))):
         held.set()
-        done.wait(60)
+        done.wait(600)
 
 
 def test_a_second_process_is_told_who_holds_it_and_harms_nothing(
@@ -138,7 +138,7 @@ def test_a_second_process_is_told_who_holds_it_and_harms_nothing(
     process = context.Process(target=hold, args=(recipe, study, held, done))
     process.start()
     try:
-        assert held.wait(60)
+        assert held.wait(600)
         before = {path: path.read_bytes() for path in study.iterdir()}
         with (
             pytest.raises(CobraError, match=rf"another process is working on this study: process {process.pid} on "),
@@ -195,7 +195,7 @@ def test_a_folder_is_emptied_only_once_the_workers_of_a_killed_run_are_gone(plan
     def work() -> None:
         with open_study(study, plan, worker=True):
             began.set()
-            assert may_end.wait(60)
+            assert may_end.wait(600)
             assert (study / "recipe.yaml").is_file()
 
     def report(event: Any, /) -> None:
@@ -204,7 +204,7 @@ def test_a_folder_is_emptied_only_once_the_workers_of_a_killed_run_are_gone(plan
 
     with ThreadPoolExecutor(1) as pool:
         working = pool.submit(work)
-        assert began.wait(60)
+        assert began.wait(600)
         with open_study(study, plan, report=report):  # whoever goes on need not wait
             assert not working.done()
         with open_study(study, plan, fresh=True, report=report):

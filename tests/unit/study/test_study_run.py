@@ -243,7 +243,7 @@ def kill_and_restart(context: ForkServerContext, recipe: Path, out: Path, kills:
         moment = (generator.randrange(1, 40), generator.uniform(0, 0.3))
         process = context.Process(target=miniature.run_and_die, args=(str(recipe), str(out), *moment))
         process.start()
-        process.join(120)
+        process.join(600)
         assert process.exitcode == -signal.SIGKILL
         if (out / "table.json").exists():
             shutil.rmtree(out)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import miniature
 import pytest
+from child_commands import until
 from optuna.trial import TrialState
 
 from cobra_kit.recipe import load_recipe
@@ -45,18 +46,23 @@ def test_kills_lose_and_double_nothing(tmp_path: Path, context: ForkServerContex
         process.start()
         return process
 
-    workers = [start() for _ in range(2)]
-    kills = 0
-    while kills < KILLS:
-        time.sleep(numbers.uniform(0.1, 1.5))
+    def is_running(worker) -> bool:
+        return worker.exitcode is None
+
+    workers, written = [start() for _ in range(2)], 0
+    for _ in range(KILLS):
+        # Not before steps were made or questions answered since the last kill: on a slow machine all kills could hit
+        # one trial at one place, and that is a failure by right.
+        until(lambda before=written: _lines(out) > before or not any(map(is_running, workers)), 600)
+        time.sleep(numbers.uniform(0, 0.2))
         victim = numbers.randrange(len(workers))
-        if workers[victim].exitcode is not None:
+        if not is_running(workers[victim]):
             workers[victim] = start()  # the study was done before all kills were: it has nothing left to do
         assert workers[victim].pid is not None
         os.kill(workers[victim].pid, signal.SIGKILL)
         workers[victim].join()
+        written = _lines(out)
         workers[victim] = start()
-        kills += 1
     for worker in workers:
         worker.join()
         assert worker.exitcode == 0
@@ -68,6 +74,11 @@ def test_kills_lose_and_double_nothing(tmp_path: Path, context: ForkServerContex
     assert miniature.without_times(killed) == miniature.without_times(calm)
     values = [[trial.values for trial in study_status(place).trials] for place in (out, tmp_path / "calm")]
     assert values[0] == values[1]
+
+
+def _lines(study: Path) -> int:
+    """Returns how many lines the runs have written: steps and answers."""
+    return sum(file.read_bytes().count(b"\n") for file in study.glob("runs/**/*.jsonl"))
 
 
 def _ended(study: Path) -> Counter[int]:

@@ -44,9 +44,9 @@ def undisturbed(context, tmp_path_factory) -> tuple[Path, dict[str, torch.Tensor
     return folder, finish(context, folder / "toy.yaml", folder / "run")
 
 
-def start(context, recipe, folder):
+def start(context, recipe, folder, slow_end=False):
     folder.mkdir(exist_ok=True)
-    process = context.Process(target=killed_run.main, args=(recipe, folder))
+    process = context.Process(target=killed_run.main, args=(recipe, folder, slow_end))
     process.start()
     return process
 
@@ -63,14 +63,14 @@ def stages_begun(folder):
     return path.read_text().splitlines() if path.exists() else []
 
 
-def disturb(context, recipe, folder, number, delay) -> bool:
-    """Sends a signal some time after training went on, or before that if `delay` is below 0.
+def disturb(context, recipe, folder, number, delay, ready=lambda: True) -> bool:
+    """Sends a signal some time after training went on and was `ready`, or before that if `delay` is below 0.
 
     Returns whether the process was still there.
     """
     before = len(stages_begun(folder))
-    process = start(context, recipe, folder)
-    while delay >= 0 and process.is_alive() and len(stages_begun(folder)) == before:
+    process = start(context, recipe, folder, slow_end=True)
+    while delay >= 0 and process.is_alive() and not (len(stages_begun(folder)) > before and ready()):
         time.sleep(0.005)
     time.sleep(abs(delay))
     if process.is_alive():
@@ -78,6 +78,11 @@ def disturb(context, recipe, folder, number, delay) -> bool:
     process.join()
     assert process.exitcode in {signal.SIGKILL: (0, -9), signal.SIGINT: (0, 1, 130)}[number]
     return process.exitcode != 0
+
+
+def has_saved(folder) -> bool:
+    """Returns whether there is a whole checkpoint; what is being written has a name that begins with a dot."""
+    return any(not path.name.startswith(".") for path in folder.glob("checkpoints/*.safetensors"))
 
 
 def went_on(folder) -> bool:
@@ -100,9 +105,8 @@ def test_killed_at_random_moments_it_ends_the_same(context, undisturbed, tmp_pat
         killed = [
             disturb(context, home / "toy.yaml", folder, number, moments.uniform(-0.05, 0.15)) for _ in range(times)
         ]
-        for delay in (0.3, 1.0, 3.0):  # on a slow one all of them may have come before the first checkpoint
-            if not went_on(folder):
-                disturb(context, home / "toy.yaml", folder, number, delay)
+        # On a slow one all of them may have come before the first checkpoint.
+        killed.append(disturb(context, home / "toy.yaml", folder, number, 0, lambda place=folder: has_saved(place)))
         weights = finish(context, home / "toy.yaml", folder)
         # Equal bits: every process computes on one thread, and goes on from exactly what another has written.
         assert [name for name in expected if not torch.equal(expected[name], weights[name])] == []
@@ -116,7 +120,9 @@ def test_killed_at_random_moments_it_ends_the_same(context, undisturbed, tmp_pat
 
 def test_ctrl_c_loses_no_step(context, undisturbed, tmp_path):
     home, _ = undisturbed
-    disturb(context, home / "toy.yaml", tmp_path / "run", signal.SIGINT, 0.2)
+    run = tmp_path / "run"
+    metrics = run / "metrics.jsonl"
+    assert disturb(context, home / "toy.yaml", run, signal.SIGINT, 0, lambda: metrics.exists() and metrics.read_bytes())
     reached = steady(tmp_path / "run")[-1]
-    disturb(context, home / "toy.yaml", tmp_path / "run", signal.SIGINT, 0)
+    assert disturb(context, home / "toy.yaml", tmp_path / "run", signal.SIGINT, 0)
     assert stages_begun(tmp_path / "run")[-1] == f"{reached['stage']} {reached['step']}"

@@ -12,11 +12,14 @@ import textwrap
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
 import postgres
 import pytest
+from child_commands import until
 from optuna.trial import TrialState
 
 from cobra_kit.errors import CobraError
@@ -33,7 +36,8 @@ from cobra_kit.trials import (
     open_storage,
     work,
 )
-from cobra_kit.trials.lease import StaleTrialDetector
+from cobra_kit.trials.database import PatientDatabase
+from cobra_kit.trials.lease import StaleTrialDetector, read_lease
 
 QUICK = HeartbeatConfig(beat_seconds=0.3, expire_seconds=2.0)
 SLOW = HeartbeatConfig(beat_seconds=60, expire_seconds=600)
@@ -65,6 +69,20 @@ def make_specs(count: int) -> list[TrialSpec]:
 
 def value(leased) -> list[float]:
     return [leased.trial.suggest_float("x", 0, 1000)]
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def watch(queue: TrialQueue, clock: Callable[[], float]) -> None:
+    """Lets a queue count the silence of others by another clock."""
+    queue._stale_trials = StaleTrialDetector(SLOW, clock)
 
 
 def states(queue: TrialQueue) -> Counter[str]:
@@ -152,13 +170,16 @@ def test_ctrl_c_gives_the_trial_back_at_once(tmp_path: Path, url: str | None) ->
 
 
 def test_a_silent_worker_s_trial_is_taken_over_and_it_cannot_end_it(tmp_path: Path, url: str | None) -> None:
-    slow, quick = make_queue(tmp_path, SLOW), make_queue(tmp_path, QUICK)
+    slow, quick, clock = make_queue(tmp_path), make_queue(tmp_path), Clock()
+    watch(quick, clock)
     slow.provide([TrialSpec("t0")])
     leased = slow.take()
     assert leased is not None
     params = leased.trial.suggest_float("x", 0, 1000)
     assert quick.take() is None
-    time.sleep(2.5)
+    clock.now = SLOW.expire_seconds - 1
+    assert quick.requeue_stale() == []
+    clock.now = SLOW.expire_seconds + 1
     assert quick.requeue_stale() == [0]
     taken = quick.take()
     assert taken is not None
@@ -174,16 +195,28 @@ def test_a_silent_worker_s_trial_is_taken_over_and_it_cannot_end_it(tmp_path: Pa
 
 
 def test_a_living_worker_keeps_its_trial_however_long_it_takes(tmp_path: Path, url: str | None) -> None:
-    heartbeat = HeartbeatConfig(beat_seconds=0.1, expire_seconds=2.0)
-    queue, other = make_queue(tmp_path, heartbeat), make_queue(tmp_path, heartbeat)
+    heartbeat = HeartbeatConfig(beat_seconds=0.05, expire_seconds=SLOW.expire_seconds)
+    queue, other, clock = make_queue(tmp_path, heartbeat), make_queue(tmp_path), Clock()
+    watch(other, clock)
     queue.provide(make_specs(1))
     leased = queue.take()
     assert leased is not None
-    for _ in range(12):
-        time.sleep(0.25)
+    seen = beat_of(other)
+    for _ in range(5):
         assert other.take() is None
+        clock.now += SLOW.expire_seconds - 1  # which is too long for two such silences, not for one
+        until(lambda before=seen: beat_of(other) > before)
+        seen = beat_of(other)
         leased.check()
     queue.complete(leased, value(leased))
+
+
+def beat_of(queue: TrialQueue) -> int:
+    """Returns the last beat of the one trial there is."""
+    (trial,) = queue.trials()
+    lease = read_lease(trial.user_attrs)
+    assert lease is not None
+    return lease.beat
 
 
 def test_a_worker_notices_that_it_was_given_up(tmp_path: Path, url: str | None) -> None:
@@ -282,7 +315,11 @@ WORKER = textwrap.dedent("""
         leased.check()
         return [x]
 
-    work(TrialQueue(study, folder, HeartbeatConfig(beat_seconds=0.2, expire_seconds=30)), objective, poll_seconds=0.05)
+    # The journal grows whatever happens: no trial fails for having been killed too often.
+    journal = folder / "trials.journal"
+    heartbeat = HeartbeatConfig(beat_seconds=0.2, expire_seconds=600)
+    queue = TrialQueue(study, folder, heartbeat, progress_of=lambda name: journal.stat().st_size)
+    work(queue, objective, poll_seconds=0.05)
 """)
 
 
@@ -296,8 +333,10 @@ def test_fifty_kills_lose_and_double_nothing(tmp_path: Path) -> None:
         return subprocess.Popen([sys.executable, "-c", WORKER, str(tmp_path)], stderr=subprocess.DEVNULL)
 
     workers = [start() for _ in range(3)]
-    for _ in range(50):
-        time.sleep(random_numbers.uniform(0.05, 0.5))
+    for kill in range(50):
+        # Spread over the trials, not over seconds: none comes before there is anything to kill, or when all is done.
+        until(lambda least=2 * kill + 1: states(queue)["COMPLETE"] + states(queue)["RUNNING"] >= least)
+        time.sleep(random_numbers.uniform(0, 0.1))
         victim = random_numbers.randrange(len(workers))
         os.kill(workers[victim].pid, signal.SIGKILL)
         workers[victim].wait()
@@ -345,11 +384,12 @@ def test_a_server_that_stays_away_is_told_and_no_trial_is_blamed(
     tmp_path: Path, server: postgres.Server, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.modules[__name__], "STORAGE", database)
-    monkeypatch.setattr("cobra_kit.trials.database.PATIENCE", 0.5)
     queue = make_queue(tmp_path)
     queue.provide(make_specs(2))
+    (database_of_queue,) = (kept for kept in vars(queue._storage).values() if isinstance(kept, PatientDatabase))
 
     def objective(leased):
+        database_of_queue.waiting = replace(database_of_queue.waiting, seconds=0.5)
         server.stop()
         return value(leased)
 
@@ -359,8 +399,9 @@ def test_a_server_that_stays_away_is_told_and_no_trial_is_blamed(
     finally:
         server.start()
     assert "Finished work is kept. Give the same command again when it is back." in str(caught.value)
-    # This process lives, so its trial is waited for.
-    again = make_queue(tmp_path, HeartbeatConfig(beat_seconds=0.3, expire_seconds=3.0))
+    # This process lives, so its trial is waited for: for three seconds, by a clock that runs fast.
+    again = make_queue(tmp_path)
+    watch(again, lambda: 200 * time.monotonic())
     assert work(again, value, poll_seconds=0.2).completed == 2
     assert states(again) == {"COMPLETE": 2}
 

@@ -116,20 +116,22 @@ def test_a_whole_sweep_survives_a_server_that_restarts(
         sweep.work()
         calm = sweep.table()
     options, out = WorkerOptions(storage=server.database("restarts")), tmp_path / "restarted"
-    workers = [
-        context.Process(target=miniature.work_on, args=(str(recipe), str(out), options.storage)) for _ in range(2)
-    ]
+    # Every training waits in its middle, so that each restart falls into one, however fast the machine is.
+    in_the_middle, go_on = context.Semaphore(0), context.Semaphore(0)
+    words = (str(recipe), str(out), options.storage, (in_the_middle, go_on))
+    workers = [context.Process(target=miniature.work_on, args=words) for _ in range(2)]
     for worker in workers:
         worker.start()
-    restarts = 0
-    while any(worker.is_alive() for worker in workers):
-        time.sleep(2.0)
-        if restarts < 3:
-            server.stop()
-            time.sleep(0.7)
-            server.start()
-            restarts += 1
-    assert restarts == 3
+    for _ in range(3):
+        assert in_the_middle.acquire(timeout=300), "no worker trains"
+        server.stop()
+        go_on.release()
+        time.sleep(0.7)
+        server.start()
+    for _ in range(100):  # whatever is left, and whatever is begun again
+        go_on.release()
+    for worker in workers:
+        worker.join()
     assert [worker.exitcode for worker in workers] == [0, 0]
     with open_session(trials_of(load_recipe(recipe)), out, options) as sweep:
         assert sweep.work().completed == 0

@@ -241,7 +241,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path, name: str) -> None:
 
     thread = threading.Thread(target=read, daemon=True)
     thread.start()
-    thread.join(20)
+    thread.join(200)
     assert len(errors) == 2
     assert all("pipe" in error and name in error for error in errors)
 
