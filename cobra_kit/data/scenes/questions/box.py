@@ -10,7 +10,7 @@ from random import Random
 
 from cobra_kit.data.scenes.layout import Box, Scene
 from cobra_kit.data.scenes.questions.base import Question
-from cobra_kit.data.scenes.questions.spatial import MARGIN
+from cobra_kit.data.scenes.questions.places import MARGIN
 from cobra_kit.data.scenes.vocabulary import IMAGE
 
 _HALF = IMAGE // 2
