@@ -12,6 +12,7 @@ from cobra_kit_scenes.captions import caption, cell, listed
 from cobra_kit_scenes.layout import Box, Scene
 from cobra_kit_scenes.questions import Question
 from cobra_kit_scenes.questions.box import box_text
+from cobra_kit_scenes.questions.places import PLACES
 
 DescriptionStyle = Literal["places", "boxes"]
 STYLES: tuple[DescriptionStyle, ...] = get_args(DescriptionStyle)
@@ -28,7 +29,12 @@ def described(scene: Scene, style: DescriptionStyle, rng: Random) -> str:
 
 def answers(scene: Scene, style: DescriptionStyle, question: Question) -> bool:
     """Returns whether the description of that style says what the answer is."""
-    if style == "boxes" or question.ability not in ("spatial", "box"):
+    if style == "boxes":
+        return True
+    if question.other in PLACES:  # what is in a middle cell may be in either half
+        across = PLACES[question.other][0] == 0
+        return all(cell(item.box)[across] != 1 for item in scene.objects)
+    if question.ability not in ("spatial", "box"):
         return True
     if question.ability == "box":
         return question.template == "quarter" and 1 not in cell(_only_box(scene))

@@ -17,6 +17,7 @@ from cobra_kit_scenes.glyphs import freetype_version
 from cobra_kit_scenes.images import allocate
 from cobra_kit_scenes.layout import Scene
 from cobra_kit_scenes.params import SceneParams
+from cobra_kit_scenes.questions import ABILITIES, HARDEST_UNASKED, LEVELS
 from cobra_kit_scenes.questions.presence import popular_pairs
 from cobra_kit_scenes.splits import scene_of
 from cobra_kit_scenes.vocabulary import SPLITS, Split
@@ -45,7 +46,14 @@ def identity(params: SceneParams) -> dict[str, Any]:
         "freetype": freetype_version(),
         # A choice that nobody made is left out: worlds of before it was there stay what they are.
         "params": params.model_dump(mode="json", exclude_none=True),
+        **_asks_about_places(params),
     }
+
+
+def _asks_about_places(params: SceneParams) -> dict[str, Any]:
+    """Returns a mark of training questions about places; `max_level: 3` was allowed before there were any."""
+    new = [name for name in ABILITIES if HARDEST_UNASKED[name] < LEVELS[name][-1] <= params.hardest(name)]
+    return {"trained_at_places": new} if new else {}
 
 
 def generate(

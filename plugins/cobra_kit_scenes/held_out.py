@@ -9,7 +9,7 @@ from cobra_kit_scenes.balance import Balancer
 from cobra_kit_scenes.benchmark_prompts import Benchmark
 from cobra_kit_scenes.held_out_levels import LevelQuota, LevelWeights
 from cobra_kit_scenes.layout import Scene
-from cobra_kit_scenes.questions import ASK, LEVELS, Ability, Question
+from cobra_kit_scenes.questions import ASK, HARDEST_UNASKED, LEVELS, Ability, Question
 from cobra_kit_scenes.questions.presence import Negatives, held_out_presence
 from cobra_kit_scenes.splits import image_rng
 from cobra_kit_scenes.vocabulary import Split
@@ -26,7 +26,8 @@ _NEGATIVES: dict[Benchmark, Negatives] = {
     "pope_adversarial": "adversarial",
 }
 _PER_IMAGE: dict[Benchmark, int] = {"pope_popular": 2, "pope_adversarial": 2}
-"""One question per image and benchmark, but for negatives that few images allow."""
+"""One question per image and benchmark, but for negatives that few images allow; and as many about a place, which
+take no room from the rest."""
 
 _SLACK = 4
 
@@ -82,21 +83,25 @@ def _choose(
             candidates = held_out_presence(scene, _NEGATIVES[benchmark], popular)
         else:
             candidates = [q for ability in _ABILITIES[benchmark] for q in ASK[ability](scene, rng)]
-        groups: dict[str, list[Question]] = {}
+        by_room: tuple[dict[str, list[Question]], ...] = ({}, {})
         for candidate in candidates:
-            groups.setdefault(candidate.slice, []).append(candidate)
-        room = _PER_IMAGE.get(benchmark, 1)
-        for name in quota.ordered(groups):
-            while room and quota.is_open(name) and (question := balancer.pick(groups[name], rng)) is not None:
-                quota.count(name)
-                room -= 1
-                chosen.append(HeldOut(index, question))
-                groups[name] = [other for other in groups[name] if other.text != question.text]
+            later = candidate.level > HARDEST_UNASKED[candidate.ability]
+            if not later or candidate.ability in levels:
+                by_room[later].setdefault(candidate.slice, []).append(candidate)
+        for groups in by_room:
+            room = _PER_IMAGE.get(benchmark, 1)
+            for name in quota.ordered(groups):
+                while room and quota.is_open(name) and (question := balancer.pick(groups[name], rng)) is not None:
+                    quota.count(name)
+                    room -= 1
+                    chosen.append(HeldOut(index, question))
+                    groups[name] = [other for other in groups[name] if other.text != question.text]
     return chosen
 
 
 def _slices(benchmark: Benchmark) -> list[tuple[Ability, int]]:
     """Returns the ability and level of everything that a benchmark can ask."""
     if benchmark == "pope_adversarial":
-        return [("presence", 2)]  # an absent pair whose color and shape are both there takes two objects
+        # An absent pair whose color and shape are both there takes two objects.
+        return [("presence", level) for level in LEVELS["presence"] if level > 1]
     return [(ability, level) for ability in _ABILITIES.get(benchmark, ("presence",)) for level in LEVELS[ability]]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from math import isfinite
 from typing import Any
 
-from cobra_kit_scenes.questions import ABILITIES, LEVELS, MAX_LEVEL, Ability
+from cobra_kit_scenes.questions import ABILITIES, HARDEST_UNASKED, LEVELS, MAX_LEVEL, Ability
 
 LevelWeights = Mapping[int, float]
 """Level to its weight; a level that is left out is not asked."""
@@ -75,18 +75,26 @@ class LevelQuota:
         self._asked: Counter[str] = Counter()
         self._shares: dict[str, float] = {}
         self._together: dict[str, list[str]] = {}
+        self._weights: dict[str, float] = {}
         slices = tuple(slices)
         for ability, weights in mixes.items():
             levels = [level for name, level in slices if name == ability]
             total = sum(weights.get(level, 0) for level in levels)
             names = [f"{ability}/{level}" for level in levels]
+            usual = [level for level in levels if level <= HARDEST_UNASKED[ability]]
+            among_usual = sum(weights.get(level, 0) for level in usual)
             for level, name in zip(levels, names, strict=True):
                 self._shares[name] = weights.get(level, 0) / total if total else 0.0
                 self._together[name] = names
+                if level in usual and weights.get(level, 0):
+                    self._weights[name] = weights[level] / among_usual * len(usual)
 
     def ordered(self, names: Iterable[str]) -> list[str]:
-        """Returns the slices with those that are furthest behind first: hard ones are many and would leave no room."""
-        return sorted(names, key=lambda name: (self._asked[name] / self._weight(name), name))
+        """Returns the slices with those that are furthest behind first: hard ones are many and would leave no room.
+
+        A mix takes no room from other abilities: weights are 1 in the mean over the levels that are asked without one.
+        """
+        return sorted(names, key=lambda name: (self._asked[name] / self._weights.get(name, 1.0), name))
 
     def is_open(self, name: str) -> bool:
         """Says whether a question of the slice may be asked now."""
@@ -99,10 +107,6 @@ class LevelQuota:
     def count(self, name: str) -> None:
         """Counts a question of the slice."""
         self._asked[name] += 1
-
-    def _weight(self, name: str) -> float:
-        """Returns 1 in the mean over an ability's slices, so that a mix takes no room from other abilities."""
-        return self._shares[name] * len(self._together[name]) or 1.0 if name in self._shares else 1.0
 
 
 def _up_to(hardest: int, last: int) -> dict[int, float]:

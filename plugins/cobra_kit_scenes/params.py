@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from cobra_kit.errors import CobraError
 from cobra_kit_scenes.benchmark_prompts import Style
 from cobra_kit_scenes.held_out_levels import check_levels, parsed_level, parsed_levels
-from cobra_kit_scenes.questions import ABILITIES, MAX_LEVEL, Ability
+from cobra_kit_scenes.questions import ABILITIES, HARDEST_UNASKED, MAX_LEVEL, Ability
 from cobra_kit_scenes.vocabulary import SPLITS, Split
 
 _LIMIT = 1_000_000
@@ -61,14 +61,15 @@ class SceneParams(BaseModel):
     """Weight of each ability among the training questions; one that is left out is not trained."""
 
     max_level: Mapping[Ability, Level] = Field(default_factory=dict)
-    """Hardest level of the training questions per ability (3 where one is not named), or one number for all of
-    them. Held-out questions have those of `held_out_levels`."""
+    """Hardest level of the training questions per ability, or one number for all of them. Where one is not named, 3,
+    but 2 of color, shape and presence, whose level 3 asks what is at a place. Held-out questions have those of
+    `held_out_levels`."""
 
     held_out_levels: Mapping[Ability, Mapping[Annotated[int, BeforeValidator(parsed_level)], float]] | None = None
     """Mix of levels among the held-out questions (val and test) per ability: `{spatial: {1: 2, 2: 1}}` asks two of
     level 1 for one of level 2, and none of level 3. A number is the hardest level, all up to it asked alike; one number
-    does so for all abilities. Of an ability that is not named, all levels are asked, as its images allow. A level of
-    few images holds the others back, so there are fewer questions."""
+    does so for all abilities. Of an ability that is not named, all levels are asked but that of places, as its images
+    allow. A level of few images holds the others back, so there are fewer questions."""
 
     prompts: Style = "short"
     """Wording of prompts in training rows; evaluation must use the same."""
@@ -130,7 +131,7 @@ class SceneParams(BaseModel):
 
     def hardest(self, ability: Ability) -> int:
         """Returns the hardest level of an ability's training questions."""
-        return self.max_level.get(ability, MAX_LEVEL)
+        return self.max_level.get(ability, HARDEST_UNASKED[ability])
 
 
 def _explain(place: tuple[int | str, ...], message: str, value: object) -> str:

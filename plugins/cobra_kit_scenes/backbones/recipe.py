@@ -31,7 +31,7 @@ class TextsSection(_Section):
     abilities: dict[Ability, Annotated[float, Field(ge=0)]] = Field(default_factory=lambda: dict(DEFAULT_ABILITIES))
     """Weight of each ability among the questions; one that is left out is not asked for."""
     max_level: dict[Ability, Level] = Field(default={})
-    """Hardest level of the questions per ability, 3 where one is not named."""
+    """Hardest level of the questions per ability; where one is not named, 3, but 2 of color, shape and presence."""
     boxes_per_row: int = Field(default=1, ge=0, le=8)
     """Box questions per conversation, at most."""
 

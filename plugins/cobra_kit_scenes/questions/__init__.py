@@ -7,7 +7,7 @@ from random import Random
 
 from cobra_kit_scenes.layout import Scene
 from cobra_kit_scenes.questions.attribute import color_questions, shape_questions
-from cobra_kit_scenes.questions.base import ABILITIES, LEVELS, MAX_LEVEL, Ability, Question
+from cobra_kit_scenes.questions.base import ABILITIES, HARDEST_UNASKED, LEVELS, MAX_LEVEL, Ability, Question
 from cobra_kit_scenes.questions.box import answer_text, box_questions
 from cobra_kit_scenes.questions.count import count_questions
 from cobra_kit_scenes.questions.presence import presence_questions
@@ -25,4 +25,4 @@ ASK: Mapping[Ability, Callable[[Scene, Random], list[Question]]] = {
 }
 """Candidates per ability."""
 
-__all__ = ["ABILITIES", "ASK", "LEVELS", "MAX_LEVEL", "Ability", "Question", "answer_text"]
+__all__ = ["ABILITIES", "ASK", "HARDEST_UNASKED", "LEVELS", "MAX_LEVEL", "Ability", "Question", "answer_text"]

@@ -1,6 +1,7 @@
 """The color or the shape of one object, named by its other attribute.
 
 Level 1: the only object of the image. Level 2: the only one of its shape (or color) among two to five.
+Level 3: the only one in a half of the image, among two to five; neither its color nor its shape is named.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from random import Random
 
 from cobra_kit_scenes.layout import Scene
 from cobra_kit_scenes.questions.base import Question
+from cobra_kit_scenes.questions.places import lone_objects
 from cobra_kit_scenes.vocabulary import COLOR_NAMES, SHAPES
 
 
 def color_questions(scene: Scene, rng: Random) -> list[Question]:
-    """Returns "What color is the circle?" for every shape that occurs once."""
+    """Returns "What color is the circle?" for every shape that occurs once, and the same of lone objects."""
     shapes = Counter(item.shape for item in scene.objects)
-    return [
+    named = [
         Question(
             ability="color",
             level=_level(scene),
@@ -28,12 +30,24 @@ def color_questions(scene: Scene, rng: Random) -> list[Question]:
         for item in scene.objects
         if shapes[item.shape] == 1
     ]
+    return named + [
+        Question(
+            ability="color",
+            level=3,
+            template="what color is the object at a place",
+            text=f"What color is the object {place}?",
+            answer=item.color,
+            choices=COLOR_NAMES,
+            other=place,
+        )
+        for place, item in lone_objects(scene)
+    ]
 
 
 def shape_questions(scene: Scene, rng: Random) -> list[Question]:
-    """Returns "What shape is the red object?" for every color that occurs once."""
+    """Returns "What shape is the red object?" for every color that occurs once, and the same of lone objects."""
     colors = Counter(item.color for item in scene.objects)
-    return [
+    named = [
         Question(
             ability="shape",
             level=_level(scene),
@@ -44,6 +58,18 @@ def shape_questions(scene: Scene, rng: Random) -> list[Question]:
         )
         for item in scene.objects
         if colors[item.color] == 1
+    ]
+    return named + [
+        Question(
+            ability="shape",
+            level=3,
+            template="what shape is the object at a place",
+            text=f"What shape is the object {place}?",
+            answer=item.shape,
+            choices=SHAPES,
+            other=place,
+        )
+        for place, item in lone_objects(scene)
     ]
 
 

@@ -14,15 +14,20 @@ ABILITIES: tuple[Ability, ...] = get_args(Ability)
 MAX_LEVEL = 3
 
 LEVELS: Mapping[Ability, tuple[int, ...]] = {
-    "color": (1, 2),
-    "shape": (1, 2),
+    "color": (1, 2, 3),
+    "shape": (1, 2, 3),
     "count": (1, 2),
-    "presence": (1, 2),
+    "presence": (1, 2, 3),
     "spatial": (1, 2, 3),
     "reading": (1, 2, 3),
     "box": (1, 2, 3),
 }
 """The levels that each ability has, the easiest first."""
+
+HARDEST_UNASKED: Mapping[Ability, int] = {
+    ability: 2 if ability in ("color", "shape", "presence") else levels[-1] for ability, levels in LEVELS.items()
+}
+"""The hardest level that is asked where nobody names one: questions about places came later than worlds without."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +44,7 @@ class Question:
             are not one of a few.
         choices: Every answer this template can have; empty for free boxes.
         box: The region, for boxes.
-        subject, other: What a spatial statement is about.
+        subject, other: What a spatial statement is about; of another question, `other` is the place it names, if any.
     """
 
     ability: Ability

@@ -10,7 +10,7 @@ from random import Random
 
 from cobra_kit_scenes.layout import Box, Scene
 from cobra_kit_scenes.questions.base import Question
-from cobra_kit_scenes.questions.spatial import MARGIN
+from cobra_kit_scenes.questions.places import MARGIN
 from cobra_kit_scenes.vocabulary import IMAGE
 
 _HALF = IMAGE // 2

@@ -10,13 +10,9 @@ from random import Random
 
 from cobra_kit_scenes.layout import Box, Scene, SceneObject
 from cobra_kit_scenes.questions.base import Question
-from cobra_kit_scenes.vocabulary import IMAGE
-
-MARGIN = 6
-"""Centres closer than this, in pixels, are neither left nor right of one another, and no side is stated."""
+from cobra_kit_scenes.questions.places import MARGIN, PLACES, is_in
 
 _CHOICES = ("true", "false")
-_SIDES = ("on the left", "on the right", "at the top", "at the bottom")
 _RELATIONS = ("left of", "right of", "above", "below")
 _MAX_PAIRS = 4
 
@@ -34,21 +30,20 @@ def spatial_questions(scene: Scene, rng: Random) -> list[Question]:
 
 
 def _side_statements(noun: str, box: Box) -> list[Question]:
-    x, y = box.center
-    offsets = (IMAGE / 2 - x, x - IMAGE / 2, IMAGE / 2 - y, y - IMAGE / 2)
+    sides = [(place, is_in(box, place)) for place in PLACES]
     return [
         Question(
             ability="spatial",
             level=1,
             template=relation,
             text=f"The {noun} is {relation}.",
-            answer="true" if offset > 0 else "false",
+            answer="true" if holds else "false",
             choices=_CHOICES,
             subject=noun,
             other="image",
         )
-        for relation, offset in zip(_SIDES, offsets, strict=True)
-        if abs(offset) >= MARGIN
+        for relation, holds in sides
+        if holds is not None
     ]
 
 

@@ -18,6 +18,7 @@ from cobra_kit_scenes.held_out import HeldOut, held_out_questions
 from cobra_kit_scenes.layout import Scene
 from cobra_kit_scenes.questions import ASK, LEVELS
 from cobra_kit_scenes.questions.presence import popular_pairs
+from cobra_kit_scenes.rows import train_rows
 from cobra_kit_scenes.source import ScenesSource
 from cobra_kit_scenes.splits import image_rng, scene_of
 
@@ -95,6 +96,87 @@ def test_negatives_that_a_level_has_not_are_left_out(scenes: list[Scene]) -> Non
     assert len(chosen(scenes, {"presence": {1: 1, 2: 1}})["pope_adversarial"]) > 200
 
 
+AT_PLACES = ("color", "shape", "presence")
+PLACES: dict[str, dict[int, float]] = {ability: {1: 1, 2: 1, 3: 2} for ability in AT_PLACES}
+
+
+def test_what_stands_at_a_place_is_asked_where_it_is_named(scenes: list[Scene]) -> None:
+    plain, mixed = chosen(scenes, None), chosen(scenes, PLACES)
+    assert not [name for questions in plain.values() for name in counts(questions) if name in {"color/3", "presence/3"}]
+    for benchmark in ("vqav2", "pope_random", "pope_popular", "pope_adversarial"):
+        by_slice = counts(mixed[benchmark])
+        for ability in AT_PLACES:
+            asked = {name: number for name, number in by_slice.items() if name.startswith(ability)}
+            assert not asked or abs(asked[f"{ability}/3"] - sum(asked.values()) * share(benchmark)) <= 12, benchmark
+    assert [mixed[name] == plain[name] for name in ("vsr", "textvqa", "refcoco")] == [True] * 3
+
+
+def share(benchmark: str) -> float:
+    return 2 / 3 if benchmark == "pope_adversarial" else 1 / 2  # which has no level 1
+
+
+def test_questions_about_places_take_no_room_from_counting(scenes: list[Scene]) -> None:
+    def counted(levels: Any) -> int:
+        return sum(n for name, n in counts(chosen(scenes, levels)["vqav2"]).items() if name.startswith("count"))
+
+    assert counted(PLACES) == pytest.approx(counted(None), rel=0.1)
+
+
+@pytest.mark.parametrize("benchmark", ["pope_random", "pope_popular", "pope_adversarial"])
+def test_the_words_of_a_place_give_no_answer_away(scenes: list[Scene], benchmark: Benchmark) -> None:
+    asked = [item.question for item in chosen(scenes, PLACES)[benchmark] if item.question.level == 3]
+    by_text: dict[str, Counter[str]] = {}
+    for question in asked:
+        by_text.setdefault(question.text, Counter())[question.answer] += 1
+    assert len(asked) > 100
+    assert all(abs(answers["yes"] - answers["no"]) <= 1 for answers in by_text.values())
+    assert abs(sum(answers["yes"] - answers["no"] for answers in by_text.values())) <= 1
+
+
+def test_the_hard_negative_of_a_place_stands_elsewhere(scenes: list[Scene]) -> None:
+    asked = [item for item in chosen(scenes, PLACES)["pope_adversarial"] if item.question.level == 3]
+    for item in asked:
+        assert any(
+            f" {thing.name} {item.question.other}?" in item.question.text for thing in scenes[item.index].objects
+        )
+
+
+def test_training_asks_about_places_where_it_is_named() -> None:
+    places = dict.fromkeys(AT_PLACES, 3)
+    images = [scene_of(0, "train", index) for index in range(300)]
+
+    def asked(**levels: Any) -> Counter[str]:
+        params = SceneParams.checked(train=300, max_level=levels)
+        return Counter(name for _, names in train_rows(images, params) for name in names)
+
+    assert not [name for name in asked() if name in {"color/3", "shape/3", "presence/3"}]
+    assert asked() == asked(**dict.fromkeys(AT_PLACES, 2))
+    with_places = asked(**places)
+    assert min(with_places["color/3"], with_places["shape/3"], with_places["presence/3"]) > 50
+    assert min(with_places["color/2"], with_places["shape/2"], with_places["presence/2"]) > 50
+    for name in ("spatial/1", "reading/3", "count/2"):
+        assert with_places[name] == pytest.approx(asked()[name], rel=0.25)
+
+
+def test_a_world_with_places_has_a_name_of_its_own() -> None:
+    # `max_level: 3` was allowed when these abilities had two levels, and asked for no places.
+    assert identity(SceneParams.checked(max_level={"color": 3}))["trained_at_places"] == ["color"]
+    assert "trained_at_places" not in identity(SceneParams.checked(max_level={"count": 3, "spatial": 3, "color": 2}))
+
+
+def test_floors_at_places_are_those_of_guessing(tmp_path: Path) -> None:
+    params = SceneParams.checked(
+        train=400, val=0, test=400, disagreement=0.0, held_out_levels=PLACES, max_level=dict.fromkeys(AT_PLACES, 3)
+    )
+    world = scenes_dataset(params, tmp_path, workers=0)
+    bounds = reach(world)
+    for name in ("vqav2:color/3", "vqav2:shape/3"):
+        assert bounds[name].floor == pytest.approx(100 / 6, abs=9), name
+    for name in ("pope_random", "pope_popular", "pope_adversarial"):
+        assert bounds[f"{name}:presence/3"].floor == pytest.approx(50, abs=7), name
+    assert {"color/3", "shape/3"} <= set(ScenesSource(world).benchmarks("test")["attribute"].groups)
+
+
 def test_every_ability_asks_the_levels_that_it_is_said_to_have(scenes: list[Scene]) -> None:
     for ability, levels in LEVELS.items():
         asked = {q.level for i, scene in enumerate(scenes) for q in ASK[ability](scene, image_rng(0, "test", i))}
@@ -130,8 +212,8 @@ def test_floors_and_ceilings_are_those_of_the_chosen_questions(tmp_path: Path) -
         ({"spatial": {}}, "spatial: at least one level needs a weight above 0"),
         ({"spatial": {1: -1, 2: 2}}, "spatial: weights are finite numbers, 0 or more"),
         ({"spatial": {1: float("inf")}}, "spatial: weights are finite numbers, 0 or more"),
-        ({"color": {3: 1}}, "color has no level 3; its levels: 1, 2"),
-        ({"color": 3}, "color has no level 3; its levels: 1, 2"),
+        ({"count": {3: 1}}, "count has no level 3; its levels: 1, 2"),
+        ({"count": 3}, "count has no level 3; its levels: 1, 2"),
         ({"spatial": {4: 1}}, "4 is no level; levels are 1 to 3"),
         ({"spatial": {"easy": 1}}, "'easy' is no level; levels are 1 to 3"),
         ({"spatial": 10**12}, "the hardest level is a number from 1 to 3"),
@@ -158,6 +240,6 @@ def test_a_recipe_may_have_a_mix(tmp_path: Path) -> None:
     }
     # A study of before there was a mix has the same recipe as one of today.
     assert "held_out_levels" not in with_data(resolve(load_recipe("cobra_tiny"))).plain()["data"]
-    recipe.write_text("extends: cobra_tiny\ndata: {held_out_levels: {color: {3: 1}}}\n", encoding="utf-8")
-    with pytest.raises(RecipeError, match=r"mine.yaml:2: data.held_out_levels: color has no level 3; its levels: 1, 2"):
+    recipe.write_text("extends: cobra_tiny\ndata: {held_out_levels: {count: {3: 1}}}\n", encoding="utf-8")
+    with pytest.raises(RecipeError, match=r"mine.yaml:2: data.held_out_levels: count has no level 3; its levels: 1, 2"):
         with_data(resolve(load_recipe(str(recipe))))

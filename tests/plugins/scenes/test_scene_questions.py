@@ -11,7 +11,8 @@ from cobra_kit_scenes.annotators import agreement, ten_answers
 from cobra_kit_scenes.balance import Balancer
 from cobra_kit_scenes.layout import Box, SceneObject, SceneText
 from cobra_kit_scenes.questions import ASK, Ability, Question
-from cobra_kit_scenes.questions.presence import absent, held_out_presence, popular_pairs
+from cobra_kit_scenes.questions.places import PLACES
+from cobra_kit_scenes.questions.presence import Negatives, absent, held_out_presence, popular_pairs
 from cobra_kit_scenes.sampling import sample_scene
 from cobra_kit_scenes.vocabulary import PAIRS
 
@@ -35,14 +36,76 @@ def levels(ability: Ability, scene: Scene) -> set[int]:
     return {question.level for question in ASK[ability](scene, Random(0))}
 
 
+def at_places(ability: Ability, scene: Scene) -> dict[str, str]:
+    return {question.text: question.answer for question in ASK[ability](scene, Random(0)) if question.level == 3}
+
+
 def test_attributes() -> None:
     assert asked("color", ALONE) == {"What color is the circle?": "red"}
     assert asked("shape", TWO) == {
         "What shape is the red object?": "circle",
         "What shape is the blue object?": "cross",
+        "What shape is the object on the left?": "circle",
+        "What shape is the object on the right?": "cross",
+        "What shape is the object at the top?": "circle",
+        "What shape is the object at the bottom?": "cross",
     }
-    assert asked("shape", THREE) == {"What shape is the blue object?": "cross"}, "two are red"
-    assert (levels("color", ALONE), levels("color", THREE)) == ({1}, {2})
+    assert asked("shape", THREE).keys() - at_places("shape", THREE) == {"What shape is the blue object?"}, "two are red"
+    assert (levels("color", ALONE), levels("color", THREE)) == ({1}, {2, 3})
+
+
+def test_attributes_at_a_place_that_is_clear_to_everybody() -> None:
+    assert at_places("color", THREE) == {
+        "What color is the object on the left?": "red",
+        "What color is the object at the bottom?": "blue",
+    }, "two are on the right, and two at the top"
+    crowded = Scene("pair", (RED_CIRCLE, SceneObject("star", "blue", "small", Box(2, 14, 14, 26))), None, 0)
+    assert at_places("color", crowded) == {}, "both are on the left and at the top"
+    # Its centre is two pixels above the middle: nobody can call it.
+    doubtful = SceneObject("star", "green", "small", Box(2, 24, 14, 36))
+    assert at_places("shape", Scene("pair", (RED_CIRCLE, doubtful), None, 0)) == {}
+    assert at_places("shape", Scene("pair", (BLUE_CROSS, doubtful), None, 0)) == {
+        "What shape is the object on the left?": "star",
+        "What shape is the object on the right?": "cross",
+    }
+    assert [at_places(ability, ALONE) for ability in ("color", "shape")] == [{}] * 2, "it needs no place"
+
+
+def test_presence_at_a_place() -> None:
+    answers = at_places("presence", THREE)
+    assert answers["Is there a red circle on the left?"] == "yes"
+    assert answers["Is there a red circle on the right?"] == "no", "it is there, but elsewhere"
+    assert answers["Is there a red cross on the right?"] == "no", "a cross and something red, but not as one"
+    assert sorted(answers.values()).count("yes") == 2 * 3
+    assert list(at_places("presence", ALONE).values()) == ["yes", "no", "yes", "no"]
+    middle = Scene("single", (SceneObject("star", "red", "large", Box(22, 4, 42, 24)),), None, 0)
+    assert at_places("presence", middle) == {
+        "Is there a red star at the top?": "yes",
+        "Is there a red star at the bottom?": "no",
+    }, "left or right?"
+
+
+def test_negatives_at_a_place_are_of_their_kind() -> None:
+    popular = (("red", "circle"), ("green", "star"))
+
+    def held_out(kind: Negatives) -> dict[str, str]:
+        return {q.text: q.answer for q in held_out_presence(TWO, kind, popular) if q.level == 3}
+
+    assert held_out("adversarial") == {
+        f"Is there a {name} {place}?": "yes" if place in home else "no"
+        for name, home in (("red circle", "on the left, at the top"), ("blue cross", "on the right, at the bottom"))
+        for place in PLACES
+    }
+    assert held_out("popular") == {
+        "Is there a red circle on the left?": "yes",
+        "Is there a red circle at the top?": "yes",
+        **{f"Is there a green star {place}?": "no" for place in PLACES},
+    }
+    wrong = {text for text, answer in held_out("random").items() if answer == "no"}
+    assert not [text for text in wrong if "red circle" in text or "blue cross" in text]
+    assert len(wrong) == len(PLACES) * (len(PAIRS) - 2)
+    alone = {q.text for q in held_out_presence(ALONE, "random", popular) if q.answer == "no" and q.level == 3}
+    assert not [text for text in alone if "on the right" in text or "bottom" in text], "where nothing stands"
 
 
 def test_counts() -> None:
@@ -59,7 +122,7 @@ def test_counts() -> None:
 def test_presence() -> None:
     answers = asked("presence", TWO)
     assert answers["Is there a red circle in the image?"] == "yes"
-    assert {text for text, answer in answers.items() if answer == "yes"} == {
+    assert {text for text, answer in answers.items() if answer == "yes" and text.endswith("in the image?")} == {
         "Is there a red circle in the image?",
         "Is there a blue cross in the image?",
     }
@@ -71,9 +134,10 @@ def test_negatives_are_of_their_kind() -> None:
     assert set(absent(TWO, "adversarial", popular)) == {("red", "cross"), ("blue", "circle")}
     assert absent(TWO, "popular", popular) == [("green", "star")]
     assert set(absent(TWO, "random", popular)) == set(PAIRS) - TWO.pairs
-    texts = {question.text for question in held_out_presence(TWO, "popular", popular)}
+    texts = {question.text for question in held_out_presence(TWO, "popular", popular) if question.level < 3}
     assert texts == {"Is there a red circle in the image?", "Is there a green star in the image?"}
-    assert held_out_presence(ALONE, "adversarial", popular) == [], "no other color or shape to confuse it with"
+    alone = held_out_presence(ALONE, "adversarial", popular)
+    assert {question.level for question in alone} == {3}, "no other color or shape to confuse it with, but other places"
 
 
 def test_popular_pairs_are_the_most_frequent_third() -> None:
