@@ -14,8 +14,12 @@ import pytest
 import yaml
 
 from cobra_kit.cli import main
+from cobra_kit.data.asked import asked_of_plugins
 from cobra_kit.paper import paper_column
+from cobra_kit.recipe import load_recipe
+from cobra_kit.reproduce import needs as needing
 from cobra_kit.reproduce import reproduction
+from cobra_kit_benchmarks.common.protocol import SHORT_ANSWER
 
 NINE = ["vqav2", "gqa", "vizwiz", "textvqa", "vsr", "pope", "refcoco", "refcoco-plus", "refcocog"]
 STUDY = Path("studies/ablation_projector-paper")
@@ -86,3 +90,19 @@ def test_the_papers_path_runs_whole_at_a_small_scale(
         assert {cell.verdict for cell in cells[row]} <= {"met", "missed"}
         ours = {cell.column: cell.ours for cell in cells[row]}
         assert ours == {paper_column(name): scores[name][arm]["value"] for name in NINE}
+
+
+def test_table_7_asks_one_model_textvqa_in_three_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(needing, "_weights", lambda _: [])
+    recipe = load_recipe("textvqa_prompt_order", profile="paper")
+    prompts = {asked.name: asked.protocol().prompt.splitlines() for asked in asked_of_plugins(recipe)}
+    question, tokens, short = "{question}", "Reference OCR token: {ocr}", SHORT_ANSWER
+    assert prompts == {
+        "ocr_first": [tokens, question, short],
+        "ocr_last": [question, tokens, short],
+        "without_ocr": [question, short],
+    }
+    row = next(row for row in reproduction("paper.table7", tmp_path).rows if row.name == "Cobra-3.5B")
+    assert str(row.sources[0]) == "textvqa_prompt_order"
+    assert [cell.column for cell in row.cells] == list(prompts)
+    assert all("benchmark ocr_last: annotations" in cell.reason for cell in row.cells)
