@@ -106,3 +106,15 @@ def test_table_7_asks_one_model_textvqa_in_three_ways(tmp_path: Path, monkeypatc
     assert str(row.sources[0]) == "textvqa_prompt_order"
     assert [cell.column for cell in row.cells] == list(prompts)
     assert all("benchmark ocr_last: annotations" in cell.reason for cell in row.cells)
+
+
+def test_what_data_prepare_says_of_a_recipe_is_one(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for name in NINE:
+        assert main(["data", "prepare", name, "--root", str(tmp_path / "b"), "--no-download"]) == 1
+        line = capsys.readouterr().out.splitlines()[-1]
+        (entry,) = yaml.safe_load(line)["evaluate"]["benchmarks"]
+        changes = [f"evaluate.benchmarks=[{json.dumps(entry)}]"]
+        (asked,) = asked_of_plugins(load_recipe("cobra_3b", profile="paper", overrides=changes))
+        assert asked.name == name
+        assert all(path.is_relative_to(tmp_path / "b" / name) for path in asked.files().values())
+        assert asked.prepare_commands() == (f"cobra-kit data prepare {name} --root {tmp_path / 'b'}",)
