@@ -14,6 +14,7 @@ from cobra_kit.cli.recipes_derived import Sizes, derived_sizes, plain_sizes
 from cobra_kit.data.asked import asked_of_plugins
 from cobra_kit.data.sources import source_settings
 from cobra_kit.errors import CobraError, RecipeError
+from cobra_kit.estimate.missing import missing_benchmark_files, missing_data
 from cobra_kit.formatting import escaped_json
 from cobra_kit.recipe import (
     RecipeProblems,
@@ -32,6 +33,8 @@ from cobra_kit.recipe import (
 )
 from cobra_kit.recipe.diff import MISSING
 from cobra_kit.recipe.problems import raise_problems
+
+_COMMAND = "cobra-kit "
 
 
 def list_all(*, as_json: bool) -> None:
@@ -74,7 +77,7 @@ def validate(recipe: str, *, profile: str | None, changes: Sequence[str], as_jso
     lines = [f"{find_recipe(recipe).display} is valid"]
     for resolved, derived in zip(profiles, sizes, strict=True):
         lines += ["", *recipes_text.profile(resolved, derived, columns.width())]
-        lines += recipes_text.not_there(_missing_files(resolved), columns.width())
+        lines += recipes_text.not_there(_missing_files(resolved), _remedies(resolved), columns.width())
     _print(lines)
 
 
@@ -132,14 +135,22 @@ def _check_data(recipe: str, profiles: Sequence[ResolvedProfile]) -> None:
 
 
 def _missing_files(profile: ResolvedProfile) -> list[str]:
-    """Returns the files of benchmarks that are not on this machine: no mistake of the recipe, and told all the same."""
-    missing = {
-        f"benchmark {asked.name}: {role} {path}": None
-        for resolved in (profile.model, *profile.arms.values())
-        for asked in asked_of_plugins(resolved.recipe)
-        for role, path in asked.missing_files().items()
-    }
+    """Returns the files that are not on this machine: no mistake of the recipe, and told all the same."""
+    missing: dict[str, None] = {}
+    for resolved in (profile.model, *profile.arms.values()):
+        missing |= {thing.what: None for thing in missing_data(resolved.recipe)}
+        for asked in asked_of_plugins(resolved.recipe):
+            missing |= {f"benchmark {asked.name}: {role} {path}": None for role, path in asked.missing_files().items()}
     return list(missing)
+
+
+def _remedies(profile: ResolvedProfile) -> list[str]:
+    """Returns the commands that bring the files that are not on this machine; links and advice are left to `plan`."""
+    commands: dict[str, None] = {}
+    for resolved in (profile.model, *profile.arms.values()):
+        for thing in (*missing_data(resolved.recipe), *missing_benchmark_files(resolved.recipe)):
+            commands |= dict.fromkeys(line for line in thing.remedies if line.startswith(_COMMAND))
+    return list(commands)
 
 
 def _all_sizes(recipe: str, profiles: Sequence[ResolvedProfile]) -> list[dict[str, Sizes]]:
@@ -165,6 +176,7 @@ def _profile_json(resolved: ResolvedProfile, derived: Mapping[str, Sizes]) -> di
     plain: dict[str, Any] = {"profile": resolved.recipe.profile, "lock": resolved.model.lock()}
     if missing := _missing_files(resolved):
         plain["missing_files"] = missing
+        plain["prepare"] = _remedies(resolved)
     if ablation is None:
         return plain | {"derived": plain_sizes(derived[""])}
     by_arm = arm_differences(resolved.arms, ablation.reference)

@@ -57,12 +57,22 @@ def profile(resolved: ResolvedProfile, derived: Mapping[str, Sizes], limit: int 
     return [*lines, *_derived(derived, limit)]
 
 
-def not_there(files: Sequence[str], limit: int | None) -> list[str]:
-    """Returns the files that a recipe reads and that are not on this machine, one a line; nothing where all are."""
+def not_there(files: Sequence[str], commands: Sequence[str], limit: int | None) -> list[str]:
+    """Returns the files that a recipe reads and that are not on this machine, one a line; nothing where all are.
+
+    Args:
+        files: What is missing.
+        commands: What brings it.
+        limit: The width of lines; None: as long as they are.
+    """
     if not files:
         return []
-    heading = "  not on this machine, and needed before it is run:"
-    return [heading, *(columns.paragraph(file, indent="    ", limit=limit) for file in files)]
+    lines = ["  not on this machine, and needed before it is run:"]
+    lines += [columns.paragraph(file, indent="    ", limit=limit) for file in files]
+    if commands:
+        lines.append("  each of these fetches files, or says what to put where:")
+        lines += [f"    {command}" for command in commands]
+    return lines
 
 
 def comparison(

@@ -57,7 +57,9 @@ def _row(row: ReproducedRow, width: int, decimals: int) -> list[str]:
     # One reason for many cells is said once.
     for verdict, reason in dict.fromkeys((cell.verdict, cell.reason) for cell in row.cells):
         cells = [cell for cell in row.cells if (cell.verdict, cell.reason) == (verdict, reason)]
-        text = f"{verdict}: {', '.join(_cell(cell, decimals) for cell in cells)}" + (f" ({reason})" if reason else "")
+        # What is lacking stands above already, and is long.
+        shown = "needs what is lacking" if row.needs and reason == f"needs {'; '.join(row.needs)}" else reason
+        text = f"{verdict}: {', '.join(_cell(cell, decimals) for cell in cells)}" + (f" ({shown})" if shown else "")
         lines.append(columns.paragraph(text, indent="  ", limit=width))
     beside = [score for cell in row.cells for score in cell.beside]
     for study, why_not in dict.fromkeys((score.study, score.why_not) for score in beside):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -82,6 +83,18 @@ class AskedBenchmark:
         """Returns those that are not there."""
         return {role: path for role, path in self.files().items() if not path.exists()}
 
+    def prepare_commands(self) -> tuple[str, ...]:
+        """Returns the commands that bring its official files to where it is looked for; none where it has no set."""
+        factory = self.extension.load_benchmark()
+        with attributed((self.extension,)):
+            names = [item.name for item in factory.public_sets()]
+        # A set lies in a folder of its name below the root that the command is given.
+        root = Path(self.entry.root or "")
+        below = {name: root.parent if root.name == name else root for name in names}
+        return tuple(
+            f"cobra-kit data prepare {name} --root {shlex.quote(str(folder))}" for name, folder in below.items()
+        )
+
     def open(self, report: Reporter = silent) -> OpenBenchmark:
         """Returns it with its questions, named as the recipe names it.
 
@@ -157,6 +170,8 @@ def check_files(asked: Sequence[AskedBenchmark]) -> None:
     if missing:
         names = list(missing)
         lines = [f"{name}: {role}: {path}" for name, files in missing.items() for role, path in files.items()]
+        commands = [line for benchmark in asked if benchmark.name in missing for line in benchmark.prepare_commands()]
+        lines += [f"{command} brings them, or says what to put where." for command in dict.fromkeys(commands)]
         raise DataError(
             f"files of {len(names)} benchmark{'s' if len(names) > 1 else ''} are not there: {', '.join(names)}",
             where="evaluate.benchmarks",

@@ -46,13 +46,17 @@ def missing_packages(resolved: ResolvedRecipe) -> list[Missing]:
 
 
 def missing_data(recipe: Recipe) -> list[Missing]:
-    """Returns the files and folders that the data source's settings name and that are not there."""
+    """Returns the files and folders that the data source's settings name and that are not there, by setting."""
     missing = []
     for source in named_sources(recipe):
+        by_setting: dict[str, list[str]] = {}
         for name, path in named_paths(source.settings(recipe)):
             if not expanded(path).exists():
-                remedies = source.factory().remedies(name) or ("Give its path.",)
-                missing.append(Missing(f"{source.label}.{name}: {path} is not there", remedies))
+                by_setting.setdefault(name, []).append(str(path))
+        for name, paths in by_setting.items():
+            listed = f"{', '.join(paths)} {'is' if len(paths) == 1 else 'are'} not there"
+            remedies = source.factory().remedies(name) or ("Give its path.",)
+            missing.append(Missing(f"{source.label}.{name}: {listed}", remedies))
     return missing
 
 
@@ -62,8 +66,8 @@ def missing_benchmark_files(recipe: Recipe) -> list[Missing]:
     for asked in asked_of_plugins(recipe):
         if files := asked.missing_files():
             listed = ", ".join(f"{role} {path}" for role, path in files.items())
-            remedy = f"evaluate.benchmarks names its folder; {asked.extension.qualified} lists its files by role."
-            missing.append(Missing(f"benchmark {asked.name}: {listed} not there", (remedy,)))
+            remedies = asked.prepare_commands() or ("evaluate.benchmarks names its folder.",)
+            missing.append(Missing(f"benchmark {asked.name}: {listed} not there", remedies))
     return missing
 
 

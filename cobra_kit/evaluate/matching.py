@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cobra_kit.errors import CobraError, DataError
 from cobra_kit.interfaces.submission import ScoredFiles, Submitted
 
+_ENDING = re.compile(r"\.(jpe?g|png|webp|gif)$", re.IGNORECASE)
 ALLOW = "--allow-missing scores the rest and says so."
 
 
@@ -49,7 +51,7 @@ def match(files: ScoredFiles, submitted: Sequence[Submitted], where: str, *, all
 
     Raises:
         DataError: An answer is missing, names no question, or another one has the same question; no answer names one
-            at all; or answers repeat another question than the one they name.
+            at all; or answers repeat another question or image than that of the one they name.
     """
     places = {question.question_id: place for place, question in enumerate(files.benchmark.questions)}
     answers: list[Submitted | None] = [None] * len(places)
@@ -71,6 +73,7 @@ def match(files: ScoredFiles, submitted: Sequence[Submitted], where: str, *, all
     if len(extra) == len(submitted):
         raise _another_benchmark(files, extra, where)
     _check_questions(files, answers, where)
+    _check_images(files, answers, where)
     if differing:
         raise DataError(
             f"{len(differing):,} questions have several different predictions, such as {_shown(differing[0])}",
@@ -122,6 +125,36 @@ def _check_questions(files: ScoredFiles, answers: Sequence[Submitted | None], wh
             where=answer.where or where,
             hint="The predictions are of another split or release: give the annotations they were made for.",
         )
+
+
+def _check_images(files: ScoredFiles, answers: Sequence[Submitted | None], where: str) -> None:
+    """Raises where answers name another image: ids of two splits overlap, POPE's and VQAv2's small ones above all."""
+    wrong = [
+        (answer, question)
+        for answer, question in zip(answers, files.benchmark.questions, strict=True)
+        if answer is not None and answer.image and question.image and not same_image(answer.image, question.image)
+    ]
+    if wrong:
+        answer, question = wrong[0]
+        raise DataError(
+            f"{len(wrong):,} predictions are about another image than the question they name: "
+            f"{_shown(question.question_id)} is about {question.image!r}, the prediction about {answer.image!r}",
+            where=answer.where or where,
+            hint="The predictions are of another split or release: give the annotations they were made for.",
+        )
+
+
+def same_image(first: str, second: str) -> bool:
+    """Returns whether two names are of one image: releases differ in folders, prefixes, zeros and endings."""
+    (name, number), (other, other_number) = _named(first), _named(second)
+    return number == other_number and (name.endswith(other) or other.endswith(name))
+
+
+def _named(image: str) -> tuple[str, str]:
+    """Returns the name of an image without folder and ending, and apart the number that it ends with."""
+    stem = _ENDING.sub("", image.rpartition("/")[2]).lower()
+    name = stem.rstrip("0123456789")
+    return name, stem.removeprefix(name).lstrip("0")
 
 
 def _plain(text: str) -> str:

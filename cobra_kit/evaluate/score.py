@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -131,7 +131,7 @@ def mean_choice_mass(probabilities: Iterable[Mapping[str, float] | None]) -> flo
 
 
 def _annotation(annotation: object, question_id: str, benchmark: str) -> dict[str, Any]:
-    known = ("answers", "box", "image_size")
+    known = ("answers", "box", "image_size", "kinds")
     if isinstance(annotation, Mapping) and "picture_size" in annotation:
         annotation = in_code(annotation)
     if not isinstance(annotation, Mapping):
@@ -148,8 +148,16 @@ def _annotation(annotation: object, question_id: str, benchmark: str) -> dict[st
 def write_scores(path: Path, scores: Sequence[QuestionScore]) -> None:
     """Writes one line per question, whole or not at all; the folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = "".join(json.dumps(in_files(asdict(scored)), ensure_ascii=False) + "\n" for scored in scores)
+    lines = "".join(json.dumps(_line(scored), ensure_ascii=False) + "\n" for scored in scores)
     write_bytes(path, lines.encode("utf-8", "backslashreplace"))  # as files.json_bytes; a score may be NaN
+
+
+def _line(scored: QuestionScore) -> dict[str, Any]:
+    """Returns what a file says of a question; kinds alone are left out where there are none."""
+    line = in_files(asdict(scored))
+    if not scored.kinds:
+        del line["kinds"]
+    return line
 
 
 _TEXTS = ("question_id", "image", "prediction", "answer", "group")
@@ -178,6 +186,9 @@ def _score_of(line: Mapping[str, Any], where: str, hint: str) -> QuestionScore:
         scored = QuestionScore(**in_code(line))
     except TypeError as error:
         raise DamagedFile(where, f"not a file of scores: {error}", hint) from error
+    if not isinstance(scored.kinds, list | tuple) or not all(isinstance(kind, str) for kind in scored.kinds):
+        raise DamagedFile(where, "not a file of scores: `kinds` are no texts", hint)
+    scored = replace(scored, kinds=tuple(scored.kinds))
     numbers = (scored.score, 0.0 if scored.confidence is None else scored.confidence)
     if not all(isinstance(getattr(scored, name), str) for name in _TEXTS) or not all(map(is_number, numbers)):
         raise DamagedFile(where, "not a file of scores: a text or a number is of another type", hint)

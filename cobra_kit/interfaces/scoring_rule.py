@@ -26,6 +26,7 @@ class QuestionScore:
         answer: The answer it was compared with.
         group: The part of the benchmark the question belongs to, such as a POPE split.
         confidence: The probability of the positive choice, where the rule looks at probabilities.
+        kinds: What else the question is, such as `structural/verify`, where the rule has numbers by that.
     """
 
     question_id: str
@@ -35,6 +36,7 @@ class QuestionScore:
     answer: str
     group: str = ""
     confidence: float | None = None
+    kinds: tuple[str, ...] = ()
 
 
 @renamed_arguments(picture="image", picture_size="image_size")
@@ -51,6 +53,7 @@ class Answered:
         box: The true box as the files have it: x, y, width, height in pixels.
         image_size: Width and height in pixels; needed with `box`.
         group: The part of the benchmark, such as `adversarial`; empty if it has no parts.
+        kinds: What else the question is, such as `structural/verify`: no parts, as they overlap.
     """
 
     question_id: str
@@ -61,6 +64,7 @@ class Answered:
     box: tuple[float, float, float, float] | None = None
     image_size: tuple[int, int] | None = None
     group: str = ""
+    kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

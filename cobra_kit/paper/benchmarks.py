@@ -16,6 +16,9 @@ COLUMN_LABELS = {
     "refcocog": "RefCOCOg",
 }
 
+_PROMPT_ORDER = {"ocr_first": "OCR first", "ocr_last": "OCR last", "without_ocr": "without OCR"}
+"""Columns of Table 7: TextVQA, by where the prompt has the OCR tokens."""
+
 # The abilities of the embedded world stand beside the benchmark that asks for the same in the same form.
 _COLUMNS = {
     "attribute": "vqav2",
@@ -26,7 +29,7 @@ _COLUMNS = {
     "boxes": "refcoco",
     "refcoco+": "refcoco_plus",
     "refcoco-plus": "refcoco_plus",
-} | {column: column for column in COLUMN_LABELS}
+} | {column: column for column in (*COLUMN_LABELS, *_PROMPT_ORDER)}
 
 
 def paper_column(benchmark: str) -> str | None:
@@ -49,4 +52,4 @@ def _plain(name: str) -> str:
 
 def column_label(column: str) -> str:
     """Returns how to print a column's name; the name itself where it is no benchmark."""
-    return COLUMN_LABELS.get(text(column, "column"), column)
+    return (COLUMN_LABELS | _PROMPT_ORDER).get(text(column, "column"), column)

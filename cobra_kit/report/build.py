@@ -171,6 +171,7 @@ def _row(arms: Sequence[ArmResult], benchmark: BenchmarkInfo, design: Design) ->
         choice_mass=_least({arm.name: arm.choice_mass for arm in scored}, benchmark, design.seeds),
         control_choice_mass=_least({arm.name: arm.control_choice_mass for arm in scored}, benchmark, design.seeds),
         protocol=benchmark.protocol,
+        afterwards=benchmark.afterwards,
     )
 
 

@@ -30,6 +30,7 @@ class BenchmarkInfo:
         group_floors: What is reached without looking in single groups, 0 to 1.
         left_out: Questions that were not asked, since their images cannot be read.
         protocol: How it was asked and scored, in a line; empty where nobody said.
+        afterwards: Whether it is none of the study's own, but was asked of finished runs.
     """
 
     name: str
@@ -40,6 +41,7 @@ class BenchmarkInfo:
     group_floors: Mapping[str, float] = field(default_factory=dict)
     left_out: int = 0
     protocol: str = ""
+    afterwards: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,6 +120,7 @@ class TableRow:
             the seed where it is least. Empty where answers are generated.
         control_choice_mass: The same with wrong images.
         protocol: How it was asked and scored, in a line; empty where nobody said.
+        afterwards: Whether it is none of the study's own, but was asked of finished runs.
     """
 
     benchmark: str
@@ -136,6 +137,7 @@ class TableRow:
     choice_mass: Mapping[str, float] = field(default_factory=dict)
     control_choice_mass: Mapping[str, float] = field(default_factory=dict)
     protocol: str = ""
+    afterwards: bool = False
 
     @property
     def at_floor(self) -> bool:

@@ -17,6 +17,8 @@ from cobra_kit.study.plan.study_plan import make_plan
 from cobra_kit.study.reading.results import study_table
 from cobra_kit.study.reading.stored_study import StoredStudy, list_studies
 
+_NAMED = 3
+"""How many changed settings are named; others are counted."""
 # More seeds make a study better, not another one; versions are in its report.
 _FREE = ("lock.", "ablation.seeds", "seed", "profile")
 
@@ -117,4 +119,5 @@ def _changed(study: StoredStudy, recipe: str) -> str:
         for difference in differences(dict(study.identity), dict(now))
         if not difference.path.startswith(_FREE)
     ]
-    return f"settings were changed: {', '.join(changed[:3])}" if changed else ""
+    more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
+    return f"settings were changed: {', '.join(changed[:_NAMED])}{more}" if changed else ""

@@ -36,7 +36,8 @@ def needs(source: Source) -> tuple[str, ...]:
         lacking.append(f"{' and '.join(unfinished)} not built in this version")
     if not unfinished:
         lacking += _weights(run.resolved)
-    lacking += [thing.what.removesuffix(" is not there") for thing in missing_data(run.resolved.recipe)]
+    data = [thing.what.removesuffix(" not there") for thing in missing_data(run.resolved.recipe)]
+    lacking += [what.removesuffix(" is").removesuffix(" are") for what in data]
     lacking += [thing.what.removesuffix(" not there") for thing in missing_benchmark_files(run.resolved.recipe)]
     if not has_accelerator():
         lacking.append("a GPU")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from cobra_kit.interfaces import PublicFile, PublicSet
 
-_FACTS = "PAPER.md section 4; the names that the readers of cobra_kit_benchmarks expect"
+_FACTS = "arXiv 2403.14520v4, appendix, and h-zhao1997/vlm-evaluation (b0a691f), which the paper evaluates with"
 _COCO = "http://images.cocodataset.org/zips"
 _VQA = "https://s3.amazonaws.com/cvmlp/vqa/mscoco/vqa"
 _VIZWIZ = "https://vizwiz.cs.colorado.edu/VizWiz_final"
@@ -24,7 +24,7 @@ def _zip(place: str, what: str, link: str, unpacked: str, holds: str | None = No
 def _set(
     name: str, title: str, licence: str, files: tuple[PublicFile, ...], notes: tuple[str, ...] = ()
 ) -> tuple[PublicSet, ...]:
-    settings = f"benchmarks/{name}: {{folder: {{root}}/{name}}}"
+    settings = f"evaluate: {{benchmarks: [{{use: benchmarks/{name}, root: {{root}}/{name}}}]}}"
     return (
         PublicSet(name=name, title=title, files=files, licence=licence, facts=_FACTS, notes=notes, settings=settings),
     )

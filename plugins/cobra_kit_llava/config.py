@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-
-
-def _paths(value: Any) -> Any:
-    """Returns a list as a tuple of paths, and anything else as it is: for the message, which then names one type."""
-    return tuple(Path(part) if isinstance(part, str) else part for part in value) if isinstance(value, list) else value
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class _Settings(BaseModel):
@@ -23,7 +18,7 @@ class _Settings(BaseModel):
 class Params(_Settings):
     """The places of the rows and the images; relative paths start at the working directory."""
 
-    rows: Annotated[Path | tuple[Path, ...], Field(union_mode="left_to_right"), BeforeValidator(_paths)]
+    rows: Annotated[Path | tuple[Path, ...], Field(union_mode="left_to_right")]
     """A file of rows with `id`, `image` and `conversations`: a JSON list, or JSON lines; or a list of such files."""
     captions: Path | None = None
     """Such a file for the align stage, whose first answers are captions; null: `rows` serves that stage too."""
@@ -39,7 +34,7 @@ class Params(_Settings):
 class ShardSettings(_Settings):
     """The place of WebDataset shards: tar files whose members of one key are a sample."""
 
-    shards: Annotated[Path | tuple[Path, ...], Field(union_mode="left_to_right"), BeforeValidator(_paths)]
+    shards: Annotated[Path | tuple[Path, ...], Field(union_mode="left_to_right")]
     """A tar file, a folder with tar files, or a list of them; uncompressed, read in the order of their names."""
 
     @property

@@ -30,7 +30,7 @@ ROWS = (
     Download("LVIS-Instruct4V, 220K rows", "https://huggingface.co/datasets/X2FD/LVIS-Instruct4V"),
     Download("LRV-Instruct, 343K rows", "https://github.com/FuxiaoLiu/LRV-Instruction"),
 )
-"""The fine-tuning rows; they are to be one JSON list."""
+"""The fine-tuning rows."""
 
 CAPTIONS = (
     Download(
@@ -54,3 +54,7 @@ IMAGES = (
 
 BY_SETTING = {"rows": ROWS, "captions": CAPTIONS, "images": IMAGES}
 """Setting of the source `llava/rows` -> what fills it."""
+
+_MIX = ("llava-v1.5-mix665k", "lvis-instruct4v", "lrv-instruct")
+PREPARED = {"rows": _MIX, "captions": ("llava-align-558k",), "images": _MIX}
+"""Setting of the source `llava/rows` -> the public sets that fill it, as `data prepare` names them."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from cobra_kit.interfaces import PublicFile, PublicSet
 
-_FACTS = "PAPER.md 2.1; h-zhao1997/cobra, cobra/preprocessing/download.py (eb0294d)"
+_FACTS = "arXiv 2403.14520v4, section 3.3; h-zhao1997/cobra, cobra/preprocessing/download.py (eb0294d)"
 _HUB = "https://huggingface.co/datasets"
 
 
@@ -65,7 +65,7 @@ LVIS = PublicSet(
         _COCO_VAL,
     ),
     licence=f"see its page: {_HUB}/X2FD/LVIS-Instruct4V",
-    facts="PAPER.md 2.1; h-zhao1997/cobra, scripts/additional-datasets/lvis_instruct_4v.py (eb0294d)",
+    facts="arXiv 2403.14520v4, section 3.3; h-zhao1997/cobra, scripts/additional-datasets (eb0294d)",
     notes=(
         "Ids are not unique: cobra-kit data convert lvis-instruct4v {root}/lvis_instruct4v_220k.json "
         "--images {root}/images --out {root}/lvis_rows.jsonl",
@@ -90,7 +90,7 @@ LRV = PublicSet(
         _VG_2,
     ),
     licence="BSD 3-Clause for the repository: https://github.com/FuxiaoLiu/LRV-Instruction",
-    facts="PAPER.md 2.1; the README of FuxiaoLiu/LRV-Instruction",
+    facts="arXiv 2403.14520v4, section 3.3; the README of FuxiaoLiu/LRV-Instruction",
     notes=(
         "Rows are {image_id, question, answer, task}: cobra-kit data convert lrv-instruct {root}/lrv/filter_cap.json "
         "{root}/lrv/filter_cap_more.json --images {root}/images --out {root}/lrv_rows.jsonl",

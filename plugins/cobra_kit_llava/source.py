@@ -26,7 +26,7 @@ from cobra_kit.interfaces import DataSourceFactory, PlacedRow, PublicSet, Traini
 from cobra_kit.machine import available_memory
 from cobra_kit_llava.config import Params
 from cobra_kit_llava.conversations import ConversationSource
-from cobra_kit_llava.downloads import BY_SETTING
+from cobra_kit_llava.downloads import BY_SETTING, PREPARED
 from cobra_kit_llava.parsing import collected, placed
 from cobra_kit_llava.public import SETS
 
@@ -115,8 +115,9 @@ class Rows(DataSourceFactory):
 
     @classmethod
     def remedies(cls, setting: str) -> tuple[str, ...]:
-        """Returns where the paper's data are."""
-        return tuple(f"{download.what}: {download.link}" for download in BY_SETTING.get(setting, ()))
+        """Returns the commands that bring the paper's data, and where those are."""
+        commands = tuple(f"cobra-kit data prepare {name} --root DIR" for name in PREPARED.get(setting, ()))
+        return (*commands, *(f"{download.what}: {download.link}" for download in BY_SETTING.get(setting, ())))
 
 
 class RowFiles:

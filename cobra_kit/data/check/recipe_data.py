@@ -124,6 +124,8 @@ def _check_first_images(stream: RowStream, where: str, seconds: float) -> None:
 def check_paths(recipe: Recipe) -> None:
     """Raises if a file or folder that the sources' settings name is not there; the message lists all of them.
 
+    Benchmarks whose files are missing are listed with them.
+
     Raises:
         DataError: Something is missing.
     """
@@ -137,12 +139,23 @@ def check_paths(recipe: Recipe) -> None:
         lines = [f"{source.label}.{name}: {path} is not there" for source, name, path in gone[1:]]
         remedies = [line for source, name, _ in gone for line in source.factory().remedies(name)]
         lines += dict.fromkeys(remedies)
+        lines += _benchmarks_not_there(recipe)
         source, name, path = gone[0]
         raise DataError(
             f"{len(gone)} of the files and folders of the data are not there",
             where=f"{source.label}.{name}: {path}",
             hint="\n".join(lines) or "Give its path.",
         )
+
+
+def _benchmarks_not_there(recipe: Recipe) -> list[str]:
+    """Returns a line per benchmark that lacks files: who has to fetch data learns at once what all is to be fetched."""
+    lines = []
+    for asked in asked_of_plugins(recipe):
+        if missing := asked.missing_files():
+            remedy = f": {'; '.join(commands)}" if (commands := asked.prepare_commands()) else ""
+            lines.append(f"evaluate.benchmarks: {asked.name} lacks {', '.join(missing)}, too{remedy}")
+    return lines
 
 
 def named_paths(settings: BaseModel) -> list[tuple[str, Path]]:

@@ -124,7 +124,9 @@ def _asked_afterwards(
     for evaluations in asked.values():
         for evaluation in evaluations:
             title = titles[evaluation.column]
-            info = replace(_benchmark(title, evaluation.entry), protocol=evaluation.protocol.sentence())
+            info = replace(
+                _benchmark(title, evaluation.entry), protocol=evaluation.protocol.sentence(), afterwards=True
+            )
             benchmarks.setdefault(title, info)
     return [_with_evaluations(arm, plan, folder, asked, titles) for arm in arms], list(benchmarks.values())
 

@@ -9,7 +9,7 @@ from cobra_kit_benchmarks.common.definition import Files
 from cobra_kit_benchmarks.common.fields import id_field, text_field
 from cobra_kit_benchmarks.common.items import Item, unique
 from cobra_kit_benchmarks.common.json_files import Record, read_value, shape
-from cobra_kit_benchmarks.gqa.rule import answer_type
+from cobra_kit_benchmarks.gqa.rule import SEMANTIC, STRUCTURAL, answer_type
 
 
 def read(files: Files) -> Sequence[Item]:
@@ -34,11 +34,17 @@ def read(files: Files) -> Sequence[Item]:
 
 def _item(question_id: str, record: Record) -> Item:
     types = record.fields.get("types")
-    structural = types.get("structural") if isinstance(types, dict) else None
+    known = {kind: name for kind in (STRUCTURAL, SEMANTIC) if (name := _type(types, kind))}
+    kinds = {"kinds": tuple(f"{kind}/{name}" for kind, name in known.items())} if known else {}
     return Item(
         question_id=question_id,
         image=f"{id_field(record, 'imageId')}.jpg" if "image" not in record.fields else text_field(record, "image"),
         text=text_field(record, "question"),
-        annotation={"answers": (text_field(record, "answer"),)},
-        group=answer_type(structural) if isinstance(structural, str) else "",
+        annotation={"answers": (text_field(record, "answer"),), **kinds},
+        group=answer_type(known[STRUCTURAL]) if STRUCTURAL in known else "",
     )
+
+
+def _type(types: object, kind: str) -> str:
+    name = types.get(kind) if isinstance(types, dict) else None
+    return name if isinstance(name, str) else ""

@@ -1,8 +1,9 @@
 """GQA: plain equality; the rules differ in what the caller does to the prediction first.
 
-The official script gives accuracy over the balanced questions, and apart for binary and open ones; `group`
-holds which a question is. Consistency, validity, plausibility and distribution need files beside the
-questions and are not computed here.
+The official script gives accuracy over the balanced questions, apart for binary and open ones (`group` holds which a
+question is), and by structural and semantic type (`kinds`). Left out are its accuracy by numbers of words and of steps;
+consistency, which needs predictions of unbalanced questions; validity, plausibility and distribution, which need the
+file of choices; and grounding, which needs attention maps and scene graphs.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from cobra_kit.evaluate.scoring.answered import Answered, Rule, Summary, by_grou
 from cobra_kit.evaluate.scoring.checks import human_answers, predicted_text
 from cobra_kit.interfaces import QuestionScore
 
+STRUCTURAL, SEMANTIC = "structural", "semantic"
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
@@ -40,16 +42,32 @@ def _equality(name: str, form: Callable[[str], str]) -> Callable[[Answered], Que
         # Only the prediction is put into form, not the label: so do both evaluators.
         prediction = form(predicted_text(question, name))
         return QuestionScore(
-            question.question_id, question.image, float(prediction == answer), prediction, answer, question.group
+            question.question_id,
+            question.image,
+            float(prediction == answer),
+            prediction,
+            answer,
+            question.group,
+            kinds=question.kinds,
         )
 
     return score_one
 
 
 def summarize(scores: Sequence[QuestionScore]) -> Summary:
-    """Returns accuracy over all questions, then that of each group, such as `accuracy/open`."""
+    """Returns accuracy over all questions, then that of groups and types, such as `accuracy/structural/verify`."""
     groups = {f"accuracy/{name}": mean(part) for name, part in by_group(scores).items() if name}
-    return {"accuracy": mean(scores), **groups}
+    by_kind: dict[str, list[QuestionScore]] = {}
+    for score in scores:
+        for kind in score.kinds:
+            by_kind.setdefault(kind, []).append(score)
+    kinds = {f"accuracy/{kind}": mean(by_kind[kind]) for kind in sorted(by_kind, key=_official_order)}
+    return {"accuracy": mean(scores), **groups, **kinds}
+
+
+def _official_order(kind: str) -> tuple[bool, str]:
+    """Returns what sorts kinds as the official script prints them: structural types before semantic ones."""
+    return not kind.startswith(STRUCTURAL), kind
 
 
 OFFICIAL = Rule(

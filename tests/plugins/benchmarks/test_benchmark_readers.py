@@ -90,6 +90,7 @@ def test_questions_keep_ids_groups_and_answers(tmp_path: Path) -> None:
         "vsr": ["0", "1"],
     }
     assert read["gqa"].groups == ("binary", "open")
+    assert read["gqa"].annotations[0] == {"answers": ("yes",), "kinds": ("structural/verify", "semantic/global")}
     assert read["vizwiz"].groups == ("answerable", "unanswerable")
     assert read["vqav2"].questions[2].image == "COCO_val2014_000000000009.jpg"
     assert read["vqav2"].annotations[1] == {"answers": ("red", "Red", *["blue"] * 8)}

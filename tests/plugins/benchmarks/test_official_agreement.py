@@ -150,3 +150,25 @@ def test_gqa_agrees_with_plain_equality_after_each_preparation() -> None:
 def test_a_generated_answer_to_a_statement_is_true_or_false_or_wrong() -> None:
     for text, score in (("True", 1.0), (" true.", 1.0), ("False", 0.0), ("It is true", 0.0), ("", 0.0)):
         assert scored("vsr/text", text, ("True",)) == score
+
+
+def test_gqa_has_accuracy_by_type_as_the_official_script() -> None:
+    """`scores["accuracyPerStructuralType"][types["structural"]].append(score)` of eval.py, and so on, averaged."""
+    rng = Random(3)
+    structural, semantic = ["query", "verify", "logical", "compare", "choose"], ["obj", "attr", "rel", "cat", "global"]
+    answered, expected = [], dict[str, list[float]]()
+    for number in range(400):
+        kinds = (f"structural/{rng.choice(structural)}", f"semantic/{rng.choice(semantic)}")
+        text = rng.choice(["yes", "no"])
+        for name in ("open" if kinds[0] == "structural/query" else "binary", *kinds):
+            expected.setdefault(f"accuracy/{name}", []).append(float(text == "yes"))
+        group = "open" if kinds[0] == "structural/query" else "binary"
+        question = Answered(
+            question_id=str(number), image="i", prediction=text, answers=("yes",), group=group, kinds=kinds
+        )
+        answered.append(question)
+    rule = get_rule("gqa/official")
+    summary = dict(rule.summary(rule.score(answered)))
+    summary.pop("accuracy")
+    assert summary == {name: pytest.approx(sum(scores) / len(scores)) for name, scores in expected.items()}
+    assert len(summary) == 12

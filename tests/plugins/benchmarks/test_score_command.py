@@ -10,6 +10,7 @@ import official_files
 import pytest
 
 from cobra_kit.cli import main
+from cobra_kit.evaluate.matching import same_image
 
 ANSWERS: dict[str, list[dict[str, Any]]] = {
     "vqav2": [
@@ -268,3 +269,30 @@ def test_vizwiz_reads_answerable_of_the_results(scorer: Scorer) -> None:
     assert (summary["unanswerability_ap"], summary["unanswerability_f1"]) == (1.0, 1.0)
     harness = [row | {"answerable": 1, "ground_truth_answer": []} for row in ANSWERS["vizwiz"]]
     assert scorer.score("vizwiz", harness)["summary"]["unanswerability_f1"] == 1.0  # a label there is no prediction
+
+
+def test_predictions_about_other_images_are_of_another_split(scorer: Scorer) -> None:
+    """The splits of POPE have the same small ids: what a prediction says of its image tells them apart."""
+    rows = [{**row, "image": "COCO_val2014_000000999999.jpg"} for row in ANSWERS["pope"]]
+    status, _, error = scorer.run("pope", rows)
+    assert status == 1
+    words = " ".join(error.split())
+    assert "6 predictions are about another image than the question they name" in words
+    assert "the prediction about 'COCO_val2014_000000999999.jpg'" in words
+    assert "another split or release" in words
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ("COCO_val2014_000000000042.jpg", "val2014/42.png", True),
+        ("003a8ae2ef43b901", "003a8ae2ef43b901.jpg", True),
+        ("003a8ae2ef43b901", "1c0f8ae2ef43c901.jpg", False),
+        ("n161313", "n161314.jpg", False),
+        ("VizWiz_val_00000000.jpg", "VizWiz_val_00000001.jpg", False),
+        ("VizWiz_val_00000007.jpg", "VizWiz_test_00000007.jpg", False),
+    ],
+)
+def test_names_of_one_image_differ_between_releases(first: str, second: str, same: bool) -> None:
+    assert same_image(first, second) is same
+    assert same_image(second, first) is same

@@ -8,7 +8,9 @@ import pytest
 from PIL import Image
 
 from cobra_kit.data.quarantine import QuarantinedRow, write_quarantine
-from cobra_kit.errors import DataError
+from cobra_kit.data.sources import source_settings
+from cobra_kit.errors import DataError, RecipeError
+from cobra_kit.recipe import load_recipe
 from cobra_kit_llava.source import Params, Rows
 
 
@@ -80,3 +82,14 @@ def test_the_stream_has_the_same_rows_with_their_places(files):
 def test_no_file_at_all_is_a_wrong_setting(files):
     with pytest.raises(DataError, match="no training row is left"):
         Rows.open(Params(rows=(), images=files / "images"))
+
+
+def test_a_recipe_may_list_the_files(files):
+    listed = [f"{files}/a.json", f"{files}/a.json"]
+    recipe = load_recipe(
+        "cobra_3b", profile="paper", overrides=[f"data.rows={json.dumps(listed)}", f"data.images={files}/images"]
+    )
+    (settings,) = source_settings(recipe)
+    assert [str(path) for path in settings.files] == listed
+    with pytest.raises(RecipeError, match=r"data\.rows: expected a text or in a list, a text"):
+        source_settings(load_recipe("cobra_3b", profile="paper", overrides=["data.rows=[a, 3]"]))

@@ -94,6 +94,7 @@ def test_reproduce_names_recipes_verdicts_and_the_rule(tmp_path: Path, capsys: p
     out = capsys.readouterr().out
     assert "w/ LDPv2: ablation_projector, ldpv2" in out
     assert "POPE 87.7" in out
+    assert "(needs what is lacking)" in " ".join(out.split())
     assert "cells: 0 met, 0 missed, 54 not run" in out
     assert "Only a study of the recipe's paper profile" in " ".join(out.split())
     assert all(len(line) <= 80 for line in out.splitlines())

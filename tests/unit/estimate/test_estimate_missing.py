@@ -21,11 +21,14 @@ def test_data_files_that_are_not_there_come_with_their_links(tmp_path: Path, mon
     monkeypatch.chdir(tmp_path)
     recipe = load_recipe("cobra_3b", profile="paper")
     remedies = {thing.what: thing.remedies for thing in missing_data(recipe)}
-    rows = remedies["data.rows: data/cobra/finetune.json is not there"]
+    listed = "data/cobra/llava_v1_5_mix665k.json, data/cobra/lvis_rows.jsonl, data/cobra/lrv_rows.jsonl are not there"
+    rows = remedies[f"data.rows: {listed}"]
+    assert "cobra-kit data prepare lrv-instruct --root DIR" in rows
     assert any("llava_v1_5_mix665k.json" in line for line in rows)
     assert any("train2017.zip" in line for line in remedies["data.images: data/cobra/images is not there"])
     (tmp_path / "data/cobra/images").mkdir(parents=True)
-    (tmp_path / "data/cobra/finetune.json").touch()
+    for name in ("llava_v1_5_mix665k.json", "lvis_rows.jsonl", "lrv_rows.jsonl"):
+        (tmp_path / "data/cobra" / name).touch()
     assert missing_data(recipe) == []
 
 
@@ -45,6 +48,8 @@ def test_files_of_benchmarks_that_are_not_there_are_named_by_benchmark_and_role(
     assert names == [*["vqav2", "gqa", "vizwiz", "textvqa", "vsr", "pope", "refcoco", "refcoco-plus", "refcocog"]]
     assert "questions data/cobra/benchmarks/vqav2/v2_OpenEnded_mscoco_val2014_questions.json" in lacking[0].what
     assert "images data/cobra/benchmarks/vqav2/val2014" in lacking[0].what
+    commands = [thing.remedies for thing in lacking]
+    assert commands == [(f"cobra-kit data prepare {name} --root data/cobra/benchmarks",) for name in names]
     (tmp_path / "data/cobra/benchmarks/vqav2/val2014").mkdir(parents=True)
     assert "images" not in missing_benchmarks(load_recipe("cobra_3b", profile="paper"))[0].what
 
