@@ -78,14 +78,19 @@ def test_results_join_the_table_with_their_protocol(asked_study: Path) -> None:
     assert [each.benchmark for each in own] == [each.benchmark for each in before.rows]
     assert (row.benchmark, row.questions, set(row.scores)) == (evaluation.title, 10, {"mlp", "linear"})
     assert list(row.differences) == ["linear"]
-    sentence = (
-        "split easy; questions 10 of 40 (the first 10 places after random.Random(21).shuffle); "
-        'prompt "Is it grey {question}?"; decoding greedy, at most 4 new tokens; post-processing none; rule pope/exact'
-    )
-    assert row.protocol == sentence
+    protocol = {
+        "split": "easy",
+        "questions": "10 of 40 (the first 10 places after random.Random(21).shuffle)",
+        "decoding": "greedy, at most 4 new tokens",
+        "post-processing": "none",
+        "rule": "pope/exact",
+        "prompt": '"Is it grey {question}?"',
+    }
+    assert row.protocol == protocol
+    sentence = "; ".join(f"{name} {text}" for name, text in protocol.items())
     assert sentence in render_csv(table).replace('""', '"')
-    assert f"{evaluation.title} was asked afterwards" in " ".join(render_text(table, 80).split())
-    assert json.loads((asked_study / "table.json").read_text())["rows"][-1]["protocol"] == sentence
+    assert f"{evaluation.title}: {sentence}" in " ".join(render_text(table, 80).split())
+    assert json.loads((asked_study / "table.json").read_text())["rows"][-1]["protocol"] == protocol
     calibration = study_calibration(read_study(asked_study))
     assert [score.name for score in calibration.benchmarks] == [each.benchmark for each in own]
 
