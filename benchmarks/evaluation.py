@@ -6,7 +6,7 @@
 The questions are those of the embedded world's six abilities, each with its part of the whole. Features of the images
 are made before, as `cobra-kit evaluate` makes them, and are not in the times. The two ways take turns, ability by
 ability and round by round, so that other work on the machine falls on both; times are processor time of this process,
-on one thread.
+on one thread, the least of all rounds. Freed memory is kept, as the command keeps it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import cast
 
 import torch
 
+from cobra_kit.cli.allocator import keep_freed_memory
 from cobra_kit.data.features import FeatureCache
 from cobra_kit.data.images import Images
 from cobra_kit.data.rows import DataSource
@@ -64,11 +65,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="a trained run's folder")
     parser.add_argument("--questions", type=int, default=2_000)
-    parser.add_argument("--images", type=int, default=500, help="test images of the world that is drawn")
+    parser.add_argument("--images", type=int, default=600, help="test images of the world that is drawn")
     parser.add_argument("--batch-size", type=int, help="the recipe's, unless given")
     parser.add_argument("--rounds", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    keep_freed_memory()
     run = find_run(arguments.run)
     model = load(run.folder)
     precision = apply_precision(model, run.evaluate.precision)

@@ -86,7 +86,9 @@ def noise_image() -> Image.Image:
 
 
 def _prompt(model: VisionLanguageModel, rows: list[PreparedRow]) -> Prompt:
-    batch = model.processor.collate(rows, for_generation=True).to(model.device)
+    # Images of their own, since one that rows share would be projected once, and every prompt is to cost what it costs.
+    apart = [replace(row, images=tuple(replace(image) for image in row.images)) for row in rows]
+    batch = model.processor.collate(apart, for_generation=True).to(model.device)
     visual = sum(model.processor.output_shape(image.shape).num_tokens for image in rows[0].images)
     return Prompt(model, batch, len(rows[0].text.ids), visual)
 

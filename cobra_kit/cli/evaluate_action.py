@@ -12,6 +12,7 @@ from typing import Any
 import typer
 
 from cobra_kit import columns
+from cobra_kit.cli.allocator import keep_freed_memory
 from cobra_kit.cli.progress import print_message
 from cobra_kit.errors import CobraError
 from cobra_kit.events import Event, Progress
@@ -37,6 +38,7 @@ def evaluate(
     as_json: bool,
 ) -> None:
     """Asks a run and prints the numbers, each with its protocol; arguments as in `evaluate_run`."""
+    keep_freed_memory()
     run = find_run(expanded(path))
     evaluated = evaluate_run(
         run,

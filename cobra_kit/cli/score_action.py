@@ -54,12 +54,12 @@ def _text(name: str, result: FileScore) -> list[str]:
     lines = [f"{name}  {main} {_percent(result.summary[main])}{_range(result)}"]
     lines += [f"  {label:<22}{_percent(result.summary[label]):>7}" for label in others]
     lines += [
-        f"  questions   {len(result.scores):,} of {result.questions:,}",
-        f"  split       {result.split}",
-        f"  rule        {result.rule.name} ({result.why})",
-        f"              {result.rule.description}",
-        f"              {result.rule.source}",
-        "  prompt, decoding: whatever made the predictions",
+        f"  questions         {len(result.scores):,} of {result.questions:,}",
+        f"  split             {result.split}",
+        "  decoding, prompt  unknown here: whatever made the predictions",
+        f"  post-processing   {result.rule.description}",
+        f"  rule              {result.rule.name} ({result.why})",
+        f"                    {result.rule.source}",
     ]
     return lines + [f"  note: {note}" for note in result.notes]
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from cobra_kit.columns import blocks, cut, cut_rows, wrap
 from cobra_kit.formatting import duration, printable
+from cobra_kit.report.protocols import grouped, protocol_lines
 from cobra_kit.study.reading.status import (
     COMPLETE,
     FAILED,
@@ -35,14 +36,16 @@ _LONGEST_LINE, _LONGEST_CELL = 1000, 300
 
 
 def status_lines(status: StudyStatus, width: int | None) -> list[Line]:
-    """Returns everything: the overview, the best trial, and a line per trial.
+    """Returns everything: the overview, the best trial, a line per trial, and how the best was asked and scored.
 
     Args:
         status: The status of the whole study.
         width: Most characters of a line; None for no limit.
     """
     head = [(line, style) for text, style in _head(status, None) for line in _folded(text, width)]
-    return [*head, ("", ""), *_table(status, status.trials, width)]
+    asked = protocol_lines(grouped(status.protocols), width or _LONGEST_LINE)
+    below = [("", ""), *((line, "dim") for line in asked)] if asked else []
+    return [*head, ("", ""), *_table(status, status.trials, width), *below]
 
 
 def live_lines(status: StudyStatus, width: int, height: int) -> list[Line]:

@@ -165,9 +165,9 @@ def _answer_alike(
     precision: Precision,
 ) -> list[dict[str, Any]]:
     processor = model.processor
-    rows = [
-        processor.row([(question.prompt, None)], [images.load(image)], for_generation=True) for question, image in asked
-    ]
+    # Questions about the same image stand side by side in most benchmarks; it is decoded, encoded and projected once.
+    loaded = {image: images.load(image) for image in dict.fromkeys(image for _, image in asked)}
+    rows = [processor.row([(question.prompt, None)], [loaded[image]], for_generation=True) for question, image in asked]
     batch = processor.collate(rows, for_generation=True).to(model.device)
     if not choices:
         tokenizer = processor.codec.tokenizer

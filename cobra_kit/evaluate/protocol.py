@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from random import Random
+from typing import Any
 
 from cobra_kit.errors import CobraError
 from cobra_kit.interfaces.benchmark import Benchmark, BenchmarkProtocol
@@ -48,23 +50,33 @@ class AskedProtocol:
 
     def parts(self) -> dict[str, str]:
         """Returns what a reader must know, by name, in words."""
-        generated = f", at most {self.max_new_tokens} new tokens"
-        ranked = "choices, ranked by their probability at the first token"
-        questions = f"all {self.available:,}"
-        if self.subset:
-            questions = f"{self.asked:,} of {self.available:,} ({self.subset})"
-        return {
-            "split": self.split,
-            "questions": questions,
-            "prompt": json.dumps(self.prompt, ensure_ascii=False),
-            "decoding": ranked if self.decoding == "choices" else self.decoding + generated,
-            "post-processing": self.post_processing or "none",
-            "rule": self.rule,
-        }
+        return protocol_parts(asdict(self))
 
-    def sentence(self) -> str:
-        """Returns `parts` in one line."""
-        return "; ".join(f"{name} {text}" for name, text in self.parts().items())
+
+def protocol_parts(stored: Mapping[str, Any]) -> dict[str, str]:
+    """Returns what a reader must know of a protocol as scores are stored with it, by name, in words.
+
+    Args:
+        stored: The fields of a `BenchmarkProtocol`, or of an `AskedProtocol`.
+    """
+    parts = {"split": stored["split"]}
+    if "asked" in stored:
+        parts["questions"] = f"all {stored['available']:,}"
+        if stored["subset"]:
+            parts["questions"] = f"{stored['asked']:,} of {stored['available']:,} ({stored['subset']})"
+    decoding = stored["decoding"]
+    if decoding == "choices":
+        decoding = "choices, ranked at the first token"
+    elif stored.get("max_new_tokens") is not None:
+        decoding += f", at most {stored['max_new_tokens']} new tokens"
+    prompt = stored.get("prompt")
+    return {
+        **parts,
+        "decoding": decoding,
+        "post-processing": stored.get("post_processing") or "none",
+        "rule": stored["rule"],
+        "prompt": json.dumps(prompt, ensure_ascii=False) if prompt else "each question's own",
+    }
 
 
 def asked_protocol(

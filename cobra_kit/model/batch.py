@@ -59,6 +59,7 @@ class ImageGroup:
         shape: The encoder's token shape of every image in the group.
         indices: Which of the batch's images these are.
         projected: Tokens of every image after the projector, as the layout has them; None: there is no layout.
+        rows: Where each of them stands in the stack, since one image may be there for several; None: in order.
     """
 
     tensors: Mapping[str, Tensor]
@@ -66,6 +67,12 @@ class ImageGroup:
     shape: TokenShape
     indices: tuple[int, ...]
     projected: TokenShape | None = None
+    rows: tuple[int, ...] | None = None
+
+    @property
+    def count(self) -> int:
+        """Returns how many images are stacked."""
+        return len(self.indices) if self.rows is None else max(self.rows) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,17 +131,20 @@ class Batch:
 def group_images(
     images: Sequence[PreparedImage | CachedFeatures],
     output_shape: Callable[[TokenShape], TokenShape] | None = None,
+    *,
+    shared: bool = False,
 ) -> tuple[ImageGroup, ...]:
     """Returns the images stacked by size, so that one encoder call sees one size only.
 
     Args:
         images: The images to stack, in the order of the batch.
         output_shape: Token shape before the projector -> after it, as the layout has it; None: there is no layout.
+        shared: Whether an image that is there several times, as the same object, is stacked and encoded once.
     """
     groups: dict[object, list[int]] = {}
     for index, image in enumerate(images):
         groups.setdefault(_size_key(image), []).append(index)
-    stacked = [_stack(images, indices) for indices in groups.values()]
+    stacked = [(_stack_once if shared else _stack)(images, indices) for indices in groups.values()]
     return tuple(replace(group, projected=output_shape(group.shape)) if output_shape else group for group in stacked)
 
 
@@ -184,6 +194,17 @@ def _stack(images: Sequence[PreparedImage | CachedFeatures], indices: Sequence[i
     prepared = [image for i in indices if isinstance(image := images[i], PreparedImage)]
     tensors = {name: torch.stack([image.tensors[name] for image in prepared]) for name in first.tensors}
     return ImageGroup(tensors, None, first.shape, tuple(indices))
+
+
+def _stack_once(images: Sequence[PreparedImage | CachedFeatures], indices: Sequence[int]) -> ImageGroup:
+    first_places: dict[int, int] = {}
+    for index in indices:
+        first_places.setdefault(id(images[index]), index)
+    group = _stack(images, list(first_places.values()))
+    if len(first_places) == len(indices):
+        return group
+    rows = {image: row for row, image in enumerate(first_places)}
+    return replace(group, indices=tuple(indices), rows=tuple(rows[id(images[index])] for index in indices))
 
 
 def _move(group: ImageGroup, device: torch.device | str) -> ImageGroup:

@@ -150,12 +150,12 @@ class MultimodalModule(nn.Module):
             return like.new_empty(0, like.shape[-1])
         projected = [calls.project(self, self.encode_images(group), group.projected) for group in groups]
         # The usual case needs neither a loop over images nor a second copy of their tokens.
-        if len(groups) == 1 and groups[0].indices == tuple(range(len(groups[0].indices))):
+        if len(groups) == 1 and groups[0].rows is None and groups[0].indices == tuple(range(groups[0].count)):
             return _real_tokens(projected[0]).to(like.dtype)
         in_order: dict[int, Tensor] = {}
         for group, tokens in zip(groups, projected, strict=True):
-            for index, values, shape in zip(group.indices, tokens.values, tokens.shapes, strict=True):
-                in_order[index] = values[: shape.num_tokens]
+            for index, row in zip(group.indices, range(group.count) if group.rows is None else group.rows, strict=True):
+                in_order[index] = tokens.values[row, : tokens.shapes[row].num_tokens]
         return torch.cat([in_order[index] for index in sorted(in_order)]).to(like.dtype)
 
     def encode_images(self, group: ImageGroup) -> VisualTokens:
@@ -164,7 +164,7 @@ class MultimodalModule(nn.Module):
         Raises:
             ShapeError: The encoder returned other sizes than the images' preparation announced.
         """
-        shapes = (group.shape,) * len(group.indices)
+        shapes = (group.shape,) * group.count
         dtype = _dtype(self.projector)
         if group.features is not None:
             return VisualTokens(group.features.to(dtype or group.features.dtype), shapes)

@@ -98,7 +98,7 @@ class Processor:
 
         Args:
             rows: Rows; none give an empty batch.
-            for_generation: Leaves the labels out.
+            for_generation: Leaves the labels out; an image that several rows share, the same object, is encoded once.
             loss_unit: What counts the same in the loss, `token` or `answer`.
             pack: Which rows share a packed row, in order; None puts each row on its own.
 
@@ -122,7 +122,7 @@ class Processor:
         weights = weigh_targets(positions, loss_unit)
         return Batch(
             text_ids=torch.tensor([token for row in rows for token in row.text.ids], dtype=torch.int64),
-            images=group_images(images, self.output_shape),
+            images=group_images(images, self.output_shape, shared=for_generation),
             layout=layout,
             target_positions=positions,
             targets=targets,

@@ -8,6 +8,7 @@ import io
 from cobra_kit.arguments import instance
 from cobra_kit.formatting import printable_lines
 from cobra_kit.paper import paper_column
+from cobra_kit.report.protocols import protocol_sentence
 from cobra_kit.report.table import AblationTable, TableRow
 
 COLUMNS = (
@@ -58,7 +59,7 @@ def _cells(table: AblationTable, row: TableRow, arm: str) -> dict[str, _Cell]:
         "floor": row.floor,
         "ceiling": row.ceiling,
         "choice_mass": row.choice_mass.get(arm),
-        "protocol": row.protocol or None,
+        "protocol": protocol_sentence(row.protocol) or None,
     }
     if difference is not None:
         cells |= {

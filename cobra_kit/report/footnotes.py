@@ -17,11 +17,6 @@ def footnotes(table: AblationTable) -> list[str]:
     lines.extend(_unlikely(table))
     if any(cost.shared_seconds for cost in table.costs.values()):
         lines.append(_SHARED)
-    lines.extend(
-        f"{row.benchmark} was asked{' afterwards' if row.afterwards else ''}: {row.protocol}."
-        for row in table.rows
-        if row.protocol
-    )
     lines.extend(note[:1].upper() + note[1:] + "." for note in table.notes)
     return [*lines, machine_line(table.machines)]
 

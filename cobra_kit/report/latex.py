@@ -10,6 +10,7 @@ from cobra_kit.formatting import printable
 from cobra_kit.report import grid
 from cobra_kit.report.footnotes import footnotes
 from cobra_kit.report.layout import cost_cells
+from cobra_kit.report.protocols import protocol_sentences
 from cobra_kit.report.table import AblationTable, Estimate, ScoreDifference, TableRow
 
 _SPECIAL = {
@@ -42,6 +43,7 @@ def render_latex(table: AblationTable) -> str:
     bounds = ["floor", "ceiling"] if table.rows else []
     compared = table.others if table.rows else ()
     header = ["", *(_arm(table, arm) for arm in table.arms), *(f"{arm} - {table.reference}" for arm in compared)]
+    notes = [*protocol_sentences(table), *footnotes(table)]
     lines = [
         "% \\usepackage{booktabs}",
         "\\begin{table}",
@@ -55,7 +57,7 @@ def render_latex(table: AblationTable) -> str:
         *_costs(table, len(compared) + len(bounds)),
         "    \\bottomrule",
         "  \\end{tabular}",
-        f"  \\caption{{{escape(table.title)}. {' '.join(escape(line) for line in footnotes(table))}}}",
+        f"  \\caption{{{escape(table.title)}. {' '.join(map(escape, notes))}}}",
         "\\end{table}",
     ]
     return "\n".join(lines) + "\n"

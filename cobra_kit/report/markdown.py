@@ -11,6 +11,7 @@ from cobra_kit.paper import column_label
 from cobra_kit.report import grid
 from cobra_kit.report.footnotes import footnotes
 from cobra_kit.report.layout import PARTS, level
+from cobra_kit.report.protocols import HEADING, protocol_cells, protocols
 from cobra_kit.report.table import AblationTable, PaperNote
 
 
@@ -18,6 +19,7 @@ def render_markdown(table: AblationTable) -> str:
     """Returns the table, its notes and the paper's rows as Markdown; what has no text is left out."""
     instance(table, AblationTable, "table")
     blocks = [f"## {_escape(table.title)}", _scores(table), _parts(table), _costs(table), _controls(table)]
+    blocks.append(_protocols(table))
     blocks.append("\n".join(f"- {_escape(line)}" for line in footnotes(table)))
     if table.paper is not None:
         blocks.append(_paper(table.paper))
@@ -90,6 +92,16 @@ def _controls(table: AblationTable) -> str:
         for row in rows
     ]
     return _table(header, cells, left=1)
+
+
+def _protocols(table: AblationTable) -> str:
+    header, rows = protocol_cells(protocols(table))
+    return _table([HEADING, *header[1:]], [list(map(_as_code, row)) for row in rows], left=len(header)) if rows else ""
+
+
+def _as_code(cell: str) -> str:
+    """Returns a quoted prompt as code, whose braces, markers and backslashes Markdown leaves alone."""
+    return _code(cell) if cell.startswith('"') else cell
 
 
 def _paper(note: PaperNote) -> str:

@@ -29,7 +29,7 @@ class BenchmarkInfo:
         mean_of_groups: Whether its number is the mean of the groups' means, as the rule says.
         group_floors: What is reached without looking in single groups, 0 to 1.
         left_out: Questions that were not asked, since their images cannot be read.
-        protocol: How it was asked and scored, in a line; empty where nobody said.
+        protocol: How it was asked and scored, a text by the name of each part; empty where nobody recorded it.
         afterwards: Whether it is none of the study's own, but was asked of finished runs.
     """
 
@@ -40,7 +40,7 @@ class BenchmarkInfo:
     mean_of_groups: bool = False
     group_floors: Mapping[str, float] = field(default_factory=dict)
     left_out: int = 0
-    protocol: str = ""
+    protocol: Mapping[str, str] = field(default_factory=dict)
     afterwards: bool = False
 
 

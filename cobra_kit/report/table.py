@@ -119,7 +119,7 @@ class TableRow:
         choice_mass: Arm to how probable it is, 0 to 1, that one of the choices comes first: the mean over questions of
             the seed where it is least. Empty where answers are generated.
         control_choice_mass: The same with wrong images.
-        protocol: How it was asked and scored, in a line; empty where nobody said.
+        protocol: How it was asked and scored, a text by the name of each part; empty where nobody recorded it.
         afterwards: Whether it is none of the study's own, but was asked of finished runs.
     """
 
@@ -136,7 +136,7 @@ class TableRow:
     parts: tuple[TablePart, ...] = ()
     choice_mass: Mapping[str, float] = field(default_factory=dict)
     control_choice_mass: Mapping[str, float] = field(default_factory=dict)
-    protocol: str = ""
+    protocol: Mapping[str, str] = field(default_factory=dict)
     afterwards: bool = False
 
     @property

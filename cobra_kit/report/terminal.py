@@ -10,6 +10,7 @@ from cobra_kit.formatting import printable_lines
 from cobra_kit.report.footnotes import footnotes, paper_lines
 from cobra_kit.report.layout import controls, parts, scores
 from cobra_kit.report.learning_text import learning_block
+from cobra_kit.report.protocols import protocol_lines, protocols
 from cobra_kit.report.table import AblationTable
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def render_text(table: AblationTable, width: int = 80) -> str:
         parts(table, width),
         controls(table, width),
         learning_block(table, width),
+        protocol_lines(protocols(table), width),
         _notes(table, width),
         _paper(paper_lines(table), width),
     ]

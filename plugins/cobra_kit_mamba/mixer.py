@@ -137,7 +137,15 @@ class MambaMixer(nn.Module):
 
 def last_inputs(state: Tensor, inputs: Tensor, lengths: Tensor) -> Tensor:
     """Returns the last `d_conv` inputs `[b d d_conv]` of each row after `lengths` more tokens of `inputs` `[b s d]`."""
-    seen = torch.cat([state.transpose(1, 2), inputs.to(state.dtype)], dim=1)
-    taps = state.shape[2]
-    index = lengths.unsqueeze(1) + torch.arange(taps, device=lengths.device)
-    return seen.gather(1, index.unsqueeze(-1).expand(-1, -1, seen.shape[2])).transpose(1, 2)
+    taps, steps = state.shape[2], inputs.shape[1]
+    # The place of each wanted input behind the state's own; only those are copied, not all that was read.
+    places = lengths.unsqueeze(1) + torch.arange(taps, device=lengths.device)
+
+    def taken(source: Tensor, index: Tensor) -> Tensor:
+        return source.gather(1, index.unsqueeze(-1).expand(-1, -1, source.shape[2]))
+
+    kept = taken(state.transpose(1, 2), places.clamp_max(taps - 1))
+    if not steps:
+        return kept.transpose(1, 2)
+    read = taken(inputs, (places - taps).clamp_min(0)).to(state.dtype)
+    return torch.where((places < taps).unsqueeze(-1), kept, read).transpose(1, 2)

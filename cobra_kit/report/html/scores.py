@@ -12,6 +12,7 @@ from cobra_kit.report.footnotes import footnotes
 from cobra_kit.report.html.blocks import table_block
 from cobra_kit.report.html.rendering import render
 from cobra_kit.report.layout import PARTS, cost_cells
+from cobra_kit.report.protocols import HEADING, protocol_cells, protocols
 from cobra_kit.report.table import AblationTable
 
 
@@ -32,6 +33,8 @@ def scores(table: AblationTable) -> Markup:
         arm_names=_arm_names(table),
         parts_summary=PARTS.capitalize(),
         parts=[(row, part) for row in table.rows for part in row.parts],
+        protocols_summary=HEADING.capitalize(),
+        protocols=protocol_cells(protocols(table)),
         controlled=[row for row in table.rows if row.controls],
     )
 

@@ -44,17 +44,6 @@ class Columns:
         return lines
 
 
-def stated(protocol: Mapping[str, Any]) -> str:
-    """Returns a protocol in a line, as it stands beside a number."""
-    facts = [f"split {protocol['split']}", f"rule {protocol['rule']}", protocol["decoding"]]
-    if protocol.get("max_new_tokens") is not None:
-        facts.append(f"at most {protocol['max_new_tokens']} new tokens")
-    facts.append(f"post-processing: {protocol.get('post_processing') or 'none'}")
-    if protocol.get("prompt"):
-        facts.append(f"prompt {json.dumps(protocol['prompt'], ensure_ascii=False)}")
-    return ", ".join(facts)
-
-
 def _key(entry: Entry) -> str | None:
     protocol = entry.get("protocol")
     return None if protocol is None else json.dumps(protocol, sort_keys=True)

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from cobra_kit.errors import CobraError
 from cobra_kit.evaluate.answers import read_probabilities
+from cobra_kit.evaluate.protocol import protocol_parts
 from cobra_kit.evaluate.score import mean_choice_mass
 from cobra_kit.files import inside
 from cobra_kit.report import AblationTable, ArmResult, BenchmarkInfo, Calibration, build_table, calibrate
 from cobra_kit.statistics import QuestionScore
 from cobra_kit.study.folder import PREDICTIONS, SCORES, StudyFolder
-from cobra_kit.study.reading.protocols import Columns, stated
+from cobra_kit.study.reading.protocols import Columns
 from cobra_kit.study.reading.run_machines import run_machines
 from cobra_kit.study.reading.stored_evaluations import StoredEvaluation, column_titles, read_evaluations
 from cobra_kit.study.reading.stored_files import (
@@ -124,10 +125,7 @@ def _asked_afterwards(
     for evaluations in asked.values():
         for evaluation in evaluations:
             title = titles[evaluation.column]
-            info = replace(
-                _benchmark(title, evaluation.entry), protocol=evaluation.protocol.sentence(), afterwards=True
-            )
-            benchmarks.setdefault(title, info)
+            benchmarks.setdefault(title, replace(_benchmark(title, evaluation.entry), afterwards=True))
     return [_with_evaluations(arm, plan, folder, asked, titles) for arm in arms], list(benchmarks.values())
 
 
@@ -219,7 +217,7 @@ def _benchmark(name: str, entry: Mapping[str, Any]) -> BenchmarkInfo:
         mean_of_groups=entry["mean_of_groups"],
         group_floors=entry.get("group_floors", {}),
         left_out=entry.get("left_out", 0),
-        protocol=stated(protocol) if (protocol := entry.get("protocol")) else "",
+        protocol=protocol_parts(protocol) if (protocol := entry.get("protocol")) else {},
     )
 
 

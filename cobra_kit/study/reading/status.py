@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
+from cobra_kit.evaluate.protocol import protocol_parts
 from cobra_kit.events import Reporter, silent
 from cobra_kit.recipe.sweep import COSTS
 from cobra_kit.study.folder import StudyFolder
 from cobra_kit.study.reading.at_work import is_abandoned
-from cobra_kit.study.reading.stored_files import read_metrics
+from cobra_kit.study.reading.stored_files import SPLIT, read_metrics, read_summary
 from cobra_kit.study.reading.stored_study import read_study
 from cobra_kit.study.reading.stored_trials import stored_trials
 from cobra_kit.study.trial_attributes import NOT_EVALUATED, REPEATS, RUN
@@ -86,6 +87,7 @@ class StudyStatus:
         directions: For each of them, `minimize` or `maximize`.
         trials: The trials in order; of a point that was tried again, the last one.
         seconds_left: Estimated from finished trials and the workers at hand; None while nothing is known.
+        protocols: How the best trial was asked and scored: benchmark to a text by the name of each part.
     """
 
     study: str
@@ -94,6 +96,7 @@ class StudyStatus:
     directions: list[str]
     trials: list[TrialStatus]
     seconds_left: float | None
+    protocols: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def count(self, state: str) -> int:
         """Returns how many trials are in a state."""
@@ -132,7 +135,8 @@ def study_status(folder: Path, storage: str | None = None, report: Reporter = si
         CobraError: There is no study, or its storage cannot be read.
     """
     stored = read_study(folder)
-    return read_status(stored_trials(stored, storage, report=report), folder, stored.trials_name)
+    status = read_status(stored_trials(stored, storage, report=report), folder, stored.trials_name)
+    return replace(status, protocols=_protocols(folder, status))
 
 
 def read_status(study: Study, folder: Path, name: str) -> StudyStatus:
@@ -154,6 +158,18 @@ def read_status(study: Study, folder: Path, name: str) -> StudyStatus:
         trials=trials,
         seconds_left=_left(trials),
     )
+
+
+def _protocols(folder: Path, status: StudyStatus) -> dict[str, dict[str, str]]:
+    if status.best is None:
+        return {}
+    summary = read_summary(folder / "runs" / status.best.name)
+    condition = SPLIT if any(SPLIT in metric for metric in status.metrics) else "val"
+    return {
+        name: protocol_parts(protocol)
+        for name, entry in summary.get(condition, {}).items()
+        if (protocol := entry.get("protocol")) is not None
+    }
 
 
 def state_of(trial: FrozenTrial) -> State:

@@ -66,7 +66,7 @@ def test_the_papers_path_runs_whole_at_a_small_scale(
     table = json.loads((STUDY / "table.json").read_text())
     assert [row["benchmark"] for row in table["rows"]] == NINE
     assert all(set(row["scores"]) == {"mlp", "ldpv2"} and row["questions"] for row in table["rows"])
-    assert all(not row["afterwards"] and row["protocol"].startswith("split ") for row in table["rows"])
+    assert all(not row["afterwards"] and row["protocol"]["split"] for row in table["rows"])
     assert "was asked afterwards" not in " ".join(out.split())
     published = "VQAv2 -1.6, GQA -0.4, VizWiz +0.5, TextVQA -3.5, VSR -2.3, POPE -0.7, RefCOCO -2.4, RefCOCO+ -2.7"
     assert published in " ".join(out.split())

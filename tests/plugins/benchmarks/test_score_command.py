@@ -91,9 +91,11 @@ def test_the_text_says_number_interval_split_and_rule(scorer: Scorer) -> None:
     status, out, err = scorer.run("vqav2", ANSWERS["vqav2"], "--rule", "vqav2/lavis")
     assert (status, err) == (0, "")
     assert out.startswith("benchmarks/vqav2  accuracy 43.33  [")
-    assert "questions   3 of 3" in out
-    assert "rule        vqav2/lavis (as asked)" in out
-    assert "split       not val: 3 questions, the official split has 214,354" in out
+    assert "questions         3 of 3" in out
+    assert "rule              vqav2/lavis (as asked)" in out
+    assert "post-processing   " in out
+    assert "decoding, prompt  unknown here: whatever made the predictions" in out
+    assert "split             not val: 3 questions, the official split has 214,354" in out
 
 
 def test_probabilities_are_scored_by_the_first_token_and_texts_by_the_text_rule(scorer: Scorer) -> None:

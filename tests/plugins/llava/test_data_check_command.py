@@ -101,3 +101,71 @@ def test_all_missing_files_are_named_at_once(make, tmp_path):
 def test_a_world_that_is_made_on_the_spot_is_not_looked_at_before_a_run(tmp_path):
     (tmp_path / "mini.yaml").write_text(miniature.RECIPE)
     check_quickly(load_recipe(str(tmp_path / "mini.yaml")))
+
+
+@pytest.fixture
+def two(tmp_path):
+    """A recipe with two sources of rows; the second has a row without its picture."""
+    parts = []
+    for name, count in (("good", 3), ("bad", 4)):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "rows.json").write_text(json.dumps(rows_of(folder, count)))
+        parts.append(f"{{source: llava/rows, rows: {folder}/rows.json, images: {folder}/images}}")
+    (tmp_path / "bad/images/2.png").unlink()
+    text = miniature.RECIPE.replace(SCENES, f"data: [{', '.join(parts)}]").replace(VALIDATION, "")
+    (tmp_path / "two.yaml").write_text(text)
+    return str(tmp_path / "two.yaml")
+
+
+def test_every_source_of_a_list_has_its_check_and_its_quarantine_file(two, tmp_path):
+    result = check(two, tmp_path, "--json")
+    assert result.exit_code == 1, result.output
+    first, second = json.loads(result.stdout)["sources"]
+    assert (first["source"], first["rows"], first["may_start"], first["quarantine"]) == ("data.0", 3, True, None)
+    assert (second["source"], second["rows"], second["bad_rows"]) == ("data.1", 4, 1)
+    assert second["quarantine"] == str(tmp_path / "list.1.jsonl")
+    assert sorted(path.name for path in tmp_path.glob("list*")) == ["list.1.jsonl"]
+
+
+def test_the_text_names_the_sources_and_the_setting_that_each_list_goes_to(two, tmp_path):
+    output = check(two, tmp_path).output
+    assert output.index("data.0:") < output.index("Training may start.") < output.index("data.1:")
+    assert f"--set data.1.quarantine={tmp_path}/list.1.jsonl" in output.replace("\n", "")
+
+
+def test_a_source_of_a_list_leaves_out_what_its_own_list_names(two, tmp_path):
+    check(two, tmp_path)
+    with_list = f"data.1.quarantine={tmp_path}/list.1.jsonl"
+    again = check(two, tmp_path, "--set", with_list, "--json")
+    assert again.exit_code == 0, again.output
+    first, second = json.loads(again.stdout)["sources"]
+    assert (first["quarantined"], second["quarantined"], second["bad_rows"]) == (0, 1, 0)
+    source = open_source(load_recipe(two, overrides=[with_list]))
+    assert [row.row_id.rpartition("/")[2] for row in source.rows] == ["0", "1", "2", "0", "1", "3"]
+
+
+def test_a_list_of_one_source_is_a_list_still(make, tmp_path):
+    rows = rows_of(tmp_path)
+    (tmp_path / "images/1.png").unlink()
+    recipe = make(rows)
+    text = (tmp_path / "own.yaml").read_text()
+    (tmp_path / "own.yaml").write_text(text.replace("data: {", "data: [{").replace("/images}", "/images}]"))
+    (only,) = json.loads(check(recipe, tmp_path, "--json").stdout)["sources"]
+    assert (only["source"], only["quarantine"]) == ("data.0", str(tmp_path / "list.0.jsonl"))
+
+
+def test_a_training_picture_that_a_named_benchmark_has_too_is_told(make, tmp_path):
+    recipe = make(rows_of(tmp_path))
+    folder = tmp_path / "vsr"
+    (folder / "images").mkdir(parents=True)
+    Image.open(tmp_path / "images/3.png").save(folder / "images/other-name.png")
+    row = {"image": "other-name.png", "image_link": "x", "caption": "The cat is left of the dog.", "label": 1}
+    (folder / "test.jsonl").write_text(json.dumps({**row, "relation": "left of", "subj": "cat", "obj": "dog"}) + "\n")
+    text = (tmp_path / "own.yaml").read_text()
+    entry = f"[{{use: benchmarks/vsr, folder: {folder}, check_counts: false}}]"
+    (tmp_path / "own.yaml").write_text(text.replace("evaluate:\n", f"evaluate:\n  benchmarks: {entry}\n"))
+    result = check(recipe, tmp_path, "--json")
+    assert result.exit_code == 0, result.output  # it is told, and does not stop training
+    finding = json.loads(result.stdout)["findings"]["benchmark"]
+    assert finding == {"count": 1, "examples": ["3.png is other-name.png of vsr"]}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -146,3 +148,23 @@ def test_an_unfrozen_encoder_sees_gradients(model, image):
     model.train_only({"vision_encoder"})
     model(model.processor.collate(rows_of(model, image))).backward()
     assert model.vision_encoder.widen.weight.grad.abs().sum() > 0
+
+
+def test_an_image_that_rows_share_is_encoded_and_projected_once_for_answers(model, image):
+    first, second, third = (
+        model.processor.preprocess(image(seed, width=width)) for seed, width in ((1, 16), (2, 16), (3, 24))
+    )
+    shown = [first, second, first, third, third]
+
+    def batch_of(images, **options):
+        rows = [model.processor.row([("what is it?", "red")], [each]) for each in images]
+        return model.processor.collate(rows, **options)
+
+    shared = batch_of(shown, for_generation=True)
+    assert sorted((group.count, len(group.indices)) for group in shared.images) == [(1, 2), (2, 3)]
+    apart = batch_of([replace(each) for each in shown], for_generation=True)
+    assert sorted(group.count for group in apart.images) == [2, 3]
+    with torch.no_grad():
+        assert_close(model.fuse(shared).embeddings, model.fuse(apart).embeddings)
+    training = batch_of(shown)  # every row's own image, as gradients are summed in that order
+    assert sorted(group.count for group in training.images) == [2, 3]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asked_and_killed import TOY, ask_and_die
+from asked_and_killed import PHASES, TOY, ask_and_die
 from fake_study import write_study
 
 from cobra_kit import _plugins
@@ -78,14 +78,19 @@ def test_results_join_the_table_with_their_protocol(asked_study: Path) -> None:
     assert [each.benchmark for each in own] == [each.benchmark for each in before.rows]
     assert (row.benchmark, row.questions, set(row.scores)) == (evaluation.title, 10, {"mlp", "linear"})
     assert list(row.differences) == ["linear"]
-    sentence = (
-        "split easy; questions 10 of 40 (the first 10 places after random.Random(21).shuffle); "
-        'prompt "Is it grey {question}?"; decoding greedy, at most 4 new tokens; post-processing none; rule pope/exact'
-    )
-    assert row.protocol == sentence
+    protocol = {
+        "split": "easy",
+        "questions": "10 of 40 (the first 10 places after random.Random(21).shuffle)",
+        "decoding": "greedy, at most 4 new tokens",
+        "post-processing": "none",
+        "rule": "pope/exact",
+        "prompt": '"Is it grey {question}?"',
+    }
+    assert row.protocol == protocol
+    sentence = "; ".join(f"{name} {text}" for name, text in protocol.items())
     assert sentence in render_csv(table).replace('""', '"')
-    assert f"{evaluation.title} was asked afterwards" in " ".join(render_text(table, 80).split())
-    assert json.loads((asked_study / "table.json").read_text())["rows"][-1]["protocol"] == sentence
+    assert f"{evaluation.title}: {sentence}" in " ".join(render_text(table, 80).split())
+    assert json.loads((asked_study / "table.json").read_text())["rows"][-1]["protocol"] == protocol
     calibration = study_calibration(read_study(asked_study))
     assert [score.name for score in calibration.benchmarks] == [each.benchmark for each in own]
 
@@ -140,20 +145,23 @@ def test_no_question_is_asked_twice(asked_study: Path, monkeypatch: pytest.Monke
     assert ask(run).evaluations == first.evaluations
 
 
+@pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.slow)])
 def test_killed_at_random_moments_the_answers_are_the_same(
-    context: ForkServerContext, asked_study: Path, tmp_path: Path
+    context: ForkServerContext, asked_study: Path, tmp_path: Path, kills: int
 ) -> None:
     undisturbed = tmp_path / "undisturbed"
     shutil.copytree(asked_study / "runs/mlp-s7", undisturbed)
-    ask(undisturbed)
+    settings = {"questions": 200}  # more batches than ten deaths, of one to three writes each, leave behind
+    ask(undisturbed, changes=settings)
     generator = random.Random(5)
-    for _ in range(3):
-        moment = (generator.randrange(1, 9), generator.uniform(0, 0.05))
-        process = context.Process(target=ask_and_die, args=(str(asked_study / "mlp-s7"), *moment))
+    for _ in range(kills):
+        moment = generator.randrange(1, 4), generator.choice(PHASES)
+        process = context.Process(target=ask_and_die, args=(str(asked_study / "mlp-s7"), 200, *moment))
         process.start()
         process.join(300)
         assert process.exitcode == -signal.SIGKILL
-    ask(asked_study / "mlp-s7")
+        assert read_evaluations(asked_study / "runs/mlp-s7") == []  # each of them died with work left
+    ask(asked_study / "mlp-s7", changes=settings)
     assert contents(asked_study / "runs/mlp-s7") == contents(undisturbed) != {}
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from fake_study import without_digests, write_study
 
-from cobra_kit.study.reading.protocols import Columns, stated
+from cobra_kit.evaluate.protocol import protocol_parts
+from cobra_kit.study.reading.protocols import Columns
 from cobra_kit.study.reading.results import study_table
 from cobra_kit.study.reading.stored_study import list_studies
 
@@ -48,7 +49,7 @@ def test_arms_that_were_asked_in_the_same_way_are_compared(study: Path) -> None:
     row = next(row for row in table.rows if row.benchmark == "count")
     assert set(row.scores) == {"mlp", "linear"}
     assert "linear" in row.differences
-    assert row.protocol == stated(PLAIN)
+    assert row.protocol == protocol_parts(PLAIN)
 
 
 def test_arms_that_were_asked_in_another_way_are_not_subtracted(study: Path) -> None:
@@ -67,7 +68,7 @@ def test_scores_of_before_protocols_were_stored_stand_as_they_did(study: Path) -
     table = table_of(study)
     assert {row.benchmark for row in table.rows} >= {"count", "presence"}
     assert all(set(row.scores) == {"mlp", "linear"} for row in table.rows)
-    assert next(row for row in table.rows if row.benchmark == "presence").protocol == ""
+    assert next(row for row in table.rows if row.benchmark == "presence").protocol == {}
 
 
 def test_the_reference_has_the_plain_name() -> None:
@@ -80,7 +81,13 @@ def test_the_reference_has_the_plain_name() -> None:
     assert columns.of("gqa", {}) == "gqa"
 
 
-def test_a_protocol_is_said_in_a_line() -> None:
-    assert stated(SHORT) == (
-        'split val, rule vqav2/official, greedy, at most 4 new tokens, post-processing: none, prompt "{question}"'
-    )
+def test_a_protocol_is_said_in_words() -> None:
+    assert protocol_parts(SHORT) == {
+        "split": "val",
+        "decoding": "greedy, at most 4 new tokens",
+        "post-processing": "none",
+        "rule": "vqav2/official",
+        "prompt": '"{question}"',
+    }
+    ranked = protocol_parts({**PLAIN, "decoding": "choices", "max_new_tokens": None, "prompt": ""})
+    assert (ranked["decoding"], ranked["prompt"]) == ("choices, ranked at the first token", "each question's own")
