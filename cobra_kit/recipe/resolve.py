@@ -38,7 +38,7 @@ class ResolvedRecipe:
     extensions: Mapping[str, str] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:
-        """Returns the recipe as plain data: names qualified, nothing left to defaults, no trackers, which only watch."""
+        """Returns the recipe as plain data: names qualified, nothing left to defaults, without trackers."""
         plain = self.recipe.model_dump(mode="json", exclude_none=True, exclude={"model", "ablation", "trackers"})
         plain["model"] = {kind: self.parts[kind].plain() for kind in KINDS}
         if self.recipe.ablation is not None:

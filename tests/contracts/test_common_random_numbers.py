@@ -13,8 +13,8 @@ import pytest
 import torch
 
 import cobra_kit
-from cobra_kit.events import RunStarted
 from cobra_kit.data.prepared import TrainingSet
+from cobra_kit.events import RunStarted
 from cobra_kit.model import Batch, VisionLanguageModel
 from cobra_kit.plugin import KINDS
 from cobra_kit.recipe import builtin_recipes, load_recipe, resolve_arms

@@ -14,7 +14,7 @@ from cobra_kit.events import Event, Message, Progress, RunDone, RunStarted, Scor
 from cobra_kit.interfaces import Tracker
 
 EVENTS: tuple[Event, ...] = (
-    Message(text="nothing special – really"),
+    Message(text="nothing spécial"),
     RunStarted(arm="mlp-s7", folder="x"),
     Progress(arm="mlp-s7", task="features", done=1, total=2, unit="pictures"),
     StepDone(
@@ -46,7 +46,7 @@ def test_lines_of_json_have_the_fields_of_every_event(tmp_path: Path) -> None:
     assert [line["event"] for line in lines] == 2 * [type(event).__name__ for event in EVENTS]
     assert lines[0]["run"] == "study"
     assert {line["run"] for line in lines[1:7]} == {"study/mlp-s7"}
-    assert lines[0]["text"] == "nothing special – really"
+    assert lines[0]["text"] == "nothing spécial"
     assert (lines[3]["loss"], lines[3]["learning_rate"], lines[3]["step"]) == (2.5, 0.001, 1)
     assert lines[4]["figures"] == {"presence": 0.25, "mean": 0.25}
     assert lines[5]["figures"] == {"accuracy": 0.5, "f1": None}
