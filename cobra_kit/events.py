@@ -8,6 +8,7 @@ Events come as often as something happens, up to once per optimiser step: a rece
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
@@ -51,6 +52,7 @@ class StepDone(Event):
         loss: Mean per supervised token, of this step.
         tokens_per_second: Real tokens, padding not counted, since the last report of speed.
         seconds_left: Seconds until the stage ends, at that speed.
+        learning_rate: Of this step; None where whoever tells it does not know.
     """
 
     stage: str
@@ -59,6 +61,7 @@ class StepDone(Event):
     loss: float
     tokens_per_second: float
     seconds_left: float
+    learning_rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +79,62 @@ class StageDone(Event):
     steps: int
     loss: float
     seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validated(Event):
+    """The validation split was looked at while training; it selects, it is never reported as a result.
+
+    Args:
+        stage: Name of the stage.
+        step: Steps done.
+        figures: Each benchmark's main number and their `mean`, 0 to 1.
+    """
+
+    stage: str
+    step: int
+    figures: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(Event):
+    """A run of a study begins or goes on.
+
+    Args:
+        folder: Path of the run's folder.
+    """
+
+    folder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored(Event):
+    """A trained model was asked a benchmark, and its answers were scored.
+
+    Args:
+        benchmark: The benchmark's name in the table.
+        condition: The split, and how it was asked: `test`, `test-shuffled-images`.
+        figures: The rule's numbers, the main one first, as shares; None where a rule has nothing to count.
+        questions: How many questions were scored.
+    """
+
+    benchmark: str
+    condition: str
+    figures: Mapping[str, float | None]
+    questions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunDone(Event):
+    """A run of a study is trained and scored.
+
+    Args:
+        seconds: Seconds of training, over all processes.
+        worked: Whether anything was done in this process; False where the run was finished before.
+    """
+
+    seconds: float
+    worked: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from cobra_kit.cli.failure import ToldFailure, text_and_code
-from cobra_kit.events import Event, Message, Progress, Reporter, StageDone, StageStarted, StepDone
-from cobra_kit.study.execution.events import RunDone, RunStarted
+from cobra_kit.events import Event, Message, Progress, Reporter, RunDone, RunStarted, StageDone, StageStarted, StepDone
 
 _KINDS: dict[str, type[Event]] = {
     kind.__name__: kind for kind in (Message, Progress, RunDone, RunStarted, StageDone, StageStarted, StepDone)

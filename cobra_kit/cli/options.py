@@ -14,6 +14,10 @@ SetOption = Annotated[
 DeviceOption = Annotated[
     Literal["auto", "cpu", "cuda"], typer.Option("--device", help="Where models are; auto: a GPU where there is one.")
 ]
+TrackerOption = Annotated[
+    list[str] | None,
+    typer.Option("--tracker", metavar="NAME", help="Tell a tracker about every event. May be given several times."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from cobra_kit.cli.progress_rows import DONE, WAITING, WORKING, ProgressRow, ProgressRows
-from cobra_kit.events import Event, Message, Progress, Reporter, StageDone, StageStarted, StepDone
+from cobra_kit.events import Event, Message, Progress, Reporter, RunDone, StageDone, StageStarted, StepDone
 from cobra_kit.formatting import printable, printable_lines
-from cobra_kit.study.execution.events import RunDone
 from cobra_kit.study.plan.study_plan import StudyPlan
 
 if TYPE_CHECKING:

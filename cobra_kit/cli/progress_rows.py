@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cobra_kit.events import Event, Progress, StageDone, StageStarted, StepDone
+from cobra_kit.events import Event, Progress, RunDone, RunStarted, StageDone, StageStarted, StepDone
 from cobra_kit.formatting import duration
-from cobra_kit.study.execution.events import RunDone, RunStarted
 from cobra_kit.study.plan.study_plan import StudyPlan
 
 WAITING, WORKING, DONE = "waiting", "working", "done"

@@ -33,6 +33,7 @@ from cobra_kit.recipe import (
 )
 from cobra_kit.recipe.diff import MISSING
 from cobra_kit.recipe.problems import raise_problems
+from cobra_kit.study.plan.chosen_trackers import chosen_trackers
 
 _COMMAND = "cobra-kit "
 
@@ -121,12 +122,13 @@ def _arm(recipe: str, arm: str, arms: Mapping[str, ResolvedRecipe]) -> ResolvedR
 
 
 def _check_data(recipe: str, profiles: Sequence[ResolvedProfile]) -> None:
-    """Raises what is wrong with the settings of the data sources of any profile and arm; nothing is opened."""
+    """Raises what is wrong with the settings of data sources, benchmarks and trackers of any profile and arm."""
     problems: list[RecipeError] = []
     for profile in profiles:
         for resolved in (profile.model, *profile.arms.values()):
             try:
                 asked_of_plugins(resolved.recipe)
+                chosen_trackers(resolved.recipe)
                 if resolved.recipe.data is not None:
                     source_settings(resolved.recipe)
             except RecipeError as error:

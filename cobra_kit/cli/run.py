@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from cobra_kit.cli.arguments import global_words
-from cobra_kit.cli.options import DeviceOption, JsonOption, ProfileOption, RecipeArgument, SetOption
+from cobra_kit.cli.options import DeviceOption, JsonOption, ProfileOption, RecipeArgument, SetOption, TrackerOption
 
 
 def run(
@@ -39,6 +39,7 @@ def run(
         ),
     ] = None,
     device: DeviceOption = "auto",
+    trackers: TrackerOption = None,
     as_json: JsonOption = False,
     worker: Annotated[int | None, typer.Option("--worker", hidden=True, help="Internal: one of several.")] = None,
 ) -> None:
@@ -58,6 +59,7 @@ def run(
         control=control,
         workers=workers,
         device=device,
+        trackers=tuple(trackers or ()),
         as_json=as_json,
         before=global_words(root.params),
     )

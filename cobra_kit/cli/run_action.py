@@ -22,6 +22,7 @@ from cobra_kit.names import path_word
 from cobra_kit.recipe import load_recipe
 from cobra_kit.report import table_to_json
 from cobra_kit.study.execution.run_study import run_plan, study_path
+from cobra_kit.study.plan.chosen_trackers import chosen_trackers
 from cobra_kit.study.plan.study_plan import StudyPlan, make_plan
 
 _OTHER_PROFILES = {"paper": "for the paper's scale", "laptop": "for a laptop's scale"}
@@ -39,6 +40,7 @@ class RunArguments:
         control: Questions that are asked with wrong images too.
         workers: How many processes train; None: as many as there are cores.
         device: The device that models run on.
+        trackers: Names of trackers beside those of the recipe.
         as_json: Whether JSON is printed instead of text.
         before: Options before the command, such as `--plugin FILE`.
     """
@@ -49,6 +51,7 @@ class RunArguments:
     out: Path | None
     control: str | None
     device: str
+    trackers: tuple[str, ...] = ()
     workers: int | None = None
     as_json: bool = False
     before: tuple[str, ...] = ()
@@ -63,6 +66,7 @@ class RunArguments:
             control=self.control,
             workers=self.workers,
             device=device,
+            tracker=self.trackers,
             json=self.as_json,
         )
         return [*self.before, "run", path_word(self.recipe), *options]
@@ -89,7 +93,16 @@ def run(arguments: RunArguments, *, fresh: bool, by_itself: bool) -> None:
         with progress(plan) as report:
             relay = EventRelay(report)
             work = RunWorkers(arguments.worker_words(), relay, arguments.workers, by_itself).work
-            table = run_plan(plan, path, fresh=fresh, control=control, device=device, report=relay.own, work=work)
+            table = run_plan(
+                plan,
+                path,
+                fresh=fresh,
+                control=control,
+                device=device,
+                report=relay.own,
+                trackers=arguments.trackers,
+                work=work,
+            )
     except KeyboardInterrupt as stop:
         typer.echo(how_to_go_on(stop, path, arguments.words()), err=True)
         raise
@@ -109,12 +122,13 @@ def run(arguments: RunArguments, *, fresh: bool, by_itself: bool) -> None:
 def work_for_run(arguments: RunArguments) -> None:
     """Does runs of a study for the `run` that started this process."""
     plan, path = _prepare(arguments)
-    work_as_one(plan, path, control=arguments.control, device=arguments.device)
+    work_as_one(plan, path, control=arguments.control, device=arguments.device, trackers=arguments.trackers)
 
 
 def _prepare(arguments: RunArguments) -> tuple[StudyPlan, Path]:
     keep_freed_memory()  # before torch has allocated anything
     plan = make_plan(load_recipe(arguments.recipe, profile=arguments.profile, overrides=arguments.changes))
+    chosen_trackers(plan.recipe, arguments.trackers)
     return plan, study_path(plan, arguments.out)
 
 

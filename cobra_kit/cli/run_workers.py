@@ -107,7 +107,7 @@ class RunWorkers:
             raise CobraError(f"{name}: {message}", where=str(session.folder.path), hint=hint or None)
 
 
-def work_as_one(plan: StudyPlan, path: Path, *, control: str | None, device: str) -> None:
+def work_as_one(plan: StudyPlan, path: Path, *, control: str | None, device: str, trackers: Sequence[str] = ()) -> None:
     """Does runs of a study for the `run` that started this process; it shows progress, and makes the table."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it starts with & ignore it
     options = WorkerOptions(fail_fast=True, device=device)
@@ -120,7 +120,13 @@ def work_as_one(plan: StudyPlan, path: Path, *, control: str | None, device: str
 
         try:
             with open_session(
-                GridTrials(plan, control), path, options, worker=True, retry_failed=False, report=report
+                GridTrials(plan, control),
+                path,
+                options,
+                worker=True,
+                retry_failed=False,
+                report=report,
+                trackers=trackers,
             ) as session:
                 session.work()
         except BaseException as error:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from cobra_kit.cli.arguments import global_words
-from cobra_kit.cli.options import DeviceOption, JsonOption, ProfileOption, RecipeArgument, SetOption
+from cobra_kit.cli.options import DeviceOption, JsonOption, ProfileOption, RecipeArgument, SetOption, TrackerOption
 
 
 def sweep(
@@ -43,6 +43,7 @@ def sweep(
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first trial that goes wrong.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Delete the study that is there and start over.")] = False,
     device: DeviceOption = "auto",
+    trackers: TrackerOption = None,
     as_json: JsonOption = False,
     worker: Annotated[int | None, typer.Option("--worker", hidden=True, help="Internal: one of several.")] = None,
 ) -> int:
@@ -64,6 +65,7 @@ def sweep(
             timeout=timeout,
             fail_fast=fail_fast,
             device=device,
+            trackers=tuple(trackers or ()),
             before=global_words(context.find_root().params),
         ),
         workers=workers,

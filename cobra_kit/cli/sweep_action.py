@@ -31,6 +31,7 @@ from cobra_kit.study.execution.run_study import study_path
 from cobra_kit.study.execution.study_queue import WorkerOptions
 from cobra_kit.study.execution.study_session import StudySession, open_session, trials_of
 from cobra_kit.study.execution.trial_sources import GridTrials, SearchTrials, Trials
+from cobra_kit.study.plan.chosen_trackers import chosen_trackers
 from cobra_kit.trials import redact_url
 from cobra_kit.trials.storage_url import STORAGE_VARIABLE
 
@@ -52,6 +53,7 @@ class SweepArguments:
         timeout: With a unit, such as `30m`.
         fail_fast: Stop at the first trial that goes wrong.
         device: The device that models run on.
+        trackers: Names of trackers beside those of the recipe.
         before: Options before the command, such as `--plugin FILE`.
     """
 
@@ -64,6 +66,7 @@ class SweepArguments:
     timeout: str | None
     fail_fast: bool
     device: str
+    trackers: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
 
     def command(self) -> list[str]:
@@ -78,6 +81,7 @@ class SweepArguments:
             set=self.changes,
             fail_fast=self.fail_fast,
             device=None if self.device == "auto" else self.device,
+            tracker=self.trackers,
         )
         return [*self.before, "sweep", path_word(self.recipe), *options]
 
@@ -87,6 +91,7 @@ def sweep(arguments: SweepArguments, *, workers: int, fresh: bool, as_json: bool
     arguments = replace(arguments, storage=storage_option(arguments.storage, or_environment=True))
     recipe = load_recipe(arguments.recipe, profile=arguments.profile, overrides=arguments.changes)
     source = trials_of(recipe, arguments.trials)
+    chosen_trackers(recipe, arguments.trackers)
     path = study_path(source.plan, arguments.out)
     options = WorkerOptions(
         storage=arguments.storage,
@@ -96,7 +101,7 @@ def sweep(arguments: SweepArguments, *, workers: int, fresh: bool, as_json: bool
     )
     if worker is not None:
         os.environ.pop(STORAGE_VARIABLE, None)  # what this worker starts needs no password
-        _work_beside(source, path, options)
+        _work_beside(source, path, options, arguments.trackers)
         return OK
     if workers > (most := len(source.points())):
         trials = "there is 1 trial" if most == 1 else f"there are {most} trials"
@@ -106,7 +111,7 @@ def sweep(arguments: SweepArguments, *, workers: int, fresh: bool, as_json: bool
         typer.echo(line, err=True)
     try:
         if workers == 1:
-            table, failed = _alone(source, path, options, fresh)
+            table, failed = _alone(source, path, options, fresh, arguments.trackers)
         else:
             table, failed = _together(arguments, source, path, options, workers, fresh)
     except KeyboardInterrupt as stop:
@@ -159,20 +164,28 @@ def _heading(source: Trials, path: Path, workers: int) -> list[str]:
     ]
 
 
-def _alone(source: Trials, path: Path, options: WorkerOptions, fresh: bool) -> tuple[AblationTable | None, int]:
+def _alone(
+    source: Trials, path: Path, options: WorkerOptions, fresh: bool, trackers: tuple[str, ...]
+) -> tuple[AblationTable | None, int]:
     plan = source.plan if isinstance(source, GridTrials) else None
     keep_freed_memory()
-    with progress(plan) as report, open_session(source, path, options, fresh=fresh, report=report) as study:
+    with (
+        progress(plan) as report,
+        open_session(source, path, options, fresh=fresh, report=report, trackers=trackers) as study,
+    ):
         study.work()
         return _table(study)
 
 
-def _work_beside(source: Trials, path: Path, options: WorkerOptions) -> None:
+def _work_beside(source: Trials, path: Path, options: WorkerOptions, trackers: tuple[str, ...]) -> None:
     """Does trials for a `sweep` that watches; it makes the table."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it starts with & ignore it
     plan = source.plan if isinstance(source, GridTrials) else None
     keep_freed_memory()
-    with progress(plan) as report, open_session(source, path, options, retry_failed=False, report=report) as study:
+    with (
+        progress(plan) as report,
+        open_session(source, path, options, retry_failed=False, report=report, trackers=trackers) as study,
+    ):
         study.work()
 
 
@@ -182,7 +195,10 @@ def _together(
     from cobra_kit.trials.worker_pool import Workers, raise_failures, working
 
     password = {STORAGE_VARIABLE: arguments.storage} if arguments.storage else {}
-    with watching() as show, open_session(source, path, options, fresh=fresh, report=show.report) as study:
+    with (
+        watching() as show,
+        open_session(source, path, options, fresh=fresh, report=show.report, trackers=arguments.trackers) as study,
+    ):
         pool = Workers(
             [sys.executable, "-m", "cobra_kit", *arguments.command(), "--worker"],
             [{**password, **worker_environment(number, workers, options.device)} for number in range(workers)],
@@ -201,7 +217,10 @@ def _together(
             raise_failures(pool.failures, study.folder.workers)
     if isinstance(source, SearchTrials):
         typer.echo("\nThe reference and the best trials are asked the test questions:", err=True)
-    with progress(None) as report, open_session(source, path, options, retry_failed=False, report=report) as study:
+    with (
+        progress(None) as report,
+        open_session(source, path, options, retry_failed=False, report=report, trackers=arguments.trackers) as study,
+    ):
         return _table(study)
 
 

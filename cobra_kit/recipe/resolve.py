@@ -38,8 +38,8 @@ class ResolvedRecipe:
     extensions: Mapping[str, str] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:
-        """Returns the recipe as plain data, names qualified, nothing left to defaults."""
-        plain = self.recipe.model_dump(mode="json", exclude_none=True, exclude={"model", "ablation"})
+        """Returns the recipe as plain data: names qualified, nothing left to defaults, without trackers."""
+        plain = self.recipe.model_dump(mode="json", exclude_none=True, exclude={"model", "ablation", "trackers"})
         plain["model"] = {kind: self.parts[kind].plain() for kind in KINDS}
         if self.recipe.ablation is not None:
             del plain["seed"]  # nobody reads it: an ablation has seeds of its own

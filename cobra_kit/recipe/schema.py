@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, field_validator
 from cobra_kit.errors import first_line
 from cobra_kit.names import ARM_PATTERN, LONGEST_NAME
 from cobra_kit.plugin import Kind
-from cobra_kit.recipe.sections import DataSection, EvaluateSection, ListedSource, Section, TrainSection
+from cobra_kit.recipe.sections import DataSection, EvaluateSection, ListedSource, NamedTracker, Section, TrainSection
 from cobra_kit.recipe.sweep import SweepSection
 from cobra_kit.recipe.tree import Node, Origin, from_plain
 
@@ -136,6 +136,9 @@ class Recipe(Section):
     """Models to compare."""
     sweep: SweepSection | None = None
     """Settings to search through, with `cobra-kit sweep`."""
+    trackers: list[str | NamedTracker] = Field(default=[])
+    """What is told about every event of the runs: names, or names with settings, such as `{use: trackers/tensorboard}`.
+    No result depends on it: it is no part of what a study is, nor of the recipe that a study keeps."""
 
     _name: str = PrivateAttr(default="recipe")
     _profile: str | None = PrivateAttr(default=None)

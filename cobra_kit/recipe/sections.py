@@ -194,6 +194,15 @@ class NamedBenchmark(Section):
         return dict(self.model_extra or {})
 
 
+class NamedTracker(Section):
+    """A tracker and its settings, flat beside `use`; the tracker itself checks them."""
+
+    model_config = ConfigDict(extra="allow", strict=True, use_attribute_docstrings=True)
+
+    use: str = Field(min_length=1)
+    """The tracker, as `cobra-kit plugins list --kind tracker` has it, such as `trackers/tensorboard`."""
+
+
 class EvaluateSection(Section):
     """The settings by which a trained model is evaluated."""
 

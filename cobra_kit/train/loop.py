@@ -95,7 +95,7 @@ class TrainingLoop:
             outcome = self._step()
             last = progress.step == task.steps
             if progress.step % intervals.report_steps == 0 or last:
-                self._report_step()
+                self._report_step(rate)
             if progress.step % intervals.log_steps == 0 or last:
                 self._log(outcome, rate)
             every = intervals.validate_steps
@@ -146,7 +146,7 @@ class TrainingLoop:
         """Notes where drawing and randomness stand after a step: one that fails has drawn already when it is saved."""
         self._position, self._random = self._task.position(), random_state(self._task.device)
 
-    def _report_step(self) -> None:
+    def _report_step(self, rate: float) -> None:
         left = self._task.steps - self.progress.step
         self._report(
             StepDone(
@@ -156,6 +156,7 @@ class TrainingLoop:
                 loss=sum(self._unreported) / len(self._unreported),
                 tokens_per_second=self._throughput.rates()[0],
                 seconds_left=left * self._throughput.seconds_per_step(),
+                learning_rate=rate,
             )
         )
         self._unreported.clear()

@@ -10,7 +10,7 @@ from typing import Any
 from cobra_kit.data.prepared import TrainingSet
 from cobra_kit.data.sampler import LengthGroupedSampler, SamplerState
 from cobra_kit.errors import TrainingError
-from cobra_kit.events import Message, Reporter, StageDone, StageStarted
+from cobra_kit.events import Message, Reporter, StageDone, StageStarted, Validated
 from cobra_kit.model import VisionLanguageModel
 from cobra_kit.model.seeding import derive_seed
 from cobra_kit.recipe.sections import StageSection
@@ -131,6 +131,7 @@ class StageTask(TrainingTask):
         figures = dict(self._validate(self._model))
         set_stage(self._model, self._stage)
         self._metrics.write(stage=self.name, step=step, validation=figures)
+        self._report(Validated(stage=self.name, step=step, figures=figures))
         return figures.get(MEAN)  # selection goes by the mean over benchmarks
 
     def not_finite(self, error: NotFiniteError, step: int, *, saved: bool) -> TrainingError:

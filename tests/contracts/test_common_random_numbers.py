@@ -14,10 +14,10 @@ import torch
 
 import cobra_kit
 from cobra_kit.data.prepared import TrainingSet
+from cobra_kit.events import RunStarted
 from cobra_kit.model import Batch, VisionLanguageModel
 from cobra_kit.plugin import KINDS
 from cobra_kit.recipe import builtin_recipes, load_recipe, resolve_arms
-from cobra_kit.study.execution.events import RunStarted
 
 SEEDS = (1, 2)
 BATCH, STEPS = 4, 12

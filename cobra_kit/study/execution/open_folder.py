@@ -62,6 +62,7 @@ _OURS = (
     "shared",
     "runs",
     "workers",
+    "trackers",
     _CACHE,
     JOURNAL,
     f"{JOURNAL}.flock",

@@ -36,6 +36,7 @@ def run(
     device: str = AUTO,
     report: Reporter = silent,
     pace: TrainIntervals | None = None,
+    trackers: Sequence[str] = (),
 ) -> AblationTable:
     """Trains and evaluates every arm and seed of a recipe and returns the table.
 
@@ -53,6 +54,7 @@ def run(
         device: `cpu`, `cuda`, or `auto`: a GPU where torch sees one.
         report: Told about progress.
         pace: How often to log and save while training.
+        trackers: Names of trackers beside those of the recipe; they are told what `report` is told.
 
     Raises:
         CobraError: The recipe, the data or the folder is wrong, or training failed.
@@ -66,7 +68,16 @@ def run(
     else:
         loaded = load_recipe(recipe, profile=profile, overrides=overrides)
     plan = make_plan(loaded)
-    return run_plan(plan, study_path(plan, out), fresh=fresh, control=control, device=device, report=report, pace=pace)
+    return run_plan(
+        plan,
+        study_path(plan, out),
+        fresh=fresh,
+        control=control,
+        device=device,
+        report=report,
+        pace=pace,
+        trackers=trackers,
+    )
 
 
 def study_path(plan: Plan, out: str | Path | None = None) -> Path:
@@ -95,6 +106,7 @@ def run_plan(
     device: str = AUTO,
     report: Reporter = silent,
     pace: TrainIntervals | None = None,
+    trackers: Sequence[str] = (),
     work: Callable[[StudySession], object] = StudySession.work,
 ) -> AblationTable:
     """Does what is missing of a plan and returns the table; see `run`.
@@ -109,11 +121,14 @@ def run_plan(
         device: As for `run`.
         report: As for `run`.
         pace: As for `run`.
+        trackers: As for `run`.
         work: Does the runs that are left; one after the other, unless the command line brings workers.
     """
     if control is not None and control not in CONTROLS:
         raise CobraError(f"no control named {control!r}", hint=f"Controls: {', '.join(CONTROLS)}")
     trials, options = GridTrials(plan, control), WorkerOptions(fail_fast=True, device=device)
-    with open_session(trials, path, options, alone=True, fresh=fresh, report=report, pace=pace) as session:
+    with open_session(
+        trials, path, options, alone=True, fresh=fresh, report=report, pace=pace, trackers=trackers
+    ) as session:
         work(session)
         return session.table()

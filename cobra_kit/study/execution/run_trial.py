@@ -17,7 +17,7 @@ from cobra_kit.evaluate.predict import check_choices, predict
 from cobra_kit.evaluate.questions import check_questions
 from cobra_kit.evaluate.score import BenchmarkScore, score
 from cobra_kit.evaluate.validation import Validator
-from cobra_kit.events import Event, Message, Progress, Reporter, for_arm
+from cobra_kit.events import Event, Message, Progress, Reporter, RunDone, RunStarted, Scored, for_arm
 from cobra_kit.files import refuse_links_out
 from cobra_kit.model import VisionLanguageModel, compose
 from cobra_kit.model.decoding import Precision
@@ -25,7 +25,6 @@ from cobra_kit.model.seeding import derive_seed
 from cobra_kit.recipe.sections import ValidationSection
 from cobra_kit.study.execution.asked_protocols import protocols_of
 from cobra_kit.study.execution.devices import run_threads
-from cobra_kit.study.execution.events import RunDone, RunStarted
 from cobra_kit.study.execution.mending import Mending
 from cobra_kit.study.execution.run_manifest import begin_session, note_rows, note_shared_stages
 from cobra_kit.study.execution.shared_stages import SharedStage, shared_stages
@@ -225,6 +224,9 @@ class _TrialRun:
             scored[name] = replace(score(benchmark, predictions), left_out=left_out, protocol=protocols[name])
         _tell_cut_answers(scored, what, run.evaluate.max_new_tokens, self._report)
         write_results(self._folder, what, scored)
+        for name, result in scored.items():
+            figures = dict(result.summary)
+            self._report(Scored(benchmark=name, condition=what, figures=figures, questions=len(result.scores)))
 
 
 def _validated(pace: TrainIntervals, validation: ValidationSection | None) -> TrainIntervals:

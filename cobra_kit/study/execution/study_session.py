@@ -28,8 +28,10 @@ from cobra_kit.study.execution.devices import choose_device
 from cobra_kit.study.execution.folder_faults import folder_faults
 from cobra_kit.study.execution.open_folder import open_study
 from cobra_kit.study.execution.study_queue import WorkerOptions, forget, note_journal, open_queue
+from cobra_kit.study.execution.tracking import tracking
 from cobra_kit.study.execution.trial_sources import GridTrials, SearchTrials, Trials, guarded
 from cobra_kit.study.folder import StudyFolder
+from cobra_kit.study.plan.chosen_trackers import chosen_trackers
 from cobra_kit.study.plan.study_plan import RunPlan, make_plan
 from cobra_kit.study.reading.status import FAILED, StudyStatus, read_status
 from cobra_kit.study.search import GRID
@@ -90,6 +92,7 @@ def open_session(
     retry_failed: bool = True,
     report: Reporter = silent,
     pace: TrainIntervals | None = None,
+    trackers: Sequence[str] = (),
 ) -> Iterator[StudySession]:
     """Opens a study for the length of a block; makes it on first use.
 
@@ -103,18 +106,23 @@ def open_session(
         retry_failed: Try what failed anew, unless somebody is at work.
         report: Told about progress.
         pace: How often to log and save while training.
+        trackers: Names of trackers beside those of the recipe.
 
     Raises:
-        CobraError: The folder or the storage belongs to another recipe, or cannot be used.
+        CobraError: The folder or the storage belongs to another recipe, or cannot be used; or a tracker is unknown.
     """
+    chosen = [(choice, choice.extension.load_tracker()) for choice in chosen_trackers(trials.plan.recipe, trackers)]
     with folder_faults(path) as watch:
         # Deleting needs the folder for oneself, also where the work is shared: so it is opened twice.
         if fresh and not alone:
             with open_study(path, trials.plan, fresh=True, report=report):
                 forget(trials, options, path)
-        with open_study(
-            path, trials.plan, fresh=fresh and alone, shared=not alone, worker=worker, report=report
-        ) as folder:
+        with (
+            open_study(
+                path, trials.plan, fresh=fresh and alone, shared=not alone, worker=worker, report=report
+            ) as folder,
+            tracking(chosen, folder.path, report) as report,
+        ):
             watch.opened = True
             # Torch may come in only now: a wrong recipe or a folder in use is told at once.
             options = replace(options, device=choose_device(options.device))

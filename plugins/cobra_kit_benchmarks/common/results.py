@@ -1,7 +1,7 @@
-"""Reads files of predictions: the official result form of a benchmark, and the two that evaluations commonly write.
+"""Reads files of predictions: the official result form of a benchmark, and those that evaluations commonly write.
 
-Known by their keys: the official form (`id_keys`, `answer_keys`), LLaVA's lines (`question_id`, `text`, `prompt`), and
-vlm-evaluation's mapping of `question_id` to `model_output`.
+Known by their keys: the official form (`id_keys`, `answer_keys`), LLaVA's lines (`question_id`, `text`, `prompt`),
+vlm-evaluation's mapping of `question_id` to `model_output`, and lmms-eval's samples (`doc_id`, `filtered_resps`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from cobra_kit.errors import DataError, kind_of
 from cobra_kit.interfaces.submission import Submitted
 from cobra_kit_benchmarks.common.json_files import Record, read_records, read_value
+from cobra_kit_benchmarks.common.samples import plain_answer
 
 _TEXTS = ("answer", "text", "prediction", "model_output", "pred_answer", "response")
 _PROBABILITIES = ("probabilities", "yes_no_probabilities", "true_false_probabilities")
@@ -58,7 +59,7 @@ def result_records(path: Path, form: ResultForm) -> list[Record]:
     records = _by_id(path, form) if _is_mapping(path) else read_records(path)
     if not records:
         raise DataError("no predictions", where=str(path), hint=f"Expected rows such as {form.example}")
-    return records
+    return [plain_answer(record) for record in records]
 
 
 def submitted(record: Record, form: ResultForm, places: Sequence[str] = ()) -> Submitted:

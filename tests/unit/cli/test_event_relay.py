@@ -12,8 +12,7 @@ import pytest
 from cobra_kit.cli.event_relay import EventRelay, EventWriter
 from cobra_kit.cli.failure import ToldFailure, report
 from cobra_kit.errors import CobraError
-from cobra_kit.events import Event, Message, Progress, StageDone, StageStarted, StepDone
-from cobra_kit.study.execution.events import RunDone, RunStarted
+from cobra_kit.events import Event, Message, Progress, RunDone, RunStarted, StageDone, StageStarted, StepDone
 
 EVENTS = (
     RunStarted(arm="mlp-s1", folder="somewhere"),

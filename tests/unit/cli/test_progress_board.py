@@ -11,9 +11,8 @@ from rich.console import Console
 
 from cobra_kit.cli.progress import PlainProgress, column_widths, draw, fitting
 from cobra_kit.cli.progress_rows import ProgressRow, ProgressRows, duration
-from cobra_kit.events import Message, Progress, StageDone, StageStarted, StepDone
+from cobra_kit.events import Message, Progress, RunDone, RunStarted, StageDone, StageStarted, StepDone
 from cobra_kit.recipe import load_recipe
-from cobra_kit.study.execution.events import RunDone, RunStarted
 from cobra_kit.study.plan.study_plan import make_plan
 
 

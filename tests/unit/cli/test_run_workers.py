@@ -264,3 +264,19 @@ def test_more_workers_than_runs_are_not_started(work: Path) -> None:
     printed = finish("run", str(recipe), "--out", str(work / "study"), "--workers", "3", "--device", "cpu")
     assert "warning: --workers 3, but 1 run is left: 1 will work" in printed
     assert not (work / "study" / "workers").exists()
+
+
+def test_every_worker_has_a_tracker_of_its_own(work: Path) -> None:
+    recipe = work / "miniature.yaml"
+    recipe.write_text(FOUR)
+    short = ("--set", "train.finetune.steps=2", "--set", "evaluate.benchmarks=[presence]")
+    words = ("run", str(recipe), *short, "--set", "evaluate.validation=null", "--out", str(work / "study"))
+    finish(*words, "--workers", "2", "--tracker", "trackers/json-lines")
+    done: dict[str, str] = {}
+    files = list((work / "study" / "trackers").iterdir())
+    for file in files:
+        for line in map(json.loads, file.open()):
+            if line["event"] == "RunDone" and line["worked"]:
+                done[line["run"]] = file.name
+    assert set(done) == {f"study/{arm}-s{seed}" for arm in ("mlp", "linear") for seed in (1, 2)}
+    assert len(files) == 3  # one of the process that started the workers

@@ -17,11 +17,10 @@ import yaml
 
 import cobra_kit
 from cobra_kit.errors import CobraError, DamagedFile, DataError
-from cobra_kit.events import Event, StepDone
+from cobra_kit.events import Event, RunDone, StepDone
 from cobra_kit.files import read_sealed_json, without_seal, write_sealed_json
 from cobra_kit.machine import ROUNDING_SWITCHES
 from cobra_kit.report import AblationTable, table_from_json
-from cobra_kit.study.execution.events import RunDone
 
 Finished = tuple[Path, Path, AblationTable]
 BENCHMARKS = ["presence", "attribute", "count", "spatial", "reading", "boxes"]
