@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from cobra_kit import columns
-from cobra_kit.report.table import AblationTable
+from cobra_kit.report.table import AblationTable, TableRow
 
 HEADING = "how each was asked and scored"
 UNKNOWN = {"decoding": "the rest was not recorded"}
@@ -19,10 +19,13 @@ Parts = Mapping[str, str]
 def protocols(table: AblationTable) -> list[tuple[str, Parts]]:
     """Returns benchmarks and the parts of their protocol, those of one protocol together; none where nobody said."""
     return (
-        grouped({row.benchmark: row.protocol or {"rule": row.rule, **UNKNOWN} for row in table.rows})
-        if any(row.protocol for row in table.rows)
-        else []
+        grouped({row.benchmark: _parts(row) for row in table.rows}) if any(row.protocol for row in table.rows) else []
     )
+
+
+def _parts(row: TableRow) -> Parts:
+    parts = row.protocol or {"rule": row.rule, **UNKNOWN}
+    return {**parts, "asked": "afterwards, of finished runs"} if row.afterwards else parts
 
 
 def grouped(by_benchmark: Mapping[str, Parts]) -> list[tuple[str, Parts]]:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cobra_kit_lmms_eval.requests import Decoding, decoding_of, images_of
 from PIL import Image
 
 from cobra_kit.errors import CobraError
+from cobra_kit_lmms_eval.requests import Decoding, decoding_of, images_of
 
 
 @pytest.mark.parametrize(

@@ -113,8 +113,9 @@ def test_a_task_over_local_files_is_answered_as_generate_answers(
 
 
 def test_a_loss_is_the_training_loss_without_the_end(saved: Path) -> None:
-    from cobra_kit_lmms_eval.served import ServedModel
     from lmms_eval.api.instance import Instance
+
+    from cobra_kit_lmms_eval.served import ServedModel
 
     served = ServedModel(pretrained=str(saved), device="cpu")
     served.task_dict["quiz"] = {"test": [{"image": Image.new("RGB", (64, 64), "red")}]}
