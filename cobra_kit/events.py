@@ -52,7 +52,7 @@ class StepDone(Event):
         loss: Mean per supervised token, of this step.
         tokens_per_second: Real tokens, padding not counted, since the last report of speed.
         seconds_left: Seconds until the stage ends, at that speed.
-        learning_rate: Of this step; None where whoever tells it does not know.
+        learning_rate: The rate of this step; None where whoever tells it does not know.
     """
 
     stage: str
@@ -87,7 +87,7 @@ class Validated(Event):
 
     Args:
         stage: Name of the stage.
-        step: Steps done.
+        step: How many steps are done.
         figures: Each benchmark's main number and their `mean`, 0 to 1.
     """
 

@@ -14,7 +14,7 @@ from cobra_kit.cli.recipes_derived import Sizes, derived_sizes, plain_sizes
 from cobra_kit.data.asked import asked_of_plugins
 from cobra_kit.data.sources import source_settings
 from cobra_kit.errors import CobraError, RecipeError
-from cobra_kit.estimate.missing import missing_benchmark_files, missing_data
+from cobra_kit.estimate.missing_data import missing_benchmark_files, missing_data
 from cobra_kit.formatting import escaped_json
 from cobra_kit.recipe import (
     RecipeProblems,

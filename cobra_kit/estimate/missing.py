@@ -4,36 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from cobra_kit._plugins import call_component
-from cobra_kit.data.asked import asked_of_plugins
-from cobra_kit.data.check.recipe_data import named_paths
-from cobra_kit.data.sources import named_sources, offered_benchmarks
+from cobra_kit.data.sources import offered_benchmarks
 from cobra_kit.errors import CobraError
+from cobra_kit.estimate.missing_data import Missing, missing_benchmark_files
 from cobra_kit.files import expanded
-from cobra_kit.interfaces import Backbone, Component
-from cobra_kit.model import VisionLanguageModel
 from cobra_kit.names import download_command, install_command
 from cobra_kit.paper import COLUMN_LABELS, column_label, paper_table
 from cobra_kit.recipe import Recipe, ResolvedRecipe
 from cobra_kit.recipe.parts import ResolvedPart
 from cobra_kit.weights.hub import HubRequest, noted_requests
 
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """One thing that is not here.
-
-    Args:
-        what: What, and which setting asks for it.
-        remedies: Commands and links that supply it, each a line.
-    """
-
-    what: str
-    remedies: tuple[str, ...]
+if TYPE_CHECKING:
+    from cobra_kit.interfaces import Backbone, Component
+    from cobra_kit.model import VisionLanguageModel
 
 
 def missing_packages(resolved: ResolvedRecipe) -> list[Missing]:
@@ -43,32 +30,6 @@ def missing_packages(resolved: ResolvedRecipe) -> list[Missing]:
         for part in resolved.parts.values()
         for requirement, state in part.component.unmet().items()
     ]
-
-
-def missing_data(recipe: Recipe) -> list[Missing]:
-    """Returns the files and folders that the data source's settings name and that are not there, by setting."""
-    missing = []
-    for source in named_sources(recipe):
-        by_setting: dict[str, list[str]] = {}
-        for name, path in named_paths(source.settings(recipe)):
-            if not expanded(path).exists():
-                by_setting.setdefault(name, []).append(str(path))
-        for name, paths in by_setting.items():
-            listed = f"{', '.join(paths)} {'is' if len(paths) == 1 else 'are'} not there"
-            remedies = source.factory().remedies(name) or ("Give its path.",)
-            missing.append(Missing(f"{source.label}.{name}: {listed}", remedies))
-    return missing
-
-
-def missing_benchmark_files(recipe: Recipe) -> list[Missing]:
-    """Returns the files of benchmarks that the recipe names and that are not there, each benchmark once."""
-    missing = []
-    for asked in asked_of_plugins(recipe):
-        if files := asked.missing_files():
-            listed = ", ".join(f"{role} {path}" for role, path in files.items())
-            remedies = asked.prepare_commands() or ("evaluate.benchmarks names its folder.",)
-            missing.append(Missing(f"benchmark {asked.name}: {listed} not there", remedies))
-    return missing
 
 
 def missing_benchmarks(recipe: Recipe) -> list[Missing]:

@@ -10,14 +10,8 @@ from dataclasses import dataclass, replace
 from cobra_kit.errors import CobraError, DataError, ImageError
 from cobra_kit.estimate.counting import ModelCount, PassCount, count_model, count_pass
 from cobra_kit.estimate.hardware import CPU
-from cobra_kit.estimate.missing import (
-    Missing,
-    by_what,
-    missing_benchmarks,
-    missing_data,
-    missing_packages,
-    missing_weights,
-)
+from cobra_kit.estimate.missing import by_what, missing_benchmarks, missing_packages, missing_weights
+from cobra_kit.estimate.missing_data import Missing, missing_data
 from cobra_kit.estimate.sample import Sample, sample_of
 from cobra_kit.estimate.workload import Assumed, Workload, workload
 from cobra_kit.events import Message, Reporter, silent

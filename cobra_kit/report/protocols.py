@@ -1,4 +1,4 @@
-"""How each benchmark of a table was asked and scored, for a terminal, Markdown, a caption and the page."""
+"""The protocols of a table's benchmarks, for a terminal, Markdown, a caption and the page."""
 
 from __future__ import annotations
 

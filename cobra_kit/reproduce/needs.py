@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cache
 
 from cobra_kit.errors import CobraError
-from cobra_kit.estimate.missing import missing_benchmark_files, missing_data, missing_weights
+from cobra_kit.estimate.missing import missing_weights
+from cobra_kit.estimate.missing_data import missing_benchmark_files, missing_data
 from cobra_kit.model import compose
 from cobra_kit.paper import COLUMN_LABELS, column_label, is_published, paper_column
 from cobra_kit.recipe import ResolvedRecipe, load_recipe

@@ -16,7 +16,7 @@ _IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".ti
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """How an answer is decoded; requests that have it in common are answered together.
+    """The way an answer is decoded; requests that have it in common are answered together.
 
     Args:
         max_new_tokens: Most tokens of the answer.

@@ -81,13 +81,13 @@ def test_no_plugin_package_is_named_in_the_core() -> None:
 def test_no_first_party_extension_is_named_in_the_core(registry: Registry) -> None:
     """No data source, benchmark, tracker or pretraining task, and no plugin that has only those.
 
-    Short names such as `count` and the plugin name `benchmarks` are words of the core's own. Forms of conversations and
-    of checkpoints have names that data have, too: `text` and `exchange` are about those.
+    Short names such as `count`, and the plugin names `benchmarks` and `trackers`, are words of the core's own. Forms of
+    conversations and of checkpoints have names that data have, too: `text` and `exchange` are about those.
     """
     declared = [item for item in registry.extensions() if item.kind != "scoring_rule"]
     names = {name for item in declared for name in (item.qualified, *getattr(item.spec, "aliases", ()))}
     names |= {record.plugin for record in registry.records if record.extensions and not record.components}
-    names.remove("benchmarks")
+    names -= {"benchmarks", "trackers"}
     assert {"scenes", "scenes/world", "scenes/count", "llava", "llava/rows"} <= names
     pattern = re.compile(rf"(?<![\w/-])(?:{'|'.join(map(re.escape, sorted(names)))})(?![\w/-])")
     named = {

@@ -24,8 +24,10 @@ def test_every_folder_is_in_the_wheel(project: dict[str, Any]) -> None:
 
 
 def test_every_folder_has_an_entry_point(project: dict[str, Any]) -> None:
-    points = project["project"]["entry-points"]["cobra_kit.v1"]
-    assert {module.partition(".")[0] for module in points.values()} == FOLDERS
+    groups = project["project"]["entry-points"]
+    modules = [module for points in groups.values() for module in points.values()]
+    assert {module.partition(".")[0] for module in modules} == FOLDERS
+    assert groups["cobra_kit.v1"]
 
 
 def test_every_folder_is_checked(project: dict[str, Any]) -> None:

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from pydantic import BaseModel
-
 from cobra_kit._plugins import attributed
 from cobra_kit.data.asked import asked_of_plugins
 from cobra_kit.data.check.checking import OpenedRows, check_stream
 from cobra_kit.data.check.findings import DataReport
 from cobra_kit.data.check.overlap import HeldOutImages
 from cobra_kit.data.check.texts import TextCheck
+from cobra_kit.data.named_paths import named_paths
 from cobra_kit.data.quarantine import write_quarantine
 from cobra_kit.data.rejects import MOST_UNREADABLE
 from cobra_kit.data.sources import NamedSource, is_made_here, named_sources
@@ -156,16 +155,6 @@ def _benchmarks_not_there(recipe: Recipe) -> list[str]:
             remedy = f": {'; '.join(commands)}" if (commands := asked.prepare_commands()) else ""
             lines.append(f"evaluate.benchmarks: {asked.name} lacks {', '.join(missing)}, too{remedy}")
     return lines
-
-
-def named_paths(settings: BaseModel) -> list[tuple[str, Path]]:
-    """Returns the files and folders that settings name, each with its setting."""
-    named = []
-    for name in type(settings).model_fields:
-        value = getattr(settings, name)
-        values = value if isinstance(value, tuple) else (value,)
-        named += [(name, path) for path in values if isinstance(path, Path)]
-    return named
 
 
 def _of_named_benchmarks(recipe: Recipe, report: Reporter) -> HeldOutImages:

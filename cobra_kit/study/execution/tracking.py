@@ -7,13 +7,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cobra_kit._plugins import Extension, call_component, own_randomness
 from cobra_kit._plugins.words import one_line
 from cobra_kit.errors import CobraError
 from cobra_kit.events import Event, Message, Reporter
-from cobra_kit.interfaces import Tracker
 from cobra_kit.study.plan.chosen_trackers import ChosenTracker
+
+if TYPE_CHECKING:
+    from cobra_kit.interfaces import Tracker
 
 CLOSE_SECONDS = 10.0
 """How long a tracker may take to end; then the study ends without it."""

@@ -102,11 +102,13 @@ def test_a_list_survives_being_written_out(tmp_path: Path) -> None:
     assert resolve(again).plain()["data"] == plain["data"]
 
 
-def test_set_replaces_the_whole_list(tmp_path: Path) -> None:
+def test_set_replaces_the_whole_list_or_a_setting_of_one(tmp_path: Path) -> None:
     recipe = loaded(tmp_path / "toy.yaml", TWO, "data=[{source: scenes, train: 3, weight: 0.5}]")
     assert [(section.source, section.settings()) for section in recipe.sources] == [("scenes", {"train": 3})]
-    with pytest.raises(RecipeError, match=r"data is a list\n +Give the whole list: --set 'data=\[...\]'"):
-        loaded(tmp_path / "toy.yaml", TWO, "data.0.train=3")
+    recipe = loaded(tmp_path / "toy.yaml", TWO, "data.0.train=3")
+    assert recipe.sources[0].settings()["train"] == 3
+    with pytest.raises(RecipeError, match=r"data\.9"):
+        loaded(tmp_path / "toy.yaml", TWO, "data.9.train=3")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import pytest
 
 from cobra_kit.errors import WeightsError
 from cobra_kit.estimate.counting import count_model
-from cobra_kit.estimate.missing import missing_benchmarks, missing_data, missing_weights
+from cobra_kit.estimate.missing import missing_benchmarks, missing_weights
+from cobra_kit.estimate.missing_data import missing_data
 from cobra_kit.interfaces import PretrainedFile
 from cobra_kit.model import VisionLanguageModel
 from cobra_kit.recipe import load_recipe, resolve
