@@ -317,7 +317,8 @@ WORKER = textwrap.dedent("""
 
     # The journal grows whatever happens: no trial fails for having been killed too often.
     journal = folder / "trials.journal"
-    heartbeat = HeartbeatConfig(beat_seconds=0.2, expire_seconds=600)
+    # A worker that dies before it has signed for its trial leaves it to this silence.
+    heartbeat = HeartbeatConfig(beat_seconds=0.2, expire_seconds=30)
     queue = TrialQueue(study, folder, heartbeat, progress_of=lambda name: journal.stat().st_size)
     work(queue, objective, poll_seconds=0.05)
 """)
