@@ -29,7 +29,9 @@ class CobraError(Exception):
 
     def __str__(self) -> str:
         """Returns `where: message` and, below it and indented, the hint; without what a terminal would obey."""
-        lines = [f"{self.where}: {self.message}" if self.where else str(self.message)]
+        # By itself: an escape sequence that the name of a file begins would take a letter of the message for its end.
+        where = printable_lines(str(self.where or ""))
+        lines = [f"{where}: {self.message}" if where else str(self.message)]
         if self.hint:
             lines += [f"       {line}" for line in str(self.hint).splitlines()]
         return printable_lines("\n".join(lines), _LONGEST_LINE)

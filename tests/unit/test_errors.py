@@ -16,3 +16,8 @@ from cobra_kit.errors import CobraError, first_line
 )
 def test_the_first_line_of_an_error(error: Exception, line: str) -> None:
     assert first_line(error) == line
+
+
+def test_an_unfinished_escape_sequence_in_a_name_takes_nothing_of_the_message() -> None:
+    assert str(CobraError("one image", where="\x9b")) == "one image"
+    assert str(CobraError("one image", where="a\x9b3")) == "a3: one image"
