@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 
 from cobra_kit.data.asked import asked_of_plugins
-from cobra_kit.data.named_paths import named_paths
-from cobra_kit.data.sources import named_sources
-from cobra_kit.files import expanded
+from cobra_kit.data.named_paths import missing_paths
 from cobra_kit.recipe import Recipe
 
 
@@ -27,15 +26,11 @@ class Missing:
 def missing_data(recipe: Recipe) -> list[Missing]:
     """Returns the files and folders that the data source's settings name and that are not there, by setting."""
     missing = []
-    for source in named_sources(recipe):
-        by_setting: dict[str, list[str]] = {}
-        for name, path in named_paths(source.settings(recipe)):
-            if not expanded(path).exists():
-                by_setting.setdefault(name, []).append(str(path))
-        for name, paths in by_setting.items():
-            listed = f"{', '.join(paths)} {'is' if len(paths) == 1 else 'are'} not there"
-            remedies = source.factory().remedies(name) or ("Give its path.",)
-            missing.append(Missing(f"{source.label}.{name}: {listed}", remedies))
+    for (label, name), group in groupby(missing_paths(recipe), key=lambda gone: (gone[0].label, gone[1])):
+        gone = list(group)
+        listed = f"{', '.join(str(path) for *_, path in gone)} {'is' if len(gone) == 1 else 'are'} not there"
+        remedies = gone[0][0].factory().remedies(name) or ("Give its path.",)
+        missing.append(Missing(f"{label}.{name}: {listed}", remedies))
     return missing
 
 

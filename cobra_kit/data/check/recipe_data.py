@@ -13,14 +13,13 @@ from cobra_kit.data.check.checking import OpenedRows, check_stream
 from cobra_kit.data.check.findings import DataReport
 from cobra_kit.data.check.overlap import HeldOutImages
 from cobra_kit.data.check.texts import TextCheck
-from cobra_kit.data.named_paths import named_paths
+from cobra_kit.data.named_paths import missing_paths
 from cobra_kit.data.quarantine import write_quarantine
 from cobra_kit.data.rejects import MOST_UNREADABLE
 from cobra_kit.data.sources import NamedSource, is_made_here, named_sources
 from cobra_kit.errors import CobraError, DataError, first_line
 from cobra_kit.events import Reporter, silent
-from cobra_kit.files import expanded
-from cobra_kit.interfaces import DataSource, HeldOutSplit, RowStream
+from cobra_kit.interfaces import DataSource, HeldOutSplit, RowStream, TextCodec
 from cobra_kit.recipe import Recipe
 
 QUICK_SECONDS = 6.0
@@ -69,8 +68,9 @@ def check_data(recipe: Recipe, quarantine: Path, report: Reporter = silent) -> l
             stream = OpenedRows(opened)
         streams.append(stream)
     checks = []
+    codec, why = _codec(recipe)
     for index, (source, stream) in enumerate(zip(sources, streams, strict=True)):
-        texts, why = _texts(recipe)
+        texts = TextCheck(codec) if codec is not None else None
         file = quarantine.with_suffix(f".{index}{quarantine.suffix}") if isinstance(recipe.data, list) else quarantine
         finish = partial(write_quarantine, file)
         result = check_stream(stream, texts, held_out, finish, report)
@@ -128,13 +128,7 @@ def check_paths(recipe: Recipe) -> None:
     Raises:
         DataError: Something is missing.
     """
-    gone = [
-        (source, name, path)
-        for source in named_sources(recipe)
-        for name, path in named_paths(source.settings(recipe))
-        if not expanded(path).exists()
-    ]
-    if gone:
+    if gone := missing_paths(recipe):
         lines = [f"{source.label}.{name}: {path} is not there" for source, name, path in gone[1:]]
         remedies = [line for source, name, _ in gone for line in source.factory().remedies(name)]
         lines += dict.fromkeys(remedies)
@@ -180,11 +174,11 @@ def _stream(source: NamedSource, recipe: Recipe, report: Reporter) -> RowStream 
         return factory.stream(settings, report)
 
 
-def _texts(recipe: Recipe) -> tuple[TextCheck | None, str]:
-    """Returns what looks at texts, or why nothing does: a tokenizer may not be here."""
+def _codec(recipe: Recipe) -> tuple[TextCodec | None, str]:
+    """Returns what texts are tokenised with, or why nothing does it: a tokenizer may not be here."""
     from cobra_kit.model import compose  # torch comes in only now: missing files are told at once
 
     try:
-        return TextCheck(compose(recipe, device="meta").processor.codec), ""
+        return compose(recipe, device="meta").processor.codec, ""
     except CobraError as error:
         return None, first_line(error)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cobra_kit._plugins import attributed, default_registry
 from cobra_kit.data.rows import Benchmark, HeldOutSplit
 from cobra_kit.data.sources import NamedSource, named_sources
-from cobra_kit.errors import CobraError, PluginError
+from cobra_kit.errors import CobraError
 from cobra_kit.evaluate.protocol import own_protocol
 from cobra_kit.study.plan.study_plan import RunPlan
 
@@ -41,7 +41,7 @@ def _own(
     """Returns the protocol of a data source's own benchmark: as its plugin states it, where it does."""
     stated = None
     for source in sources:
-        with suppress(PluginError, CobraError):
+        with suppress(CobraError):
             stated = _stated(run, source, benchmark, split) or stated
     return own_protocol(benchmark, split, stated, run.evaluate.max_new_tokens)
 
@@ -49,10 +49,7 @@ def _own(
 def _stated(run: RunPlan, source: NamedSource, benchmark: Benchmark, split: HeldOutSplit) -> BenchmarkProtocol | None:
     """Returns what the source's plugin says of a benchmark of this name that has the same settings as the source."""
     short = benchmark.name.removeprefix(f"{source.prefix}-")
-    qualified = f"{source.extension.plugin}/{short}"
-    known = {extension.qualified: extension for extension in default_registry().extensions("benchmark")}
-    if (extension := known.get(qualified)) is None:
-        return None
+    extension = default_registry().benchmark(f"{source.extension.plugin}/{short}")
     if extension.load_config() is not source.extension.load_config():
         return None
     factory = extension.load_benchmark()

@@ -60,11 +60,9 @@ def study_table(plan: StudyPlan | StoredStudy, folder: StudyFolder) -> AblationT
     Raises:
         CobraError: No run is finished, or results are damaged.
     """
-    arms, own = _results(plan, folder)
+    arms, own, told = _results(plan, folder)
     arms, later = _asked_afterwards(plan, folder, arms)
     benchmarks = [*own, *later]
-    summaries = {run.name: read_summary(folder.run(run)) for run in plan.runs}
-    told = _columns(plan, summaries).remarks()
     shared = frozenset.intersection(*(arm.finished or frozenset() for arm in arms))
     with _runs_named(folder):
         table = build_table(
@@ -88,12 +86,15 @@ def study_calibration(study: StoredStudy) -> Calibration:
         CobraError: The reference has no finished run, there are no benchmarks, or results are damaged.
     """
     # Without what a run was asked afterwards: that says nothing about how hard the study's own questions are.
-    arms, benchmarks = _results(study, study.folder)
+    arms, benchmarks, _ = _results(study, study.folder)
     with _runs_named(study.folder):
         return calibrate(arms, benchmarks, reference=study.reference)
 
 
-def _results(plan: StudyPlan | StoredStudy, folder: StudyFolder) -> tuple[list[ArmResult], list[BenchmarkInfo]]:
+def _results(
+    plan: StudyPlan | StoredStudy, folder: StudyFolder
+) -> tuple[list[ArmResult], list[BenchmarkInfo], list[str]]:
+    """Returns the arms, the study's own benchmarks, and what distinguishes those that were asked in several ways."""
     summaries = {run.name: read_summary(folder.run(run)) for run in plan.runs}
     columns = _columns(plan, summaries)
     benchmarks: dict[str, BenchmarkInfo] = {}
@@ -101,7 +102,8 @@ def _results(plan: StudyPlan | StoredStudy, folder: StudyFolder) -> tuple[list[A
         for name, entry in summary.get(SPLIT, {}).items():
             column = columns.of(name, entry)
             benchmarks.setdefault(column, _benchmark(column, entry))
-    return [_arm(plan, folder, arm, summaries, columns) for arm in plan.arms], list(benchmarks.values())
+    arms = [_arm(plan, folder, arm, summaries, columns) for arm in plan.arms]
+    return arms, list(benchmarks.values()), columns.remarks()
 
 
 def _columns(plan: StudyPlan | StoredStudy, summaries: Mapping[str, dict[str, Any]]) -> Columns:

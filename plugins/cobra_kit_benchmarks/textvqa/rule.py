@@ -10,6 +10,7 @@ from cobra_kit.evaluate.scoring.answered import Answered, Rule, accuracy
 from cobra_kit.evaluate.scoring.checks import human_answers, predicted_text
 from cobra_kit.interfaces import QuestionScore
 from cobra_kit_benchmarks.common import vqa_text
+from cobra_kit_benchmarks.common.open_answers import left_one_out
 
 ANNOTATORS = 10
 
@@ -17,15 +18,7 @@ ANNOTATORS = 10
 def _m4c(question: Answered) -> QuestionScore:
     given = human_answers(question, M4C.name, exactly=ANNOTATORS)
     answers = tuple(vqa_text.evalai(answer) for answer in given)
-    prediction = vqa_text.evalai(predicted_text(question, M4C.name))
-    return QuestionScore(
-        question_id=question.question_id,
-        image=question.image,
-        score=vqa_text.leave_one_out(prediction, answers),
-        prediction=prediction,
-        answer=vqa_text.most_common(answers),
-        group=question.group,
-    )
+    return left_one_out(question, vqa_text.evalai(predicted_text(question, M4C.name)), answers)
 
 
 M4C = Rule(

@@ -16,6 +16,7 @@ from cobra_kit.errors import CobraError
 from cobra_kit.evaluate.scoring.answered import Answered, QuestionScore, Rule, Summary, by_group, mean
 from cobra_kit.evaluate.scoring.checks import finite_numbers, human_answers, predicted_text
 from cobra_kit_benchmarks.common import vqa_text
+from cobra_kit_benchmarks.common.open_answers import left_one_out
 
 ANSWERABLE = "answerable"
 UNANSWERABLE = "unanswerable"
@@ -31,15 +32,7 @@ def _score_with(name: str, mark: str) -> Callable[[Answered], QuestionScore]:
     def score_one(question: Answered) -> QuestionScore:
         answers = human_answers(question, name, exactly=10)
         prediction = normalised(predicted_text(question, name))
-        return QuestionScore(
-            question_id=question.question_id,
-            image=question.image,
-            score=vqa_text.leave_one_out(prediction, answers),
-            prediction=prediction,
-            answer=vqa_text.most_common(answers),
-            group=question.group,
-            confidence=_unanswerability(question, prediction, name),
-        )
+        return left_one_out(question, prediction, answers, _unanswerability(question, prediction, name))
 
     return score_one
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from cobra_kit.evaluate.scoring.answered import Answered, Rule, accuracy
 from cobra_kit.evaluate.scoring.checks import human_answers, predicted_text
 from cobra_kit.interfaces import QuestionScore
 from cobra_kit_benchmarks.common import vqa_text
+from cobra_kit_benchmarks.common.open_answers import left_one_out
 
 
 def _official(question: Answered) -> QuestionScore:
     """Normalises nothing where all annotators agree: against ten "no", "No." scores 0."""
-    answers = tuple(vqa_text.strip_space(answer) for answer in human_answers(question, OFFICIAL.name))
-    prediction = vqa_text.strip_space(predicted_text(question, OFFICIAL.name))
-    # The evaluator looks at the answers before it strips them.
-    if len(set(question.answers)) > 1:
-        answers = tuple(vqa_text.vqa(answer) for answer in answers)
-        prediction = vqa_text.vqa(prediction)
-    return _scored(question, prediction, answers)
+    return _officially(question, vqa_text.strip_space, OFFICIAL.name)
 
 
 def _lavis(question: Answered) -> QuestionScore:
@@ -24,28 +21,22 @@ def _lavis(question: Answered) -> QuestionScore:
     answers = human_answers(question, LAVIS.name)
     if len(set(answers)) > 1:
         answers = tuple(vqa_text.punctuation(answer) for answer in answers)
-    return _scored(question, vqa_text.vqa(vqa_text.strip_space(predicted_text(question, LAVIS.name))), answers)
+    return left_one_out(question, vqa_text.vqa(vqa_text.strip_space(predicted_text(question, LAVIS.name))), answers)
 
 
 def _evalai(question: Answered) -> QuestionScore:
     """Applies the official rule to a prediction that went through the EvalAI processor first, as LLaVA's did."""
-    answers = tuple(vqa_text.strip_space(answer) for answer in human_answers(question, EVALAI.name))
-    prediction = vqa_text.evalai(predicted_text(question, EVALAI.name))
+    return _officially(question, vqa_text.evalai, EVALAI.name)
+
+
+def _officially(question: Answered, form: Callable[[str], str], rule: str) -> QuestionScore:
+    answers = tuple(vqa_text.strip_space(answer) for answer in human_answers(question, rule))
+    prediction = form(predicted_text(question, rule))
+    # The evaluator looks at the answers before it strips them.
     if len(set(question.answers)) > 1:
         answers = tuple(vqa_text.vqa(answer) for answer in answers)
         prediction = vqa_text.vqa(prediction)
-    return _scored(question, prediction, answers)
-
-
-def _scored(question: Answered, prediction: str, answers: tuple[str, ...]) -> QuestionScore:
-    return QuestionScore(
-        question_id=question.question_id,
-        image=question.image,
-        score=vqa_text.leave_one_out(prediction, answers),
-        prediction=prediction,
-        answer=vqa_text.most_common(answers),
-        group=question.group,
-    )
+    return left_one_out(question, prediction, answers)
 
 
 OFFICIAL = Rule(

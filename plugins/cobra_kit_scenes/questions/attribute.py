@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from random import Random
+from typing import Literal
 
 from cobra_kit_scenes.layout import Scene
 from cobra_kit_scenes.questions.base import Question
@@ -30,18 +31,7 @@ def color_questions(scene: Scene, rng: Random) -> list[Question]:
         for item in scene.objects
         if shapes[item.shape] == 1
     ]
-    return named + [
-        Question(
-            ability="color",
-            level=3,
-            template="what color is the object at a place",
-            text=f"What color is the object {place}?",
-            answer=item.color,
-            choices=COLOR_NAMES,
-            other=place,
-        )
-        for place, item in lone_objects(scene)
-    ]
+    return named + _at_places(scene, "color", COLOR_NAMES)
 
 
 def shape_questions(scene: Scene, rng: Random) -> list[Question]:
@@ -59,14 +49,18 @@ def shape_questions(scene: Scene, rng: Random) -> list[Question]:
         for item in scene.objects
         if colors[item.color] == 1
     ]
-    return named + [
+    return named + _at_places(scene, "shape", SHAPES)
+
+
+def _at_places(scene: Scene, ability: Literal["color", "shape"], choices: tuple[str, ...]) -> list[Question]:
+    return [
         Question(
-            ability="shape",
+            ability=ability,
             level=3,
-            template="what shape is the object at a place",
-            text=f"What shape is the object {place}?",
-            answer=item.shape,
-            choices=SHAPES,
+            template=f"what {ability} is the object at a place",
+            text=f"What {ability} is the object {place}?",
+            answer=item.color if ability == "color" else item.shape,
+            choices=choices,
             other=place,
         )
         for place, item in lone_objects(scene)
